@@ -1,0 +1,1 @@
+"""Calibration of what the contract declares: numpy and scipy on recorded data."""

@@ -1,0 +1,1 @@
+"""robosuite tasks behind the contract's names and units; scripted operators; rollouts."""

@@ -1,0 +1,231 @@
+"""Contract: the facts of one robot and one task, read from YAML, checked, hashed.
+
+Every episode, checkpoint and bundle carries the contract it was made with. `interface_hash` covers
+what a policy is tied to (names, order, shapes, units, frames, meaning of an action, policy rate);
+two parts whose hashes differ do not work together and are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vdd_ros.errors import UserError
+
+FORMAT_VERSION = 1
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+# Revolute limits of real arms lie within a few turns; a larger bound is a number in degrees.
+LARGEST_ANGLE = 4.0 * math.pi
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Joint(_Part):
+    """One joint (or channel) with its unit and its limits; limits are mandatory.
+
+    unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands and grippers).
+    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2].
+    """
+
+    name: str = Field(min_length=1)
+    unit: Literal["rad", "m", "fraction"]
+    lower: Finite
+    upper: Finite
+    velocity: Positive
+    acceleration: Positive
+
+    @model_validator(mode="after")
+    def _limits_make_sense(self) -> Joint:
+        if not self.lower < self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        if self.unit == "rad" and max(abs(self.lower), abs(self.upper)) > LARGEST_ANGLE:
+            raise ValueError(
+                f"limits [{self.lower}, {self.upper}] look like degrees; write radians "
+                f"(at most {LARGEST_ANGLE:.2f})"
+            )
+        if self.unit == "fraction" and (self.lower < 0.0 or self.upper > 1.0):
+            raise ValueError("a fraction lies between 0 and 1")
+        return self
+
+
+class Frames(_Part):
+    base: str
+    tool: str
+
+
+class Rates(_Part):
+    """control_hz: ticks of the control loop; policy_hz: spacing of steps in a window [Hz]."""
+
+    control_hz: Positive
+    policy_hz: Positive
+
+
+class Stream(_Part):
+    """One topic: where it is, when its samples count, and how old the newest may be."""
+
+    topic: str = Field(pattern=r"^/[A-Za-z_][A-Za-z0-9_/]*$")
+    type: Literal["sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"]
+    rate_hz: Positive
+    max_age_s: Positive
+    timeline: Literal["header", "receive"]
+    reliability: Literal["reliable", "best_effort"] = "reliable"
+    depth: Annotated[int, Field(ge=1, le=1000)] = 4
+
+    @model_validator(mode="after")
+    def _has_the_stamp(self) -> Stream:
+        if self.timeline == "header" and self.type == "std_msgs/msg/Float64MultiArray":
+            raise ValueError("Float64MultiArray has no header; write timeline: receive")
+        return self
+
+
+class ObservationPart(_Part):
+    """One block of the observation vector: a field of a stream, one number per joint."""
+
+    name: str
+    stream: str
+    field: Literal["position", "velocity"]
+
+
+class Action(_Part):
+    """What a policy's output means: absolute joint position targets, learned from `stream`."""
+
+    name: str
+    stream: str
+    meaning: Literal["absolute_position"]
+
+
+class Contract(_Part):
+    """Facts of one robot and one task. Arrays are in the order of `joints`."""
+
+    format_version: Literal[1]
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    joints: tuple[Joint, ...] = Field(min_length=1)
+    frames: Frames
+    rates: Rates
+    streams: dict[str, Stream]
+    observation: tuple[ObservationPart, ...] = Field(min_length=1)
+    action: Action
+    e_stop_topic: str = "/e_stop"
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Contract:
+        names = [joint.name for joint in self.joints]
+        if len(set(names)) != len(names):
+            raise ValueError(f"joint names repeat: {names}")
+        for part in (*self.observation, self.action):
+            if part.stream not in self.streams:
+                raise ValueError(
+                    f"{part.name} names the stream {part.stream!r}; declared are "
+                    f"{sorted(self.streams)}"
+                )
+        for needed in ("joint_state", "policy_command", "robot_command"):
+            if needed not in self.streams:
+                raise ValueError(f"stream {needed!r} is missing")
+        if self.rates.policy_hz > self.rates.control_hz:
+            raise ValueError("policy_hz is above control_hz")
+        return self
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Contract:
+        """Read and check a contract file; raises UserError naming the key, the value, the remedy."""
+        path = Path(path)
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"no contract at {path}: name an existing YAML file") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path} is not a readable YAML file: {error}") from None
+        return cls.from_dict(raw, where=str(path))
+
+    @classmethod
+    def from_dict(cls, raw: object, where: str = "contract") -> Contract:
+        """Check a mapping, as read from YAML or JSON; raises UserError as `from_yaml` does."""
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise UserError(f"{where}: {_first_fault(error)}") from None
+
+    def to_dict(self) -> dict:
+        """The contract as plain JSON types; `from_dict` gives it back."""
+        return self.model_dump(mode="json")
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def action_dim(self) -> int:
+        """Da: one number per joint."""
+        return len(self.joints)
+
+    @property
+    def observation_dim(self) -> int:
+        """Do: one number per joint and observation part."""
+        return len(self.joints) * len(self.observation)
+
+    @property
+    def control_period_ns(self) -> int:
+        return round(1e9 / self.rates.control_hz)
+
+    @property
+    def policy_period_ns(self) -> int:
+        return round(1e9 / self.rates.policy_hz)
+
+    def limit(self, name: str) -> np.ndarray:
+        """(Da,) lower, upper [unit], velocity [unit/s] or acceleration [unit/s^2] per joint."""
+        return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
+
+    @property
+    def interface_hash(self) -> str:
+        """sha256 over what a policy is tied to; topics, QoS and limits are not part of it."""
+        interface = {
+            "joints": [(joint.name, joint.unit) for joint in self.joints],
+            "frames": self.frames.model_dump(),
+            "policy_hz": self.rates.policy_hz,
+            "observation": [(part.name, part.field) for part in self.observation],
+            "action": (self.action.name, self.action.meaning),
+        }
+        text = json.dumps(interface, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def contract_hash(self) -> str:
+        """sha256 over everything in the contract: recorded and compared, not a reason to refuse."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def require_same_interface(self, other: Contract, what: str) -> None:
+        """Raise UserError when `other` (of `what`) describes another interface than this one."""
+        if other.interface_hash == self.interface_hash:
+            return
+        mine, theirs = self.to_dict(), other.to_dict()
+        differing = [
+            key for key in ("joints", "frames", "rates", "observation", "action")
+            if mine[key] != theirs[key]
+        ]
+        raise UserError(
+            f"{what} was made for another interface ({other.name}, {other.interface_hash[:12]}) than "
+            f"this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
+            f"{', '.join(differing)}: use the contract it was made with, or train anew"
+        )
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    place = ".".join(str(step) for step in fault["loc"]) or "top level"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {place!r}; remove it or correct its spelling{more}"
+    if fault["type"] == "missing":
+        return f"missing {place!r}; it is mandatory, add it{more}"
+    return f"{place}: {fault['msg']} (found {fault['input']!r:.80}); correct it{more}"

@@ -1,0 +1,142 @@
+"""StreamBuffer and Aligner: asynchronous samples in, the observation window at a tick out.
+
+The same code serves the robot (samples arrive as time passes) and training (samples are replayed
+from an episode). Both therefore see the same window for the same tick, bit for bit. The rule:
+
+    a sample exists for a tick only if it was received at or before that tick;
+    of those, the value at time t is the newest sample stamped at or before t (zero-order hold);
+    before the first sample, the first one holds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.contract import Contract
+
+
+class Sample(NamedTuple):
+    """value: (D,); stamp_ns: when it was true; received_ns: when it became known, same clock."""
+
+    value: np.ndarray
+    stamp_ns: int
+    received_ns: int
+
+
+class StreamBuffer:
+    """The last `capacity` samples of one stream, sorted by stamp whatever order they came in.
+
+    Samples that are not finite, have the wrong size, repeat a stamp, or are older than everything
+    kept are not taken; `add` says so, and `rejected` counts them by reason.
+    """
+
+    def __init__(self, size: int, capacity: int):
+        self.size = size
+        self.capacity = capacity
+        self.rejected = {"size": 0, "not_finite": 0, "repeated": 0, "too_old": 0}
+        self._samples: list[Sample] = []
+        self._stamps: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def add(self, value: np.ndarray, stamp_ns: int, received_ns: int) -> bool:
+        """Take one sample; returns whether it was taken."""
+        reason = self._fault(value, stamp_ns)
+        if reason:
+            self.rejected[reason] += 1
+            return False
+        place = bisect_right(self._stamps, stamp_ns)
+        self._stamps.insert(place, stamp_ns)
+        self._samples.insert(place, Sample(value, stamp_ns, received_ns))
+        if len(self._samples) > self.capacity:
+            del self._samples[0], self._stamps[0]
+        return True
+
+    def _fault(self, value: np.ndarray, stamp_ns: int) -> str | None:
+        if value.shape != (self.size,):
+            return "size"
+        if not np.isfinite(value).all():
+            return "not_finite"
+        place = bisect_right(self._stamps, stamp_ns)
+        if place and self._stamps[place - 1] == stamp_ns:
+            return "repeated"
+        if place == 0 and len(self._samples) == self.capacity:
+            return "too_old"
+        return None
+
+    def at(self, time_ns: int, known_ns: int) -> Sample | None:
+        """The value at `time_ns` as known at `known_ns`; None while nothing is known."""
+        place = bisect_right(self._stamps, time_ns)
+        for index in range(place - 1, -1, -1):
+            if self._samples[index].received_ns <= known_ns:
+                return self._samples[index]
+        for sample in self._samples[place:]:
+            if sample.received_ns <= known_ns:
+                return sample
+        return None
+
+
+class Window(NamedTuple):
+    """What a policy sees at one tick.
+
+    values: (To, Do), oldest first; stamps_ns: (To, parts) stamp of each sample used;
+    age_ns: age of the oldest of the newest samples of all streams at the tick.
+    """
+
+    values: np.ndarray
+    stamps_ns: np.ndarray
+    age_ns: int
+    tick_ns: int
+
+
+class Aligner:
+    """Observation windows of `n_obs_steps` steps, `policy_period_ns` apart, ending at the tick."""
+
+    def __init__(self, contract: Contract, n_obs_steps: int):
+        self.contract = contract
+        self.n_obs_steps = n_obs_steps
+        self.buffers = {
+            (part.stream, part.field): StreamBuffer(
+                contract.action_dim, _capacity(contract, part.stream, n_obs_steps)
+            )
+            for part in contract.observation
+        }
+
+    def add(self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int) -> bool:
+        """Take one message's fields, each (joints,) in contract order; False if any was refused."""
+        taken = [
+            buffer.add(fields[field], stamp_ns, received_ns)
+            for (name, field), buffer in self.buffers.items()
+            if name == stream and field in fields
+        ]
+        return bool(taken) and all(taken)
+
+    def window(self, tick_ns: int) -> Window | None:
+        """The window at a tick, or None until every stream has had a sample."""
+        times = [
+            tick_ns - back * self.contract.policy_period_ns
+            for back in range(self.n_obs_steps - 1, -1, -1)
+        ]
+        rows = []
+        for time_ns in times:
+            row = [buffer.at(time_ns, tick_ns) for buffer in self.buffers.values()]
+            if any(sample is None for sample in row):
+                return None
+            rows.append(row)
+        newest = min(sample.stamp_ns for sample in rows[-1])
+        return Window(
+            values=np.array([np.concatenate([s.value for s in row]) for row in rows]),
+            stamps_ns=np.array([[s.stamp_ns for s in row] for row in rows]),
+            age_ns=tick_ns - newest,
+            tick_ns=tick_ns,
+        )
+
+
+def _capacity(contract: Contract, stream: str, n_obs_steps: int) -> int:
+    """Samples that cover the window twice over, so that bursts and late ones still find room."""
+    span_s = n_obs_steps / contract.rates.policy_hz + contract.streams[stream].max_age_s
+    return max(16, round(2 * span_s * contract.streams[stream].rate_hz))
