@@ -1,0 +1,67 @@
+"""One hand-drawn line through the field: which points a person aims at, and the curve between."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from vdd_ros.sim.avoid_field import FIELD, AvoidField, gaps, way
+
+KNOT_SPACING = 0.01  # [m] along the line
+CLEARANCE = 0.012  # [m] a person keeps at least between rod and cylinder
+OUTER_OFFSET = 0.06  # [m] from the outermost cylinder when passing a row on its outside
+GAP_STD, GAP_MAX = 0.018, 0.030  # [m] aim error at a row, and where it is cut
+END_Y = 0.05  # [m] beyond the finish line
+MAX_TRIES = 200
+
+
+def draw_route(
+    rng: np.random.Generator, start_xy: np.ndarray, number: int, field: AvoidField = FIELD
+) -> np.ndarray:
+    """A smooth line along way `number`, about KNOT_SPACING apart, shape (T, 2) [m, base frame].
+
+    Aims at a random point of each gap, heads through it with a random slant towards where it goes
+    next, and starts over if the line would pass a cylinder closer than CLEARANCE.
+
+    Raises RuntimeError if MAX_TRIES lines all came too close: the field leaves no room.
+    """
+    for _ in range(MAX_TRIES):
+        route = _curve(_aims(rng, start_xy, number, field))
+        if field.clearance(route) >= CLEARANCE and way(route, field) == number:
+            return route
+    raise RuntimeError(f"no clear line found along way {number} from {start_xy}")
+
+
+def _aims(rng, start_xy, number, field) -> np.ndarray:
+    """Points of the line: start, two around each row, end; shape (8, 2) [m]."""
+    row_x = np.array([_gap_x(field, row, gap) for row, gap in enumerate(gaps(number))])
+    row_x += np.clip(GAP_STD * rng.standard_normal(3), -GAP_MAX, GAP_MAX)
+    end_x = row_x[2] + 0.3 * (field.centre_x - row_x[2]) + 0.015 * rng.standard_normal()
+    end = (end_x, field.finish_y + END_Y + 0.005 * rng.standard_normal())
+    x = np.concatenate([start_xy[:1], row_x, end[:1]])
+    y = np.array([start_xy[1], *field.rows_y, end[1]])
+    ahead, behind = np.diff(x)[1:] / np.diff(y)[1:], np.diff(x)[:-1] / np.diff(y)[:-1]
+    slant = np.clip(0.25 * (ahead + behind), -0.6, 0.6) + 0.15 * rng.standard_normal(3)
+    reach = rng.uniform(0.020, 0.032, 3)  # how long it holds that slant around the row
+    around = np.array([np.ones(3), slant]) * reach
+    before = np.stack([x[1:4] - around[1], y[1:4] - around[0]], axis=-1)
+    after = np.stack([x[1:4] + around[1], y[1:4] + around[0]], axis=-1)
+    return np.vstack([start_xy, np.stack([before, after], axis=1).reshape(6, 2), end])
+
+
+def _gap_x(field: AvoidField, row: int, gap: int) -> float:
+    """Where a person aims in `gap` of `row` [m]: its middle, or beside the outermost cylinder."""
+    x = field.row_x(row)
+    edges = np.concatenate([[x[0] - 2 * OUTER_OFFSET], x, [x[-1] + 2 * OUTER_OFFSET]])
+    return float(edges[gap] + edges[gap + 1]) / 2
+
+
+def _curve(points: np.ndarray) -> np.ndarray:
+    """Natural cubic spline through `points` (N, 2), resampled evenly in arc length (T, 2)."""
+    chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    spline = CubicSpline(chord, points, bc_type="natural")
+    fine = spline(np.linspace(0.0, chord[-1], 600))
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    count = int(np.ceil(length[-1] / KNOT_SPACING)) + 1
+    even = np.linspace(0.0, length[-1], count)
+    return np.stack([np.interp(even, length, fine[:, 0]), np.interp(even, length, fine[:, 1])], -1)
