@@ -1,0 +1,165 @@
+"""ActionLoop: samples in, one command out per control tick. No clock, no ROS.
+
+The robot's node and the simulated rollouts drive this very object. Every stop is final for the run:
+the arm comes to rest from the last command sent, and only `start` begins anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.acting import ActingRule, ExpertChooser
+from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.inference import Policy, PolicyError
+from vdd_ros.stream import Aligner, Window
+
+
+class TickResult(NamedTuple):
+    """What one tick did.
+
+    output: what to send to the robot, None for nothing; wish: (Da,) what the policy wanted before
+    any limit [unit]; gating_entropy [nats]; infer_s: seconds of the network call, if there was one.
+    """
+
+    tick_ns: int
+    output: GateOutput | None = None
+    window: Window | None = None
+    wish: np.ndarray | None = None
+    chunk: ActionChunk | None = None
+    expert: int | None = None
+    replanned: bool = False
+    gating_entropy: float | None = None
+    infer_s: float | None = None
+
+
+class ActionLoop:
+    """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        policy: Policy,
+        rule: ActingRule,
+        rng: np.random.Generator,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ):
+        self.contract = contract
+        self.policy = policy
+        self.rule = rule
+        self.rng = rng
+        self.chooser = ExpertChooser(rule, rng)
+        self.gate = CommandGate(contract)
+        self.running = False
+        self._stopwatch = stopwatch
+        self._max_age_ns = np.array(
+            [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
+        )
+        self._forget()
+
+    def _forget(self) -> None:
+        self.aligner = Aligner(self.contract, self.policy.n_obs_steps)
+        self.chooser.reset()
+        self._chunk: ActionChunk | None = None
+        self._ticks_since_plan = 0
+        self._gating_entropy: float | None = None
+        self._teleop: tuple[np.ndarray, int] | None = None
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why the arm is, or is being brought, to rest."""
+        return self.gate.reason
+
+    def start(self, now_ns: int) -> None:
+        """Begin a run at `now_ns`: only what is received from then on counts, and the first command
+        starts from the measured position. Raises UserError while the e-stop is pressed."""
+        if not self.gate.reset():
+            raise UserError("the e-stop is pressed or the arm still moves: release it, then start")
+        self._forget()
+        self.running = True
+
+    def stop(self, reason: StopReason) -> None:
+        """End the run; the following ticks bring the arm to rest."""
+        self.running = False
+        self.gate.stop(reason)
+
+    def add(
+        self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
+    ) -> bool:
+        """Take one message's fields, each (Da,) in contract order; whether the window took it."""
+        if stream == "joint_state" and "position" in fields:
+            self.gate.observe(fields["position"], stamp_ns)
+        if stream == "teleop_command":
+            self._teleop = (fields["position"], stamp_ns)
+        return self.aligner.add(stream, fields, stamp_ns, received_ns)
+
+    def tick(self, now_ns: int) -> TickResult:
+        """One control tick at `now_ns`."""
+        output = self._submit_teleop(now_ns)
+        if not self.running or self.gate.locked:
+            self.running = False
+            return TickResult(now_ns, output or self.gate.tick(now_ns))
+        window = self.aligner.window(now_ns)
+        if window is None:
+            return TickResult(now_ns, output or self.gate.tick(now_ns))
+        if (np.abs(now_ns - window.stamps_ns[-1]) > self._max_age_ns).any():
+            self.stop(StopReason.OBSERVATION_STALE)
+            return TickResult(now_ns, output or self.gate.tick(now_ns), window)
+        infer_s = self._plan(window) if self._plan_is_due(now_ns) else None
+        self._ticks_since_plan += 1
+        wish = None
+        if self._chunk is not None and self.running:
+            wish = self._chunk.at(now_ns)
+            output = output or self.gate.submit("policy", wish, now_ns, now_ns)
+        return TickResult(
+            now_ns,
+            output or self.gate.tick(now_ns),
+            window,
+            wish,
+            self._chunk,
+            self.chooser.expert,
+            infer_s is not None,
+            self._gating_entropy,
+            infer_s,
+        )
+
+    def _submit_teleop(self, now_ns: int) -> GateOutput | None:
+        if self._teleop is None:
+            return None
+        (target, stamp_ns), self._teleop = self._teleop, None
+        return self.gate.submit("teleop", target, stamp_ns, now_ns)
+
+    def _plan_is_due(self, now_ns: int) -> bool:
+        return (
+            self._chunk is None
+            or self._ticks_since_plan >= self.rule.replan_ticks
+            or self._chunk.exhausted(now_ns)
+        )
+
+    def _plan(self, window: Window) -> float | None:
+        """Replace the chunk by a new one from `window`; seconds of the network call."""
+        noise_shape = self.policy.noise_shape
+        noise = None if noise_shape is None else self.rng.standard_normal(noise_shape)
+        begin = self._stopwatch()
+        try:
+            log_gating, means = self.policy.infer(window.values, noise)
+        except PolicyError:
+            self.stop(StopReason.POLICY_FAILED)
+            return None
+        infer_s = self._stopwatch() - begin
+        probability = np.exp(log_gating)
+        if not (np.isfinite(probability).all() and np.isfinite(means).all()):
+            self.stop(StopReason.NOT_FINITE)
+            return infer_s
+        running = None if self._chunk is None else self._chunk.seen_from(window.tick_ns)
+        expert = self.chooser.choose(log_gating, means, running)
+        self._chunk = ActionChunk(means[expert], window.tick_ns, self.contract.policy_period_ns)
+        self._ticks_since_plan = 0
+        self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
+        return infer_s

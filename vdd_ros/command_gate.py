@@ -1,0 +1,227 @@
+"""CommandGate: several sources want the arm, one command goes out.
+
+Order of precedence: e-stop, then teleoperation, then the policy. The gate is silent until a source
+speaks and the joints are known. While a source drives, each of its commands is answered at once;
+when it falls silent, or the joints do, the arm is brought to rest from the last command sent, and
+the gate is silent again. Then any source may engage anew, unless the stop holds until `reset`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.contract import Contract
+from vdd_ros.safety import SafetyFilter
+
+PRECEDENCE = ("teleop", "policy")
+# An arm further than this from the last command sent was moved by something else since [rad, m].
+HELD_WITHIN = 0.05
+
+
+class StopReason(Enum):
+    """Why the arm was brought to rest."""
+
+    E_STOP = "e-stop"
+    SOURCE_SILENT = "the driving source fell silent"
+    RELEASED = "the driving source let go"
+    JOINTS_STALE = "joint states are too old"
+    JOINT_MISSING = "joint states lack a joint"
+    OBSERVATION_STALE = "an observation stream is too old"
+    NOT_FINITE = "a target is not finite"
+    WRONG_SIZE = "a target has the wrong size"
+    POLICY_FAILED = "the policy could not be evaluated"
+    CLOCK_BACK = "the clock went back"
+    DEACTIVATED = "deactivated"
+    ENDED = "the control loop ended"
+
+
+class GateOutput(NamedTuple):
+    """position: (Da,) to send now [unit]; source: who is followed, None while braking; limited: see
+    SafeCommand; reason: why the arm is braking, None while it follows."""
+
+    position: np.ndarray
+    source: str | None
+    limited: tuple[str, ...]
+    reason: StopReason | None
+
+
+class _Heard(NamedTuple):
+    target: np.ndarray
+    stamp_ns: int
+
+
+class CommandGate:
+    """Arbitration, watchdog and limits in front of the robot; no clock, no ROS."""
+
+    def __init__(self, contract: Contract):
+        self.filter = SafetyFilter(contract)
+        self.reason: StopReason | None = None  # of the first stop since the arm last followed
+        self.locked = False  # nothing may engage before `reset`
+        self.source: str | None = None  # who drives
+        self.e_stopped = False
+        self.rejected = {"late": 0, "out_of_order": 0}
+        self._period_ns = contract.control_period_ns
+        streams = contract.streams
+        self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
+        self._max_age_ns = {
+            source: round(streams[f"{source}_command"].max_age_s * 1e9)
+            for source in PRECEDENCE
+            if f"{source}_command" in streams
+        }
+        self._forget()
+
+    def _forget(self) -> None:
+        self._measured: _Heard | None = None
+        self._heard: dict[str, _Heard] = {}
+        self._now_ns = -(2**63)
+        self._due_ns = self._sent_ns = -(2**63)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is being sent: nobody drives, and the arm is at rest."""
+        return self.source is None and self.filter.at_rest
+
+    def reset(self) -> bool:
+        """Clear the stop and forget everything; the next command starts from the measured position.
+
+        Refused (False) while the e-stop is pressed or the arm is not yet at rest.
+        """
+        if self.e_stopped or not self.silent:
+            return False
+        self.reason, self.locked = None, False
+        self.filter.position = None
+        self._forget()
+        return True
+
+    def observe(self, position: np.ndarray, stamp_ns: int) -> None:
+        """Take the measured joint positions (Da,) [unit]; older, broken or partial ones are not."""
+        fits = position.shape == self.filter.lower.shape and np.isfinite(position).all()
+        if fits and (self._measured is None or stamp_ns > self._measured.stamp_ns):
+            self._measured = _Heard(position, stamp_ns)
+
+    def submit(
+        self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int
+    ) -> GateOutput | None:
+        """A source's target (Da,) [unit], wanted since `stamp_ns`; the command that answers it, if
+        this source may drive and the control period has passed."""
+        self._watch(now_ns)
+        if not self._take(source, target, stamp_ns, now_ns):
+            return None
+        if self.source != source and not self._engage(source, now_ns):
+            return None
+        return self._follow(now_ns) if self._is_due(now_ns) else None
+
+    def tick(self, now_ns: int) -> GateOutput | None:
+        """The watchdog, to be called at least once a control period.
+
+        Returns the next command of the ramp to rest, or of the way to the last target of a source
+        slower than the control rate.
+        """
+        self._watch(now_ns)
+        if self.silent:
+            return None
+        if self.source is None:
+            return self._brake(now_ns) if self._is_due(now_ns) else None
+        overdue = now_ns - self._sent_ns >= 1.5 * self._period_ns
+        return self._follow(now_ns) if overdue else None
+
+    def e_stop(self, active: bool, now_ns: int) -> None:
+        """The e-stop was pressed or let go; letting go alone does not set anything in motion."""
+        self.e_stopped = active
+        if active:
+            self._watch(now_ns)
+            self.stop(StopReason.E_STOP)
+
+    def stop(self, reason: StopReason) -> None:
+        """Bring the arm to rest and keep it there until `reset`."""
+        self.locked = True
+        self._rest(reason)
+
+    def release(self, source: str) -> None:
+        """A source lets go; if it was driving, the arm comes to rest."""
+        self._heard.pop(source, None)
+        if self.source == source:
+            self._rest(StopReason.RELEASED)
+
+    def _rest(self, reason: StopReason) -> None:
+        self.source = None
+        if self.reason is None:
+            self.reason = reason
+
+    def _watch(self, now_ns: int) -> None:
+        if now_ns < self._now_ns:
+            self._rest(StopReason.CLOCK_BACK)
+            self._forget()
+        self._now_ns = now_ns
+        if self.source is None:
+            return
+        if now_ns - self._heard[self.source].stamp_ns > self._max_age_ns[self.source]:
+            self._rest(StopReason.SOURCE_SILENT)
+        elif not self._joints_known(now_ns):
+            self._rest(StopReason.JOINTS_STALE)
+
+    def _joints_known(self, now_ns: int) -> bool:
+        return (
+            self._measured is not None
+            and abs(now_ns - self._measured.stamp_ns) <= self._joints_max_age_ns
+        )
+
+    def _take(self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int) -> bool:
+        """Note a target if it is usable; a broken one from whoever drives, or would, is a stop."""
+        fault = None
+        if target.shape != self.filter.lower.shape:
+            fault = StopReason.WRONG_SIZE
+        elif not np.isfinite(target).all():
+            fault = StopReason.NOT_FINITE
+        if fault:
+            if self.source in (source, None):
+                self.stop(fault)
+            return False
+        if abs(now_ns - stamp_ns) > self._max_age_ns[source]:
+            self.rejected["late"] += 1
+            return False
+        if source in self._heard and stamp_ns <= self._heard[source].stamp_ns:
+            self.rejected["out_of_order"] += 1
+            return False
+        self._heard[source] = _Heard(np.array(target, dtype=np.float64), stamp_ns)
+        return True
+
+    def _engage(self, source: str, now_ns: int) -> bool:
+        if self.locked or self.e_stopped or not self._joints_known(now_ns):
+            return False
+        if self.source is not None:  # handed over in motion, from the last command sent
+            if PRECEDENCE.index(source) > PRECEDENCE.index(self.source):
+                return False
+        elif not self.silent:
+            return False
+        else:
+            self._begin()
+        self.source, self.reason = source, None
+        return True
+
+    def _begin(self) -> None:
+        """From the last command sent while the arm holds it, so that it does not sag; otherwise
+        from where the arm is."""
+        measured, last = self._measured.target, self.filter.position
+        if last is None or np.abs(measured - last).max() > HELD_WITHIN:
+            self.filter.reset(measured)
+
+    def _is_due(self, now_ns: int) -> bool:
+        """Half a period of jitter is let through, the mean rate is not exceeded."""
+        return now_ns >= self._due_ns - self._period_ns // 2
+
+    def _follow(self, now_ns: int) -> GateOutput:
+        command = self.filter.step(self._heard[self.source].target)
+        return self._sent(now_ns, GateOutput(command.position, self.source, command.limited, None))
+
+    def _brake(self, now_ns: int) -> GateOutput:
+        command = self.filter.brake()
+        return self._sent(now_ns, GateOutput(command.position, None, (), self.reason))
+
+    def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
+        self._sent_ns = now_ns
+        self._due_ns = max(self._due_ns, now_ns) + self._period_ns
+        return output

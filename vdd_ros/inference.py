@@ -1,0 +1,126 @@
+"""Policy: one observation window in, a mixture of action chunks out. numpy on both sides.
+
+Every exported graph has the same signature, in the units of the contract (normalisation is inside):
+`window` float32 (To, Do) and optionally `noise` float32 of any shape in; `log_gating` (K,) and
+`means` (K, H, Da) out. A diffusion policy is a mixture of one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from vdd_ros.errors import UserError
+
+
+class PolicyError(RuntimeError):
+    """The policy could not be evaluated; the arm is to be brought to rest."""
+
+
+class PolicyOutput(NamedTuple):
+    """log_gating: (K,) log-probabilities of the experts; means: (K, H, Da) [unit]."""
+
+    log_gating: np.ndarray
+    means: np.ndarray
+
+
+class Policy(Protocol):
+    """noise_shape: shape of the standard normal noise that `infer` takes, None if it takes none."""
+
+    n_obs_steps: int
+    horizon: int
+    action_dim: int
+    n_experts: int
+    noise_shape: tuple[int, ...] | None
+
+    def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
+        """window: (To, Do), oldest first [unit]. Raises PolicyError."""
+        ...
+
+
+class OnnxPolicy:
+    """A policy in onnxruntime: one thread, no spinning, buffers allocated once."""
+
+    def __init__(self, path: str | Path):
+        """Raises UserError when the graph cannot be read or has another signature."""
+        self._session, self._errors = open_session(path)
+        self._binding = self._session.io_binding()
+        inputs = {node.name: _shape(node, path) for node in self._session.get_inputs()}
+        outputs = {node.name: _shape(node, path) for node in self._session.get_outputs()}
+        self._require_signature(path, inputs, outputs)
+        self.noise_shape = inputs.get("noise")
+        self.n_obs_steps, self.observation_dim = inputs["window"]
+        self.n_experts, self.horizon, self.action_dim = outputs["means"]
+        self._inputs = {name: np.zeros(shape, np.float32) for name, shape in inputs.items()}
+        self._outputs = {name: np.zeros(shape, np.float32) for name, shape in outputs.items()}
+        for name, array in self._inputs.items():
+            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in self._outputs.items():
+            self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    @staticmethod
+    def _require_signature(path: str | Path, inputs: dict, outputs: dict) -> None:
+        fits = (
+            set(inputs) in ({"window"}, {"window", "noise"})
+            and set(outputs) == {"log_gating", "means"}
+            and len(inputs["window"]) == 2
+            and len(outputs["means"]) == 3
+            and outputs["log_gating"] == outputs["means"][:1]
+        )
+        if not fits:
+            raise UserError(
+                f"{path} takes {inputs} and gives {outputs}; a policy takes window (To, Do), "
+                "optionally noise, and gives log_gating (K,) and means (K, H, Da): export it again"
+            )
+
+    def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
+        """window: (To, Do), oldest first [unit]; noise: `noise_shape`. Raises PolicyError."""
+        self._inputs["window"][...] = window
+        if self.noise_shape is not None:
+            if noise is None:
+                raise PolicyError("this policy needs noise, and none was given")
+            self._inputs["noise"][...] = noise
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except self._errors as error:
+            raise PolicyError(str(error)) from error
+        return PolicyOutput(
+            self._outputs["log_gating"].astype(np.float64),
+            self._outputs["means"].astype(np.float64),
+        )
+
+
+def open_session(path: str | Path) -> tuple:
+    """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    errors = tuple(
+        value
+        for value in vars(state).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised; said once is enough
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except errors as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{path} is not a usable ONNX model ({reason}): export it again") from None
+    return session, errors
+
+
+def _shape(node, path: str | Path) -> tuple[int, ...]:
+    if node.type != "tensor(float)" or not all(isinstance(size, int) for size in node.shape):
+        raise UserError(
+            f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "
+            "shape: export it again without dynamic axes"
+        )
+    return tuple(node.shape)
