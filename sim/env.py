@@ -85,7 +85,9 @@ class RobosuiteEnv:
     def observe(self) -> JointReading:
         """What the joint encoders show now."""
         data = self._env.sim.data
-        return JointReading(data.qpos[:7].copy(), data.qvel[:7].copy(), self._steps * PHYSICS_STEP_NS)
+        return JointReading(
+            data.qpos[:7].copy(), data.qvel[:7].copy(), self._steps * PHYSICS_STEP_NS
+        )
 
     def apply(self, q_target: np.ndarray) -> None:
         """Set the joint position target (7,) [rad]; it holds until the next call.

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import CubicSpline
 
+from vdd_ros.sim.avoid_field import FIELD
 from vdd_ros.sim.demonstrators.rod_arm import RodArm
 from vdd_ros.sim.demonstrators.route import draw_route
-from vdd_ros.sim.avoid_field import FIELD
 
 MEAN_SPEED = 0.25  # [m/s] of the rod in mid-course
 SPEED_SPREAD = 0.25  # std of log speed between episodes
@@ -66,7 +66,14 @@ class AvoidOperator:
         self._motion: Motion | None = None
 
     def begin(self, q: np.ndarray, way: int) -> None:
-        """Plan a crossing along `way` (0..23) from joints `q` (7,) [rad]."""
+        """Make up one's mind: cross along `way` (0..23), starting at joints `q` (7,) [rad]."""
+        self._motion = self.plan(q, way)
+
+    def plan(self, q: np.ndarray, way: int) -> Motion:
+        """A crossing along `way` (0..23) from joints `q` (7,) [rad], new at every call.
+
+        Raises RuntimeError if there is no clear or no reachable line from there.
+        """
         tip = self._arm.tip(q)
         route = draw_route(self._rng, tip[:2], way)
         # The rod's height is a person's to keep: it eases from where it stands to the usual one.
@@ -74,7 +81,7 @@ class AvoidOperator:
         height = FIELD.rod_height + (tip[2] - FIELD.rod_height) * (1 - ease)
         joints = self._arm.follow(np.column_stack([route, height]), q)
         length = np.linalg.norm(route[-1] - route[-2]) * np.arange(len(route))
-        self._motion = _slowed_to_limits(_timed(self._rng, route, length, joints))
+        return _slowed_to_limits(_timed(self._rng, route, length, joints))
 
     def command(self, elapsed_s: float, q: np.ndarray) -> np.ndarray | None:
         """Leader joints (7,) [rad] at `elapsed_s` since `begin`; None when done or given up."""

@@ -7,6 +7,7 @@ leave 24 ways, so both success and the diversity of a policy can be read off a p
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from robosuite.environments.manipulation.manipulation_env import ManipulationEnv
@@ -15,6 +16,7 @@ from robosuite.models.grippers import register_gripper
 from robosuite.models.grippers.gripper_model import GripperModel
 from robosuite.models.objects import CylinderObject
 from robosuite.models.tasks import ManipulationTask
+from robosuite.utils.mjcf_utils import array_to_string
 
 from vdd_ros.sim.avoid_field import FIELD, way
 from vdd_ros.sim.tasks.status import Status
@@ -30,21 +32,37 @@ class RodGripper(GripperModel):
         super().__init__(str(files("vdd_ros.sim") / "assets" / "rod_gripper.xml"), idn=idn)
 
     def format_action(self, action):
+        """Nothing to actuate."""
         return action
 
     @property
     def init_qpos(self):
+        """No joints to place."""
         return None
 
 
 register_gripper(RodGripper)
 
 
+def _cylinder(number: int, base: np.ndarray, x: float, y: float) -> CylinderObject:
+    """A cylinder that stands on the table at (x, y) [m] in the frame of the robot's `base`."""
+    half = FIELD.cylinder_height / 2
+    cylinder = CylinderObject(
+        f"cylinder_{number}",
+        size=[FIELD.cylinder_radius, half],
+        rgba=[0.2, 0.4, 0.7, 1],
+        joints=None,
+    )
+    cylinder.get_obj().set("pos", array_to_string(base + (x, y, TABLE_Z + half)))
+    return cylinder
+
+
 class Avoid(ManipulationEnv):
     """The scene and its verdict; reset and stepped by `vdd_ros.sim.env.RobosuiteEnv`."""
 
+    sim: Any  # robosuite leaves it untyped and empty until the model is loaded
     gripper_type = "RodGripper"
-    # Rod upright at the start of the field, the elbow where RodArm's inverse kinematics puts it [rad].
+    # [rad] Rod upright at the start of the field, elbow where the operator's kinematics puts it
     start_q = np.array([-0.4314, 0.4768, -0.0856, -1.9962, 0.0631, 2.4705, 0.2289])
     time_limit_s = FIELD.time_limit_s
 
@@ -56,19 +74,7 @@ class Avoid(ManipulationEnv):
         robot.init_qpos = self.start_q
         arena = TableArena(table_full_size=TABLE_SIZE, table_offset=(0, 0, TABLE_Z))
         arena.set_origin([0, 0, 0])
-        half = FIELD.cylinder_height / 2
-        cylinders = [
-            CylinderObject(
-                f"cylinder_{i}",
-                size=[FIELD.cylinder_radius, half],
-                rgba=[0.2, 0.4, 0.7, 1],
-                joints=None,
-            )
-            for i in range(len(FIELD.cylinders()))
-        ]
-        for cylinder, (x, y) in zip(cylinders, FIELD.cylinders()):
-            position = base + (x, y, TABLE_Z + half)
-            cylinder.get_obj().set("pos", " ".join(map(str, position)))
+        cylinders = [_cylinder(i, base, *xy) for i, xy in enumerate(FIELD.cylinders())]
         self.model = ManipulationTask(arena, [robot.robot_model], cylinders)
 
     def _reset_internal(self):
