@@ -1,0 +1,69 @@
+#!/bin/sh
+# Creates the virtual environment, or finds in well under a second that nothing has changed.
+#
+#   PYTHON=python3.12 VENV=.venv requirements/venv.sh
+#
+# The packages come from the lock of the interpreter's minor version, without a resolver. A changed
+# lock, torch version, interpreter or place makes a new environment; a changed setup.py only
+# installs this package again.
+set -eu
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-python3} VENV=${VENV:-.venv}
+export PYTHON
+# The ROS wheels leave these behind for their own interpreter; another one must not inherit them.
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH || true
+
+fail() {
+    echo "vdd_ros: $*" >&2
+    exit 2
+}
+
+minor=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+    fail "$PYTHON does not run; name a Python 3.11, 3.12 or 3.13, for example: make venv PYTHON=python3.12"
+lock=requirements/py$(echo "$minor" | tr -d .).txt
+[ -f "$lock" ] ||
+    fail "$PYTHON is Python $minor; 3.11, 3.12 and 3.13 are supported, for example: make venv PYTHON=python3.12"
+
+hash_of() { { "$@"; } | sha256sum | cut -d ' ' -f 1; }
+packages_key=$(hash_of sh -c "cat $lock requirements/torch.txt; echo $minor; realpath -m '$VENV'")
+project_key=$(hash_of cat setup.py setup.cfg pyproject.toml)
+done_before() { [ "$(cat "$VENV/$1.stamp" 2>/dev/null)" = "$2" ]; }
+
+install_system_packages() {
+    missing=$(grep -v '^#' requirements/system-packages.txt | while IFS='|' read -r name check _; do
+        sh -c "$check" >/dev/null 2>&1 </dev/null || echo "$name" | sed "s/{python}/python$minor/"
+    done | tr -s ' \n' ' ')
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || fail "these system packages are missing: $missing"
+    [ "$(id -u)" = 0 ] ||
+        fail "system packages are missing; run: sudo apt-get update && sudo apt-get install -y $missing"
+    echo "vdd_ros: installing system packages: $missing"
+    apt-get update -q
+    # shellcheck disable=SC2086 # a list of names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+}
+
+step() { echo "vdd_ros: [$1/5] $2"; }
+pip() { "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input "$@"; }
+
+if ! done_before packages "$packages_key"; then
+    started=$(date +%s)
+    step 1 "system packages"
+    install_system_packages
+    step 2 "a fresh environment in $VENV from $("$PYTHON" --version)"
+    "$PYTHON" -m venv --clear "$VENV"
+    step 3 "$(wc -l <"$lock") pinned packages from $lock"
+    # The one source package is built with the pinned setuptools instead of whatever is newest.
+    grep -E '^(setuptools|wheel)==' "$lock" >"$VENV/build.txt"
+    pip --quiet --no-deps -r "$VENV/build.txt"
+    pip --no-deps --no-build-isolation -r "$lock"
+    step 4 "$(cat requirements/torch.txt) and what its build needs"
+    pip -r requirements/torch.txt -c "$lock"
+    echo "$packages_key" >"$VENV/packages.stamp"
+    echo "vdd_ros: packages installed in $(($(date +%s) - started)) s"
+fi
+if ! done_before project "$packages_key $project_key"; then
+    step 5 "this package, editable"
+    pip --quiet --no-deps --no-build-isolation -e .
+    echo "$packages_key $project_key" >"$VENV/project.stamp"
+fi

@@ -1,0 +1,71 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "vdd_ros"
+
+# Ranges that are known to work; requirements/ pins one tested set for each Python.
+core = ["numpy>=1.24,<3", "pyyaml>=5.4", "pydantic>=2.8,<3", "tyro>=0.9", "rich>=13", "packaging"]
+extras = {
+    # on machines without a ROS installation; elsewhere package.xml names what is needed
+    "ros": [
+        "ros-rclpy[fastrtps]>=7.1,<10",
+        "ros-std-msgs",
+        "ros-sensor-msgs",
+        "ros-geometry-msgs",
+        "ros-trajectory-msgs",
+        "ros-diagnostic-msgs",
+        "ros-std-srvs",
+    ],
+    "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5"],
+    "train": [
+        "torch>=2.6,<3",
+        "onnx>=1.17",
+        "onnxscript>=0.3",
+        "onnxruntime>=1.17",
+        "safetensors>=0.4",
+        "scipy>=1.11",
+        "mcap>=1.1",
+        "mcap-ros2-support>=0.5",
+        "rosbags>=0.10",
+        "matplotlib>=3.7",
+        "pillow>=10",
+    ],
+    # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
+    "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
+    "tensorrt": ["tensorrt>=10.3"],
+    "rtx": ["tensorrt-rtx>=1.4"],
+    "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML"],
+}
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=["vdd_ros", "vdd_ros.*"]),
+    package_data={"vdd_ros.sim": ["assets/*.xml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),
+        ("share/vdd_ros", ["package.xml"]),
+        ("share/vdd_ros/config", glob("config/*.yaml")),
+        ("share/vdd_ros/launch", glob("launch/*.launch.py")),
+    ],
+    python_requires=">=3.10",
+    install_requires=["setuptools", *core],
+    extras_require=extras,
+    zip_safe=False,
+    maintainer="vdd_ros maintainers",
+    maintainer_email="maintainers@vdd-ros.org",
+    description="From teleoperated demonstrations to a real-time mixture-of-experts policy on a "
+    "ROS 2 robot.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "vdd = vdd_ros.cli:main",
+            "recorder_node = vdd_ros.nodes.recorder_node:main",
+            "action_node = vdd_ros.nodes.action_node:main",
+            "command_gate = vdd_ros.nodes.command_gate:main",
+            "sim_node = vdd_ros.nodes.sim_node:main",
+            "demonstrator_node = vdd_ros.nodes.demonstrator_node:main",
+        ],
+    },
+)
