@@ -1,0 +1,65 @@
+"""Check a contract file and show its joints, streams and hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Column, Table
+from tyro.conf import Positional
+
+from vdd_ros.contract import Contract
+
+
+@dataclass(frozen=True)
+class Args:
+    action: Positional[Literal["check"]]
+    """What to do with the file."""
+    file: Positional[Path]
+    """The contract, a YAML file."""
+
+
+def main(args: Args) -> dict:
+    """Print the contract as tables; raises UserError where the file is not a valid contract."""
+    contract = Contract.from_yaml(args.file)
+    console = Console()
+    console.print(joint_table(contract), stream_table(contract))
+    console.print(
+        f"policy {contract.rates.policy_hz:g} Hz, control {contract.rates.control_hz:g} Hz; "
+        f"observation {contract.observation_dim}, action {contract.action_dim}",
+        highlight=False,
+    )
+    # printed plainly: a wrapped hash cannot be copied
+    print(f"interface_hash {contract.interface_hash}")
+    print(f"contract_hash  {contract.contract_hash}")
+    return {
+        "ok": True,
+        "file": args.file,
+        "name": contract.name,
+        "joints": list(contract.joint_names),
+        "observation_dim": contract.observation_dim,
+        "action_dim": contract.action_dim,
+        "interface_hash": contract.interface_hash,
+        "contract_hash": contract.contract_hash,
+    }
+
+
+def joint_table(contract: Contract) -> Table:
+    """One row per joint, in the contract's order, in the joint's own unit."""
+    table = Table("joint", "unit", "lower", "upper", "velocity /s", "acceleration /s²")
+    for joint in contract.joints:
+        bounds = (joint.lower, joint.upper, joint.velocity, joint.acceleration)
+        table.add_row(joint.name, joint.unit, *(f"{bound:g}" for bound in bounds))
+    table.title = contract.name
+    return table
+
+
+def stream_table(contract: Contract) -> Table:
+    """One row per stream: topic, rate [Hz], largest age [ms], whose clock."""
+    table = Table("stream", Column("topic", overflow="fold"), "Hz", "max age ms", "stamps")
+    for name, stream in contract.streams.items():
+        age = f"{stream.max_age_s * 1e3:g}"
+        table.add_row(name, stream.topic, f"{stream.rate_hz:g}", age, stream.timeline)
+    return table

@@ -1,0 +1,189 @@
+"""Say what this machine has and lacks for recording, training and running, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from vdd_ros.machine import (
+    Check,
+    clock_check,
+    disk_check,
+    judge,
+    memlock_check,
+    python_check,
+    realtime_check,
+)
+
+LOOPBACK_DEADLINE_S = 10.0
+# what each group of packages is for; the first two are needed on every machine
+PURPOSE = {
+    "core": "every subcommand",
+    "runtime": "recording episodes and running bundles",
+    "train": "vdd train, distill and export; not needed on the robot",
+    "sim": "vdd demo and evaluation in simulation; not needed on the robot",
+}
+NEEDED = ("core", "runtime")
+ROS_MODULES = (
+    "rclpy",
+    "diagnostic_msgs.msg",
+    "sensor_msgs.msg",
+    "std_msgs.msg",
+    "std_srvs.srv",
+    "trajectory_msgs.msg",
+)
+
+
+@dataclass(frozen=True)
+class Args:
+    folder: Path = Path()
+    """Where episodes and results will be written; its disk is checked."""
+
+
+def main(args: Args) -> dict:
+    """Print one line per check; the result is not `ok` when something necessary is missing."""
+    checks = []
+    for check in all_checks(args.folder):
+        print(f"{check.state:<8} {check.name:<12} {check.found}  ({check.why})", flush=True)
+        if check.state != "ok":
+            print(f"{'':8} {'':12} mend: {check.remedy}", flush=True)
+        checks.append(check)
+    missing = [check.name for check in checks if check.state == "missing"]
+    print(f"missing: {', '.join(missing)}" if missing else "everything necessary is there")
+    return {"ok": not missing, "checks": [check._asdict() for check in checks]}
+
+
+def all_checks(folder: Path) -> Iterator[Check]:
+    """The checks in the order of the report, each made when it is asked for."""
+    yield python_check(sys.version_info[:3])
+    for extra in PURPOSE:
+        yield package_check(extra)
+    yield from ros_checks()
+    yield onnxruntime_check()
+    yield module_check("tensorrt", "runs TensorRT engines on an NVIDIA GPU or a Jetson")
+    yield module_check("tensorrt_rtx", "builds and runs TensorRT-RTX engines")
+    yield realtime_check()
+    yield memlock_check(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
+    yield disk_check(shutil.disk_usage(folder).free)
+    yield clock_check()
+
+
+def pip_remedy(extra: str) -> str:
+    """The command that installs one extra, in the folder of this package's source."""
+    return f"pip install '.[{extra}]'" if extra else "pip install ."
+
+
+def package_check(extra: str) -> Check:
+    """Installed packages against the ranges of setup.py, for one extra or the core."""
+    remedy = f"make venv, or {pip_remedy('' if extra == 'core' else extra)}"
+    try:
+        faults, count = package_faults(requires("vdd_ros") or [], extra)
+    except PackageNotFoundError:
+        faults, count, remedy = ["vdd_ros itself is not installed"], 0, "make venv"
+    found = "; ".join(faults) or f"{count} packages within their ranges"
+    return judge(extra, not faults, found, PURPOSE[extra], remedy, extra in NEEDED)
+
+
+def package_faults(requirements: list[str], extra: str) -> tuple[list[str], int]:
+    """What is missing or out of range among an extra's requirements, and how many there are."""
+    from packaging.requirements import Requirement
+
+    parsed = [Requirement(line) for line in requirements]
+    named = "" if extra == "core" else extra
+    wanted = [
+        requirement
+        for requirement in parsed
+        if (requirement.marker.evaluate({"extra": named}) if requirement.marker else not named)
+    ]
+    faults = []
+    for requirement in wanted:
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            faults.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            faults.append(f"{requirement.name} {installed} is not {requirement.specifier}")
+    return faults, len(wanted)
+
+
+def ros_checks() -> Iterator[Check]:
+    """ROS 2 can be imported, and a message gets from one participant to another."""
+    why = "every node; `vdd train` and `vdd distill` do without"
+    installed = sorted(Path("/opt/ros").glob("*/setup.bash"))
+    remedy = f"source {installed[-1]}" if installed else f"make venv, or {pip_remedy('ros')}"
+    try:
+        modules = [importlib.import_module(name) for name in ROS_MODULES]
+    except ImportError as error:
+        yield judge("ros", False, f"cannot be imported: {error}", why, remedy)
+        return
+    yield judge("ros", True, str(modules[0].__file__), why, "")
+    # far from the default domain, and another one for each doctor
+    seconds = loopback_seconds(1 + os.getpid() % 100, LOOPBACK_DEADLINE_S)
+    arrived = seconds is not None
+    found = f"first message after {seconds:.2f} s" if arrived else "no message arrived"
+    remedy = (
+        "sudo ip link set lo multicast on; make /dev/shm writable; "
+        "unset ROS_LOCALHOST_ONLY ROS_DISCOVERY_SERVER FASTRTPS_DEFAULT_PROFILES_FILE"
+    )
+    yield judge("loopback", arrived, found, "nodes must find each other on this machine", remedy)
+
+
+def loopback_seconds(domain: int, deadline_s: float) -> float | None:
+    """Seconds until a message passes between two participants of `domain`; None: it never did."""
+    import rclpy
+    from rclpy.context import Context
+    from rclpy.executors import SingleThreadedExecutor
+    from std_msgs.msg import Bool
+
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    started = time.monotonic()
+    arrived: list[Bool] = []
+    contexts = [Context(), Context()]
+    for context in contexts:
+        rclpy.init(args=[], context=context, domain_id=domain)
+    talker, listener = (rclpy.create_node(f"doctor_{i}", context=c) for i, c in enumerate(contexts))
+    publisher = talker.create_publisher(Bool, "doctor", 1)
+    listener.create_subscription(Bool, "doctor", arrived.append, 1)
+    executor = SingleThreadedExecutor(context=contexts[1])
+    executor.add_node(listener)
+    while not arrived and time.monotonic() - started < deadline_s:
+        publisher.publish(Bool(data=True))
+        executor.spin_once(timeout_sec=0.02)
+    seconds = time.monotonic() - started
+    executor.shutdown()
+    for node, context in zip((talker, listener), contexts, strict=True):
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    return seconds if arrived else None
+
+
+def onnxruntime_check() -> Check:
+    """The runtime of every policy, with the devices its build can use."""
+    why = "evaluates policies on the robot"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return judge(
+            "onnxruntime", False, str(error), why, f"make venv, or {pip_remedy('runtime')}"
+        )
+    providers = onnxruntime.get_available_providers()
+    devices = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
+    return judge("onnxruntime", True, f"{onnxruntime.__version__} for {devices}", why, "")
+
+
+def module_check(module: str, why: str) -> Check:
+    """An optional runtime, by whether its module can be found; nothing is loaded."""
+    found = importlib.util.find_spec(module) is not None
+    extra = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}[module]
+    remedy = f"{pip_remedy(extra)}, on a machine with an NVIDIA driver"
+    return judge(module, found, "found" if found else "not installed", why, remedy, needed=False)
