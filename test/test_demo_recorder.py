@@ -1,0 +1,269 @@
+"""The recorder's promises: whole or not at all, judged before saving, nothing lost to a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import (
+    CONTRACT,
+    ROOT,
+    SECOND,
+    STARTED,
+    array_cdr,
+    feed,
+    joint_state_cdr,
+    position_at,
+    record,
+)
+
+from vdd_ros.bag import read_bag
+from vdd_ros.demo_recorder import DemoRecorder, State
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.recovery import recover
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> DemoRecorder:
+    return DemoRecorder(CONTRACT, tmp_path / "demos", "episode", "avoid")
+
+
+def recorded(recorder: DemoRecorder, seconds: float = 0.5, **kwargs) -> DemoRecorder:
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, seconds, **kwargs)
+    return recorder
+
+
+def test_a_saved_episode_says_what_it_is(recorder):
+    recorded(recorder).annotate({"way": "left-left-right", "seed": 7})
+    assert recorder.stop(SECOND + SECOND // 2) == "stopped episode_0001 after 0.5 s, PASS"
+    assert recorder.save(SECOND).endswith("episode_0001, PASS")
+    folder = recorder.folder / "episode_0001"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "episode_0001_0.mcap",
+        "manifest.json",
+        "metadata.yaml",
+    ]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["format_version"] == 1
+    assert (manifest["name"], manifest["status"], manifest["task"]) == (
+        "episode_0001",
+        "saved",
+        "avoid",
+    )
+    assert (manifest["started"], manifest["started_ns"]) == (STARTED, SECOND)
+    assert manifest["duration_s"] == 0.5
+    assert manifest["meta"] == {"way": "left-left-right", "seed": 7}
+    assert manifest["streams"]["joint_state"]["count"] == 100
+    assert manifest["streams"]["joint_state"]["rate_hz"] == pytest.approx(200.0, abs=0.1)
+    assert manifest["streams"]["robot_command"]["rate_hz"] == pytest.approx(100.0, abs=0.1)
+    assert manifest["streams"]["policy_command"]["count"] == 0
+    assert manifest["interface_hash"] == CONTRACT.interface_hash
+    assert manifest["contract_hash"] == CONTRACT.contract_hash
+    assert manifest["contract"] == CONTRACT.to_dict()
+    assert set(manifest["files"]) == {"episode_0001_0.mcap", "metadata.yaml"}
+    assert recorder.state is State.IDLE
+
+
+def test_commands_out_of_order_change_nothing_and_say_so(recorder):
+    for command in (lambda: recorder.stop(SECOND), lambda: recorder.save(SECOND), recorder.discard):
+        with pytest.raises(UserError, match="while idle, only while recording"):
+            command()
+    recorder.start(SECOND, STARTED)
+    with pytest.raises(UserError, match="cannot start while recording, only while idle"):
+        recorder.start(SECOND, STARTED)
+    recorder.stop(2 * SECOND)
+    with pytest.raises(UserError, match="cannot stop while stopped"):
+        recorder.stop(2 * SECOND)
+    assert recorder.state is State.STOPPED
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+def test_discard_leaves_nothing_behind(recorder, stop_first):
+    recorded(recorder)
+    if stop_first:
+        recorder.stop(2 * SECOND)
+    recorder.discard()
+    assert list(recorder.folder.iterdir()) == []
+    assert recorder.state is State.IDLE
+
+
+def test_until_it_is_saved_an_episode_is_not_listed(recorder):
+    recorded(recorder).stop(2 * SECOND)
+    assert EpisodeStore(recorder.folder).list() == ()
+    recorder.save(2 * SECOND)
+    assert EpisodeStore(recorder.folder).list() == ("episode_0001",)
+
+
+def test_names_are_never_used_twice(tmp_path):
+    assert [record(tmp_path, seconds=0.05) for _ in range(3)] == [
+        "episode_0001",
+        "episode_0002",
+        "episode_0003",
+    ]
+    first = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
+    second = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
+    first.start(SECOND, STARTED)
+    second.start(SECOND, STARTED)
+    assert (first.name, second.name) == ("episode_0004", "episode_0005")
+
+
+def test_messages_before_the_start_and_after_the_stop_are_not_recorded(recorder):
+    early = joint_state_cdr(SECOND, position_at(SECOND))
+    recorder.add("joint_state", early, SECOND)
+    recorded(recorder).stop(2 * SECOND)
+    recorder.add("joint_state", early, 2 * SECOND)
+    recorder.save(2 * SECOND)
+    episode = EpisodeStore(recorder.folder).load("episode_0001")
+    assert len(episode.streams["joint_state"]) == 100
+
+
+def verdict_of(recorder: DemoRecorder, seconds: float) -> tuple[str, str]:
+    recorder.stop(SECOND + int(seconds * SECOND))
+    return recorder.verdict.level, " ".join(recorder.verdict.reasons)
+
+
+def test_a_clean_recording_passes(recorder):
+    assert verdict_of(recorded(recorder, 1.0), 1.0) == ("PASS", "")
+
+
+def test_a_gap_in_what_the_policy_observes_fails(recorder):
+    def silent(stream, time_ns):
+        return stream == "joint_state" and 1.4 * SECOND < time_ns < 1.6 * SECOND
+
+    level, reasons = verdict_of(recorded(recorder, 1.0, skip=silent), 1.0)
+    assert level == "FAIL"
+    assert "joint_state was silent for 0.200 s from 0.40 s on (at most 0.1)" in reasons
+
+
+def test_silence_before_the_stop_is_a_gap_too(recorder):
+    level, reasons = verdict_of(recorded(recorder, 1.0), 1.3)
+    assert level == "FAIL"
+    assert "joint_state was silent" in reasons
+
+
+@pytest.mark.parametrize(("kept", "level"), [(0.8, "WARN"), (0.4, "FAIL")])
+def test_a_stream_below_its_rate_is_told(recorder, kept, level):
+    rng = np.random.default_rng(0)
+    thinned = recorded(recorder, 2.0, skip=lambda stream, _: rng.random() > kept)
+    found, reasons = verdict_of(thinned, 2.0)
+    assert found == level
+    assert "instead of 200" in reasons and "instead of 100" in reasons
+
+
+def test_a_missing_action_stream_fails(recorder):
+    thinned = recorded(recorder, skip=lambda stream, _: stream == "teleop_command")
+    level, reasons = verdict_of(thinned, 0.5)
+    assert level == "FAIL"
+    assert (
+        "robot_command has no complete message (/forward_position_controller/commands)" in reasons
+    )
+
+
+def test_disorder_nonsense_and_foreign_joints_are_told(recorder):
+    recorded(recorder)
+    now = SECOND + SECOND // 2
+    recorder.add("joint_state", joint_state_cdr(now - 50_000_000, position_at(now)), now)
+    recorder.add("joint_state", joint_state_cdr(now, np.full(7, np.nan)), now)
+    recorder.add("joint_state", joint_state_cdr(now, [0.5], names=["finger"]), now)
+    recorder.add("robot_command", array_cdr(np.degrees(position_at(now))), now)
+    level, reasons = verdict_of(recorder, 0.5)
+    assert level == "FAIL"
+    assert "joint_state has 1 stamps that do not increase (WARN)" in reasons
+    assert "joint_state has 1 messages that are not finite (FAIL)" in reasons
+    assert "joint_state lacks a joint of the contract in 1 messages (WARN)" in reasons
+    assert "robot_command leaves the position limits at panda_joint" in reasons
+
+
+def test_clocks_that_disagree_fail(recorder):
+    recorder.start(SECOND, STARTED)
+    for tick in range(100):
+        now = SECOND + tick * 5_000_000
+        data = joint_state_cdr(now - 2 * SECOND + SECOND, position_at(now))
+        recorder.add("joint_state", data, now)
+    level, reasons = verdict_of(recorder, 0.5)
+    assert level == "FAIL"
+    assert "is received 1.000 s after its stamp" in reasons
+
+
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path):
+    with pytest.raises(UserError, match="name_prefix '../x'"):
+        DemoRecorder(CONTRACT, tmp_path, "../x", "avoid")
+
+
+def test_a_disk_that_fills_up_ends_in_a_sentence_and_can_be_discarded(recorder, monkeypatch):
+    recorder.start(SECOND, STARTED)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorder._bag, "write", full)
+    feed(recorder, SECOND, 0.1)
+    with pytest.raises(UserError, match="is incomplete .*No space left.*discard it"):
+        recorder.save(2 * SECOND)
+    recorder.discard()
+    assert list(recorder.folder.iterdir()) == []
+
+
+KILLED = """
+    import itertools, sys
+    sys.path[:0] = {paths!r}
+    from recordings import CONTRACT, SECOND, STARTED, joint_state_cdr, position_at
+    from vdd_ros.demo_recorder import DemoRecorder
+
+    recorder = DemoRecorder(CONTRACT, {folder!r}, "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    for tick in itertools.count():
+        now = SECOND + tick * 5_000_000
+        recorder.add("joint_state", joint_state_cdr(now, position_at(now)), now)
+        if tick % 100 == 0:
+            print(tick, flush=True)
+"""
+
+
+def test_after_kill_9_the_readable_prefix_is_set_aside(tmp_path):
+    script = textwrap.dedent(KILLED).format(
+        paths=[str(ROOT), str(ROOT / "test")], folder=str(tmp_path)
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while int(process.stdout.readline()) < 2000:
+        pass
+    assert recover(tmp_path) == [], "a recording in progress is nobody else's business"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert EpisodeStore(tmp_path).list() == ()
+
+    (left,) = recover(tmp_path)
+    assert left.name == "episode_0001" and left.damage is not None
+    assert left.messages >= 1800, "at most the chunk that was being filled is lost"
+    assert [path.name for path in tmp_path.iterdir()] == [".quarantine"]
+    contents = read_bag(left.path / "episode_0001_0.mcap")
+    assert contents.damage is None and len(contents.messages) == left.messages
+    assert contents.messages[1000].data == joint_state_cdr(6 * SECOND, position_at(6 * SECOND))
+    assert recover(tmp_path) == []
+    assert record(tmp_path, seconds=0.05) == "episode_0002"
+
+
+def test_a_recording_that_was_stopped_but_never_saved_is_set_aside_whole(recorder):
+    recorded(recorder).close()
+    (left,) = recover(recorder.folder)
+    assert (left.damage, left.messages) == (None, 200)
+    assert str(left).startswith("episode_0001 is whole but was never saved: 200 messages")
+
+
+def test_a_part_folder_with_rubbish_in_it_is_set_aside(tmp_path):
+    part = tmp_path / ".part-episode_0003"
+    part.mkdir()
+    (part / "episode_0003_0.mcap").write_bytes(b"rubbish, not MCAP")
+    (left,) = recover(tmp_path)
+    assert left.messages == 0 and "not a valid MCAP file" in left.damage
+    assert (left.path / "episode_0003_0.mcap").read_bytes() == b"rubbish, not MCAP"

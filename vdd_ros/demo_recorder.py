@@ -1,0 +1,183 @@
+"""DemoRecorder: start, stop, save or discard one demonstration; a state machine without ROS.
+
+While it lasts, a recording lives in `<folder>/.part-<name>`; `save` makes it durable and renames
+it to `<folder>/<name>` in one step, so that an episode is there whole or not at all. What a killed
+process leaves behind is found and set aside by `vdd_ros.recovery`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.contract import Contract
+from vdd_ros.durable import lock_folder, sync_folder, write_text
+from vdd_ros.episode import decode
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict, software_version
+from vdd_ros.verdict import judge, summarise
+
+PART_PREFIX = ".part-"
+QUARANTINE = ".quarantine"
+SMALLEST_FREE_BYTES = 256 * 1024 * 1024
+
+
+class State(Enum):
+    IDLE = "idle"
+    RECORDING = "recording"
+    STOPPED = "stopped"
+
+
+class DemoRecorder:
+    """Every command returns one sentence for the operator, or raises UserError with one.
+
+    Times are ns of the ROS clock; `started` is the wall clock as ISO 8601 text.
+    """
+
+    def __init__(self, contract: Contract, folder: str | Path, name_prefix: str, task: str):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
+            raise UserError(
+                f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
+            )
+        self.contract = contract
+        self.folder = Path(folder)
+        self.name_prefix = name_prefix
+        self.task = task
+        self.state = State.IDLE
+        self.name = ""
+        self.meta: dict = {}
+        self.verdict: Verdict | None = None  # of the recording that is stopped and not yet saved
+        self._fault: str | None = None
+
+    def start(self, now_ns: int, started: str) -> str:
+        """Open a new recording; nothing received before this moment is in it."""
+        self._require("start", State.IDLE)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < SMALLEST_FREE_BYTES:
+            raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
+        self.name = _next_name(self.folder, self.name_prefix)
+        self._part = self.folder / f"{PART_PREFIX}{self.name}"
+        self._part.mkdir()
+        self._lock = lock_folder(self._part)
+        self._bag = BagWriter(self._part, self.name, self.contract)
+        self._started, self._started_ns = started, now_ns
+        self.meta, self.verdict, self._fault = {}, None, None
+        self.state = State.RECORDING
+        return f"recording {self.name}"
+
+    def add(self, stream: str, data: bytes, received_ns: int) -> None:
+        """Append one message as it came; outside a recording it is ignored."""
+        if self.state is not State.RECORDING or self._fault:
+            return
+        try:
+            self._bag.write(stream, data, received_ns)
+        except OSError as error:
+            self._fault = f"writing failed: {error.strerror}"
+
+    def annotate(self, items: Mapping[str, object]) -> str:
+        """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
+        self._require("annotate", State.RECORDING, State.STOPPED)
+        self.meta.update(items)
+        return f"noted {', '.join(items)} for {self.name}"
+
+    def stop(self, now_ns: int) -> str:
+        """Close the recording, read it back and judge it, before anybody decides to save it."""
+        self._require("stop", State.RECORDING)
+        self.state = State.STOPPED
+        self._stopped_ns = now_ns
+        self._close_bag()
+        contents = read_bag(self._bag.path)
+        self._fault = self._fault or contents.damage
+        self._require_whole()
+        streams = decode(self.contract, contents.messages)
+        self._summaries = {name: summarise(data) for name, data in streams.items()}
+        self.verdict = judge(self.contract, streams, self._started_ns, now_ns)
+        return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
+
+    def save(self, now_ns: int) -> str:
+        """Make the episode durable under its own name; stops first where that was not done."""
+        self._require("save", State.RECORDING, State.STOPPED)
+        if self.state is State.RECORDING:
+            self.stop(now_ns)
+        self._require_whole()
+        write_text(self._part / FILE_NAME, self._manifest().to_json())
+        sync_folder(self._part)
+        final = self.folder / self.name
+        self._part.rename(final)
+        sync_folder(self.folder)
+        self._finish()
+        return f"saved {final}, {self.verdict}"
+
+    def discard(self) -> str:
+        """Drop the recording; nothing of it is left."""
+        self._require("discard", State.RECORDING, State.STOPPED)
+        self._bag.abort()
+        shutil.rmtree(self._part)
+        self._finish()
+        return f"discarded {self.name}"
+
+    def close(self) -> None:
+        """Let go of an unsaved recording when the process ends; it stays for recovery."""
+        if self.state is State.RECORDING:
+            self._close_bag()
+        if self.state is not State.IDLE:
+            self._finish()
+
+    @property
+    def _duration_s(self) -> float:
+        return (self._stopped_ns - self._started_ns) * 1e-9
+
+    def _manifest(self) -> Manifest:
+        files = (self._bag.path, self._bag.path.with_name("metadata.yaml"))
+        return Manifest(
+            name=self.name,
+            status="saved",
+            task=self.task,
+            started=self._started,
+            started_ns=self._started_ns,
+            duration_s=round(self._duration_s, 4),
+            verdict=self.verdict,
+            meta=self.meta,
+            streams=self._summaries,
+            files={path.name: FileSummary.of(path) for path in files},
+            software=software_version(),
+            interface_hash=self.contract.interface_hash,
+            contract_hash=self.contract.contract_hash,
+            contract=self.contract,
+        )
+
+    def _require(self, command: str, *allowed: State) -> None:
+        if self.state not in allowed:
+            names = " or ".join(state.value for state in allowed)
+            raise UserError(f"cannot {command} while {self.state.value}, only while {names}")
+
+    def _require_whole(self) -> None:
+        if self._fault:
+            raise UserError(f"{self.name} is incomplete ({self._fault}): discard it")
+
+    def _close_bag(self) -> None:
+        try:
+            if self._fault is None:
+                self._bag.close()
+        except OSError as error:
+            self._fault = f"writing failed: {error.strerror}"
+        self._bag.abort()
+
+    def _finish(self) -> None:
+        os.close(self._lock)
+        self.state = State.IDLE
+
+
+def _next_name(folder: Path, prefix: str) -> str:
+    """`<prefix>_0001` and so on; numbers of unsaved and quarantined recordings are not reused."""
+    entries = [*folder.iterdir(), *folder.glob(f"{QUARANTINE}/*")]
+    names = [entry.name.removeprefix(PART_PREFIX) for entry in entries]
+    pattern = re.compile(re.escape(prefix) + r"_(\d+)")
+    taken = [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
+    return f"{prefix}_{max(taken, default=0) + 1:04d}"

@@ -1,0 +1,44 @@
+"""Files that survive a power cut, and folders that belong to one process while it lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is on the disk, not only in memory, on return."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        sync_file(file)
+
+
+def sync_file(file: IO) -> None:
+    """Bring what was written to an open file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's own entries to the disk; syncing its files does not."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_folder(folder: Path) -> int | None:
+    """Hold a folder for this process until `os.close` of the result; None while another holds it.
+
+    The kernel lets go of it when the process ends, however it ends.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,182 @@
+"""Episode: one demonstration as arrays in the contract's order, and the folder they live in.
+
+`<folder>/<name>/` holds `<name>_0.mcap` and `metadata.yaml` (a rosbag2) and `manifest.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
+from vdd_ros.contract import Contract, Stream
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import FILE_NAME, Manifest
+
+
+@dataclass(frozen=True)
+class StreamData:
+    """The samples of one stream in the order they were received, N of them.
+
+    stamps_ns, received_ns: (N,) int64, ROS clock; fields: `position` and, of joint states,
+    `velocity`, each (N, Da) in the contract's joint order and units (NaN where it was not sent);
+    incomplete: messages left out because they lack a joint of the contract.
+    """
+
+    stamps_ns: np.ndarray
+    received_ns: np.ndarray
+    fields: dict[str, np.ndarray]
+    incomplete: int = 0
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One saved demonstration: what it says about itself, and its streams by contract name."""
+
+    manifest: Manifest
+    streams: dict[str, StreamData]
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def contract(self) -> Contract:
+        return self.manifest.contract
+
+
+class EpisodeStore:
+    """The episodes of one folder; with a contract, only those of its interface are loaded."""
+
+    def __init__(self, folder: str | Path, contract: Contract | None = None):
+        self.folder = Path(folder)
+        self.contract = contract
+        if not self.folder.is_dir():
+            raise UserError(f"no folder {self.folder}: name the folder that episodes were saved in")
+        if (self.folder / FILE_NAME).exists():
+            raise UserError(f"{self.folder} is an episode itself; name the folder it lies in")
+
+    def list(self) -> tuple[str, ...]:
+        """Names of all episodes, sorted; folders that begin with a dot are none."""
+        return tuple(
+            sorted(
+                path.name
+                for path in self.folder.iterdir()
+                if path.is_dir() and not path.name.startswith(".")
+            )
+        )
+
+    def manifest(self, name: str) -> Manifest:
+        """What an episode says about itself, without reading the recording; raises UserError."""
+        if not (self.folder / name).is_dir():
+            raise UserError(f"no episode {name!r} in {self.folder}: `vdd dataset check` lists them")
+        return Manifest.read(self.folder / name)
+
+    def load(self, name: str) -> Episode:
+        """Read one episode; raises UserError when it is damaged, foreign, or of another interface.
+
+        Every file is first compared with the sha256 in the manifest.
+        """
+        manifest = self.manifest(name)
+        folder = self.folder / name
+        manifest.check_files(folder)
+        if self.contract is not None:
+            self.contract.require_same_interface(manifest.contract, f"episode {folder}")
+        recordings = [file for file in manifest.files if file.endswith(".mcap")]
+        if len(recordings) != 1:
+            raise UserError(f"{folder} names {len(recordings)} recordings, one is expected")
+        contents = read_bag(folder / recordings[0])
+        if contents.damage:
+            raise UserError(f"{folder / recordings[0]} is not readable ({contents.damage})")
+        if contents.contract != manifest.contract:
+            raise UserError(
+                f"{folder}: the contract in {FILE_NAME} is not the one in the recording; "
+                f"restore the manifest"
+            )
+        return Episode(manifest, decode(manifest.contract, contents.messages))
+
+
+def decode(contract: Contract, messages: Sequence[RawMessage]) -> dict[str, StreamData]:
+    """The samples of every stream of the contract, matched by joint name."""
+    by_stream: dict[str, list[RawMessage]] = {name: [] for name in contract.streams}
+    for message in messages:
+        by_stream[message.stream].append(message)
+    return {
+        name: _decode_stream(stream, contract.joint_names, by_stream[name])
+        for name, stream in contract.streams.items()
+    }
+
+
+def _decode_stream(
+    stream: Stream, joint_names: tuple[str, ...], messages: Sequence[RawMessage]
+) -> StreamData:
+    from rosbags.serde import SerdeError
+
+    reader = _READERS[stream.type](joint_names)
+    kept, samples = [], []
+    for message in messages:
+        try:
+            sample = reader.read(typestore().deserialize_cdr(message.data, stream.type))
+        except SerdeError:
+            sample = None
+        if sample is not None:
+            kept.append(message)
+            samples.append(sample)
+    received_ns = np.array([message.received_ns for message in kept], dtype=np.int64)
+    stamps_ns = received_ns
+    if stream.timeline == "header":
+        stamps_ns = np.array([header_stamp_ns(message.data) for message in kept], dtype=np.int64)
+    values = np.array(samples, dtype=np.float64)
+    values = values.reshape(len(kept), len(reader.fields), len(joint_names))
+    fields = {name: values[:, index] for index, name in enumerate(reader.fields)}
+    return StreamData(stamps_ns, received_ns, fields, len(messages) - len(kept))
+
+
+class _JointStates:
+    """sensor_msgs/JointState -> (position, velocity), matched by name whatever their order."""
+
+    fields = ("position", "velocity")
+
+    def __init__(self, joint_names: tuple[str, ...]):
+        self.joint_names = joint_names
+        self._orders: dict[tuple[str, ...], np.ndarray | None] = {}
+        self._absent = np.full(len(joint_names), np.nan)
+
+    def read(self, message) -> tuple[np.ndarray, np.ndarray] | None:
+        order = self._order(tuple(message.name))
+        if order is None or len(message.position) != len(message.name):
+            return None
+        has_velocity = len(message.velocity) == len(message.name)
+        return message.position[order], message.velocity[order] if has_velocity else self._absent
+
+    def _order(self, names: tuple[str, ...]) -> np.ndarray | None:
+        if names not in self._orders:
+            complete = set(self.joint_names) <= set(names)
+            self._orders[names] = (
+                np.array([names.index(joint) for joint in self.joint_names]) if complete else None
+            )
+        return self._orders[names]
+
+
+class _Arrays:
+    """std_msgs/Float64MultiArray -> (position,); without names, it is in the contract's order."""
+
+    fields = ("position",)
+
+    def __init__(self, joint_names: tuple[str, ...]):
+        self.size = len(joint_names)
+
+    def read(self, message) -> tuple[np.ndarray] | None:
+        return (message.data,) if len(message.data) == self.size else None
+
+
+_READERS = {
+    "sensor_msgs/msg/JointState": _JointStates,
+    "std_msgs/msg/Float64MultiArray": _Arrays,
+}

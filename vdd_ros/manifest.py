@@ -1,0 +1,133 @@
+"""Manifest: what an episode's folder says about itself, beside the recording."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+
+FORMAT_VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StreamSummary(_Part):
+    """count: messages kept; rate_hz: achieved between the first and the last; incomplete: messages
+    without one of the contract's joints, which are not samples; longest_gap_s between two receipts.
+    """
+
+    count: int
+    incomplete: int
+    rate_hz: float
+    longest_gap_s: float
+
+
+class Verdict(_Part):
+    """Whether an episode is fit to learn from, and why not, one sentence a reason."""
+
+    level: Literal["PASS", "WARN", "FAIL"]
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.level}: {'; '.join(self.reasons)}" if self.reasons else self.level
+
+
+class FileSummary(_Part):
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileSummary:
+        content = path.read_bytes()
+        return cls(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+class Manifest(_Part):
+    """started: wall clock, ISO 8601; started_ns: ROS clock, as every stamp in the episode.
+
+    meta: whatever the operator (or the demonstrator) declared, such as the way taken or a seed.
+    """
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str
+    status: Literal["saved"]
+    task: str
+    started: str
+    started_ns: int
+    duration_s: float
+    verdict: Verdict
+    meta: dict[str, JsonValue]
+    streams: dict[str, StreamSummary]
+    files: dict[str, FileSummary]
+    software: str
+    interface_hash: str
+    contract_hash: str
+    contract: Contract
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of an episode folder; raises UserError when there is none that fits."""
+        path = folder / FILE_NAME
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(
+                f"no {FILE_NAME} in {folder}: not a saved episode; record it again, or import it"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} is not readable JSON ({error}); restore it or delete the episode"
+            ) from None
+        found = raw.get("format_version") if isinstance(raw, dict) else None
+        if found != FORMAT_VERSION:
+            raise UserError(
+                f"{path} has format_version {found!r}, this version reads {FORMAT_VERSION}: "
+                f"use the software that wrote it, or record anew"
+            )
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = ".".join(str(step) for step in fault["loc"])
+            raise UserError(
+                f"{path}: {place}: {fault['msg']}; restore the file or delete the episode"
+            ) from None
+
+    def check_files(self, folder: Path) -> None:
+        """Raise UserError unless every file is there, byte for byte as it was saved."""
+        for name, saved in self.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise UserError(f"{path} is missing; restore it or delete the episode")
+            size = path.stat().st_size
+            if size < saved.bytes:
+                raise UserError(
+                    f"{path} is truncated: {size} of {saved.bytes} bytes are left; "
+                    f"restore it or delete the episode"
+                )
+            if FileSummary.of(path) != saved:
+                raise UserError(
+                    f"{path} is not the file that was saved (its sha256 differs from the "
+                    f"manifest's); restore it or delete the episode"
+                )
+
+
+def software_version() -> str:
+    """The version of this package that is written into an episode."""
+    try:
+        return f"vdd_ros {version('vdd_ros')}"
+    except PackageNotFoundError:
+        return "vdd_ros, not installed"

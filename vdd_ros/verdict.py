@@ -1,0 +1,99 @@
+"""Whether a recording is fit to learn from: rates, gaps, stamps, values, before it is saved.
+
+A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vdd_ros.contract import Contract, Stream
+from vdd_ros.episode import StreamData
+from vdd_ros.manifest import StreamSummary, Verdict
+
+RATE_WARN, RATE_FAIL = 0.9, 0.5  # share of the declared rate
+
+
+def summarise(data: StreamData) -> StreamSummary:
+    """The counts of one stream that go into the manifest."""
+    received_s = data.received_ns * 1e-9
+    span = float(received_s[-1] - received_s[0]) if len(data) > 1 else 0.0
+    return StreamSummary(
+        count=len(data),
+        incomplete=data.incomplete,
+        rate_hz=round((len(data) - 1) / span, 2) if span > 0 else 0.0,
+        longest_gap_s=round(float(np.diff(received_s).max()), 4) if len(data) > 1 else 0.0,
+    )
+
+
+def judge(
+    contract: Contract, streams: dict[str, StreamData], started_ns: int, stopped_ns: int
+) -> Verdict:
+    """The verdict on the streams of one recording between two times of the ROS clock."""
+    observed = {part.stream for part in contract.observation}
+    findings = []
+    for name, data in streams.items():
+        stream = contract.streams[name]
+        if len(data) == 0:
+            if name in observed or name == contract.action.stream:
+                findings.append(("FAIL", f"{name} has no complete message ({stream.topic})"))
+        else:
+            found = [*_rates(stream, data), *_times(stream, data), *_values(contract, data)]
+            if name in observed:
+                found += _gaps(stream, data, started_ns, stopped_ns)
+            findings += [(level, f"{name} {reason}") for level, reason in found]
+    levels = {level for level, _ in findings}
+    worst = next((level for level in ("FAIL", "WARN") if level in levels), "PASS")
+    return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
+
+
+def _rates(stream: Stream, data: StreamData) -> Iterator[tuple[str, str]]:
+    rate = summarise(data).rate_hz
+    if rate < RATE_WARN * stream.rate_hz:
+        level = "FAIL" if rate < RATE_FAIL * stream.rate_hz else "WARN"
+        yield level, f"came at {rate:.1f} Hz instead of {stream.rate_hz:g}"
+
+
+def _gaps(
+    stream: Stream, data: StreamData, started_ns: int, stopped_ns: int
+) -> Iterator[tuple[str, str]]:
+    times_s = np.concatenate([[started_ns], data.received_ns, [stopped_ns]]) * 1e-9
+    gaps = np.diff(times_s)
+    longest = int(gaps.argmax())
+    if gaps[longest] > stream.max_age_s:
+        yield (
+            "FAIL",
+            f"was silent for {gaps[longest]:.3f} s from {times_s[longest] - times_s[0]:.2f} s on "
+            f"(at most {stream.max_age_s:g})",
+        )
+
+
+def _times(stream: Stream, data: StreamData) -> Iterator[tuple[str, str]]:
+    if backwards := int((np.diff(data.received_ns) < 0).sum()):
+        yield "FAIL", f"was received while the clock jumped back ({backwards} times)"
+    if disordered := int((np.diff(data.stamps_ns) <= 0).sum()):
+        yield "WARN", f"has {disordered} stamps that do not increase"
+    delay = float(np.median(data.received_ns - data.stamps_ns)) * 1e-9
+    if abs(delay) > stream.max_age_s:
+        yield (
+            "FAIL",
+            f"is received {delay:.3f} s after its stamp (median; at most {stream.max_age_s:g}): "
+            f"do the clocks agree?",
+        )
+
+
+def _values(contract: Contract, data: StreamData) -> Iterator[tuple[str, str]]:
+    if data.incomplete:
+        yield "WARN", f"lacks a joint of the contract in {data.incomplete} messages"
+    position = data.fields["position"]
+    if bad := int((~np.isfinite(position).all(axis=1)).sum()):
+        yield "FAIL", f"has {bad} messages that are not finite"
+    lower, upper = contract.limit("lower"), contract.limit("upper")
+    # a tenth of the range: more than a controller overshoots, less than degrees for radians
+    margin = 0.1 * (upper - lower)
+    beyond = ((position < lower - margin) | (position > upper + margin)).any(axis=0)
+    if beyond.any():
+        joints = ", ".join(np.array(contract.joint_names)[beyond])
+        yield "WARN", f"leaves the position limits at {joints}: is the unit right?"
