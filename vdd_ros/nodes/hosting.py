@@ -1,0 +1,85 @@
+"""Running a node from its first breath to its last, in one place for all nodes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.messages import Health, diagnostics_message
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SPIN_SLICE_S = 0.1
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Make a node, spin it until SIGINT, SIGTERM or its own `exit_code`, take it down; exit code.
+
+    A node that ends by itself sets its attribute `exit_code`. On the way out `destroy_node` is
+    called while the context still lives, so an override of it can publish a last, safe word and
+    join its threads. A UserError ends in its sentence on stderr and exit code 2.
+    """
+    stop = threading.Event()
+    # rclpy's own handlers would end the context at once, and with it the last word of a node.
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    executor = make_executor()
+    node = None
+    try:
+        node = make_node()
+        executor.add_node(node)
+        while not stop.is_set() and getattr(node, "exit_code", None) is None:
+            spin(executor, SPIN_SLICE_S)
+        return getattr(node, "exit_code", None) or 0
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        executor.shutdown()
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def make_executor(context=None) -> Executor:
+    """The executor with the least cost per message that this ROS 2 has, single-threaded.
+
+    The events executor needs about a third of the processor time of the wait-set one.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # before ROS 2 Kilted
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
+
+
+def spin(executor: Executor, duration_s: float) -> None:
+    """Run callbacks for `duration_s`, then come back (a signal handler needs the interpreter)."""
+    executor.spin_until_future_complete(Future(), timeout_sec=duration_s)
+
+
+def publish_diagnostics(node: Node, report: Callable[[], Health]) -> None:
+    """Publish `report()` on /diagnostics once a second of real time, even while ROS time stands."""
+    publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    name = node.get_fully_qualified_name().lstrip("/")
+
+    def publish() -> None:
+        now_ns = node.get_clock().now().nanoseconds
+        publisher.publish(diagnostics_message(name, report(), now_ns))
+
+    node.create_timer(
+        DIAGNOSTICS_PERIOD_S, publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+    )

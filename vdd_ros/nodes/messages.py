@@ -1,0 +1,183 @@
+"""ROS messages to arrays and back: the only file that knows the fields of a message.
+
+Joint arrays are (joints,) float64 in the contract's order, times are int nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from vdd_ros.contract import Stream
+from vdd_ros.errors import UserError
+
+NS_PER_S = 1_000_000_000
+MESSAGE_CLASSES = {
+    "sensor_msgs/msg/JointState": JointState,
+    "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+}
+RELIABILITY = {
+    "reliable": ReliabilityPolicy.RELIABLE,
+    "best_effort": ReliabilityPolicy.BEST_EFFORT,
+}
+
+
+def message_class(type_name: str) -> type:
+    """The message class of a contract's stream type; raises UserError for a type not offered."""
+    if type_name not in MESSAGE_CLASSES:
+        raise UserError(
+            f"message type {type_name!r} is not offered; use one of {sorted(MESSAGE_CLASSES)}"
+        )
+    return MESSAGE_CLASSES[type_name]
+
+
+def qos_of(stream: Stream, depth: int | None = None) -> QoSProfile:
+    """QoS of a stream as the contract says it; `depth` overrides its own (a recorder's queue)."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth or stream.depth,
+        reliability=RELIABILITY[stream.reliability],
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def latched_qos() -> QoSProfile:
+    """Reliable, and whoever comes late still gets the last message."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def fields_of(message, joint_names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """'position' and, where the message has it, 'velocity', each (joints,) in contract order.
+
+    A JointState is matched by name, whatever its order and whatever else it names; a
+    Float64MultiArray holds the positions in the contract's order. Raises UserError where a joint is
+    missing or named twice, or where the number of values does not fit. Values are passed on as they
+    came: whether they are finite is asked by whoever takes them.
+    """
+    if isinstance(message, Float64MultiArray):
+        return {"position": _sized(np.array(message.data), len(joint_names), "data")}
+    places = _places(tuple(message.name), joint_names)
+    fields = {}
+    for field in ("position", "velocity"):
+        values = getattr(message, field)
+        if len(values):
+            fields[field] = _sized(np.array(values), len(message.name), field)[places]
+    return fields
+
+
+def stamp_ns_of(message) -> int:
+    """The header's stamp [ns]."""
+    return message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
+
+
+def sample_stamp_ns(stream: Stream, message, received_ns: int) -> int:
+    """When a message was true [ns], on the timeline that the contract declares for its stream.
+
+    Raises UserError for a stream with `timeline: header` whose publisher does not stamp.
+    """
+    if stream.timeline == "receive":
+        return received_ns
+    stamp_ns = stamp_ns_of(message)
+    if stamp_ns == 0:
+        raise UserError(
+            f"messages on {stream.topic} carry no stamp; let their publisher stamp them, or write "
+            "timeline: receive for this stream in the contract"
+        )
+    return stamp_ns
+
+
+def time_message(time_ns: int) -> Time:
+    """Nanoseconds as the ROS time message."""
+    return Time(sec=time_ns // NS_PER_S, nanosec=time_ns % NS_PER_S)
+
+
+def clock_message(time_ns: int) -> Clock:
+    """What a simulator publishes on /clock."""
+    return Clock(clock=time_message(time_ns))
+
+
+def joint_state_message(
+    joint_names: tuple[str, ...],
+    position: np.ndarray,
+    stamp_ns: int,
+    velocity: np.ndarray | None = None,
+) -> JointState:
+    """A stamped JointState; position and velocity are (joints,) in the order of `joint_names`."""
+    message = JointState(name=list(joint_names), position=position.tolist())
+    message.header.stamp = time_message(stamp_ns)
+    if velocity is not None:
+        message.velocity = velocity.tolist()
+    return message
+
+
+def command_message(
+    stream: Stream, joint_names: tuple[str, ...], position: np.ndarray, stamp_ns: int
+) -> JointState | Float64MultiArray:
+    """Joint position targets (joints,) as the message type that `stream` declares."""
+    if message_class(stream.type) is Float64MultiArray:
+        return Float64MultiArray(data=position.tolist())
+    return joint_state_message(joint_names, position, stamp_ns)
+
+
+class Health(NamedTuple):
+    """One line of /diagnostics. level: 'ok', 'warn', 'error' or 'stale'; values: shown as text."""
+
+    level: str
+    message: str
+    values: Mapping[str, object]
+
+
+LEVELS = {
+    "ok": DiagnosticStatus.OK,
+    "warn": DiagnosticStatus.WARN,
+    "error": DiagnosticStatus.ERROR,
+    "stale": DiagnosticStatus.STALE,
+}
+
+
+def diagnostics_message(name: str, health: Health, stamp_ns: int) -> DiagnosticArray:
+    """`health` of the part called `name` as a DiagnosticArray of one status."""
+    status = DiagnosticStatus(
+        level=LEVELS[health.level],
+        name=name,
+        message=health.message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in health.values.items()],
+    )
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = time_message(stamp_ns)
+    return message
+
+
+def _sized(values: np.ndarray, size: int, what: str) -> np.ndarray:
+    if values.shape != (size,):
+        raise UserError(f"{what} has {len(values)} values, expected {size}: one for each joint")
+    return values
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarray:
+    """(joints,) where each joint of the contract stands in the message."""
+    missing = [name for name in joint_names if name not in names]
+    if missing:
+        raise UserError(
+            f"the message names {list(names)} and lacks {missing}: every joint of the contract "
+            "must be in it"
+        )
+    repeated = [name for name in joint_names if names.count(name) > 1]
+    if repeated:
+        raise UserError(f"the message names {repeated} more than once")
+    return np.array([names.index(name) for name in joint_names])
