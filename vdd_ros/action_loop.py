@@ -70,6 +70,7 @@ class ActionLoop:
         self._ticks_since_plan = 0
         self._gating_entropy: float | None = None
         self._teleop: tuple[np.ndarray, int] | None = None
+        self._joint_missing = False
 
     @property
     def reason(self) -> StopReason | None:
@@ -94,10 +95,15 @@ class ActionLoop:
     ) -> bool:
         """Take one message's fields, each (Da,) in contract order; whether the window took it."""
         if stream == "joint_state" and "position" in fields:
+            self._joint_missing = False
             self.gate.observe(fields["position"], stamp_ns)
         if stream == "teleop_command":
             self._teleop = (fields["position"], stamp_ns)
         return self.aligner.add(stream, fields, stamp_ns, received_ns)
+
+    def add_incomplete(self, stream: str) -> None:
+        """Note a message that lacked a joint: if no complete one follows in time, that is why."""
+        self._joint_missing |= stream == "joint_state"
 
     def tick(self, now_ns: int) -> TickResult:
         """One control tick at `now_ns`."""
@@ -109,7 +115,8 @@ class ActionLoop:
         if window is None:
             return TickResult(now_ns, output or self.gate.tick(now_ns))
         if (np.abs(now_ns - window.stamps_ns[-1]) > self._max_age_ns).any():
-            self.stop(StopReason.OBSERVATION_STALE)
+            missing = self._joint_missing
+            self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         infer_s = self._plan(window) if self._plan_is_due(now_ns) else None
         self._ticks_since_plan += 1

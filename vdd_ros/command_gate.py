@@ -19,6 +19,7 @@ from vdd_ros.safety import SafetyFilter
 PRECEDENCE = ("teleop", "policy")
 # An arm further than this from the last command sent was moved by something else since [rad, m].
 HELD_WITHIN = 0.05
+LONG_AGO_NS = -(2**62)
 
 
 class StopReason(Enum):
@@ -49,8 +50,9 @@ class GateOutput(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    target: np.ndarray
+    position: np.ndarray
     stamp_ns: int
+    received_ns: int
 
 
 class CommandGate:
@@ -74,10 +76,9 @@ class CommandGate:
         self._forget()
 
     def _forget(self) -> None:
-        self._measured: _Heard | None = None
+        self._measured: np.ndarray | None = None
         self._heard: dict[str, _Heard] = {}
-        self._now_ns = -(2**63)
-        self._due_ns = self._sent_ns = -(2**63)
+        self._measured_ns = self._now_ns = self._due_ns = LONG_AGO_NS
 
     @property
     def silent(self) -> bool:
@@ -97,10 +98,10 @@ class CommandGate:
         return True
 
     def observe(self, position: np.ndarray, stamp_ns: int) -> None:
-        """Take the measured joint positions (Da,) [unit]; older, broken or partial ones are not."""
+        """Take measured joint positions (Da,) [unit]; older, broken or partial ones are not."""
         fits = position.shape == self.filter.lower.shape and np.isfinite(position).all()
-        if fits and (self._measured is None or stamp_ns > self._measured.stamp_ns):
-            self._measured = _Heard(position, stamp_ns)
+        if fits and stamp_ns > self._measured_ns:
+            self._measured, self._measured_ns = position, stamp_ns
 
     def submit(
         self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int
@@ -125,8 +126,9 @@ class CommandGate:
             return None
         if self.source is None:
             return self._brake(now_ns) if self._is_due(now_ns) else None
-        overdue = now_ns - self._sent_ns >= 1.5 * self._period_ns
-        return self._follow(now_ns) if overdue else None
+        # the source's own next command goes first, if it speaks at the control rate
+        overdue = now_ns - self._heard[self.source].received_ns >= 1.5 * self._period_ns
+        return self._follow(now_ns) if overdue and self._is_due(now_ns) else None
 
     def e_stop(self, active: bool, now_ns: int) -> None:
         """The e-stop was pressed or let go; letting go alone does not set anything in motion."""
@@ -164,10 +166,7 @@ class CommandGate:
             self._rest(StopReason.JOINTS_STALE)
 
     def _joints_known(self, now_ns: int) -> bool:
-        return (
-            self._measured is not None
-            and abs(now_ns - self._measured.stamp_ns) <= self._joints_max_age_ns
-        )
+        return abs(now_ns - self._measured_ns) <= self._joints_max_age_ns
 
     def _take(self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int) -> bool:
         """Note a target if it is usable; a broken one from whoever drives, or would, is a stop."""
@@ -186,7 +185,7 @@ class CommandGate:
         if source in self._heard and stamp_ns <= self._heard[source].stamp_ns:
             self.rejected["out_of_order"] += 1
             return False
-        self._heard[source] = _Heard(np.array(target, dtype=np.float64), stamp_ns)
+        self._heard[source] = _Heard(np.array(target, dtype=np.float64), stamp_ns, now_ns)
         return True
 
     def _engage(self, source: str, now_ns: int) -> bool:
@@ -205,16 +204,16 @@ class CommandGate:
     def _begin(self) -> None:
         """From the last command sent while the arm holds it, so that it does not sag; otherwise
         from where the arm is."""
-        measured, last = self._measured.target, self.filter.position
-        if last is None or np.abs(measured - last).max() > HELD_WITHIN:
-            self.filter.reset(measured)
+        last = self.filter.position
+        if last is None or np.abs(self._measured - last).max() > HELD_WITHIN:
+            self.filter.reset(self._measured)
 
     def _is_due(self, now_ns: int) -> bool:
         """Half a period of jitter is let through, the mean rate is not exceeded."""
         return now_ns >= self._due_ns - self._period_ns // 2
 
     def _follow(self, now_ns: int) -> GateOutput:
-        command = self.filter.step(self._heard[self.source].target)
+        command = self.filter.step(self._heard[self.source].position)
         return self._sent(now_ns, GateOutput(command.position, self.source, command.limited, None))
 
     def _brake(self, now_ns: int) -> GateOutput:
@@ -222,6 +221,5 @@ class CommandGate:
         return self._sent(now_ns, GateOutput(command.position, None, (), self.reason))
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
-        self._sent_ns = now_ns
         self._due_ns = max(self._due_ns, now_ns) + self._period_ns
         return output

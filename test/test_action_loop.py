@@ -1,0 +1,257 @@
+"""ActionLoop in simulated time: from samples to commands, and every way it may stop."""
+
+import numpy as np
+import pytest
+
+from vdd_ros.acting import ActingRule, ExpertChooser
+from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_loop import ActionLoop
+from vdd_ros.command_gate import StopReason
+from vdd_ros.errors import UserError
+from vdd_ros.inference import PolicyError, PolicyOutput
+
+MS = 1_000_000
+T0 = 1_000_000_000
+HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
+H, DA = 5, 7
+
+
+class FakePolicy:
+    """Two experts, up and down by `slope` a step, from the next step on; `fault` makes it fail."""
+
+    n_obs_steps, horizon, action_dim, n_experts = 2, H, DA, 2
+
+    def __init__(self, slope=0.02, noise_shape=None):
+        self.noise_shape = noise_shape
+        self.steps = slope * np.arange(1, H + 1)[:, None] * np.ones(DA)
+        self.log_gating = np.log([0.5, 0.5])
+        self.windows = []
+        self.noises = []
+        self.fault = None
+
+    def infer(self, window, noise=None):
+        self.windows.append(window)
+        self.noises.append(noise)
+        if self.fault == "error":
+            raise PolicyError("no memory")
+        means = window[-1] + np.array([self.steps, -self.steps])
+        return PolicyOutput(self.log_gating, means * np.nan if self.fault == "nan" else means)
+
+
+class Bench:
+    """A loop with an arm that goes where it is sent; joint states every 5 ms, ticks every 10 ms."""
+
+    def __init__(self, contract, policy=None, rule=None, seed=0):
+        self.policy = policy or FakePolicy()
+        self.loop = ActionLoop(
+            contract, self.policy, rule or ActingRule(), np.random.default_rng(seed), lambda: 0.0
+        )
+        self.now = T0
+        self.arm = HOME
+        self.loop.start(self.now)
+
+    def joints(self, stamp_ns, received_ns=None, arm=None):
+        fields = {"position": self.arm if arm is None else arm, "velocity": np.zeros(DA)}
+        received_ns = stamp_ns if received_ns is None else received_ns
+        self.loop.add("joint_state", fields, stamp_ns, received_ns)
+
+    def tick(self, joints=True):
+        self.now += 10 * MS
+        if joints:
+            self.joints(self.now - 5 * MS)
+            self.joints(self.now)
+        result = self.loop.tick(self.now)
+        if result.output is not None:
+            self.arm = result.output.position
+        return result
+
+    def run(self, ticks, joints=True):
+        return [self.tick(joints) for _ in range(ticks)]
+
+    def assert_ends_in_rest(self, reason, joints=True):
+        outputs = [result.output for result in self.run(60, joints)]
+        braking = [output for output in outputs if output is not None]
+        assert braking and outputs[len(braking) :] == [None] * (60 - len(braking))
+        assert all(output.source is None and output.reason is reason for output in braking)
+        assert self.loop.reason is reason
+        assert all(result.output is None for result in self.run(30)), "a stop is final"
+
+
+def test_nothing_is_sent_before_the_joints_are_known(contract):
+    bench = Bench(contract)
+    assert [result.output for result in bench.run(20, joints=False)] == [None] * 20
+    assert bench.policy.windows == []
+
+
+def test_the_first_command_starts_from_the_measured_position(contract):
+    bench = Bench(contract)
+    output = bench.tick().output
+    assert output.source == "policy"
+    assert np.abs(output.position - HOME).max() <= bench.loop.gate.filter.max_change.max() + 1e-12
+
+
+def test_the_wish_follows_the_chunk_between_replannings(contract):
+    bench = Bench(contract, rule=ActingRule(expert="argmax", replan_ticks=20))
+    results = bench.run(20)
+    assert [result.replanned for result in results] == [True] + [False] * 19
+    # steps are 0.1 s apart: after 15 ticks of 10 ms the plan stands between its steps 1 and 2
+    np.testing.assert_allclose(results[15].wish, HOME + 0.02 * 2.5)
+    assert len(bench.policy.windows) == 1
+    assert bench.tick().replanned
+
+
+def test_a_chunk_that_ends_is_replaced_before_its_time(contract):
+    bench = Bench(contract, rule=ActingRule(replan_ticks=1000))
+    replanned = [result.tick_ns for result in bench.run(90) if result.replanned]
+    assert np.diff(replanned).tolist() == [400 * MS, 400 * MS]
+
+
+def test_every_tick_is_a_fresh_evaluation_by_default(contract):
+    bench = Bench(contract)
+    assert all(result.replanned for result in bench.run(10))
+
+
+def test_an_expert_is_kept_until_its_probability_falls_below_the_bound(contract):
+    bench = Bench(contract, rule=ActingRule(expert="argmax", sticky_bound=0.1))
+    gatings = [[0.6, 0.4], [0.2, 0.8], [0.11, 0.89], [0.09, 0.91], [0.3, 0.7]]
+    chosen = []
+    for gating in gatings:
+        bench.policy.log_gating = np.log(gating)
+        chosen.append(bench.tick().expert)
+    assert chosen == [0, 0, 0, 1, 1]
+
+
+def test_drawn_experts_follow_the_gating():
+    rule = ActingRule(expert="draw", sticky_bound=2.0)
+    chooser = ExpertChooser(rule, np.random.default_rng(0))
+    gating = np.array([0.1, 0.6, 0.3])
+    draws = [chooser.choose(np.log(gating), np.zeros((3, H, DA)), None) for _ in range(4000)]
+    np.testing.assert_allclose(np.bincount(draws) / 4000, gating, atol=0.03)
+
+
+def test_the_same_seed_gives_the_same_run(contract):
+    def run(seed):
+        policy = FakePolicy(noise_shape=(H, DA))
+        bench = Bench(contract, policy, ActingRule(sticky_bound=2.0), seed)
+        experts = [result.expert for result in bench.run(30)]
+        return experts, np.array(policy.noises)
+
+    (experts, noises), (again, noises_again), (other, _) = run(1), run(1), run(2)
+    assert experts == again != other
+    np.testing.assert_array_equal(noises, noises_again)
+    assert noises.shape == (30, H, DA) and noises.std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_what_arrives_after_the_tick_is_not_seen_by_it(contract):
+    bench = Bench(contract)
+    bench.tick()
+    stamp = bench.now + 9 * MS
+    bench.joints(stamp, received_ns=bench.now + 11 * MS, arm=HOME + 0.01)
+    bench.joints(bench.now + 5 * MS, arm=HOME)
+    bench.tick(joints=False)
+    np.testing.assert_array_equal(bench.policy.windows[-1][-1], bench.policy.windows[0][-1])
+    bench.tick(joints=False)
+    np.testing.assert_array_equal(bench.policy.windows[-1][-1], HOME + 0.01)
+
+
+def test_stale_joints_end_in_rest(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.run(10, joints=False)
+    bench.assert_ends_in_rest(StopReason.OBSERVATION_STALE, joints=False)
+
+
+def test_joint_states_that_lack_a_joint_are_named_as_the_reason(contract):
+    bench = Bench(contract)
+    bench.loop.add_incomplete("joint_state")
+    assert [result.output for result in bench.run(3, joints=False)] == [None] * 3
+    bench.run(20)  # complete ones come after all
+    assert bench.loop.reason is None
+    bench.loop.add_incomplete("joint_state")
+    bench.run(10, joints=False)
+    bench.assert_ends_in_rest(StopReason.JOINT_MISSING, joints=False)
+
+
+def test_joints_stamped_in_the_future_are_as_bad_as_stale_ones(contract):
+    bench = Bench(contract)
+    bench.now += 10 * MS
+    bench.joints(bench.now + 200 * MS, received_ns=bench.now)
+    assert bench.loop.tick(bench.now).output is None
+    assert bench.loop.reason is StopReason.OBSERVATION_STALE
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("nan", StopReason.NOT_FINITE), ("error", StopReason.POLICY_FAILED)]
+)
+def test_a_policy_that_fails_ends_in_rest(contract, fault, reason):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.policy.fault = fault
+    bench.assert_ends_in_rest(reason)
+
+
+def test_e_stop_ends_in_rest_and_prevents_a_start(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.loop.gate.e_stop(True, bench.now)
+    bench.assert_ends_in_rest(StopReason.E_STOP)
+    with pytest.raises(UserError, match="e-stop"):
+        bench.loop.start(bench.now)
+    bench.loop.gate.e_stop(False, bench.now)
+    bench.loop.start(bench.now)
+    assert bench.tick().output.source == "policy"
+
+
+def test_a_new_start_begins_from_where_the_arm_is(contract):
+    bench = Bench(contract)
+    bench.run(40)
+    bench.loop.stop(StopReason.DEACTIVATED)
+    bench.run(60)
+    bench.arm = HOME + 0.3
+    bench.loop.start(bench.now)
+    output = bench.tick().output
+    change = bench.loop.gate.filter.max_change
+    assert (np.abs(output.position - (HOME + 0.3)) <= change + 1e-12).all()
+    np.testing.assert_array_equal(bench.policy.windows[-1], np.tile(HOME + 0.3, (2, 1)))
+
+
+def test_teleop_goes_before_the_policy(contract):
+    bench = Bench(contract)
+    bench.run(5)
+    for _ in range(20):
+        bench.loop.add("teleop_command", {"position": HOME}, bench.now + 9 * MS, bench.now + 9 * MS)
+        assert bench.tick().output.source == "teleop"
+    outputs = [result.output for result in bench.run(60)]
+    assert outputs[1].source == "teleop" and outputs[-1].source == "policy"
+    assert bench.loop.reason is None
+
+
+def test_gating_entropy_is_in_nats_and_survives_certainty(contract):
+    bench = Bench(contract)
+    assert bench.tick().gating_entropy == pytest.approx(np.log(2))
+    bench.policy.log_gating = np.array([0.0, -np.inf])
+    assert bench.tick().gating_entropy == 0.0
+
+
+def test_a_chunk_is_linear_between_its_steps_and_holds_at_its_ends():
+    chunk = ActionChunk(np.array([[0.0], [1.0], [3.0]]), start_ns=100, period_ns=10)
+    values = [chunk.at(time)[0] for time in (90, 100, 105, 110, 115, 120, 200)]
+    assert values == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
+    assert [chunk.exhausted(time) for time in (119, 120)] == [False, True]
+    np.testing.assert_array_equal(chunk.seen_from(105)[:, 0], [0.5, 2.0, 3.0])
+
+
+def test_a_rule_is_saved_and_read_back():
+    rule = ActingRule("argmax", 0.25, "sample", 5)
+    assert ActingRule.from_dict(rule.to_dict()) == rule
+    assert str(rule) == "argmax sticky 0.25, sample, every 5 ticks"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expert": "best"}, {"output": "mode"}, {"sticky_bound": -1.0}, {"sticky_bound": float("nan")},
+     {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"temperature": 1.0}],
+)  # fmt: skip
+def test_a_rule_nobody_can_follow_is_refused(change):
+    with pytest.raises(UserError, match="acting rule"):
+        ActingRule.from_dict({**ActingRule().to_dict(), **change})

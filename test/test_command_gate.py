@@ -1,0 +1,292 @@
+"""CommandGate: who may drive, when it stops, and that nothing ever jumps."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vdd_ros.command_gate import HELD_WITHIN, CommandGate, StopReason
+
+MS = 1_000_000
+PERIOD = 10 * MS
+T0 = 1_000_000_000
+HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
+AWAY = HOME + 0.5
+
+
+class Bench:
+    """A gate, an arm that is where it was sent, and a clock; every tick checks for jumps."""
+
+    def __init__(self, contract):
+        self.gate = CommandGate(contract)
+        self.now = T0
+        self.arm = HOME
+        self.sent: list[np.ndarray] = []
+
+    def note(self, output):
+        if output is not None:
+            before = np.array([*self.sent[-2:], output.position]) if self.sent else None
+            if before is not None:
+                self.assert_no_jump(before)
+            self.sent.append(output.position)
+            self.arm = output.position
+        return output
+
+    def assert_no_jump(self, positions):
+        moves = np.diff(positions, axis=0)
+        assert np.isfinite(positions).all()
+        assert (np.abs(moves) <= self.gate.filter.max_move + 1e-9).all()
+        if len(moves) > 1:
+            assert (np.abs(np.diff(moves, axis=0)) <= self.gate.filter.max_change + 1e-9).all()
+
+    def advance(self, period=PERIOD, joints=True):
+        self.now += period
+        if joints:
+            self.gate.observe(self.arm, self.now)
+
+    def drive(self, source="teleop", target=AWAY, ticks=1):
+        """A source that speaks at every control period."""
+        for _ in range(ticks):
+            self.advance()
+            output = self.note(self.gate.submit(source, target, self.now, self.now))
+        return output
+
+    def wait(self, ticks, joints=True):
+        """Nobody speaks; what the watchdog sends meanwhile."""
+        outputs = []
+        for _ in range(ticks):
+            self.advance(joints=joints)
+            outputs.append(self.note(self.gate.tick(self.now)))
+        return outputs
+
+    def assert_comes_to_rest(self, outputs):
+        """There was a ramp, then silence, and the last command repeats the one before."""
+        count = sum(output is not None for output in outputs)
+        assert 0 < count < len(outputs)
+        assert all(output is not None for output in outputs[:count])
+        assert all(output.source is None for output in outputs[:count])
+        np.testing.assert_array_equal(self.sent[-1], self.sent[-2])
+        assert self.gate.silent
+
+
+@pytest.fixture
+def bench(contract):
+    return Bench(contract)
+
+
+def test_nothing_is_sent_before_the_joints_are_known(bench):
+    bench.now += PERIOD
+    assert bench.gate.submit("teleop", AWAY, bench.now, bench.now) is None
+    bench.gate.observe(HOME[:6], bench.now)
+    bench.gate.observe(HOME * np.nan, bench.now)
+    assert bench.gate.submit("teleop", AWAY, bench.now + 1, bench.now + 1) is None
+    assert bench.wait(5, joints=False) == [None] * 5
+
+
+def test_nothing_is_sent_on_joints_that_are_too_old(bench):
+    bench.gate.observe(HOME, bench.now)
+    bench.now += 101 * MS
+    assert bench.gate.submit("teleop", AWAY, bench.now, bench.now) is None
+
+
+def test_the_first_command_starts_from_the_measured_position(bench):
+    output = bench.drive()
+    assert output.source == "teleop"
+    assert (np.abs(output.position - HOME) <= bench.gate.filter.max_change + 1e-12).all()
+
+
+def test_each_command_is_answered_at_once_and_the_target_is_reached(bench):
+    for _ in range(60):
+        assert bench.drive() is not None
+    np.testing.assert_allclose(bench.sent[-1], AWAY, atol=1e-9)
+
+
+def test_commands_never_exceed_the_control_rate(bench):
+    bench.gate.observe(HOME, bench.now)
+    for _ in range(500):
+        bench.advance(2 * MS)
+        bench.note(bench.gate.submit("teleop", AWAY, bench.now, bench.now))
+        bench.note(bench.gate.tick(bench.now))
+    assert 95 <= len(bench.sent) <= 101
+
+
+def test_jitter_of_the_source_loses_no_command(bench):
+    rng = np.random.default_rng(0)
+    bench.gate.observe(HOME, bench.now)
+    begin = bench.now
+    for k in range(1, 200):
+        bench.now = begin + k * PERIOD + int(rng.uniform(-2, 2) * MS)
+        bench.gate.observe(bench.arm, bench.now)
+        assert bench.note(bench.gate.submit("teleop", AWAY, bench.now, bench.now)) is not None
+
+
+def test_a_slow_source_is_followed_between_its_commands(bench):
+    for _ in range(20):
+        bench.drive()
+        bench.wait(4)
+    assert len(bench.sent) == 80  # all but the period in which its own command might still come
+    np.testing.assert_allclose(bench.sent[-1], AWAY, atol=1e-9)
+
+
+def test_a_silent_source_ends_in_rest_then_silence(bench):
+    bench.drive(ticks=20)
+    assert all(output.source == "teleop" for output in bench.wait(20)[1:])
+    outputs = bench.wait(60)
+    bench.assert_comes_to_rest(outputs)
+    assert bench.gate.reason is StopReason.SOURCE_SILENT
+    assert outputs[0].reason is StopReason.SOURCE_SILENT
+
+
+def test_stale_joints_end_in_rest_then_silence(bench):
+    bench.drive(ticks=20)
+    outputs = []
+    for _ in range(60):
+        bench.advance(joints=False)
+        output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
+        outputs.append(bench.note(output or bench.gate.tick(bench.now)))
+    bench.assert_comes_to_rest([o for o in outputs if o is None or o.source is None])
+    assert bench.gate.reason is StopReason.JOINTS_STALE
+
+
+def test_teleop_takes_over_from_the_policy_and_hands_back(bench):
+    bench.drive("policy", ticks=10)
+    assert bench.drive("teleop", HOME).source == "teleop"
+    assert bench.drive("policy") is None
+    bench.drive("teleop", HOME, ticks=40)
+    bench.now += 200 * MS
+    while not bench.gate.silent:
+        bench.wait(1)
+    assert bench.gate.reason is StopReason.SOURCE_SILENT
+    assert bench.drive("policy").source == "policy"
+    assert bench.gate.reason is None
+
+
+def test_e_stop_holds_until_reset_whoever_speaks(bench):
+    bench.drive(ticks=20)
+    bench.gate.e_stop(True, bench.now)
+    outputs = []
+    for _ in range(40):
+        bench.advance()
+        output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
+        outputs.append(bench.note(output or bench.gate.tick(bench.now)))
+    bench.assert_comes_to_rest(outputs)
+    assert not bench.gate.reset()
+    bench.gate.e_stop(False, bench.now)
+    assert bench.drive() is None
+    assert bench.gate.reason is StopReason.E_STOP
+    assert bench.gate.reset()
+    assert bench.drive().source == "teleop"
+
+
+def test_reset_waits_for_rest(bench):
+    bench.drive(ticks=20)
+    bench.gate.stop(StopReason.DEACTIVATED)
+    assert not bench.gate.reset()
+    bench.wait(40)
+    assert bench.gate.reset()
+
+
+def test_the_first_reason_stays(bench):
+    bench.drive(ticks=20)
+    bench.gate.stop(StopReason.POLICY_FAILED)
+    bench.gate.e_stop(True, bench.now)
+    bench.wait(200, joints=False)
+    assert bench.gate.reason is StopReason.POLICY_FAILED
+    assert not bench.gate.reset()
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [(AWAY * np.nan, StopReason.NOT_FINITE), (AWAY * np.inf, StopReason.NOT_FINITE),
+     (AWAY[:6], StopReason.WRONG_SIZE)],
+)  # fmt: skip
+def test_a_broken_target_from_whoever_drives_stops_until_reset(bench, target, reason):
+    bench.drive(ticks=20)
+    assert bench.drive(target=target) is None
+    bench.assert_comes_to_rest(bench.wait(60))
+    assert bench.gate.reason is reason
+    assert bench.drive() is None
+
+
+def test_a_broken_target_from_another_source_disturbs_nobody(bench):
+    bench.drive("teleop", ticks=5)
+    assert bench.drive("policy", AWAY * np.nan) is None
+    assert bench.drive("teleop").source == "teleop"
+
+
+def test_late_and_reordered_commands_are_not_followed(bench):
+    bench.drive(ticks=3)
+    bench.advance()
+    assert bench.gate.submit("teleop", HOME, bench.now - 201 * MS, bench.now) is None
+    assert bench.gate.submit("teleop", HOME, bench.now - 2 * PERIOD, bench.now) is None
+    assert bench.gate.submit("teleop", HOME, bench.now + 201 * MS, bench.now) is None
+    assert bench.gate.rejected == {"late": 2, "out_of_order": 1}
+
+
+def test_after_silence_it_goes_on_from_the_last_command_while_the_arm_holds_it(bench):
+    bench.drive(ticks=20)
+    bench.gate.release("teleop")
+    bench.assert_comes_to_rest(bench.wait(60))
+    assert bench.gate.reason is StopReason.RELEASED
+    last = bench.sent[-1]
+    bench.arm = last - 0.9 * HELD_WITHIN  # it sags a little
+    assert (np.abs(bench.drive().position - last) <= bench.gate.filter.max_change + 1e-12).all()
+
+
+def test_after_silence_it_starts_from_where_an_arm_was_moved_to(bench):
+    bench.drive(ticks=20)
+    bench.gate.release("teleop")
+    bench.wait(60)
+    bench.arm = HOME - 0.3
+    bench.sent.clear()
+    output = bench.drive()
+    assert (np.abs(output.position - (HOME - 0.3)) <= bench.gate.filter.max_change + 1e-12).all()
+
+
+def test_a_clock_that_goes_back_ends_in_rest(bench):
+    bench.drive(ticks=20)
+    bench.now = T0 // 2
+    bench.gate.observe(bench.arm, bench.now)
+    bench.assert_comes_to_rest([bench.note(bench.gate.tick(bench.now)), *bench.wait(60)])
+    assert bench.gate.reason is StopReason.CLOCK_BACK
+    assert bench.drive().source == "teleop"
+
+
+numbers = st.floats(-4.0, 4.0) | st.sampled_from([np.nan, np.inf, 1e300])
+events = st.one_of(
+    st.tuples(st.just("drive"), st.sampled_from(["teleop", "policy"]), numbers, st.integers(1, 30)),
+    st.tuples(st.just("wait"), st.booleans(), st.integers(1, 40)),
+    st.tuples(st.just("e_stop"), st.booleans()),
+    st.tuples(st.just("stop")),
+    st.tuples(st.just("release"), st.sampled_from(["teleop", "policy"])),
+    st.tuples(st.just("reset")),
+    st.tuples(st.just("jump"), st.integers(-300, 300)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(events, max_size=15))
+def test_whatever_happens_nothing_jumps_and_it_always_comes_to_rest(contract, happenings):
+    bench = Bench(contract)
+    gate = bench.gate
+    for kind, *what in happenings:
+        if kind == "drive":
+            source, number, ticks = what
+            for _ in range(ticks):
+                bench.drive(source, np.full(7, number))
+                bench.note(gate.tick(bench.now))
+        elif kind == "wait":
+            bench.wait(what[1], joints=what[0])
+        elif kind == "e_stop":
+            gate.e_stop(what[0], bench.now)
+        elif kind == "stop":
+            gate.stop(StopReason.ENDED)
+        elif kind == "release":
+            gate.release(what[0])
+        elif kind == "reset":
+            gate.reset()
+        else:
+            bench.now += what[0] * MS
+    gate.stop(StopReason.ENDED)
+    outputs = bench.wait(30)
+    assert gate.silent and outputs[-1] is None

@@ -1,0 +1,81 @@
+"""OnnxPolicy against numpy, and what it refuses."""
+
+import graphs
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from vdd_ros.errors import UserError
+from vdd_ros.inference import OnnxPolicy, PolicyError
+
+K, H, DA = 3, 4, 7
+
+
+def saved(tmp_path, data: bytes):
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(data)
+    return path
+
+
+def test_network_equals_numpy(tmp_path):
+    rng = np.random.default_rng(0)
+    sizes = [14, 32, 32, K + K * H * DA]
+    shapes = zip(sizes[:-1], sizes[1:], strict=True)
+    weights = [rng.normal(0, 1 / np.sqrt(rows), (rows, columns)) for rows, columns in shapes]
+    policy = OnnxPolicy(saved(tmp_path, graphs.mlp(weights, K, H, DA)))
+    assert (policy.n_obs_steps, policy.n_experts, policy.horizon) == (2, K, H)
+    assert (policy.observation_dim, policy.action_dim) == (7, DA)
+    for _ in range(3):
+        window = rng.normal(size=(2, 7))
+        x = window.reshape(-1)
+        for weight in weights[:-1]:
+            x = np.tanh(x @ weight)
+        y = x @ weights[-1]
+        output = policy.infer(window)
+        expected = y[:K] - np.log(np.exp(y[:K]).sum())
+        np.testing.assert_allclose(output.log_gating, expected, atol=1e-5)
+        np.testing.assert_allclose(output.means, y[K:].reshape(K, H, DA), atol=1e-5)
+
+
+def test_an_answer_stays_when_the_next_one_is_given(tmp_path):
+    data = graphs.mixture(np.log([1.0]), np.zeros((1, H, DA)), relative=True)
+    policy = OnnxPolicy(saved(tmp_path, data))
+    first = policy.infer(np.zeros((2, DA)))
+    policy.infer(np.ones((2, DA)))
+    np.testing.assert_array_equal(first.means, np.zeros((1, H, DA)))
+
+
+def test_noise_reaches_the_graph_and_is_asked_for(tmp_path):
+    data = graphs.mixture(np.log([1.0]), np.zeros((1, H, DA)), noise=True)
+    policy = OnnxPolicy(saved(tmp_path, data))
+    noise = np.random.default_rng(0).normal(size=policy.noise_shape)
+    np.testing.assert_allclose(policy.infer(np.zeros((2, DA)), noise).means[0], noise, atol=1e-6)
+    with pytest.raises(PolicyError, match="noise"):
+        policy.infer(np.zeros((2, DA)))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a graph", bytes(range(256)) * 40])
+def test_corrupt_graph_is_refused_in_one_sentence(tmp_path, data):
+    with pytest.raises(UserError, match="not a usable ONNX model") as refusal:
+        OnnxPolicy(saved(tmp_path, data))
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not a usable ONNX model"):
+        OnnxPolicy(tmp_path / "none.onnx")
+
+
+def test_other_signature_is_refused(tmp_path):
+    nodes = [helper.make_node("Identity", ["window"], ["action"])]
+    data = graphs.to_bytes(nodes, {"window": [2, 7]}, {"action": [2, 7]}, [])
+    with pytest.raises(UserError, match=r"log_gating \(K,\)"):
+        OnnxPolicy(saved(tmp_path, data))
+
+
+def test_dynamic_axes_are_refused(tmp_path):
+    model = onnx.load_from_string(graphs.mixture(np.log([1.0]), np.zeros((1, H, DA))))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "steps"
+    with pytest.raises(UserError, match="dynamic axes"):
+        OnnxPolicy(saved(tmp_path, model.SerializeToString()))

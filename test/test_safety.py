@@ -1,0 +1,144 @@
+"""SafetyFilter: its limits hold whatever is asked, and it follows what can be followed."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vdd_ros.contract import Contract
+from vdd_ros.safety import SafetyFilter
+
+TOLERANCE = 1e-9
+
+
+def one_joint(lower=-1.0, upper=1.0, velocity=2.0, acceleration=10.0, control_hz=100.0) -> Contract:
+    stream = {"topic": "/x", "type": "sensor_msgs/msg/JointState", "rate_hz": 100.0}
+    stream |= {"max_age_s": 0.1, "timeline": "header"}
+    limits = {"lower": lower, "upper": upper, "velocity": velocity, "acceleration": acceleration}
+    return Contract.from_dict(
+        {
+            "format_version": 1,
+            "name": "one_joint",
+            "joints": [{"name": "joint", "unit": "rad", **limits}],
+            "frames": {"base": "base", "tool": "tool"},
+            "rates": {"control_hz": control_hz, "policy_hz": 10.0},
+            "streams": dict.fromkeys(["joint_state", "policy_command", "robot_command"], stream),
+            "observation": [{"name": "q", "stream": "joint_state", "field": "position"}],
+            "action": {"name": "q", "stream": "robot_command", "meaning": "absolute_position"},
+        }
+    )
+
+
+contracts = st.builds(
+    one_joint,
+    lower=st.floats(-2.0, -0.1),
+    upper=st.floats(0.1, 2.0),
+    velocity=st.floats(0.01, 10.0),
+    acceleration=st.floats(0.05, 100.0),
+    control_hz=st.sampled_from([20.0, 100.0, 500.0]),
+)
+quick_contracts = st.builds(
+    one_joint,
+    velocity=st.floats(0.5, 10.0),
+    acceleration=st.floats(1.0, 100.0),
+    control_hz=st.sampled_from([20.0, 100.0]),
+)
+targets = st.floats(allow_nan=True, allow_infinity=True, width=64) | st.floats(-3.0, 3.0)
+# a target and for how many periods it is asked for: long enough to reach full speed
+plans = st.lists(st.tuples(targets, st.integers(1, 40)), min_size=1, max_size=8)
+
+
+def assert_within(filter_, position, before, two_before):
+    move, move_before = position - before, before - two_before
+    assert np.isfinite(position).all()
+    assert (position >= filter_.lower - TOLERANCE).all()
+    assert (position <= filter_.upper + TOLERANCE).all()
+    assert (np.abs(move) <= filter_.max_move + TOLERANCE).all()
+    assert (np.abs(move - move_before) <= filter_.max_change + TOLERANCE).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(contract=contracts, start=st.floats(0.0, 1.0), plan=plans, stop_after=st.integers(0, 200))
+def test_limits_hold_and_it_stops_in_time_whatever_is_asked(contract, start, plan, stop_after):
+    filter_ = SafetyFilter(contract)
+    position = filter_.lower + start * (filter_.upper - filter_.lower)
+    filter_.reset(position)
+    before, two_before = position, position
+    asked = [target for target, periods in plan for _ in range(periods)][:stop_after]
+    for target in asked:
+        command = filter_.step(np.array([target]))
+        assert (command.refused == "not_finite") == (not math.isfinite(target))
+        assert_within(filter_, command.position, before, two_before)
+        before, two_before = command.position, before
+    speed = float(np.abs(before - two_before)[0])
+    periods = 0
+    while not filter_.at_rest:
+        position = filter_.brake().position
+        assert_within(filter_, position, before, two_before)
+        before, two_before = position, before
+        periods += 1
+    # v / a_max in periods, and two more
+    assert periods <= speed / float(filter_.max_change[0]) + 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(contract=quick_contracts, start=st.floats(0.0, 1.0), goal=st.floats(0.0, 1.0))
+def test_a_standing_target_is_reached_without_overshoot(contract, start, goal):
+    filter_ = SafetyFilter(contract)
+    span = filter_.upper - filter_.lower
+    begin, target = filter_.lower + start * span, filter_.lower + goal * span
+    filter_.reset(begin)
+    way = float(np.abs(target - begin)[0])
+    bound = way / filter_.max_move[0] + 2 * math.sqrt(way / filter_.max_change[0])
+    bound += filter_.max_move[0] / filter_.max_change[0] + 5
+    reached = [filter_.step(target).position for _ in range(math.ceil(bound))]
+    assert np.abs(reached[-1] - target) <= TOLERANCE
+    low, high = np.minimum(begin, target) - TOLERANCE, np.maximum(begin, target) + TOLERANCE
+    assert (low <= np.array(reached)).all() and (np.array(reached) <= high).all()
+
+
+def test_a_target_that_moves_within_the_limits_is_followed_exactly():
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.zeros(1))
+    for k in range(300):
+        target = np.array([0.3 * np.sin(0.03 * k)])
+        position = filter_.step(target).position
+        if k > 50:  # at first it has to catch up with the velocity
+            np.testing.assert_allclose(position, target, atol=TOLERANCE)
+
+
+def test_limits_that_shaped_a_command_are_named():
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.zeros(1))
+    assert filter_.step(np.array([0.0005])).limited == ()
+    assert filter_.step(np.array([0.5])).limited == ("velocity", "acceleration")
+    assert "position" in filter_.step(np.array([1.5])).limited
+
+
+def test_a_refused_target_brakes_from_the_last_command_sent():
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.zeros(1))
+    for _ in range(5):
+        last = filter_.step(np.array([0.9])).position
+    move = last - 0.0
+    for bad, reason in ((np.array([np.nan]), "not_finite"), (np.zeros(2), "wrong_size")):
+        command = filter_.step(bad)
+        assert command.refused == reason
+        assert 0.0 < command.position - last < move
+        last = command.position
+
+
+def test_an_arm_that_starts_outside_its_limits_only_comes_back():
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.array([1.1]))
+    positions = [filter_.step(np.array([5.0])).position[0] for _ in range(100)]
+    assert np.diff([1.1, *positions]).max() <= TOLERANCE
+    assert positions[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("position", [np.array([np.nan]), np.zeros(2)])
+def test_it_does_not_begin_anywhere_unknown(position):
+    with pytest.raises(ValueError, match="cannot begin"):
+        SafetyFilter(one_joint()).reset(position)

@@ -1,0 +1,111 @@
+"""Monitor: how a run is going, for whoever watches; nothing here touches a command.
+
+`take` is called by the control thread and costs microseconds; `state` is called by another one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.action_loop import TickResult
+from vdd_ros.inference import PolicyError, open_session
+
+# A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
+REMEMBERED_TICKS = 6000
+
+
+class RunState(NamedTuple):
+    """One look at a run; None is what is not known.
+
+    lateness_ms: (p50, p99, max) of tick interval minus period; deadline_misses: ticks late by more
+    than half a period; expert_use: share of the replannings by expert, the most used first;
+    log_likelihood: of the chunk last chosen, given its window, under the whole mixture [nats].
+    """
+
+    ticks: int
+    deadline_misses: int
+    lateness_ms: tuple[float, float, float] | None
+    infer_us: tuple[float, float] | None
+    replans: int
+    expert: int | None
+    expert_use: dict[int, float]
+    gating_entropy: float | None
+    log_likelihood: float | None
+    limited: dict[str, int]
+
+
+class OnnxDensity:
+    """log q(chunk | window) in onnxruntime: inputs window (To, Do), chunk (H, Da), float32."""
+
+    def __init__(self, path: Path):
+        """Raises UserError when the graph cannot be read."""
+        self._session, self._errors = open_session(path)
+
+    def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
+        """Log-density of the whole chunk (H, Da) after window (To, Do) [nats]."""
+        feed = {"window": window.astype(np.float32), "chunk": chunk.astype(np.float32)}
+        try:
+            return float(np.squeeze(self._session.run(["log_prob"], feed)[0]))
+        except self._errors as error:
+            raise PolicyError(str(error)) from error
+
+
+class Monitor:
+    """Counts and quantiles of one run."""
+
+    def __init__(self, period_ns: int, density: OnnxDensity | None = None):
+        self.period_ns = period_ns
+        self.density = density
+        self._ticks = self._misses = self._replans = 0
+        self._last_wake_ns: int | None = None
+        self._lateness_ns: deque[int] = deque(maxlen=REMEMBERED_TICKS)
+        self._infer_s: deque[float] = deque(maxlen=REMEMBERED_TICKS)
+        self._experts: Counter[int] = Counter()
+        self._limited: Counter[str] = Counter()
+        self._plan: TickResult | None = None
+
+    def take(self, result: TickResult, wake_ns: int) -> None:
+        """One tick that began at `wake_ns` of a steady clock."""
+        self._ticks += 1
+        if self._last_wake_ns is not None:
+            lateness_ns = wake_ns - self._last_wake_ns - self.period_ns
+            self._lateness_ns.append(lateness_ns)
+            self._misses += 2 * lateness_ns > self.period_ns
+        self._last_wake_ns = wake_ns
+        if result.output is not None:
+            self._limited.update(result.output.limited)
+        if result.replanned:
+            self._replans += 1
+            self._plan = result
+            self._infer_s.append(result.infer_s)
+            self._experts[result.expert] += 1
+
+    def state(self) -> RunState:
+        """The run so far; evaluates the density, where there is one."""
+        plan = self._plan
+        lateness_ms = np.array(self._lateness_ns.copy()) * 1e-6
+        infer_us = np.array(self._infer_s.copy()) * 1e6
+        late = None
+        if lateness_ms.size:
+            late = (*np.percentile(lateness_ms, [50, 99]).tolist(), float(lateness_ms.max()))
+        return RunState(
+            ticks=self._ticks,
+            deadline_misses=self._misses,
+            lateness_ms=late,
+            infer_us=tuple(np.percentile(infer_us, [50, 99]).tolist()) if infer_us.size else None,
+            replans=self._replans,
+            expert=plan.expert if plan else None,
+            expert_use={z: n / self._replans for z, n in self._experts.copy().most_common()},
+            gating_entropy=plan.gating_entropy if plan else None,
+            log_likelihood=self._log_likelihood(plan),
+            limited=dict(self._limited),
+        )
+
+    def _log_likelihood(self, plan: TickResult | None) -> float | None:
+        if plan is None or plan.chunk is None or self.density is None:
+            return None
+        return self.density.log_prob(plan.window.values, plan.chunk.steps)

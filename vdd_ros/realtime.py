@@ -1,0 +1,67 @@
+"""A thread that keeps time: absolute deadlines, a priority and a processor of its own."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# How long another thread of this process may hold the interpreter when the control thread wakes up.
+SWITCH_INTERVAL_S = 0.0005
+
+
+def pace(period_ns: int) -> Iterator[int]:
+    """Yield the monotonic time [ns] once a period, sleeping to absolute deadlines.
+
+    Deadlines that passed while the consumer was busy are left out, never made up for in a burst.
+    """
+    deadline_ns = time.monotonic_ns()
+    while True:
+        now_ns = time.monotonic_ns()
+        if now_ns < deadline_ns:
+            time.sleep((deadline_ns - now_ns) * 1e-9)
+        else:
+            deadline_ns += (now_ns - deadline_ns) // period_ns * period_ns
+        yield time.monotonic_ns()
+        deadline_ns += period_ns
+
+
+def claim(priority: int, cpu: int) -> list[str]:
+    """Give the calling thread SCHED_FIFO at `priority` (0: leave) and processor `cpu` (-1: leave).
+
+    Returns one sentence for each thing that the system did not permit.
+    """
+    refused = []
+    if cpu >= 0:
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except OSError as error:
+            refused.append(f"processor {cpu} cannot be claimed ({error.strerror})")
+    if priority > 0:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        except OSError as error:
+            refused.append(
+                f"priority SCHED_FIFO {priority} is not permitted ({error.strerror}); "
+                "allow it with rtprio in /etc/security/limits.conf"
+            )
+    return refused
+
+
+@contextmanager
+def undisturbed():
+    """No garbage collection by surprise, and quick hand-over between threads."""
+    before = sys.getswitchinterval()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+        gc.enable()
+        gc.unfreeze()
