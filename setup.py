@@ -17,7 +17,7 @@ extras = {
         "ros-diagnostic-msgs",
         "ros-std-srvs",
     ],
-    "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5"],
+    "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     "train": [
         "torch>=2.6,<3",
         "onnx>=1.17",

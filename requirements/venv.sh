@@ -18,6 +18,10 @@ fail() {
     exit 2
 }
 
+# Two calls at once wait for each other.
+exec 9<requirements/venv.sh
+flock 9
+
 minor=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
     fail "$PYTHON does not run; name a Python 3.11, 3.12 or 3.13, for example: make venv PYTHON=python3.12"
 lock=requirements/py$(echo "$minor" | tr -d .).txt
@@ -51,7 +55,9 @@ if ! done_before packages "$packages_key"; then
     step 1 "system packages"
     install_system_packages
     step 2 "a fresh environment in $VENV from $("$PYTHON" --version)"
-    "$PYTHON" -m venv --clear "$VENV"
+    # The environment's own interpreter, found first while it is active, cannot clear itself.
+    base=$("$PYTHON" -c 'import sys; print(sys._base_executable)')
+    "$base" -m venv --clear "$VENV"
     step 3 "$(wc -l <"$lock") pinned packages from $lock"
     # The one source package is built with the pinned setuptools instead of whatever is newest.
     grep -E '^(setuptools|wheel)==' "$lock" >"$VENV/build.txt"

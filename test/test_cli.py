@@ -1,0 +1,182 @@
+"""The program `vdd`: help, exit codes, the JSON line; the doctor's findings."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from vdd_ros import cli, machine
+from vdd_ros.commands import doctor
+from vdd_ros.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def vdd(*arguments: str) -> subprocess.CompletedProcess:
+    """Run `vdd` in a process of its own."""
+    command = [sys.executable, "-m", "vdd_ros.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def command(monkeypatch) -> ModuleType:
+    """A subcommand `trial` that does what a test tells it to."""
+    module = ModuleType("vdd_ros.commands.trial", "A trial.")
+    module.Args = doctor.Args
+    module.main = lambda args: None
+    monkeypatch.setitem(sys.modules, "vdd_ros.commands.trial", module)
+    monkeypatch.setitem(cli.COMMANDS, "trial", "try something")
+    return module
+
+
+def test_help_lists_every_subcommand():
+    done = vdd("--help")
+    assert done.returncode == 0
+    assert all(f"  {name} " in done.stdout for name in cli.COMMANDS)
+
+
+def test_help_loads_no_library():
+    """What keeps `vdd --help` fast, said without a clock."""
+    program = (
+        "import sys; before = set(sys.modules); from vdd_ros import cli; cli.main(['--help']);"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded - sys.stdlib_module_names == {"vdd_ros"}
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_subcommand_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    printed = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert f"usage: vdd {name}" in printed and "--json" in printed
+    module = importlib.import_module(f"vdd_ros.commands.{name}")
+    assert module.__doc__.splitlines()[0][:40] in printed
+
+
+def test_no_subcommand_is_left_out():
+    files = {path.stem for path in (ROOT / "vdd_ros" / "commands").glob("*.py")} - {"__init__"}
+    with_main = {
+        name
+        for name in files
+        if hasattr(importlib.import_module(f"vdd_ros.commands.{name}"), "Args")
+    }
+    assert with_main == set(cli.COMMANDS)
+
+
+def test_a_misspelt_subcommand_is_guessed():
+    done = vdd("docter")
+    assert done.returncode == 2
+    assert "did you mean 'doctor'" in done.stderr and "Traceback" not in done.stderr
+    assert "there are" in vdd("zzz").stderr
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path):
+    done = vdd("contract", "check", str(tmp_path / "none.yaml"), "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("vdd: no contract at ") and done.stderr.count("\n") == 1
+
+
+def test_a_wrong_argument_is_exit_code_2():
+    assert vdd("contract", "burn", "config/panda_avoid.yaml").returncode == 2
+
+
+def test_contract_check_ends_with_its_hash(contract, contract_path):
+    done = vdd("contract", "check", str(contract_path), "--json")
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0
+    assert result["interface_hash"] == contract.interface_hash
+    assert result["joints"] == list(contract.joint_names)
+    assert f"interface_hash {contract.interface_hash}" in done.stdout
+
+
+def test_exit_codes(command, capsys):
+    assert cli.main(["trial"]) == 0
+    command.main = lambda args: {"ok": False}
+    assert cli.main(["trial"]) == 1
+    command.main = raising(UserError("7 is too many; at most 6"))
+    assert cli.main(["trial"]) == 2
+    command.main = raising(KeyboardInterrupt())
+    assert cli.main(["trial"]) == 130
+    assert capsys.readouterr().err.splitlines()[0] == "vdd: 7 is too many; at most 6"
+
+
+def raising(error: BaseException):
+    """A function that raises `error`."""
+
+    def main(args):
+        raise error
+
+    return main
+
+
+def test_json_is_the_last_line_and_only_on_request(command, capsys):
+    result = {"a": np.float32(0.5), "b": np.arange(2), "folder": Path("x")}
+    command.main = lambda args: print("for people") or result
+    cli.main(["trial", "--json"])
+    lines = capsys.readouterr().out.splitlines()
+    assert json.loads(lines[-1]) == {"a": 0.5, "b": [0, 1], "folder": "x"}
+    cli.main(["trial"])
+    assert capsys.readouterr().out.splitlines() == ["for people"]
+
+
+def test_a_missing_number_is_never_nan(command):
+    command.main = lambda args: {"nll": float("nan")}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        cli.main(["trial", "--json"])
+
+
+def test_doctor_names_what_is_missing_or_out_of_range():
+    lines = [
+        "numpy<1000",
+        "numpy<0.1; extra == 'train'",
+        "no-such-package-1b2e>=3; extra == 'train'",
+        "ruff; extra == 'test'",
+    ]
+    assert doctor.package_faults(lines, "core") == ([], 1)
+    faults, count = doctor.package_faults(lines, "train")
+    assert count == 2
+    assert faults[0].startswith("numpy ") and faults[0].endswith(" is not <0.1")
+    assert faults[1] == "no-such-package-1b2e is missing"
+
+
+def test_doctor_is_not_ok_when_something_necessary_is_missing(monkeypatch, capsys):
+    checks = [machine.disk_check(1e12), machine.memlock_check(65536), machine.disk_check(1e9)]
+    monkeypatch.setattr(doctor, "all_checks", lambda folder: iter(checks[:2]))
+    assert doctor.main(doctor.Args())["ok"] is True
+    monkeypatch.setattr(doctor, "all_checks", lambda folder: iter(checks))
+    result = doctor.main(doctor.Args())
+    assert result["ok"] is False
+    assert [check["state"] for check in result["checks"]] == ["ok", "optional", "missing"]
+    assert f"mend: {checks[2].remedy}" in capsys.readouterr().out
+
+
+def test_doctor_judges_versions_and_limits():
+    assert machine.python_check((3, 9, 18)).state == "missing"
+    assert machine.python_check((3, 12, 1)).state == "ok"
+    assert machine.memlock_check(-1).found == "unlimited"
+    assert machine.memlock_check(-1).remedy == ""
+
+
+def test_doctor_leaves_the_scheduler_as_it_was():
+    before = os.sched_getscheduler(0)
+    assert machine.realtime_check().state in ("ok", "optional")
+    assert os.sched_getscheduler(0) == before
+
+
+def test_doctor_passes_a_message_between_two_participants(monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    domain = 1 + os.getpid() % 100
+    assert doctor.loopback_seconds(domain, deadline_s=30.0) is not None
+    assert doctor.loopback_seconds(domain, deadline_s=0.0) is None
