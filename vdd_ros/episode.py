@@ -157,7 +157,7 @@ class _JointStates:
 
     def _order(self, names: tuple[str, ...]) -> np.ndarray | None:
         if names not in self._orders:
-            complete = set(self.joint_names) <= set(names)
+            complete = all(names.count(joint) == 1 for joint in self.joint_names)
             self._orders[names] = (
                 np.array([names.index(joint) for joint in self.joint_names]) if complete else None
             )

@@ -1,0 +1,139 @@
+"""recorder_node: the contract's streams into episodes, on the operator's word.
+
+~/start ~/stop ~/save ~/discard   std_srvs/Trigger; the response says what happened
+    ~/annotate                        std_msgs/String, a JSON object for the episode's `meta`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+
+from rclpy.node import Node
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from vdd_ros.contract import Contract, Stream
+from vdd_ros.demo_recorder import DemoRecorder, State
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.messages import Health, message_class, qos_of
+from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.recovery import recover
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    contract: str = parameter("", "path of the contract YAML", required=True)
+    directory: str = parameter("", "folder that episodes are saved in", required=True)
+    name_prefix: str = parameter("episode", "episodes are called <name_prefix>_0001 and so on")
+    task: str = parameter("", "what is demonstrated; empty: the contract's name")
+
+
+class RecorderNode(Node):
+    """Hosts a DemoRecorder: raw messages in, services for the operator."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node")
+        settings = read_parameters(self, RecorderParameters)
+        self.contract = Contract.from_yaml(settings.contract)
+        self.recorder = DemoRecorder(
+            self.contract,
+            settings.directory,
+            settings.name_prefix,
+            settings.task or self.contract.name,
+        )
+        for left in recover(settings.directory):
+            self.get_logger().warning(str(left))
+        self._received = dict.fromkeys(self.contract.streams, 0)
+        self._measured_ns, self._measured = 0, dict(self._received)
+        for name, stream in self.contract.streams.items():
+            self.create_subscription(
+                message_class(stream.type),
+                stream.topic,
+                partial(self._take, name),
+                qos_of(stream, depth=queue_depth(stream)),
+                raw=True,
+            )
+        self.create_subscription(String, "~/annotate", self._annotate, 10)
+        commands = {
+            "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
+            "stop": self.recorder.stop,
+            "save": self.recorder.save,
+            "discard": lambda _: self.recorder.discard(),
+        }
+        for name, command in commands.items():
+            self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
+        publish_diagnostics(self, self._health)
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _take(self, stream: str, data: bytes) -> None:
+        self._received[stream] += 1
+        self.recorder.add(stream, data, self._now_ns())
+
+    def _serve(self, command, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            if (now_ns := self._now_ns()) == 0:
+                raise UserError("the ROS clock stands at 0: is /clock published (use_sim_time)?")
+            response.message = command(now_ns)
+            response.success = True
+            self.get_logger().info(response.message)
+        except (UserError, OSError) as error:
+            response.message = str(error)
+            self.get_logger().error(response.message)
+        return response
+
+    def _annotate(self, message: String) -> None:
+        try:
+            items = json.loads(message.data)
+            if not isinstance(items, dict):
+                raise ValueError("it is no JSON object")
+            self.get_logger().info(self.recorder.annotate(items))
+        except (UserError, ValueError) as error:
+            self.get_logger().error(f"annotation {message.data!r:.80} is not taken: {error}")
+
+    def _health(self) -> Health:
+        """State, and the rate of every stream since the last report [Hz of the ROS clock]."""
+        now_ns = self._now_ns()
+        elapsed_s = (now_ns - self._measured_ns) * 1e-9
+        rates = {
+            name: (count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0
+            for name, count in self._received.items()
+        }
+        self._measured_ns, self._measured = now_ns, dict(self._received)
+        silent = [part.stream for part in self.contract.observation if rates[part.stream] == 0]
+        state = self.recorder.state
+        values = {f"{name}_hz": f"{rate:.1f}" for name, rate in rates.items()}
+        values |= {"state": state.value, "episode": self.recorder.name}
+        if silent:
+            level = "error" if state is State.RECORDING else "warn"
+            return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
+        return Health("ok", state.value, values)
+
+    def destroy_node(self) -> None:
+        self.recorder.close()
+        super().destroy_node()
+
+
+def queue_depth(stream: Stream) -> int:
+    """A second of messages: control wants the newest, a recording wants every one."""
+    return max(stream.depth, round(stream.rate_hz))
+
+
+def wall_clock() -> str:
+    """When an episode was recorded, for people; its stamps are on the ROS clock."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
