@@ -280,13 +280,13 @@ def test_whatever_happens_nothing_jumps_and_it_always_comes_to_rest(contract, ha
         elif kind == "e_stop":
             gate.e_stop(what[0], bench.now)
         elif kind == "stop":
-            gate.stop(StopReason.ENDED)
+            gate.stop(StopReason.LOOP_ENDED)
         elif kind == "release":
             gate.release(what[0])
         elif kind == "reset":
             gate.reset()
         else:
             bench.now += what[0] * MS
-    gate.stop(StopReason.ENDED)
+    gate.stop(StopReason.LOOP_ENDED)
     outputs = bench.wait(30)
     assert gate.silent and outputs[-1] is None

@@ -36,7 +36,7 @@ class StopReason(Enum):
     POLICY_FAILED = "the policy could not be evaluated"
     CLOCK_BACK = "the clock went back"
     DEACTIVATED = "deactivated"
-    ENDED = "the control loop ended"
+    LOOP_ENDED = "the control loop ended"
 
 
 class GateOutput(NamedTuple):

@@ -92,6 +92,22 @@ class OnnxPolicy:
         )
 
 
+def warm_up(policy: Policy, window: np.ndarray, calls: int = 50) -> None:
+    """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
+
+    Raises UserError when the policy fails or gives something that is not finite.
+    """
+    shape = policy.noise_shape
+    noise = None if shape is None else np.zeros(shape)
+    try:
+        outputs = [policy.infer(window, noise) for _ in range(calls)]
+    except PolicyError as error:
+        raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
+    log_gating, means = outputs[-1]
+    if not (np.isfinite(np.exp(log_gating)).all() and np.isfinite(means).all()):
+        raise UserError("the policy gives numbers that are not finite: export it again")
+
+
 def open_session(path: str | Path) -> tuple:
     """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
     import onnxruntime

@@ -108,4 +108,7 @@ class Monitor:
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
         if plan is None or plan.chunk is None or self.density is None:
             return None
-        return self.density.log_prob(plan.window.values, plan.chunk.steps)
+        try:
+            return self.density.log_prob(plan.window.values, plan.chunk.steps)
+        except PolicyError:
+            return None

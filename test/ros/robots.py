@@ -1,0 +1,108 @@
+"""A robot made of topics, and what may be said of the commands it was sent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+from harness import Observer, wait_for
+from sensor_msgs.msg import JointState
+
+from vdd_ros.contract import Contract
+from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
+from vdd_ros.safety import SafetyFilter
+
+HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
+# Order and company in which many drivers publish: not the contract's.
+SHUFFLED = [3, 1, 0, 2, 6, 5, 4]
+
+
+def lossless_contract(path: Path, like: Path) -> Contract:
+    """The contract `like` at `path`, with a queue that keeps every command for a slow observer."""
+    raw = yaml.safe_load(like.read_text())
+    raw["streams"]["robot_command"]["depth"] = 1000
+    path.write_text(yaml.safe_dump(raw))
+    return Contract.from_yaml(path)
+
+
+class Robot:
+    """Is where it was last sent; tells its joints at 200 Hz, shuffled, with a gripper among them.
+
+    Use as a context manager. `mute`: says nothing; `lost_joint`: a joint it does not name.
+    """
+
+    def __init__(self, observer: Observer, contract: Contract):
+        self.contract = contract
+        self.position = HOME
+        self.mute = False
+        self.lost_joint: str | None = None
+        self.commands: list[np.ndarray] = []
+        self.states = 0
+        state, command = contract.streams["joint_state"], contract.streams["robot_command"]
+        self._publisher = observer.node.create_publisher(JointState, state.topic, qos_of(state))
+        observer.node.create_subscription(
+            message_class(command.type), command.topic, self._obey, qos_of(command)
+        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tell)
+
+    def __enter__(self) -> Robot:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _obey(self, message) -> None:
+        self.position = np.array(message.data)
+        self.commands.append(self.position)
+
+    def _tell(self) -> None:
+        while not self._ended.wait(0.005):
+            if self.mute:
+                continue
+            names = [self.contract.joint_names[place] for place in SHUFFLED]
+            kept = [place for place, name in enumerate(names) if name != self.lost_joint]
+            position = np.array([*self.position[SHUFFLED][kept], 0.04])
+            message = joint_state_message(
+                (*(names[place] for place in kept), "finger"), position, time.time_ns()
+            )
+            self._publisher.publish(message)
+            self.states += 1
+
+    def wait_for_commands(self, count: int) -> None:
+        """Until so many more have come."""
+        target = len(self.commands) + count
+        wait_for(lambda: len(self.commands) >= target, f"{count} commands", 20.0)
+
+    def assert_silence(self) -> None:
+        """Not one command for the length of 40 control periods."""
+        before, end = len(self.commands), time.monotonic() + 0.4
+        wait_for(lambda: time.monotonic() > end or len(self.commands) > before, "silence", 5.0)
+        assert len(self.commands) == before
+
+    def wait_for_rest(self) -> None:
+        """Until the commands have ended, the last one as the one before."""
+
+        def at_rest():
+            before = len(self.commands)
+            time.sleep(0.1)
+            return len(self.commands) == before
+
+        wait_for(at_rest, "silence", 10.0)
+        np.testing.assert_array_equal(self.commands[-1], self.commands[-2])
+
+    def assert_safe(self, begin: np.ndarray) -> None:
+        """From `begin` at rest on: finite, within all limits, never a jump."""
+        limits = SafetyFilter(self.contract)
+        positions = np.array([begin, begin, *self.commands])
+        assert np.isfinite(positions).all()
+        assert (positions[2:] >= limits.lower - 1e-9).all()
+        assert (positions[2:] <= limits.upper + 1e-9).all()
+        moves = np.diff(positions, axis=0)
+        assert (np.abs(moves) <= limits.max_move + 1e-9).all()
+        assert (np.abs(np.diff(moves, axis=0)) <= limits.max_change + 1e-9).all()

@@ -1,0 +1,319 @@
+"""action_node's promises over real ROS, with policies that ask for everything they should not."""
+
+from __future__ import annotations
+
+import graphs
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import Observer, free_domain, running_node, wait_for
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from robots import HOME, Robot, lossless_contract
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.bundle import write_bundle
+from vdd_ros.contract import Contract
+from vdd_ros.stream import Aligner
+
+K, H, DA = 2, 8, 7
+FAR = np.array([100.0, -100.0])[:, None, None] * np.ones((K, H, DA))
+# Drawn anew at every tick: mostly far beyond the upper limits, now and then beyond the lower ones.
+HOSTILE = graphs.mixture(np.log([0.9, 0.1]), FAR)
+
+
+def bundle(folder, contract, policy_onnx=HOSTILE):
+    return write_bundle(
+        folder, name=folder.name, kind="mixture", contract=contract,
+        rule=ActingRule(sticky_bound=2.0), n_obs_steps=2, horizon=H, n_experts=K,
+        policy_onnx=policy_onnx, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+    ).folder  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def domain():
+    with free_domain() as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("action_node")
+
+
+@pytest.fixture(scope="module")
+def lossless(folder, contract_path) -> Contract:
+    return lossless_contract(folder / "contract.yaml", contract_path)
+
+
+@pytest.fixture(scope="module")
+def observer(domain):
+    with Observer(domain) as node:
+        yield node
+
+
+class Node:
+    """The node under test and the robot it drives."""
+
+    def __init__(self, observer: Observer, robot: Robot):
+        self.observer = observer
+        self.robot = robot
+        self.contract = robot.contract
+        self.states = observer.listen(DiagnosticArray, "/action_node/policy_state")
+        self.health = observer.listen(DiagnosticArray, "/diagnostics")
+        self.wishes = observer.listen(JointState, "/policy/command")
+        self.e_stop = observer.node.create_publisher(Bool, self.contract.e_stop_topic, 10)
+
+    def change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.observer.call(ChangeState, "/action_node/change_state", request).success
+
+    def state(self) -> int:
+        return self.observer.call(GetState, "/action_node/get_state").current_state.id
+
+    def activate(self) -> bool:
+        return self.change(Transition.TRANSITION_ACTIVATE)
+
+    def deactivate(self) -> bool:
+        return self.change(Transition.TRANSITION_DEACTIVATE)
+
+    def publishers(self) -> int:
+        return self.observer.node.count_publishers(self.contract.streams["robot_command"].topic)
+
+    def press(self, pressed: bool) -> None:
+        wait_for(self.e_stop.get_subscription_count, "the node's ear for the e-stop")
+        self.e_stop.publish(Bool(data=pressed))
+
+    def values(self) -> dict[str, str]:
+        return {pair.key: pair.value for pair in self.states[-1].status[0].values}
+
+    def wait_for_reason(self, name: str) -> None:
+        wait_for(lambda: self.states and self.values()["stop_reason"] == name, name, 10.0)
+
+    def reset(self) -> None:
+        """Inactive, the robot at HOME and in order, nobody presses anything."""
+        if self.state() == State.PRIMARY_STATE_UNCONFIGURED:
+            assert self.change(Transition.TRANSITION_CONFIGURE)
+        if self.state() == State.PRIMARY_STATE_ACTIVE:
+            assert self.deactivate()
+        self.press(False)
+        self.robot.mute, self.robot.lost_joint, self.robot.position = False, None, HOME
+        self.robot.commands.clear()
+        self.states.clear()
+
+
+@pytest.fixture(scope="module")
+def unconfigured(domain, folder, lossless, observer):
+    """A node that has just been started."""
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "hostile", lossless),
+    }
+    with running_node("action_node", domain, parameters), Robot(observer, lossless) as robot:
+        yield Node(observer, robot)
+
+
+@pytest.fixture
+def node(unconfigured):
+    unconfigured.reset()
+    return unconfigured
+
+
+def test_nothing_is_published_before_active(unconfigured):
+    node = unconfigured
+    assert node.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.publishers() == 0
+    assert node.change(Transition.TRANSITION_CONFIGURE)
+    node.robot.assert_silence()
+    assert node.robot.commands == [] and node.wishes == [] and node.states == []
+
+
+def test_commands_are_finite_within_limits_and_never_jump_whatever_the_policy_wants(node):
+    assert node.activate()
+    node.robot.wait_for_commands(200)
+    node.robot.assert_safe(HOME)
+    assert node.publishers() == 1
+    wait_for(lambda: len(node.wishes) > 100, "what the policy wanted")
+    assert {float(np.abs(wish.position).min()) for wish in node.wishes} == {100.0}
+
+
+def test_what_goes_on_is_told_while_active(node):
+    assert node.activate()
+    wait_for(lambda: len(node.states) >= 3, "three states")
+    values = node.values()
+    assert values["gating_entropy"][:5] == f"{-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)):.3f}"
+    assert values["expert"] in ("0", "1") and int(values["replans"]) > 0
+    assert values["stop_reason"] == "" and values["log_likelihood"] == "None"
+    assert "deadline_misses" in values and "lateness_ms" in values
+
+
+def test_deactivating_brings_the_arm_to_rest_first(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    assert node.deactivate()
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+    node.robot.assert_silence()
+
+
+def test_a_new_activation_starts_from_where_the_arm_is(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    assert node.deactivate()
+    node.robot.wait_for_rest()
+    elsewhere = HOME - 0.5
+    node.robot.position = elsewhere
+    node.robot.commands.clear()
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    node.robot.assert_safe(elsewhere)
+
+
+def test_stale_joint_states_end_in_rest_and_silence_at_the_last_command_sent(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    node.robot.mute = True
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)  # among other things: it was never sent back, nor to zeros
+    node.wait_for_reason("OBSERVATION_STALE")
+    node.robot.mute = False
+    node.robot.assert_silence()
+
+
+def test_without_a_joint_there_is_never_a_command(node):
+    node.robot.lost_joint = "panda_joint5"
+    assert node.activate()
+    node.robot.assert_silence()
+    assert node.robot.commands == []
+    lacks = "lacks ['panda_joint5']"
+    wait_for(lambda: lacks in node.states[-1].status[0].message, "its name in the state", 5.0)
+
+
+def test_a_joint_that_goes_missing_ends_in_rest_and_is_the_reason(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    node.robot.lost_joint = "panda_joint5"
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+    node.wait_for_reason("JOINT_MISSING")
+
+
+def test_the_e_stop_holds_until_it_is_let_go_and_the_node_activated_anew(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    node.press(True)
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+    node.wait_for_reason("E_STOP")
+    assert node.deactivate()
+    assert not node.activate()
+    node.press(False)
+    node.robot.assert_silence()
+    node.robot.commands.clear()
+    begin = node.robot.position
+    wait_for(node.activate, "an activation")
+    node.robot.wait_for_commands(20)
+    node.robot.assert_safe(begin)
+
+
+def test_teleop_goes_before_the_policy(node):
+    assert node.activate()
+    node.robot.wait_for_commands(20)
+    stream = node.contract.streams["teleop_command"]
+    hand = node.observer.publisher(JointState, stream.topic)
+    goal = HOME - 0.2
+    message = JointState(name=list(node.contract.joint_names), position=goal.tolist())
+
+    def there():
+        message.header.stamp = node.observer.node.get_clock().now().to_msg()
+        hand.publish(message)
+        return np.abs(node.robot.position - goal).max() < 1e-6
+
+    wait_for(there, "the operator's goal", 10.0)
+    node.robot.assert_safe(HOME)
+
+
+def test_after_shutdown_no_command_publisher_is_left(node):
+    assert node.activate()
+    node.robot.wait_for_commands(20)
+    assert node.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    wait_for(lambda: node.publishers() == 0, "a graph without command publishers", 5.0)
+    assert node.observer.node.count_publishers("/policy/command") == 0
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+
+
+def test_a_policy_that_turns_nan_is_braked_and_a_signal_ends_the_node(
+    domain, folder, lossless, observer
+):
+    graph = graphs.mixture(np.log([0.9, 0.1]), FAR, nan_above=0.3)
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "nan", lossless, graph),
+        "autostart": True,
+        "log_ticks": folder / "ticks.npz",
+        "realtime_priority": 50,
+    }
+    with (
+        Robot(observer, lossless) as robot,
+        running_node("action_node", domain, parameters) as process,
+    ):
+        node = Node(observer, robot)
+        robot.wait_for_commands(40)
+        node.wait_for_reason("NOT_FINITE")
+        robot.wait_for_rest()
+        robot.assert_safe(HOME)
+        assert process.end() == 0
+        assert "terminate called" not in process.output
+        assert "Traceback" not in process.output
+    assert_replays_bit_for_bit(folder / "ticks.npz", lossless, np.array(robot.commands))
+
+
+def assert_replays_bit_for_bit(path, contract, commands):
+    """The log of a run gives its windows again, and holds the commands as they were received."""
+    log = np.load(path)
+    aligner, samples, count = Aligner(contract, 2), 0, len(log["joint_state.tick"])
+    for tick, (tick_ns, window) in enumerate(zip(log["tick_ns"], log["window"], strict=True)):
+        while samples < count and log["joint_state.tick"][samples] <= tick:
+            fields = {"position": log["joint_state.position"][samples]}
+            times = (log[f"joint_state.{name}"][samples] for name in ("stamp_ns", "received_ns"))
+            aligner.add("joint_state", fields, *(int(time) for time in times))
+            samples += 1
+        if np.isfinite(window).all():
+            np.testing.assert_array_equal(aligner.window(int(tick_ns)).values, window)
+    sent = log["command"][np.isfinite(log["command"]).all(axis=1)]
+    np.testing.assert_array_equal(sent, commands)
+
+
+def foreign(folder, contract):
+    raw = contract.to_dict()
+    raw["joints"][0]["name"] = "ur_shoulder"
+    return bundle(folder / "foreign", Contract.from_dict(raw))
+
+
+def corrupt(folder, contract):
+    return bundle(folder / "corrupt", contract, b"not a graph")
+
+
+def missing(folder, contract):
+    return folder / "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (foreign, "was made for another interface"),
+        (corrupt, "policy.onnx is not a usable ONNX model"),
+        (missing, "nowhere/bundle.json is missing"),
+    ],
+)
+def test_a_bundle_that_cannot_be_run_is_refused_in_one_sentence(
+    domain, folder, lossless, make, said
+):
+    parameters = {"contract": folder / "contract.yaml", "bundle": make(folder, lossless)}
+    with running_node("action_node", domain, {**parameters, "autostart": True}) as process:
+        assert process.wait() == 2
+        sentences = [line for line in process.output.splitlines() if said in line]
+        assert sentences and "Traceback" not in process.output
