@@ -31,7 +31,7 @@ lock=requirements/py$(echo "$minor" | tr -d .).txt
 hash_of() { { "$@"; } | sha256sum | cut -d ' ' -f 1; }
 packages_key=$(hash_of sh -c "cat $lock requirements/torch.txt; echo $minor; realpath -m '$VENV'")
 project_key=$(hash_of cat setup.py setup.cfg pyproject.toml)
-done_before() { [ "$(cat "$VENV/$1.stamp" 2>/dev/null)" = "$2" ]; }
+done_before() { [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/$1.stamp" 2>/dev/null)" = "$2" ]; }
 
 install_system_packages() {
     missing=$(grep -v '^#' requirements/system-packages.txt | while IFS='|' read -r name check _; do
@@ -45,6 +45,19 @@ install_system_packages() {
     apt-get update -q
     # shellcheck disable=SC2086 # a list of names
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+}
+
+# What `pip install -e` leaves out and ROS looks for: the marker, the data and lib/vdd_ros.
+link_for_ros() {
+    prefix=$(realpath "$VENV") index=share/ament_index/resource_index/packages
+    mkdir -p "$prefix/$index" "$prefix/share/vdd_ros" "$prefix/lib/vdd_ros"
+    ln -sfn "$PWD/resource/vdd_ros" "$prefix/$index/vdd_ros"
+    for data in config launch package.xml; do
+        ln -sfn "$PWD/$data" "$prefix/share/vdd_ros/$data"
+    done
+    sed -n 's/^ *"\(.*\) = vdd_ros\..*/\1/p' setup.py | while read -r program; do
+        ln -sfn "$prefix/bin/$program" "$prefix/lib/vdd_ros/$program"
+    done
 }
 
 step() { echo "vdd_ros: [$1/5] $2"; }
@@ -69,7 +82,8 @@ if ! done_before packages "$packages_key"; then
     echo "vdd_ros: packages installed in $(($(date +%s) - started)) s"
 fi
 if ! done_before project "$packages_key $project_key"; then
-    step 5 "this package, editable"
+    step 5 "this package, as links to this folder"
     pip --quiet --no-deps --no-build-isolation -e .
+    link_for_ros
     echo "$packages_key $project_key" >"$VENV/project.stamp"
 fi

@@ -203,6 +203,15 @@ def test_environment_is_made_in_order_and_reused(trial):
     assert trial.run()[1] == []
 
 
+def test_environment_is_a_prefix_that_ros_can_search(trial):
+    trial.run()
+    prefix = trial.source / ".venv"
+    assert (prefix / "share" / "vdd_ros" / "config").readlink() == trial.source / "config"
+    assert (prefix / "share" / "ament_index/resource_index/packages/vdd_ros").is_symlink()
+    program = prefix / "lib" / "vdd_ros" / "action_node"
+    assert program.readlink() == prefix / "bin" / "action_node"
+
+
 def test_only_what_changed_is_done_again(trial):
     trial.run()
     with (trial.source / "setup.py").open("a") as file:

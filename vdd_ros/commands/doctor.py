@@ -126,7 +126,12 @@ def ros_checks() -> Iterator[Check]:
     except ImportError as error:
         yield judge("ros", False, f"cannot be imported: {error}", why, remedy)
         return
-    yield judge("ros", True, str(modules[0].__file__), why, "")
+    place = Path(str(modules[0].__file__)).parent
+    wheels = (Path(sys.prefix) / "share" / "ament_index").is_dir()
+    # two builds of ROS in one process crash sooner or later
+    mixed = wheels and Path(sys.prefix) not in place.parents
+    found = f"{place}, beside the wheels in {sys.prefix}" if mixed else str(place)
+    yield judge("ros", not mixed, found, why, "use a shell that has not sourced a ROS setup file")
     # far from the default domain, and another one for each doctor
     seconds = loopback_seconds(1 + os.getpid() % 100, LOOPBACK_DEADLINE_S)
     arrived = seconds is not None
