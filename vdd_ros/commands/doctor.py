@@ -124,7 +124,7 @@ def ros_checks() -> Iterator[Check]:
     try:
         modules = [importlib.import_module(name) for name in ROS_MODULES]
     except ImportError as error:
-        yield judge("ros", False, f"cannot be imported: {error}", why, remedy)
+        yield judge("ros", False, f"cannot be imported: {str(error).splitlines()[0]}", why, remedy)
         return
     place = Path(str(modules[0].__file__)).parent
     wheels = (Path(sys.prefix) / "share" / "ament_index").is_dir()
