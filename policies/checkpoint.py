@@ -1,0 +1,107 @@
+"""Checkpoints: safetensors for numbers, JSON for everything else; never pickle.
+
+A run folder holds run.json (kind, configs, contract, normalizer), weights.safetensors (the averaged
+weights that act) and, while it can still be resumed, state.safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.normalizer import Normalizer
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says of itself; `configs` holds every choice of training, whole."""
+
+    kind: str  # teacher or student
+    configs: dict
+    contract: Contract
+    normalizer: Normalizer
+    notes: dict
+
+
+def save_run(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:
+    """Write the run's description and its averaged weights, each by rename."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / "weights.safetensors", weights)
+    text = json.dumps(
+        {
+            "format_version": FORMAT_VERSION,
+            "kind": run.kind,
+            "configs": run.configs,
+            "contract": run.contract.to_dict(),
+            "normalizer": run.normalizer.to_dict(),
+            "notes": run.notes,
+        }
+    )
+    _replace(folder / "run.json", text.encode())
+
+
+def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
+    """Read a run of the given kind; UserError says what is missing or does not fit."""
+    folder = Path(folder)
+    try:
+        raw = json.loads((folder / "run.json").read_text())
+    except FileNotFoundError:
+        raise UserError(f"no run at {folder}: name a folder that `vdd train` or `vdd distill` made") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / 'run.json'} is damaged ({error}); train anew") from None
+    if raw.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{folder} has format version {raw.get('format_version')!r}, this program reads "
+            f"{FORMAT_VERSION}; train anew"
+        )
+    if raw.get("kind") != kind:
+        raise UserError(f"{folder} holds a {raw.get('kind')}, a {kind} is needed here")
+    run = Run(
+        kind=kind,
+        configs=raw["configs"],
+        contract=Contract.from_dict(raw["contract"], where=f"{folder}/run.json"),
+        normalizer=Normalizer.from_dict(raw["normalizer"]),
+        notes=raw.get("notes", {}),
+    )
+    return run, load_tensors(folder / "weights.safetensors")
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write safetensors under a temporary name, then rename."""
+    part = path.with_name(path.name + ".part")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    os.replace(part, path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """UserError when the file is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; train anew") from None
+    except Exception as error:  # safetensors' Rust errors share no base class below Exception
+        raise UserError(f"{path} is damaged ({error}); train anew") from None
+
+
+def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], where: str | Path) -> None:
+    """Put weights into a module of the same configuration; UserError when they do not fit."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"the weights in {where} do not fit their own configuration: {error}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)

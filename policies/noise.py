@@ -1,0 +1,48 @@
+"""Noise levels: which sigmas a network is trained at and which a sampler visits (EDM notation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """sigma is in normalised action units.
+
+    A chunk of H*Da correlated numbers has directions whose standard deviation is several times that
+    of one number, so sigma_max is well above the 1 of a single normalised action.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 40.0
+    log_mean: float = -0.5  # P_mean of Karras et al. 2022, Table 1
+    log_std: float = 1.6  # P_std
+    rho: float = 7.0
+
+    def __post_init__(self):
+        if not 0.0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"need 0 < sigma_min < sigma_max, got {self.sigma_min}, {self.sigma_max}")
+
+
+def training_sigmas(config: NoiseConfig, count: int, generator: torch.Generator) -> Tensor:
+    """(count,) ln sigma ~ N(P_mean, P_std^2), kept inside the range (Karras et al. 2022, eq. 8)."""
+    log_sigma = config.log_mean + config.log_std * torch.randn(count, generator=generator)
+    return log_sigma.exp().clamp(config.sigma_min, config.sigma_max)
+
+
+def karras_sigmas(config: NoiseConfig, steps: int, sigma_last: float | None = None) -> Tensor:
+    """(steps + 1,) sigma_max down to sigma_last (default sigma_min), then 0 (eq. 5)."""
+    low = (sigma_last or config.sigma_min) ** (1 / config.rho)
+    high = config.sigma_max ** (1 / config.rho)
+    fractions = torch.linspace(0.0, 1.0, steps, dtype=torch.float64)
+    sigmas = (high + fractions * (low - high)) ** config.rho
+    return torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])
+
+
+def log_uniform(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:
+    """(count,) sigmas, log-uniform in [low, high]."""
+    u = torch.rand(count, generator=generator)
+    return torch.exp(torch.log(torch.tensor(low)) * (1 - u) + torch.log(torch.tensor(high)) * u)

@@ -1,0 +1,34 @@
+"""The one interface of the ways from a teacher to a student."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.moe import GaussianMoE
+
+
+class Batch(NamedTuple):
+    """cond: (B, C) observations; samples: (B, D) one teacher sample each; demos: (B, D) the
+    demonstrated chunk; all in normalised units.
+    """
+
+    cond: Tensor
+    samples: Tensor
+    demos: Tensor
+
+
+class Objective(Protocol):
+    def loss(
+        self,
+        student: GaussianMoE,
+        teacher: ScoreModel,
+        batch: Batch,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """A scalar whose gradient moves the student; progress runs from 0 to 1 over training."""
+        ...

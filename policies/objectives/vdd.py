@@ -1,0 +1,100 @@
+"""vdd: reverse KL to the teacher at every noise level, exact because a diffused mixture is a mixture.
+
+For each observation o and expert z, with a = mu_z + L_z eps and a_sigma = a + sigma xi:
+
+    gradient with respect to a:  w(sigma) [ grad log q_sigma(a_sigma | o) - s_teacher(a_sigma; o, sigma) ]
+
+weighted by the gating g_z(o), both terms held constant; w = sigma^2, which makes the bracket the
+difference of two denoised chunks. The terms in log N_z and in the entropy of the published estimator
+cancel in expectation and are left out (sticking the landing). At q = teacher the gradient is zero for
+every single draw, so the fixed point is the teacher, not a blurred one.
+
+sigma is log-uniform in [sigma_min, sigma_max(t)]; sigma_max falls linearly, so that experts first
+find the modes and then settle in one each. Experts start from a short maximum-likelihood phase on
+teacher samples, and the gating is fitted to responsibilities on teacher samples throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vdd_ros.policies.denoiser import ScoreModel, score
+from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.moe import GaussianMoE
+from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.objectives.nll import Nll
+
+
+@dataclass(frozen=True)
+class Vdd:
+    """samples: S per expert and observation; sigmas in normalised action units; start: share of
+    training spent on the likelihood start; settle: share of the rest over which sigma_max falls.
+    """
+
+    samples: int = 1
+    sigma_min: float = 0.02
+    sigma_max_start: float = 2.0
+    sigma_max_end: float = 0.2
+    start: float = 0.35
+    settle: float = 0.7
+    gating_weight: float = 1.0
+
+    def sigma_max(self, progress: float) -> float:
+        """sigma_max(t), falling linearly after the start and then staying."""
+        done = min(1.0, max(0.0, progress - self.start) / ((1.0 - self.start) * self.settle))
+        return self.sigma_max_start + done * (self.sigma_max_end - self.sigma_max_start)
+
+    def loss(
+        self,
+        student: GaussianMoE,
+        teacher: ScoreModel,
+        batch: Batch,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if progress < self.start:
+            return Nll().loss(student, teacher, batch, progress, generator)
+        mixture = student(batch.cond)
+        sigma = log_uniform(self.sigma_min, self.sigma_max(progress), len(batch.cond), generator)
+        chunks = mixture.sample_components(self.samples, generator)  # (B, K, S, D)
+        pull = reverse_kl_gradient(
+            mixture.detach(), teacher, batch.cond, chunks.detach(), sigma, generator
+        )
+        gating = mixture.log_weights.detach().exp()[:, :, None, None]
+        expert_loss = (gating * pull * chunks).mean(2).sum((1, 2)).mean() / chunks.shape[-1]
+        return expert_loss + self.gating_weight * gating_loss(mixture, batch.samples)
+
+
+@torch.no_grad()
+def reverse_kl_gradient(
+    mixture: GaussianMixture,
+    teacher: ScoreModel,
+    cond: Tensor,
+    chunks: Tensor,
+    sigma: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """(B, K, S, D): w(sigma) [grad log q_sigma - s_teacher] at chunks + sigma xi; sigma: (B,)."""
+    batch, experts, samples, dim = chunks.shape
+    noise = torch.randn(chunks.shape, generator=generator, dtype=chunks.dtype)
+    noised = chunks + sigma[:, None, None, None] * noise
+    flat = noised.view(batch, experts * samples, dim)
+    of_student = mixture.diffused(sigma).score(flat)
+    repeats = experts * samples
+    of_teacher = score(
+        teacher,
+        flat.reshape(batch * repeats, dim),
+        sigma.repeat_interleave(repeats),
+        cond.repeat_interleave(repeats, dim=0),
+    ).view_as(flat)
+    return (sigma[:, None, None] ** 2 * (of_student - of_teacher)).view_as(chunks)
+
+
+def gating_loss(mixture: GaussianMixture, samples: Tensor) -> Tensor:
+    """Cross-entropy of the gating to the responsibilities for samples (B, D); experts held fixed."""
+    responsibility = mixture.detach().log_responsibilities(samples[:, None])[:, 0].exp()
+    return -(responsibility * mixture.log_weights).sum(-1).mean()

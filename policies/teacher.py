@@ -1,0 +1,75 @@
+"""The teacher: a diffusion policy over action chunks, and how it is asked for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.nets import DenoiserNet
+from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.samplers import NFE, SAMPLERS, Denoise
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """name: one of SAMPLERS; steps: nodes above zero; sigma_last: the last positive node.
+
+    The last positive node matters as much as the solver at few steps: below the width of the data
+    it spends network calls where nothing is left to decide.
+    """
+
+    name: str = "heun"
+    steps: int = 16
+    sigma_last: float = 0.03
+
+    def __post_init__(self):
+        if self.name not in SAMPLERS or self.steps < 1:
+            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)} with steps >= 1: {self}")
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations per chunk."""
+        return NFE[self.name](self.steps)
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """n_obs_steps: To; horizon: H, counted from the newest observation: step h of a chunk is the
+    command h policy periods after the tick, and step 0 is the first executable one.
+    """
+
+    n_obs_steps: int = 2
+    horizon: int = 8
+    width: int = 320
+    blocks: int = 3
+    octaves: int = 3
+    sigma_data: float = 1.0
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+
+def make_teacher(config: TeacherConfig, cond_dim: int, dim: int) -> Denoiser:
+    """An untrained teacher for chunks of dim = H * Da numbers."""
+    net = DenoiserNet(dim, cond_dim, config.width, config.blocks, config.octaves)
+    return Denoiser(net, config.sigma_data)
+
+
+@torch.no_grad()
+def sample_chunks(
+    denoise: Denoise,
+    cond: Tensor,
+    dim: int,
+    noise: NoiseConfig,
+    sampler: SamplerConfig,
+    generator: torch.Generator,
+    batch: int = 4096,
+) -> Tensor:
+    """(N, C) -> (N, dim): one chunk per row, in normalised units."""
+    sigmas = karras_sigmas(noise, sampler.steps, sampler.sigma_last)
+    chunks = []
+    for rows in cond.split(batch):
+        start = noise.sigma_max * torch.randn(len(rows), dim, generator=generator)
+        chunks.append(SAMPLERS[sampler.name](denoise, start, sigmas, rows))
+    return torch.cat(chunks)
