@@ -15,6 +15,7 @@ import pytest
 
 from vdd_ros import cli, machine
 from vdd_ros.commands import doctor
+from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,3 +181,11 @@ def test_doctor_passes_a_message_between_two_participants(monkeypatch):
     domain = 1 + os.getpid() % 100
     assert doctor.loopback_seconds(domain, deadline_s=30.0) is not None
     assert doctor.loopback_seconds(domain, deadline_s=0.0) is None
+
+
+def test_programs_need_no_prepared_shell(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/mine")
+    prepare_environment()
+    assert os.environ["MUJOCO_GL"] == "disable"
+    assert os.environ["AMENT_PREFIX_PATH"] == "/opt/ros/mine"

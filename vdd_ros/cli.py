@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
-import os
 import sys
 from pathlib import Path
 
+from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
 
 COMMANDS = {
@@ -71,15 +71,6 @@ def overview() -> str:
             *rows,
         ]
     )
-
-
-def prepare_environment() -> None:
-    """Set what libraries read while they are imported; what the caller has set stays."""
-    # No display is assumed: without this, importing robosuite looks for one.
-    os.environ.setdefault("MUJOCO_GL", "disable")
-    # ROS from wheels keeps its resource index in the environment and has no setup file to say so.
-    if (Path(sys.prefix) / "share" / "ament_index").is_dir():
-        os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 
 
 def _plain(value: object) -> object:

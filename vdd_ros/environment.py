@@ -1,0 +1,16 @@
+"""Variables that libraries read while they are imported, set by every program of this package."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def prepare_environment() -> None:
+    """Set what is needed and not yet set; what the caller has set stays."""
+    # No display is assumed: without this, importing robosuite looks for one.
+    os.environ.setdefault("MUJOCO_GL", "disable")
+    # ROS from wheels keeps its resource index in the environment and has no setup file to say so.
+    if (Path(sys.prefix) / "share" / "ament_index").is_dir():
+        os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
