@@ -89,11 +89,16 @@ class Stream(_Part):
 
 
 class ObservationPart(_Part):
-    """One block of the observation vector: a field of a stream, one number per joint."""
+    """One block of the observation vector: a field of a stream, one number per joint.
+
+    delay_s: how long before the tick it is looked up. Longer than a message takes to arrive, and
+    every process (policy, recorder) has the same sample by then; 0: whatever has arrived.
+    """
 
     name: str
     stream: str
     field: Literal["position", "velocity"]
+    delay_s: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.0
 
 
 class Action(_Part):
@@ -192,7 +197,7 @@ class Contract(_Part):
             "joints": [(joint.name, joint.unit) for joint in self.joints],
             "frames": self.frames.model_dump(),
             "policy_hz": self.rates.policy_hz,
-            "observation": [(part.name, part.field) for part in self.observation],
+            "observation": [(part.name, part.field, part.delay_s) for part in self.observation],
             "action": (self.action.name, self.action.meaning),
         }
         text = json.dumps(interface, sort_keys=True, separators=(",", ":"))

@@ -6,6 +6,8 @@ from an episode). Both therefore see the same window for the same tick, bit for 
     a sample exists for a tick only if it was received at or before that tick;
     of those, the value at time t is the newest sample stamped at or before t (zero-order hold);
     before the first sample, the first one holds.
+
+A step of a window at time t shows each part of the observation at t minus that part's `delay_s`.
 """
 
 from __future__ import annotations
@@ -105,8 +107,14 @@ class Aligner:
             )
             for part in contract.observation
         }
+        self._parts = [
+            (self.buffers[part.stream, part.field], round(part.delay_s * 1e9))
+            for part in contract.observation
+        ]
 
-    def add(self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int) -> bool:
+    def add(
+        self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
+    ) -> bool:
         """Take one message's fields, each (joints,) in contract order; False if any was refused."""
         taken = [
             buffer.add(fields[field], stamp_ns, received_ns)
@@ -117,26 +125,27 @@ class Aligner:
 
     def window(self, tick_ns: int) -> Window | None:
         """The window at a tick, or None until every stream has had a sample."""
-        times = [
-            tick_ns - back * self.contract.policy_period_ns
+        period_ns = self.contract.policy_period_ns
+        rows = [
+            self._row(tick_ns - back * period_ns, tick_ns)
             for back in range(self.n_obs_steps - 1, -1, -1)
         ]
-        rows = []
-        for time_ns in times:
-            row = [buffer.at(time_ns, tick_ns) for buffer in self.buffers.values()]
-            if any(sample is None for sample in row):
-                return None
-            rows.append(row)
-        newest = min(sample.stamp_ns for sample in rows[-1])
+        samples = [sample for row in rows for sample in row if sample is not None]
+        if len(samples) < len(rows) * len(self._parts):
+            return None
         return Window(
-            values=np.array([np.concatenate([s.value for s in row]) for row in rows]),
-            stamps_ns=np.array([[s.stamp_ns for s in row] for row in rows]),
-            age_ns=tick_ns - newest,
+            values=np.array([s.value for s in samples]).reshape(self.n_obs_steps, -1),
+            stamps_ns=np.array([s.stamp_ns for s in samples]).reshape(self.n_obs_steps, -1),
+            age_ns=tick_ns - min(s.stamp_ns for s in samples[-len(self._parts) :]),
             tick_ns=tick_ns,
         )
+
+    def _row(self, time_ns: int, known_ns: int) -> list[Sample | None]:
+        return [buffer.at(time_ns - delay_ns, known_ns) for buffer, delay_ns in self._parts]
 
 
 def _capacity(contract: Contract, stream: str, n_obs_steps: int) -> int:
     """Samples that cover the window twice over, so that bursts and late ones still find room."""
-    span_s = n_obs_steps / contract.rates.policy_hz + contract.streams[stream].max_age_s
+    delay_s = max(part.delay_s for part in contract.observation)
+    span_s = n_obs_steps / contract.rates.policy_hz + delay_s + contract.streams[stream].max_age_s
     return max(16, round(2 * span_s * contract.streams[stream].rate_hz))
