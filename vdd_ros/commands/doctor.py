@@ -191,4 +191,6 @@ def module_check(module: str, why: str) -> Check:
     found = importlib.util.find_spec(module) is not None
     extra = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}[module]
     remedy = f"{pip_remedy(extra)}, on a machine with an NVIDIA driver"
+    if module == "tensorrt":
+        remedy += "; on a Jetson: sudo apt-get install -y python3-libnvinfer"
     return judge(module, found, "found" if found else "not installed", why, remedy, needed=False)
