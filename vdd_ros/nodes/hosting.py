@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.messages import Health, diagnostics_message
 
@@ -33,6 +34,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     stop = threading.Event()
     # rclpy's own handlers would end the context at once, and with it the last word of a node.
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
+    prepare_environment()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = make_executor()
     node = None

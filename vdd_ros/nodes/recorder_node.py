@@ -22,6 +22,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
 
 
@@ -48,6 +49,7 @@ class RecorderNode(Node):
         )
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))
+        self._clock_in = ReceiveClock(self)
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._measured_ns, self._measured = 0, dict(self._received)
         for name, stream in self.contract.streams.items():
@@ -69,16 +71,13 @@ class RecorderNode(Node):
             self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
         publish_diagnostics(self, self._health)
 
-    def _now_ns(self) -> int:
-        return self.get_clock().now().nanoseconds
-
     def _take(self, stream: str, data: bytes) -> None:
         self._received[stream] += 1
-        self.recorder.add(stream, data, self._now_ns())
+        self.recorder.add(stream, data, self._clock_in.now_ns())
 
     def _serve(self, command, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
-            if (now_ns := self._now_ns()) == 0:
+            if (now_ns := self._clock_in.now_ns()) == 0:
                 raise UserError("the ROS clock stands at 0: is /clock published (use_sim_time)?")
             response.message = command(now_ns)
             response.success = True
@@ -99,7 +98,7 @@ class RecorderNode(Node):
 
     def _health(self) -> Health:
         """State, and the rate of every stream since the last report [Hz of the ROS clock]."""
-        now_ns = self._now_ns()
+        now_ns = self._clock_in.now_ns()
         elapsed_s = (now_ns - self._measured_ns) * 1e-9
         rates = {
             name: (count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0

@@ -1,0 +1,226 @@
+"""demonstrator_node: a scripted person at the leader arm and at the recorder's buttons.
+
+It knows what a person in its place knows: joint states come in, leader positions go out on the
+teleop topic, the recorder answers to start, stop, save and discard, and after a demonstration one
+sees whether it went well (sim_node's ~/success). For each demonstration: have the scene set back,
+wait for the arm at its start, start the recorder, lead the arm, let go, stop, and save what went
+well; what did not is discarded and tried again the same way. The way is declared to the recorder
+as a note for statistics, never as part of the recorded streams. The node ends when it is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.task import Future
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.messages import (
+    NS_PER_S,
+    Health,
+    command_message,
+    fields_of,
+    latched_qos,
+    message_class,
+    qos_of,
+    stamp_ns_of,
+)
+from vdd_ros.nodes.parameters import parameter, read_parameters
+
+NEAR_START = 0.05  # [rad]
+AT_REST = 0.02  # [rad/s]
+LET_GO_S = 0.3  # longer than a gate follows a source that fell silent
+TRIES = 10  # of one demonstration, before something else must be wrong
+
+
+@dataclass(frozen=True)
+class DemonstratorParameters:
+    """See the descriptions."""
+
+    contract: str = parameter("", "path of the contract YAML", required=True)
+    episodes: int = parameter(10, "demonstrations to save", lower=1)
+    seed: int = parameter(0, "seed of the order of ways and of the operator's hand", lower=0)
+    recorder: str = parameter("/recorder_node", "name of the recorder's node")
+    simulator: str = parameter("/sim_node", "name of the simulator's node")
+
+
+class DemonstratorNode(Node):
+    """Hosts an AvoidOperator.
+
+    `_script` is what the person does, step by step. It yields what it waits for: the future of a
+    service call, or a question that every new joint state is asked until it answers True.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("demonstrator_node")
+        self.settings = read_parameters(self, DemonstratorParameters)
+        self.contract = Contract.from_yaml(self.settings.contract)
+        # Late, because robosuite takes seconds and a bad parameter should be told at once.
+        from vdd_ros.sim.avoid_field import N_WAYS
+        from vdd_ros.sim.demonstrators.avoid import AvoidOperator
+        from vdd_ros.sim.demonstrators.schedule import balanced_ways
+        from vdd_ros.sim.tasks.avoid import Avoid
+
+        rng = np.random.default_rng(self.settings.seed)
+        self.exit_code: int | None = None
+        self._start_q = Avoid.start_q
+        self._ways = balanced_ways(rng, N_WAYS, self.settings.episodes)
+        self._operator = AvoidOperator(rng)
+        self._saved = self._failed = 0
+        self._state: dict[str, np.ndarray] = {}
+        self._stamp_ns = self._tick = self._begun_ns = 0
+        self._success: bool | None = None  # of the episode that runs
+        self._question = lambda: True
+        self._doing = self._script()
+        self._open_topics()
+        publish_diagnostics(self, self._health)
+
+    def _open_topics(self) -> None:
+        states, self._teleop = (
+            self.contract.streams[name] for name in ("joint_state", "teleop_command")
+        )
+        self.create_subscription(
+            message_class(states.type), states.topic, self._on_state, qos_of(states)
+        )
+        self._leader = self.create_publisher(
+            message_class(self._teleop.type), self._teleop.topic, qos_of(self._teleop)
+        )
+        names = self.settings
+        self.create_subscription(
+            Bool, f"{names.simulator}/success", self._on_success, latched_qos()
+        )
+        self._note = self.create_publisher(String, f"{names.recorder}/annotate", 10)
+        owners = dict.fromkeys(("start", "stop", "save", "discard"), names.recorder)
+        self._buttons = {
+            button: self.create_client(Trigger, f"{owner}/{button}")
+            for button, owner in {"reset": names.simulator, **owners}.items()
+        }
+
+    def _script(self) -> Generator:
+        for number, way in enumerate(self._ways, start=1):
+            for _ in range(TRIES):
+                if (yield from self._demonstrate(way)):
+                    break
+                self._failed += 1
+            else:
+                raise UserError(f"way {way} failed {TRIES} times in a row: is the arm led at all?")
+            self._saved += 1
+            self.get_logger().info(f"demonstration {number}/{len(self._ways)} is saved, way {way}")
+        self.get_logger().info(f"done: {self._saved} saved, {self._failed} discarded")
+        self.exit_code = 0
+
+    def _demonstrate(self, way: int) -> Generator:
+        """One demonstration; returns whether it was saved."""
+        yield from self._press("reset")
+        self._success = None
+        yield self._stands_at_start
+        try:
+            self._operator.begin(self._state["position"], way)
+        except RuntimeError as error:  # this hand drew a line that the arm cannot follow
+            self.get_logger().info(f"begins anew: {error}")
+            return False
+        yield from self._press("start")
+        self._note.publish(String(data=json.dumps({"way": way, "seed": self.settings.seed})))
+        self._begun_ns = self._stamp_ns
+        yield self._lead
+        let_go_ns = self._stamp_ns
+        yield lambda: self._success is not None or self._passed(let_go_ns)
+        judgement = yield from self._press("stop")
+        went_well = bool(self._success) and ", FAIL" not in judgement
+        if not went_well:
+            self.get_logger().warning(f"way {way} again: success {self._success}, {judgement}")
+        yield from self._press("save" if went_well else "discard")
+        yield lambda: self._passed(let_go_ns) and self._is_at_rest()
+        return went_well
+
+    def _press(self, button: str) -> Generator:
+        """Call a service and return what it says; UserError where it refuses."""
+        client = self._buttons[button]
+        if not client.service_is_ready():
+            self.get_logger().info(f"waiting for {client.srv_name}")
+            yield client.service_is_ready
+        response = yield client.call_async(Trigger.Request())
+        if not response.success:
+            raise UserError(f"{client.srv_name} is refused: {response.message}")
+        return response.message
+
+    def _lead(self) -> bool:
+        """Move the leader arm, once a control tick; True when the hand is off it."""
+        tick = self._stamp_ns // self.contract.control_period_ns
+        if tick == self._tick:
+            return False
+        self._tick = tick
+        elapsed_s = (self._stamp_ns - self._begun_ns) / NS_PER_S
+        target = self._operator.command(elapsed_s, self._state["position"])
+        if target is None or self._success is False:
+            return True
+        self._leader.publish(
+            command_message(self._teleop, self.contract.joint_names, target, self._stamp_ns)
+        )
+        return False
+
+    def _stands_at_start(self) -> bool:
+        off = np.abs(self._state["position"] - self._start_q).max()
+        return off < NEAR_START and self._is_at_rest()
+
+    def _is_at_rest(self) -> bool:
+        return np.abs(self._state["velocity"]).max() < AT_REST
+
+    def _passed(self, since_ns: int) -> bool:
+        return self._stamp_ns - since_ns >= LET_GO_S * NS_PER_S
+
+    def _on_success(self, message: Bool) -> None:
+        self._success = message.data
+
+    def _on_state(self, message) -> None:
+        try:
+            state = fields_of(message, self.contract.joint_names)
+        except UserError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            return
+        stamp_ns = stamp_ns_of(message)
+        if stamp_ns <= self._stamp_ns:
+            return
+        self._state, self._stamp_ns = state, stamp_ns
+        if self._question is not None and self._question():
+            self._go_on()
+
+    def _go_on(self, answer=None) -> None:
+        """Let the script run until it waits again."""
+        self._question = None
+        try:
+            awaited = self._doing.send(answer)
+        except StopIteration:
+            return
+        except UserError as error:
+            self.get_logger().error(str(error))
+            self.exit_code = 1
+            return
+        if isinstance(awaited, Future):
+            awaited.add_done_callback(lambda future: self._go_on(future.result()))
+        else:
+            self._question = awaited
+
+    def _health(self) -> Health:
+        values = {"saved": self._saved, "of": len(self._ways), "discarded": self._failed}
+        if not self._stamp_ns:
+            topic = self.contract.streams["joint_state"].topic
+            return Health("warn", f"nothing comes on {topic}", values)
+        return Health("ok", f"{self._saved} of {len(self._ways)} saved", values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until its demonstrations are done, or SIGINT or SIGTERM."""
+    return run_node(DemonstratorNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

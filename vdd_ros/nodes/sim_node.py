@@ -1,0 +1,211 @@
+"""sim_node: a simulated arm behind the robot's own topics; nobody can tell it from the robot.
+
+joint states out, position commands in (topics of the contract); the last command is held, as a
+forward position controller holds it. Beyond the robot: /clock, ~/reset (std_srvs/Trigger: arm at
+its start pose, next seed, time goes on), and once an episode is decided ~/success (std_msgs/Bool)
+and ~/episode (std_msgs/String, JSON: success, reason, way, seconds, seed), both latched.
+
+time_base wall: real time, stamps and /clock carry system time. time_base sim: /clock starts at 1 s
+and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time while nobody drives.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMessage
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.messages import (
+    NS_PER_S,
+    Health,
+    clock_message,
+    fields_of,
+    joint_state_message,
+    latched_qos,
+    message_class,
+    qos_of,
+)
+from vdd_ros.nodes.parameters import parameter, read_parameters
+
+FIRST_SIM_TIME_NS = NS_PER_S  # zero would mean "no clock yet"
+LARGEST_LAG_NS = NS_PER_S // 10  # a machine that falls further behind gives the lost time up
+
+
+@dataclass(frozen=True)
+class SimParameters:
+    """See the descriptions."""
+
+    contract: str = parameter("", "path of the contract YAML", required=True)
+    task: str = parameter("avoid", "name of the simulated task")
+    seed: int = parameter(0, "seed of the first episode; each reset takes the next", lower=0)
+    time_base: str = parameter("wall", "what stamps and /clock carry", choices=("wall", "sim"))
+    lockstep_timeout_s: float = parameter(
+        0.1, "time_base sim: longest wait for a command [s of real time]", lower=0.0
+    )
+    step_limit_s: float = parameter(
+        0.0, "end an undecided episode after this long [s]; 0: the task's own limit", lower=0.0
+    )
+
+
+class SimNode(Node):
+    """Hosts a RobosuiteEnv; every callback runs in one thread."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+        self.settings = read_parameters(self, SimParameters)
+        self.contract = Contract.from_yaml(self.settings.contract)
+        # Late, because robosuite takes seconds and a bad parameter should be told at once.
+        from vdd_ros.sim.env import JOINTS, PHYSICS_STEP_NS, RobosuiteEnv
+        from vdd_ros.sim.lockstep import Lockstep
+
+        self._joints = JOINTS
+        self._order = _order(self.contract.joint_names, JOINTS)
+        self._env = RobosuiteEnv(self.settings.task)
+        self._in_sim_time = self.settings.time_base == "sim"
+        self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
+        self._step_ns = _step_ns(self.contract, PHYSICS_STEP_NS)
+        self._time_ns = FIRST_SIM_TIME_NS if self._in_sim_time else time.time_ns()
+        self._due_ns = self._started_ns = time.monotonic_ns()
+        self._first_time_ns = self._time_ns
+        self._lost_ns = self._refused = 0
+        self._open_topics()
+        self._begin(self.settings.seed)
+        self.create_timer(
+            self._step_ns / NS_PER_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        publish_diagnostics(self, self._health)
+
+    def _open_topics(self) -> None:
+        states, commands = (self.contract.streams[n] for n in ("joint_state", "robot_command"))
+        kind = message_class(states.type)
+        self._states_out = self.create_publisher(kind, states.topic, qos_of(states))
+        self._clock_out = self.create_publisher(ClockMessage, "/clock", 10)
+        self._success_out = self.create_publisher(Bool, "~/success", latched_qos())
+        self._episode_out = self.create_publisher(String, "~/episode", latched_qos())
+        kind = message_class(commands.type)
+        self.create_subscription(kind, commands.topic, self._on_command, qos_of(commands))
+        self.create_service(Trigger, "~/reset", self._on_reset)
+
+    def _begin(self, seed: int) -> None:
+        self._env.reset(seed)
+        self._seed, self._decided = seed, False
+        self._lockstep.release()
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._begin(self._seed + 1)
+        response.success, response.message = True, f"at the start pose, seed {self._seed}"
+        return response
+
+    def _on_command(self, message) -> None:
+        try:
+            target = fields_of(message, self.contract.joint_names)["position"]
+            self._env.apply(target[self._order])
+        except (UserError, ValueError) as error:
+            self._refused += 1
+            self.get_logger().warning(f"command refused: {error}", throttle_duration_sec=1.0)
+            return
+        if self._in_sim_time and self._lockstep.answered():
+            for _ in range(self.contract.control_period_ns // self._step_ns):
+                self._step()
+
+    def _on_timer(self) -> None:
+        if self._in_sim_time:
+            if self._lockstep.may_go_on(time.monotonic()):
+                self._step()
+            return
+        now_ns = time.monotonic_ns()
+        if (lag_ns := now_ns - self._due_ns) > LARGEST_LAG_NS:
+            lost_ns = lag_ns // self._step_ns * self._step_ns
+            self._due_ns, self._time_ns = self._due_ns + lost_ns, self._time_ns + lost_ns
+            self._lost_ns += lost_ns
+        while self._due_ns <= now_ns:
+            self._step()
+            self._due_ns += self._step_ns
+
+    def _step(self) -> None:
+        """One joint state's worth of simulated time."""
+        self._env.advance(self._step_ns / NS_PER_S)
+        self._time_ns += self._step_ns
+        reading = self._env.observe()
+        self._clock_out.publish(clock_message(self._time_ns))
+        self._states_out.publish(
+            joint_state_message(self._joints, reading.position, self._time_ns, reading.velocity)
+        )
+        if self._in_sim_time and self._time_ns % self.contract.control_period_ns == 0:
+            self._lockstep.tick_sent(time.monotonic())
+        if not self._decided:
+            self._judge(reading.stamp_ns / NS_PER_S)
+
+    def _judge(self, elapsed_s: float) -> None:
+        status = self._env.status()
+        over = 0.0 < self.settings.step_limit_s <= elapsed_s
+        if not (status.finished or over):
+            return
+        self._decided = True
+        reason = status.reason if status.finished else f"undecided after {elapsed_s:g} s"
+        self._episode_out.publish(String(data=json.dumps({
+            "success": status.success, "reason": reason, "way": status.way,
+            "seconds": elapsed_s, "seed": self._seed,
+        })))
+        self._success_out.publish(Bool(data=status.success))
+        self.get_logger().info(f"seed {self._seed}: {reason} after {elapsed_s:.2f} s")
+
+    def _health(self) -> Health:
+        """Real-time factor over all the time since the start, and what went wrong."""
+        passed_ns = self._time_ns - self._first_time_ns - self._lost_ns
+        factor = passed_ns / max(1, time.monotonic_ns() - self._started_ns)
+        values = {
+            "real_time_factor": f"{factor:.3f}",
+            "lost_s": self._lost_ns / NS_PER_S,
+            "unanswered_ticks": self._lockstep.unanswered,
+            "refused_commands": self._refused,
+            "seed": self._seed,
+            "episode": self._env.status().reason,
+        }
+        if self._refused:
+            return Health("warn", "commands were refused", values)
+        if self._lost_ns:
+            return Health("warn", "this machine is too slow for real time", values)
+        return Health("ok", "running", values)
+
+
+def _step_ns(contract: Contract, physics_step_ns: int) -> int:
+    """Period of the joint states [ns]; raises UserError where the physics cannot keep it."""
+    rate_hz = contract.streams["joint_state"].rate_hz
+    step_ns = round(NS_PER_S / rate_hz)
+    if step_ns % physics_step_ns or contract.control_period_ns % step_ns:
+        raise UserError(
+            f"joint states at {rate_hz:g} Hz and control at {contract.rates.control_hz:g} Hz do "
+            f"not fit the simulation: their periods have to be multiples of "
+            f"{physics_step_ns / 1e6:g} ms and of one another"
+        )
+    return step_ns
+
+
+def _order(joint_names: tuple[str, ...], simulated: tuple[str, ...]) -> list[int]:
+    """Where each simulated joint stands in the contract's order; raises UserError."""
+    if sorted(joint_names) != sorted(simulated):
+        raise UserError(
+            f"the contract's joints {list(joint_names)} are not those of the simulated arm, "
+            f"{list(simulated)}: use a contract of that arm"
+        )
+    return [joint_names.index(name) for name in simulated]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(SimNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
