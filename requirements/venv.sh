@@ -24,6 +24,9 @@ flock 9
 
 minor=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
     fail "$PYTHON does not run; name a Python 3.11, 3.12 or 3.13, for example: make venv PYTHON=python3.12"
+[ "$(uname -m)" = x86_64 ] ||
+    fail "ROS 2 comes as wheels for x86-64 only; on $(uname -m) source its ROS installation and" \
+        "install requirements/robot-py310.txt or robot-py312.txt"
 lock=requirements/py$(echo "$minor" | tr -d .).txt
 [ -f "$lock" ] ||
     fail "$PYTHON is Python $minor; 3.11, 3.12 and 3.13 are supported, for example: make venv PYTHON=python3.12"

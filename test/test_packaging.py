@@ -236,6 +236,13 @@ def test_an_unsupported_python_is_named_with_the_remedy(trial):
     assert done.returncode == 2 and "python3.99 does not run" in done.stderr
 
 
+def test_a_machine_without_wheels_is_told_what_to_use(trial):
+    trial.program("uname", "#!/bin/sh\necho aarch64\n")
+    done, calls = trial.run()
+    assert (done.returncode, calls) == (2, [])
+    assert "on aarch64 source its ROS installation and install" in done.stderr
+
+
 def test_missing_system_packages_are_named_or_installed(trial):
     done, calls = trial.run(FAKE_ENSUREPIP="1", FAKE_USER="1000")
     assert (done.returncode, calls) == (2, [])
