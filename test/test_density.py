@@ -1,0 +1,89 @@
+"""The monitor's density: against the learning part's mixture, scipy, and a student's own graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from graphs import mixture as policy_graph
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from vdd_ros.density import MixtureParameters, log_density
+from vdd_ros.errors import UserError
+from vdd_ros.inference import PolicyError
+from vdd_ros.monitor import OnnxDensity
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.export import student_graphs
+from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+
+
+def random_mixture(rank: int, experts: int = 4, dim: int = 6) -> MixtureParameters:
+    rng = np.random.default_rng(rank)
+    gates = rng.normal(size=experts)
+    return MixtureParameters(
+        gates - logsumexp(gates),
+        rng.normal(size=(experts, dim)),
+        0.2 + rng.random((experts, dim)),
+        rng.normal(size=(experts, dim, rank)),
+    )
+
+
+def as_torch(mixture: MixtureParameters) -> GaussianMixture:
+    return GaussianMixture(*(torch.tensor(np.asarray(part, np.float64))[None] for part in mixture))
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 9])
+def test_agrees_with_scipy_and_with_the_learning_part(rank):
+    mixture = random_mixture(rank)
+    chunk = np.random.default_rng(99).normal(size=(3, 2))
+    dense = [
+        multivariate_normal(mean, np.diag(scale**2) + factor @ factor.T).logpdf(chunk.ravel())
+        for mean, scale, factor in zip(*mixture[1:], strict=True)
+    ]
+    found = log_density(mixture, chunk)
+    assert found == pytest.approx(logsumexp(mixture.log_gating + dense), abs=1e-10)
+    learned = as_torch(mixture).log_prob(torch.tensor(chunk).reshape(1, 1, -1))
+    assert found == pytest.approx(learned.item(), abs=1e-10)
+
+
+def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
+    mixture = random_mixture(3)._replace(log_gating=np.array([0.0, -np.inf, -np.inf, -np.inf]))
+    flat = mixture._replace(scales=np.full_like(mixture.scales, 1e-4))
+    far = log_density(flat, np.full((3, 2), 100.0))
+    assert np.isfinite(far) and far < -1e9
+
+
+@pytest.fixture
+def student() -> tuple[GaussianMoE, Normalizer, np.ndarray]:
+    """An untrained student, its normalizer in uneven units, and windows (N, To, Do)."""
+    rng = np.random.default_rng(5)
+    windows = rng.normal(size=(50, 2, 3)).cumsum(1)
+    chunks = windows[:, -1:] + rng.normal(size=(50, 4, 3)) * [0.1, 1.0, 10.0]
+    torch.manual_seed(5)
+    moe = GaussianMoE(StudentConfig(n_experts=3, rank=5, width=16, blocks=1), 6, 12)
+    return moe.eval(), Normalizer.fit(windows, chunks), windows
+
+
+def test_exported_density_is_the_students_own(tmp_path, student):
+    moe, normalizer, windows = student
+    _, graph = student_graphs(moe, normalizer, (2, 3))
+    (tmp_path / "density.onnx").write_bytes(graph)
+    density = OnnxDensity(tmp_path / "density.onnx")
+    chunk = windows[7, -1] + np.random.default_rng(0).normal(size=(4, 3)) * 0.3
+    normalized = torch.tensor(normalizer.normalize(chunk, windows[7]), dtype=torch.float32)
+    features = torch.tensor(normalizer.features(windows[7]), dtype=torch.float32)
+    with torch.no_grad():
+        own = moe(features[None]).log_prob(normalized.reshape(1, 1, -1)).item()
+    expected = own - np.log(normalizer.chunk_std).sum()  # from normalised to contract units
+    assert density.log_prob(windows[7], chunk) == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(PolicyError):
+        density.log_prob(windows[7, :1], chunk)
+
+
+def test_refuses_a_graph_that_is_no_density(tmp_path):
+    path = tmp_path / "density.onnx"
+    path.write_bytes(policy_graph(np.zeros(1), np.zeros((1, 4, 3)), observation_dim=3))
+    with pytest.raises(UserError, match="scales"):
+        OnnxDensity(path)
