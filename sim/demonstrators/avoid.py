@@ -12,11 +12,11 @@ from vdd_ros.sim.avoid_field import FIELD
 from vdd_ros.sim.demonstrators.rod_arm import RodArm
 from vdd_ros.sim.demonstrators.route import draw_route
 
-MEAN_SPEED = 0.25  # [m/s] of the rod in mid-course
-SPEED_SPREAD = 0.25  # std of log speed between episodes
-SPEED_CUT = 1.6  # no episode is more of those stds away from the mean
+MEAN_SPEED = 0.26  # [m/s] of the rod where the line is straight
+SPEED_SPREAD = 0.30  # std of log speed between episodes
+SPEED_CUT = 1.5  # no episode is more of those stds away from the mean
 SPEED_WANDER = 0.10  # relative std of the slow speed changes within one episode
-CURVE_RADIUS = 0.03  # [m] curves tighter than about this are taken visibly slower
+CURVE_RADIUS = 0.08  # [m] curves tighter than about this are taken visibly slower
 RAMP_S = 0.30  # from standstill to full speed, and back
 HOLD_S = 0.8  # stands still beyond the finish line before letting go
 FOLLOW_ERROR = 0.4  # [rad] behind the leader: the arm does not follow, the person lets go

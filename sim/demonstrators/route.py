@@ -12,6 +12,7 @@ CLEARANCE = 0.012  # [m] a person keeps at least between rod and cylinder
 OUTER_OFFSET = 0.06  # [m] from the outermost cylinder when passing a row on its outside
 GAP_STD, GAP_MAX = 0.018, 0.030  # [m] aim error at a row, and where it is cut
 END_Y = 0.05  # [m] beyond the finish line
+REACH = (0.30, 0.785)  # [m] from the base's axis where the Panda holds the rod upright with ease
 MAX_TRIES = 200
 
 
@@ -21,13 +22,15 @@ def draw_route(
     """A smooth line along way `number`, about KNOT_SPACING apart, shape (T, 2) [m, base frame].
 
     Aims at a random point of each gap, heads through it with a random slant towards where it goes
-    next, and starts over if the line would pass a cylinder closer than CLEARANCE.
+    next, and starts over if the line passes a cylinder closer than CLEARANCE or leaves REACH.
 
-    Raises RuntimeError if MAX_TRIES lines all came too close: the field leaves no room.
+    Raises RuntimeError if MAX_TRIES lines all did: there is no room from that start.
     """
     for _ in range(MAX_TRIES):
         route = _curve(_aims(rng, start_xy, number, field))
-        if field.clearance(route) >= CLEARANCE and way(route, field) == number:
+        distance = np.linalg.norm(route, axis=1)
+        reachable = REACH[0] <= distance.min() and distance.max() <= REACH[1]
+        if reachable and field.clearance(route) >= CLEARANCE and way(route, field) == number:
             return route
     raise RuntimeError(f"no clear line found along way {number} from {start_xy}")
 
@@ -41,7 +44,7 @@ def _aims(rng, start_xy, number, field) -> np.ndarray:
     x = np.concatenate([start_xy[:1], row_x, end[:1]])
     y = np.array([start_xy[1], *field.rows_y, end[1]])
     ahead, behind = np.diff(x)[1:] / np.diff(y)[1:], np.diff(x)[:-1] / np.diff(y)[:-1]
-    slant = np.clip(0.25 * (ahead + behind), -0.6, 0.6) + 0.15 * rng.standard_normal(3)
+    slant = np.clip(0.15 * (ahead + behind), -0.3, 0.3) + 0.15 * rng.standard_normal(3)
     reach = rng.uniform(0.020, 0.032, 3)  # how long it holds that slant around the row
     around = np.array([np.ones(3), slant]) * reach
     before = np.stack([x[1:4] - around[1], y[1:4] - around[0]], axis=-1)
