@@ -108,7 +108,9 @@ def test_health_becomes_one_diagnostic_status():
     message = messages.diagnostics_message("sim_node", health, STAMP_NS)
     status = message.status[0]
     assert (status.name, status.message, status.level) == (
-        "sim_node", "late", DiagnosticStatus.WARN
+        "sim_node",
+        "late",
+        DiagnosticStatus.WARN,
     )
     assert [(pair.key, pair.value) for pair in status.values] == [("late_ticks", "3")]
     assert messages.stamp_ns_of(message) == STAMP_NS

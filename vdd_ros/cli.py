@@ -14,6 +14,7 @@ from vdd_ros.errors import UserError
 COMMANDS = {
     "doctor": "say what this machine has, what it lacks, and how to mend it",
     "contract": "check a robot's contract and show what a policy is tied to",
+    "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "check recorded episodes, show one, or sum them up",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130

@@ -61,15 +61,19 @@ def _inhabited(domain: int) -> bool:
 
 def environment(domain: int, **more: str) -> dict[str, str]:
     """The environment of a child process: loopback only, one thread, no display."""
-    return os.environ | {
-        "ROS_DOMAIN_ID": str(domain),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "AMENT_PREFIX_PATH": os.environ.get("AMENT_PREFIX_PATH", sys.prefix),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        "MUJOCO_GL": "disable",
-        "OMP_NUM_THREADS": "1",
-    } | more
+    return (
+        os.environ
+        | {
+            "ROS_DOMAIN_ID": str(domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "AMENT_PREFIX_PATH": os.environ.get("AMENT_PREFIX_PATH", sys.prefix),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "MUJOCO_GL": "disable",
+            "OMP_NUM_THREADS": "1",
+        }
+        | more
+    )
 
 
 class Running:
@@ -79,8 +83,12 @@ class Running:
         self.log = log
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                command, env=env, stdout=sink, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                command,
+                env=env,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     @property
@@ -120,7 +128,10 @@ def node_command(name: str, parameters: dict | None = None, remaps=None) -> list
     settings = [f"{key}:={_yaml(value)}" for key, value in (parameters or {}).items()]
     renames = [f"{key}:={value}" for key, value in (remaps or {}).items()]
     return [
-        sys.executable, "-m", f"vdd_ros.nodes.{name}", "--ros-args",
+        sys.executable,
+        "-m",
+        f"vdd_ros.nodes.{name}",
+        "--ros-args",
         *(part for setting in settings for part in ("-p", setting)),
         *(part for rename in renames for part in ("-r", rename)),
     ]
@@ -157,7 +168,9 @@ class Observer:
         self.context = Context()
         setting = f"use_sim_time:={_yaml(use_sim_time)}"
         rclpy.init(
-            args=["--ros-args", "-p", setting], context=self.context, domain_id=domain,
+            args=["--ros-args", "-p", setting],
+            context=self.context,
+            domain_id=domain,
             signal_handler_options=SignalHandlerOptions.NO,
         )
         self.node = Node("observer", context=self.context)

@@ -82,6 +82,4 @@ def publish_diagnostics(node: Node, report: Callable[[], Health]) -> None:
         now_ns = node.get_clock().now().nanoseconds
         publisher.publish(diagnostics_message(name, report(), now_ns))
 
-    node.create_timer(
-        DIAGNOSTICS_PERIOD_S, publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
-    )
+    node.create_timer(DIAGNOSTICS_PERIOD_S, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))

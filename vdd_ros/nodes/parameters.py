@@ -1,11 +1,11 @@
 """ROS parameters, declared from and read into a frozen dataclass.
 
-    @dataclass(frozen=True)
-    class SimParameters:
-        contract: str = parameter("", "path of the contract YAML", required=True)
-        seed: int = parameter(0, "seed of the episodes", lower=0)
+@dataclass(frozen=True)
+class SimParameters:
+    contract: str = parameter("", "path of the contract YAML", required=True)
+    seed: int = parameter(0, "seed of the episodes", lower=0)
 
-    settings = read_parameters(node, SimParameters)
+settings = read_parameters(node, SimParameters)
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ def parameter(
     lower and upper bound a number, `choices` a text; a `required` text may not stay empty.
     """
     metadata = {
-        "description": description, "lower": lower, "upper": upper,
-        "choices": choices, "required": required,
+        "description": description,
+        "lower": lower,
+        "upper": upper,
+        "choices": choices,
+        "required": required,
     }
     return field(default=default, metadata=metadata)
 
@@ -56,15 +59,21 @@ def _read(node: Node, item) -> Any:
     default, meta = item.default, item.metadata
     # Dynamic typing lets `10` stand for the float 10.0; the type is checked here, with a sentence.
     descriptor = ParameterDescriptor(
-        description=meta["description"], read_only=True, dynamic_typing=True,
+        description=meta["description"],
+        read_only=True,
+        dynamic_typing=True,
         additional_constraints=f"one of {list(meta['choices'])}" if meta["choices"] else "",
     )
     if type(default) is int:
-        descriptor.integer_range = [IntegerRange(from_value=v[0], to_value=v[1], step=0)
-                                    for v in _bounds(meta, UNBOUNDED_INT)]
+        descriptor.integer_range = [
+            IntegerRange(from_value=v[0], to_value=v[1], step=0)
+            for v in _bounds(meta, UNBOUNDED_INT)
+        ]
     if type(default) is float:
-        descriptor.floating_point_range = [FloatingPointRange(from_value=v[0], to_value=v[1])
-                                           for v in _bounds(meta, UNBOUNDED_FLOAT)]
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=v[0], to_value=v[1])
+            for v in _bounds(meta, UNBOUNDED_FLOAT)
+        ]
     try:
         value = node.declare_parameter(item.name, default, descriptor).value
     except ParameterException as error:

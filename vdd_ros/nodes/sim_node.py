@@ -153,10 +153,19 @@ class SimNode(Node):
             return
         self._decided = True
         reason = status.reason if status.finished else f"undecided after {elapsed_s:g} s"
-        self._episode_out.publish(String(data=json.dumps({
-            "success": status.success, "reason": reason, "way": status.way,
-            "seconds": elapsed_s, "seed": self._seed,
-        })))
+        self._episode_out.publish(
+            String(
+                data=json.dumps(
+                    {
+                        "success": status.success,
+                        "reason": reason,
+                        "way": status.way,
+                        "seconds": elapsed_s,
+                        "seed": self._seed,
+                    }
+                )
+            )
+        )
         self._success_out.publish(Bool(data=status.success))
         self.get_logger().info(f"seed {self._seed}: {reason} after {elapsed_s:.2f} s")
 

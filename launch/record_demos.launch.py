@@ -1,0 +1,142 @@
+"""Record demonstrations: command_gate between the leader arm and the robot, recorder_node beside.
+
+A person at a leader arm that publishes on the contract's teleop topic, on a real robot:
+    ros2 launch vdd_ros record_demos.launch.py directory:=demonstrations
+    ros2 service call /recorder_node/start std_srvs/srv/Trigger     (then stop, save or discard)
+A person, on the simulated robot in real time:
+    ros2 launch vdd_ros record_demos.launch.py sim:=true
+The scripted operator, on the simulated robot, faster than real time; ends when it is done:
+    ros2 launch vdd_ros record_demos.launch.py sim:=true demonstrator:=scripted episodes:=50
+"""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description():
+    share = FindPackageShare("vdd_ros")
+    config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "contract", default_value=config, description="Contract YAML of the robot"
+            ),
+            DeclareLaunchArgument(
+                "directory",
+                default_value="demonstrations",
+                description="Folder that episodes are saved in",
+            ),
+            DeclareLaunchArgument(
+                "name_prefix",
+                default_value="episode",
+                description="Episodes are called <name_prefix>_0001 and so on",
+            ),
+            DeclareLaunchArgument(
+                "demonstrator",
+                default_value="none",
+                choices=["scripted", "none"],
+                description="scripted: a program leads the simulated arm and serves the "
+                "recorder; none: a person does",
+            ),
+            DeclareLaunchArgument(
+                "sim",
+                default_value="false",
+                choices=["true", "false"],
+                description="Whether the simulator takes the robot's place",
+            ),
+            DeclareLaunchArgument(
+                "task", default_value="avoid", description="Name of the simulated task"
+            ),
+            DeclareLaunchArgument(
+                "episodes",
+                default_value="10",
+                description="Demonstrations of the scripted operator",
+            ),
+            DeclareLaunchArgument(
+                "seed", default_value="0", description="Seed of scripted operator and simulation"
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=["debug", "info", "warn", "error", "fatal"],
+                description="Least severe messages that the nodes log",
+            ),
+            OpaqueFunction(function=refuse_a_script_on_a_robot),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(
+                    PathJoinSubstitution([share, "launch", "sim.launch.py"])
+                ),
+                launch_arguments={
+                    "contract": LaunchConfiguration("contract"),
+                    "task": LaunchConfiguration("task"),
+                    "seed": LaunchConfiguration("seed"),
+                    "time_base": PythonExpression(["'sim' if ", scripted(), " else 'wall'"]),
+                    "log_level": LaunchConfiguration("log_level"),
+                }.items(),
+                condition=IfCondition(LaunchConfiguration("sim")),
+            ),
+            node("command_gate"),
+            node(
+                "recorder_node",
+                directory=text("directory"),
+                name_prefix=text("name_prefix"),
+            ),
+            node(
+                "demonstrator_node",
+                condition=IfCondition(scripted()),
+                episodes=number("episodes"),
+                seed=number("seed"),
+            ),
+        ]
+    )
+
+
+def node(name, condition=None, **parameters):
+    """One of this package's nodes; when it ends, everything does."""
+    return Node(
+        package="vdd_ros",
+        executable=name,
+        name=name,
+        output="screen",
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        parameters=[
+            {
+                "contract": text("contract"),
+                "use_sim_time": ParameterValue(scripted(), value_type=bool),
+                **parameters,
+            }
+        ],
+        condition=condition,
+        on_exit=Shutdown(reason=f"{name} has ended"),
+    )
+
+
+def scripted():
+    return PythonExpression(["'", LaunchConfiguration("demonstrator"), "' == 'scripted'"])
+
+
+def text(argument):
+    return ParameterValue(LaunchConfiguration(argument), value_type=str)
+
+
+def number(argument):
+    return ParameterValue(LaunchConfiguration(argument), value_type=int)
+
+
+def refuse_a_script_on_a_robot(context):
+    chosen = {name: context.launch_configurations[name] for name in ("demonstrator", "sim")}
+    if chosen == {"demonstrator": "scripted", "sim": "false"}:
+        raise RuntimeError(
+            "demonstrator:=scripted leads the simulated arm only: add sim:=true, or leave it out"
+        )

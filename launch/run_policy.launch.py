@@ -1,0 +1,100 @@
+"""Run a bundle on the robot: action_node, which is the one publisher of robot commands meanwhile.
+
+On a real robot, moving only once you say so:
+    ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle autostart:=false
+    ros2 lifecycle set /action_node configure; ros2 lifecycle set /action_node activate
+On the simulated robot, at once:
+    ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle sim:=true
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description():
+    share = FindPackageShare("vdd_ros")
+    config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("bundle", description="Folder of the bundle to run"),
+            DeclareLaunchArgument(
+                "contract", default_value=config, description="Contract YAML of the robot"
+            ),
+            DeclareLaunchArgument(
+                "sim",
+                default_value="false",
+                choices=["true", "false"],
+                description="Whether the simulator takes the robot's place",
+            ),
+            DeclareLaunchArgument(
+                "task", default_value="avoid", description="Name of the simulated task"
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="true",
+                choices=["true", "false"],
+                description="Whether action_node configures and activates itself; otherwise "
+                "`ros2 lifecycle set` does",
+            ),
+            DeclareLaunchArgument(
+                "seed",
+                default_value="0",
+                description="Seed of the policy's draws and the simulation",
+            ),
+            DeclareLaunchArgument(
+                "realtime_priority",
+                default_value="0",
+                description="SCHED_FIFO priority of the control thread; 0: none",
+            ),
+            DeclareLaunchArgument(
+                "cpu", default_value="-1", description="Processor of the control thread; -1: any"
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=["debug", "info", "warn", "error", "fatal"],
+                description="Least severe messages that the nodes log",
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(
+                    PathJoinSubstitution([share, "launch", "sim.launch.py"])
+                ),
+                launch_arguments={
+                    "contract": LaunchConfiguration("contract"),
+                    "task": LaunchConfiguration("task"),
+                    "seed": LaunchConfiguration("seed"),
+                    "time_base": "wall",
+                    "log_level": LaunchConfiguration("log_level"),
+                }.items(),
+                condition=IfCondition(LaunchConfiguration("sim")),
+            ),
+            Node(
+                package="vdd_ros",
+                executable="action_node",
+                name="action_node",
+                output="screen",
+                arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+                parameters=[
+                    {
+                        "contract": parameter("contract", str),
+                        "bundle": parameter("bundle", str),
+                        "seed": parameter("seed", int),
+                        "autostart": parameter("autostart", bool),
+                        "realtime_priority": parameter("realtime_priority", int),
+                        "cpu": parameter("cpu", int),
+                    }
+                ],
+                on_exit=Shutdown(reason="action_node has ended"),
+            ),
+        ]
+    )
+
+
+def parameter(argument, kind):
+    return ParameterValue(LaunchConfiguration(argument), value_type=kind)

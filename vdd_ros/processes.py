@@ -1,0 +1,126 @@
+"""ROS nodes as child processes in a ROS domain of their own, none of which is left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from random import SystemRandom
+
+from vdd_ros.errors import UserError
+
+HIGHEST_DOMAIN = 100  # above, ports of ROS collide with those of outgoing connections
+PATIENCE_S = {signal.SIGINT: 10.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
+PR_SET_PDEATHSIG = 1
+
+
+def free_domain() -> int:
+    """A ROS_DOMAIN_ID in which no other participant of this machine is; raises UserError."""
+    domains = list(range(1, HIGHEST_DOMAIN + 1))
+    SystemRandom().shuffle(domains)  # so that two programs hardly ever pick the same at a time
+    for domain in domains:
+        if not is_inhabited(domain):
+            return domain
+    raise UserError(f"all ROS domains up to {HIGHEST_DOMAIN} are in use: end some ROS programs")
+
+
+def is_inhabited(domain: int) -> bool:
+    """Whether the unicast port of the domain's first participant on this machine is taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return True
+    return False
+
+
+def isolated(domain: int) -> dict[str, str]:
+    """Environment of a child process that sees, and is seen by, nothing beyond this machine."""
+    local = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") in ("humble", "iron"):  # which know only this
+        local["ROS_LOCALHOST_ONLY"] = "1"
+    # Small matrices: a second thread costs more than it gives, and nodes share few cores.
+    return os.environ | local | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Nodes:
+    """Running nodes by name. A context manager: on the way out all are ended, whatever happened.
+
+    Args:
+        log_folder: each node's output goes to `<log_folder>/<name>.log`.
+        domain: ROS_DOMAIN_ID of all of them.
+    """
+
+    def __init__(self, log_folder: Path, domain: int):
+        self.log_folder = log_folder
+        self.domain = domain
+        self._processes: dict[str, subprocess.Popen] = {}
+        log_folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Nodes:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.end()
+
+    def start(self, name: str, parameters: Mapping[str, object]) -> None:
+        """Start `vdd_ros.nodes.<name>` with ROS parameters."""
+        settings = [f"{key}:={_yaml(value)}" for key, value in parameters.items()]
+        options = [word for setting in settings for word in ("-p", setting)]
+        with (self.log_folder / f"{name}.log").open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", f"vdd_ros.nodes.{name}", "--ros-args", *options],
+                env=isolated(self.domain),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches them through `end`, in order
+                preexec_fn=_end_with_parent,
+            )
+
+    def ended(self, name: str) -> int | None:
+        """Exit code of a node, None while it runs."""
+        return self._processes[name].poll()
+
+    def check(self, may_end: str = "") -> None:
+        """Raise UserError, with its last line, if a node has ended; `may_end` may, with code 0."""
+        for name in self._processes:
+            code = self.ended(name)
+            if code is not None and (code or name != may_end):
+                raise UserError(
+                    f"{name} ended with exit code {code}: {self.last_line(name)} "
+                    f"(all it said is in {self.log_folder / f'{name}.log'})"
+                )
+
+    def last_line(self, name: str) -> str:
+        """The last line that a node has written, empty while there is none."""
+        text = (self.log_folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        return text.rstrip().rpartition("\n")[2]
+
+    def end(self) -> None:
+        """Ask all nodes to end, ever more firmly, and wait until they have."""
+        for number, patience_s in PATIENCE_S.items():
+            running = [node for node in self._processes.values() if node.poll() is None]
+            for node in running:
+                node.send_signal(number)
+            deadline = time.monotonic() + patience_s
+            for node in running:
+                try:
+                    node.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    continue
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send this child SIGTERM when its parent is gone, even if it was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
