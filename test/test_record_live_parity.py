@@ -1,6 +1,6 @@
 """What a policy learns from is what it would have seen: replay and live agree frame for frame.
 
-A frame is one observation step of one window.
+A frame is one observation step of one window. The same over real ROS: test/ros/test_live_parity.py.
 """
 
 from __future__ import annotations
@@ -106,3 +106,52 @@ def test_replay_equals_a_live_run_bit_for_bit(seed):
     live = live_windows(contract, streams, ticks)
     assert sum(window is not None for window in live) > 350
     assert_identical(live, replay_windows(contract, streams, ticks, N_OBS_STEPS))
+
+
+def with_delay(delay_s: float) -> Contract:
+    raw = CONTRACT.to_dict()
+    raw["observation"][0]["delay_s"] = delay_s
+    return Contract.from_dict(raw)
+
+
+def share_of_equal_frames(delay_s: float) -> float:
+    """Live against the file of a recorder that received every sample a little earlier or later."""
+    rng = np.random.default_rng(1)
+    contract = with_delay(delay_s)
+    live = rough_stream(rng, 200.0, 20.0)
+    shift = rng.laplace(scale=0.4 * MS, size=len(live)).clip(-4 * MS, 4 * MS).astype(np.int64)
+    received = np.maximum(live.received_ns + shift, live.stamps_ns)
+    order = np.argsort(received, kind="stable")
+    recorded = StreamData(
+        live.stamps_ns[order],
+        received[order],
+        {name: values[order] for name, values in live.fields.items()},
+    )
+    ticks = 2 * 10**9 + np.arange(1800) * 10 * MS + rng.integers(0, 2 * MS, 1800)
+    ticks.sort()
+    seen = live_windows(contract, {"joint_state": live}, ticks)
+    filed = replay_windows(contract, {"joint_state": recorded}, ticks, N_OBS_STEPS)
+    equal = [(a.stamps_ns == b.stamps_ns).all(axis=1) for a, b in zip(seen, filed, strict=True)]
+    for one, other, tick in zip(seen, filed, ticks, strict=True):
+        low = np.minimum(one.stamps_ns, other.stamps_ns)
+        high = np.maximum(one.stamps_ns, other.stamps_ns)
+        known = live.stamps_ns[np.maximum(live.received_ns, received[np.argsort(order)]) <= tick]
+        assert not ((known > low) & (known < high)).any(), "they are more than one sample apart"
+    return float(np.mean(equal))
+
+
+def test_a_recorder_that_receives_at_slightly_other_times_files_the_same_frames():
+    delayed = share_of_equal_frames(CONTRACT.observation[0].delay_s)
+    assert delayed >= 0.99
+    assert share_of_equal_frames(0.0) < delayed, "the delay is there for nothing"
+
+
+def test_a_window_shows_each_part_as_long_before_the_tick_as_the_contract_says():
+    aligner = Aligner(with_delay(0.01), n_obs_steps=2)
+    for time_ms in range(0, 500, 5):
+        fields = {"position": np.full(7, float(time_ms)), "velocity": np.zeros(7)}
+        aligner.add("joint_state", fields, time_ms * MS, time_ms * MS)
+    window = aligner.window(403 * MS)
+    np.testing.assert_array_equal(window.values[:, 0], [290.0, 390.0])
+    np.testing.assert_array_equal(window.stamps_ns, [[290 * MS], [390 * MS]])
+    assert window.age_ns == 13 * MS
