@@ -207,8 +207,10 @@ def test_a_new_start_begins_from_where_the_arm_is(contract):
     bench.run(40)
     bench.loop.stop(StopReason.DEACTIVATED)
     bench.run(60)
-    bench.arm = HOME + 0.3
     bench.loop.start(bench.now)
+    bench.joints(bench.now - 5 * MS, received_ns=bench.now + 1)  # from before, comes too late
+    assert bench.tick(joints=False).window is None
+    bench.arm = HOME + 0.3
     output = bench.tick().output
     change = bench.loop.gate.filter.max_change
     assert (np.abs(output.position - (HOME + 0.3)) <= change + 1e-12).all()

@@ -170,20 +170,32 @@ def test_e_stop_holds_until_reset_whoever_speaks(bench):
         output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
         outputs.append(bench.note(output or bench.gate.tick(bench.now)))
     bench.assert_comes_to_rest(outputs)
-    assert not bench.gate.reset()
+    assert not bench.gate.reset(bench.now)
     bench.gate.e_stop(False, bench.now)
     assert bench.drive() is None
     assert bench.gate.reason is StopReason.E_STOP
-    assert bench.gate.reset()
+    assert bench.gate.reset(bench.now)
     assert bench.drive().source == "teleop"
 
 
 def test_reset_waits_for_rest(bench):
     bench.drive(ticks=20)
     bench.gate.stop(StopReason.DEACTIVATED)
-    assert not bench.gate.reset()
+    assert not bench.gate.reset(bench.now)
     bench.wait(40)
-    assert bench.gate.reset()
+    assert bench.gate.reset(bench.now)
+
+
+def test_after_reset_only_a_newer_measurement_counts(bench):
+    bench.drive(ticks=20)
+    bench.gate.stop(StopReason.DEACTIVATED)
+    bench.wait(40)
+    assert bench.gate.reset(bench.now)
+    bench.gate.observe(AWAY, bench.now - MS)  # still on its way when the arm was moved
+    assert bench.gate.submit("teleop", AWAY, bench.now, bench.now) is None
+    bench.sent.clear()
+    bench.arm = HOME
+    assert (np.abs(bench.drive().position - HOME) <= bench.gate.filter.max_change + 1e-12).all()
 
 
 def test_the_first_reason_stays(bench):
@@ -192,7 +204,7 @@ def test_the_first_reason_stays(bench):
     bench.gate.e_stop(True, bench.now)
     bench.wait(200, joints=False)
     assert bench.gate.reason is StopReason.POLICY_FAILED
-    assert not bench.gate.reset()
+    assert not bench.gate.reset(bench.now)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +296,7 @@ def test_whatever_happens_nothing_jumps_and_it_always_comes_to_rest(contract, ha
         elif kind == "release":
             gate.release(what[0])
         elif kind == "reset":
-            gate.reset()
+            gate.reset(bench.now)
         else:
             bench.now += what[0] * MS
     gate.stop(StopReason.LOOP_ENDED)

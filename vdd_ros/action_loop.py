@@ -57,6 +57,7 @@ class ActionLoop:
         self.chooser = ExpertChooser(rule, rng)
         self.gate = CommandGate(contract)
         self.running = False
+        self._start_ns = 0
         self._stopwatch = stopwatch
         self._max_age_ns = np.array(
             [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
@@ -78,11 +79,12 @@ class ActionLoop:
         return self.gate.reason
 
     def start(self, now_ns: int) -> None:
-        """Begin a run at `now_ns`: only what is received from then on counts, and the first command
+        """Begin a run at `now_ns`: only what is stamped from then on counts, and the first command
         starts from the measured position. Raises UserError while the e-stop is pressed."""
-        if not self.gate.reset():
+        if not self.gate.reset(now_ns):
             raise UserError("the e-stop is pressed or the arm still moves: release it, then start")
         self._forget()
+        self._start_ns = now_ns
         self.running = True
 
     def stop(self, reason: StopReason) -> None:
@@ -94,6 +96,8 @@ class ActionLoop:
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
     ) -> bool:
         """Take one message's fields, each (Da,) in contract order; whether the window took it."""
+        if stamp_ns < self._start_ns:
+            return False
         if stream == "joint_state" and "position" in fields:
             self._joint_missing = False
             self.gate.observe(fields["position"], stamp_ns)

@@ -24,7 +24,6 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 
-FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
 OPTIONAL = ("density.onnx",)
@@ -35,7 +34,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     kind: Literal["mixture", "diffusion"]
     n_obs_steps: int = Field(ge=1)

@@ -34,6 +34,7 @@ class StopReason(Enum):
     NOT_FINITE = "a target is not finite"
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
+    ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"
     DEACTIVATED = "deactivated"
     LOOP_ENDED = "the control loop ended"
@@ -85,8 +86,9 @@ class CommandGate:
         """Whether nothing is being sent: nobody drives, and the arm is at rest."""
         return self.source is None and self.filter.at_rest
 
-    def reset(self) -> bool:
-        """Clear the stop and forget everything; the next command starts from the measured position.
+    def reset(self, now_ns: int) -> bool:
+        """Clear the stop and forget everything; the next command starts from the position measured
+        after `now_ns`.
 
         Refused (False) while the e-stop is pressed or the arm is not yet at rest.
         """
@@ -95,6 +97,7 @@ class CommandGate:
         self.reason, self.locked = None, False
         self.filter.position = None
         self._forget()
+        self._measured_ns = now_ns - 1  # what is still on its way from before is not taken
         return True
 
     def observe(self, position: np.ndarray, stamp_ns: int) -> None:
@@ -113,7 +116,7 @@ class CommandGate:
             return None
         if self.source != source and not self._engage(source, now_ns):
             return None
-        return self._follow(now_ns) if self._is_due(now_ns) else None
+        return self._follow(source, now_ns) if self._is_due(now_ns) else None
 
     def tick(self, now_ns: int) -> GateOutput | None:
         """The watchdog, to be called at least once a control period.
@@ -128,7 +131,7 @@ class CommandGate:
             return self._brake(now_ns) if self._is_due(now_ns) else None
         # the source's own next command goes first, if it speaks at the control rate
         overdue = now_ns - self._heard[self.source].received_ns >= 1.5 * self._period_ns
-        return self._follow(now_ns) if overdue and self._is_due(now_ns) else None
+        return self._follow(self.source, now_ns) if overdue and self._is_due(now_ns) else None
 
     def e_stop(self, active: bool, now_ns: int) -> None:
         """The e-stop was pressed or let go; letting go alone does not set anything in motion."""
@@ -189,7 +192,9 @@ class CommandGate:
         return True
 
     def _engage(self, source: str, now_ns: int) -> bool:
-        if self.locked or self.e_stopped or not self._joints_known(now_ns):
+        if self.locked or self.e_stopped:
+            return False
+        if self._measured is None or not self._joints_known(now_ns):
             return False
         if self.source is not None:  # handed over in motion, from the last command sent
             if PRECEDENCE.index(source) > PRECEDENCE.index(self.source):
@@ -197,24 +202,24 @@ class CommandGate:
         elif not self.silent:
             return False
         else:
-            self._begin()
+            self._begin(self._measured)
         self.source, self.reason = source, None
         return True
 
-    def _begin(self) -> None:
+    def _begin(self, measured: np.ndarray) -> None:
         """From the last command sent while the arm holds it, so that it does not sag; otherwise
         from where the arm is."""
         last = self.filter.position
-        if last is None or np.abs(self._measured - last).max() > HELD_WITHIN:
-            self.filter.reset(self._measured)
+        if last is None or np.abs(measured - last).max() > HELD_WITHIN:
+            self.filter.reset(measured)
 
     def _is_due(self, now_ns: int) -> bool:
         """Half a period of jitter is let through, the mean rate is not exceeded."""
         return now_ns >= self._due_ns - self._period_ns // 2
 
-    def _follow(self, now_ns: int) -> GateOutput:
-        command = self.filter.step(self._heard[self.source].position)
-        return self._sent(now_ns, GateOutput(command.position, self.source, command.limited, None))
+    def _follow(self, source: str, now_ns: int) -> GateOutput:
+        command = self.filter.step(self._heard[source].position)
+        return self._sent(now_ns, GateOutput(command.position, source, command.limited, None))
 
     def _brake(self, now_ns: int) -> GateOutput:
         command = self.filter.brake()

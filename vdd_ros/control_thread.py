@@ -28,13 +28,15 @@ LONGEST_BRAKING_S = 2.0
 
 
 class ControlThread:
-    """now_ns: the ROS clock; send: takes each TickResult and publishes what is in it."""
+    """now_ns: the ROS clock; send: takes each TickResult and publishes what is in it; listening:
+    whether anyone hears what is sent (nothing is, before it does)."""
 
     def __init__(
         self,
         loop: ActionLoop,
         now_ns: Callable[[], int],
         send: Callable[[TickResult], None],
+        listening: Callable[[], bool],
         *,
         density: OnnxDensity | None = None,
         priority: int = 0,
@@ -47,6 +49,8 @@ class ControlThread:
         self.log: TickLog | None = None
         self._now_ns = now_ns
         self._send = send
+        self._listening = listening
+        self._begun = False
         self._density = density
         self._priority, self._cpu = priority, cpu
         self._keep_log = keep_log
@@ -69,7 +73,7 @@ class ControlThread:
         self.loop.gate.e_stop(False, self._now_ns())
         self.loop.start(self._now_ns())
         self._inbox.clear()
-        self._e_stop_seen = False
+        self._e_stop_seen = self._begun = False
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density)
         self.log = None
@@ -112,11 +116,23 @@ class ControlThread:
     def _tick(self, wake_ns: int) -> None:
         now_ns = self._now_ns()
         self._take_e_stop(now_ns)
+        if not self._begin():
+            return
         while self._inbox:
             self._take(*self._inbox.popleft())
         result = self.loop.tick(now_ns)
         self._deliver(result)
         self.monitor.take(result, wake_ns)
+
+    def _begin(self) -> bool:
+        """Whether the run has begun; it does with the first listener and ends with the last."""
+        if self._listening():
+            self._begun = True
+        elif self._begun:
+            self.loop.stop(StopReason.ROBOT_GONE)
+        else:
+            self._inbox.clear()
+        return self._begun
 
     def _take_e_stop(self, now_ns: int) -> None:
         if self._e_stop_seen:

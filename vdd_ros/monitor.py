@@ -92,7 +92,7 @@ class Monitor:
         self._last_wake_ns = wake_ns
         if result.output is not None:
             self._limited.update(result.output.limited)
-        if result.replanned:
+        if result.infer_s is not None and result.expert is not None:
             self._replans += 1
             self._plan = result
             self._infer_s.append(result.infer_s)
@@ -120,7 +120,7 @@ class Monitor:
         )
 
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
-        if plan is None or plan.chunk is None or self.density is None:
+        if plan is None or plan.chunk is None or plan.window is None or self.density is None:
             return None
         try:
             return self.density.log_prob(plan.window.values, plan.chunk.steps)

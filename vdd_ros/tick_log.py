@@ -8,6 +8,7 @@ The file is an .npz. For each stream S of the observation: `S.received_ns`, `S.s
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class TickLog:
 
     def save(self, path: Path) -> None:
         """Write everything noted so far."""
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for stream, rows in self._samples.items():
             received_ns, stamp_ns, tick, fields = zip(*rows, strict=True)
             arrays[f"{stream}.received_ns"] = np.array(received_ns, dtype=np.int64)

@@ -79,21 +79,30 @@ class Robot:
         target = len(self.commands) + count
         wait_for(lambda: len(self.commands) >= target, f"{count} commands", 20.0)
 
+    def wait_for_states(self, count: int) -> None:
+        """Until it has told its joints so many more times."""
+        target = self.states + count
+        wait_for(lambda: self.states >= target, f"{count} joint states", 20.0)
+
     def assert_silence(self) -> None:
         """Not one command for the length of 40 control periods."""
         before, end = len(self.commands), time.monotonic() + 0.4
         wait_for(lambda: time.monotonic() > end or len(self.commands) > before, "silence", 5.0)
         assert len(self.commands) == before
 
-    def wait_for_rest(self) -> None:
-        """Until the commands have ended, the last one as the one before."""
+    def wait_for_silence(self) -> None:
+        """Until no command has come for a while."""
 
-        def at_rest():
+        def silent():
             before = len(self.commands)
             time.sleep(0.1)
             return len(self.commands) == before
 
-        wait_for(at_rest, "silence", 10.0)
+        wait_for(silent, "silence", 10.0)
+
+    def wait_for_rest(self) -> None:
+        """Until the commands have ended, the last one as the one before."""
+        self.wait_for_silence()
         np.testing.assert_array_equal(self.commands[-1], self.commands[-2])
 
     def assert_safe(self, begin: np.ndarray) -> None:

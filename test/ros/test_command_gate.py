@@ -1,0 +1,276 @@
+"""command_gate's promises over real ROS."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import Observer, free_domain, running_node, wait_for
+from robots import HOME, Robot, lossless_contract
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from vdd_ros.nodes.messages import clock_message, joint_state_message, qos_of
+
+AWAY = HOME + 0.4
+
+
+@pytest.fixture(scope="module")
+def domain():
+    with free_domain() as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("command_gate")
+
+
+@pytest.fixture(scope="module")
+def lossless(folder, contract_path):
+    return lossless_contract(folder / "contract.yaml", contract_path)
+
+
+@pytest.fixture(scope="module")
+def observer(domain):
+    with Observer(domain) as node:
+        yield node
+
+
+class Operator:
+    """Says where the arm is to go, at 100 Hz, while it has a target."""
+
+    def __init__(self, observer: Observer, contract, stream: str):
+        self.target: np.ndarray | None = None
+        self._clock = observer.node.get_clock()
+        self._names = contract.joint_names
+        stream = contract.streams[stream]
+        self._publisher = observer.node.create_publisher(JointState, stream.topic, qos_of(stream))
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._speak)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _speak(self):
+        while not self._ended.wait(0.01):
+            if self.target is not None:
+                now_ns = self._clock.now().nanoseconds
+                self._publisher.publish(joint_state_message(self._names, self.target, now_ns))
+
+
+class Gate:
+    """The node under test, the robot behind it and those who speak to it."""
+
+    def __init__(self, process, observer, robot, teleop, policy):
+        self.process, self.observer, self.robot = process, observer, robot
+        self.teleop, self.policy = teleop, policy
+        self.health = observer.listen(DiagnosticArray, "/diagnostics")
+        self.e_stop = observer.publisher(Bool, robot.contract.e_stop_topic)
+
+    def reset(self) -> bool:
+        return self.observer.call(Trigger, "/command_gate/reset").success
+
+    def wait_for_reason(self, name: str) -> None:
+        def said():
+            values = self.health[-1].status[0].values if self.health else ()
+            return name in [value.value for value in values if value.key == "stop_reason"]
+
+        wait_for(said, name, 10.0)
+
+    def wait_until_at(self, goal: np.ndarray) -> None:
+        wait_for(
+            lambda: np.abs(self.robot.position - goal).max() < 1e-6, f"the way to {goal}", 20.0
+        )
+
+
+@pytest.fixture(scope="module")
+def running_gate(domain, folder, lossless, observer):
+    with (
+        Robot(observer, lossless) as robot,
+        Operator(observer, lossless, "teleop_command") as teleop,
+        Operator(observer, lossless, "policy_command") as policy,
+        running_node("command_gate", domain, {"contract": folder / "contract.yaml"}) as process,
+    ):
+        yield Gate(process, observer, robot, teleop, policy)
+
+
+@pytest.fixture
+def gate(running_gate):
+    """Nobody speaks, nothing is pressed, the robot is at HOME and in order."""
+    gate = running_gate
+    gate.teleop.target = gate.policy.target = None
+    gate.e_stop.publish(Bool(data=False))
+    gate.robot.mute, gate.robot.lost_joint = False, None
+    gate.robot.wait_for_silence()
+    gate.robot.position = HOME
+    wait_for(gate.reset, "a gate at rest", 5.0)
+    gate.robot.commands.clear()
+    return gate
+
+
+def test_nothing_is_sent_before_the_joints_are_known(gate):
+    gate.robot.lost_joint = "panda_joint2"
+    gate.robot.wait_for_states(40)  # longer than joint states are good for
+    gate.teleop.target = AWAY
+    gate.robot.assert_silence()
+    gate.robot.lost_joint = None
+    gate.robot.wait_for_commands(20)
+    gate.robot.assert_safe(HOME)
+
+
+def test_targets_are_followed_within_limits_and_one_publisher_speaks(gate):
+    gate.teleop.target = AWAY
+    gate.wait_until_at(AWAY)
+    gate.teleop.target = np.full(7, 50.0)
+    gate.robot.wait_for_commands(50)
+    gate.robot.assert_safe(HOME)
+    topic = gate.robot.contract.streams["robot_command"].topic
+    assert gate.observer.node.count_publishers(topic) == 1
+
+
+def test_teleop_goes_before_the_policy(gate):
+    gate.policy.target = AWAY
+    gate.wait_until_at(AWAY)
+    gate.teleop.target = HOME
+    gate.wait_until_at(HOME)
+    gate.teleop.target = None
+    gate.wait_until_at(AWAY)
+    gate.robot.assert_safe(HOME)
+
+
+def test_a_source_that_falls_silent_ends_in_rest_and_silence(gate):
+    gate.teleop.target = np.full(7, 50.0)
+    gate.robot.wait_for_commands(30)
+    gate.teleop.target = None
+    gate.robot.wait_for_rest()
+    gate.robot.assert_safe(HOME)
+    gate.wait_for_reason("SOURCE_SILENT")
+
+
+def test_stale_joint_states_end_in_rest_and_silence(gate):
+    gate.teleop.target = np.full(7, 50.0)
+    gate.robot.wait_for_commands(30)
+    gate.robot.mute = True
+    gate.robot.wait_for_rest()
+    gate.robot.assert_safe(HOME)
+    gate.wait_for_reason("JOINTS_STALE")
+
+
+def test_a_target_that_is_not_finite_ends_in_rest_until_reset(gate):
+    gate.teleop.target = AWAY
+    gate.robot.wait_for_commands(20)
+    gate.teleop.target = AWAY * np.nan
+    gate.robot.wait_for_rest()
+    gate.robot.assert_safe(HOME)
+    gate.wait_for_reason("NOT_FINITE")
+    gate.teleop.target = AWAY
+    gate.robot.assert_silence()
+
+
+def test_the_e_stop_holds_until_reset(gate):
+    gate.teleop.target = np.full(7, 50.0)
+    gate.robot.wait_for_commands(30)
+    gate.e_stop.publish(Bool(data=True))
+    gate.robot.wait_for_rest()
+    gate.robot.assert_safe(HOME)
+    gate.wait_for_reason("E_STOP")
+    assert not gate.reset()
+    gate.e_stop.publish(Bool(data=False))
+    gate.robot.assert_silence()
+    gate.robot.commands.clear()
+    begin = gate.robot.position
+    wait_for(gate.reset, "a reset", 5.0)
+    gate.robot.wait_for_commands(20)
+    gate.robot.assert_safe(begin)
+
+
+def test_it_ends_at_rest_and_leaves_no_publisher(gate):
+    gate.teleop.target = np.full(7, 50.0)
+    gate.robot.wait_for_commands(30)
+    assert gate.process.end() == 0
+    gate.robot.wait_for_rest()
+    gate.robot.assert_safe(HOME)
+    topic = gate.robot.contract.streams["robot_command"].topic
+    wait_for(lambda: gate.observer.node.count_publishers(topic) == 0, "a graph without it", 5.0)
+    assert "Traceback" not in gate.process.output
+    assert "terminate called" not in gate.process.output
+
+
+class SimulatedTime:
+    """A simulator in lockstep: /clock, then the joints, then the operator's target, in bursts."""
+
+    def __init__(self, observer: Observer, robot: Robot):
+        contract = robot.contract
+        state, teleop = (contract.streams[name] for name in ("joint_state", "teleop_command"))
+        self.robot, self.names = robot, contract.joint_names
+        self.period_ns = contract.control_period_ns
+        self.now_ns = 10**9
+        self.clock = observer.publisher(Clock, "/clock")
+        self.joints = observer.publisher(JointState, state.topic, qos_of(state))
+        self.teleop = observer.publisher(JointState, teleop.topic)
+
+    def tick(self, target: np.ndarray | None = None) -> None:
+        self.now_ns += self.period_ns
+        self.clock.publish(clock_message(self.now_ns))
+        self.joints.publish(joint_state_message(self.names, self.robot.position, self.now_ns))
+        if target is not None:
+            self.teleop.publish(joint_state_message(self.names, target, self.now_ns))
+
+    def begin(self, target: np.ndarray) -> None:
+        """Until the first answer, and the last one that is still on its way."""
+
+        def answered():
+            self.tick(target)
+            return self.robot.commands
+
+        wait_for(answered, "the first command")
+        self.robot.wait_for_silence()
+
+    def pass_by(self, ticks: int) -> None:
+        """Nobody says anything; slowly enough for a timer to see every tick."""
+        for _ in range(ticks):
+            self.tick()
+            time.sleep(0.005)
+
+    def answered(self, target: np.ndarray) -> None:
+        """One tick, and the one command that answers it."""
+        before = len(self.robot.commands)
+        self.tick(target)
+        wait_for(lambda: len(self.robot.commands) > before, "the answer", 5.0)
+        assert len(self.robot.commands) == before + 1
+
+
+def test_in_simulated_time_each_target_is_answered_at_once_and_no_other_time_passes(
+    folder, lossless
+):
+    parameters = {"contract": folder / "contract.yaml", "use_sim_time": True}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+        running_node("command_gate", domain, parameters),
+    ):
+        robot.mute = True
+        simulated = SimulatedTime(observer, robot)
+        simulated.begin(AWAY)
+        while np.abs(robot.position - AWAY).max() > 1e-9:
+            simulated.answered(AWAY)
+        for _ in range(15):
+            simulated.answered(HOME)
+        robot.assert_silence()  # however long the operator takes, while the clock stands still
+        count = len(robot.commands)
+        simulated.pass_by(ticks=80)
+        robot.wait_for_rest()
+        robot.assert_safe(HOME)
+        assert len(robot.commands) > count + 15, "the watchdog follows on, then brakes"

@@ -1,0 +1,166 @@
+"""The topics of action_node: samples in for its ControlThread, results and state out."""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Bool
+
+from vdd_ros.action_loop import TickResult
+from vdd_ros.bundle import Bundle
+from vdd_ros.command_gate import StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.control_thread import ControlThread
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.listeners import Listeners
+from vdd_ros.nodes.messages import (
+    Health,
+    command_message,
+    diagnostics_message,
+    fields_of,
+    message_class,
+    qos_of,
+    sample_stamp_ns,
+)
+
+STATE_PERIOD_S = 0.1
+LAST_WORD = Duration(seconds=0.5)
+
+
+class Outputs:
+    """What the node publishes while it is active: the command, the policy's wish, the state."""
+
+    def __init__(self, node: LifecycleNode, contract: Contract):
+        self._node = node
+        self._contract = contract
+        self._robot_stream = contract.streams["robot_command"]
+        self._wish_stream = contract.streams["policy_command"]
+        self._robot, self._wish = (
+            node.create_lifecycle_publisher(
+                message_class(stream.type), stream.topic, qos_of(stream)
+            )
+            for stream in (self._robot_stream, self._wish_stream)
+        )
+        self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
+        self.listeners = Listeners(self._robot)
+
+    def send(self, result: TickResult) -> None:
+        """Publish what came out of a tick, the robot's command first."""
+        names = self._contract.joint_names
+        if result.output is not None:
+            position = result.output.position
+            message = command_message(self._robot_stream, names, position, result.tick_ns)
+            self._robot.publish(message)
+        if result.wish is not None:
+            message = command_message(self._wish_stream, names, result.wish, result.tick_ns)
+            self._wish.publish(message)
+
+    def publish_state(self, health: Health) -> None:
+        """Publish ~/policy_state."""
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._state.publish(diagnostics_message(self._node.get_name(), health, now_ns))
+
+    def destroy(self) -> None:
+        """Leave no publisher in the graph, once the last command has arrived."""
+        self._robot.wait_for_all_acked(LAST_WORD)
+        for publisher in (self._robot, self._wish, self._state):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+
+class Inputs:
+    """What the node listens to; callbacks only fill slots of the control thread."""
+
+    def __init__(self, node: LifecycleNode, contract: Contract, control: ControlThread):
+        self.complaints: dict[str, str] = {}  # by stream, why its last message was not taken
+        self._node = node
+        self._contract = contract
+        self._control = control
+        names = {part.stream for part in contract.observation}
+        names |= {"joint_state", "teleop_command"} & set(contract.streams)
+        self._subscriptions = [self._subscribe(name) for name in sorted(names)]
+        self._subscriptions.append(
+            node.create_subscription(
+                Bool, contract.e_stop_topic, lambda message: control.e_stop(message.data), 10
+            )
+        )
+
+    def _subscribe(self, name: str):
+        stream = self._contract.streams[name]
+        return self._node.create_subscription(
+            message_class(stream.type), stream.topic, partial(self._take, name), qos_of(stream)
+        )
+
+    def _take(self, name: str, message) -> None:
+        received_ns = self._node.get_clock().now().nanoseconds
+        try:
+            fields = fields_of(message, self._contract.joint_names)
+            stamp_ns = sample_stamp_ns(self._contract.streams[name], message, received_ns)
+        except UserError as error:
+            self.complaints[name] = str(error)
+            self._control.add(name, None, received_ns, received_ns)
+            return
+        self.complaints.pop(name, None)
+        self._control.add(name, fields, stamp_ns, received_ns)
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+
+class Reporter:
+    """Says how the run goes: ~/policy_state ten times a second while there is one."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        bundle: Bundle,
+        control: ControlThread,
+        inputs: Inputs,
+        outputs: Outputs,
+    ):
+        self._node = node
+        self._bundle = bundle
+        self._control = control
+        self._inputs = inputs
+        self._outputs = outputs
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
+
+    def _publish(self) -> None:
+        control = self._control
+        if not control.running:
+            return
+        if control.refused:
+            self._node.get_logger().warning("; ".join(control.refused), once=True)
+        gc.collect(1)  # the control thread has switched automatic collection off
+        self._outputs.publish_state(self.health())
+
+    def health(self) -> Health:
+        """The run in one line, its figures, and why it stopped."""
+        control = self._control
+        reason = control.loop.reason
+        values = control.monitor.state()._asdict() | {
+            "stop_reason": "" if reason is None else reason.name,
+            "bundle": self._bundle.manifest.bundle_hash[:12],
+            "rule": self._bundle.rule,
+            "dropped": control.dropped,
+        }
+        if reason not in (None, StopReason.DEACTIVATED):
+            return Health("warn", f"stopped: {reason.value}", values)
+        if not control.running:
+            return Health("ok", "inactive", values)
+        if self._inputs.complaints:
+            return Health("warn", "; ".join(self._inputs.complaints.values()), values)
+        if not self._outputs.listeners.present():
+            return Health("warn", "waiting: no robot listens to commands", values)
+        return Health("ok", "following" if control.loop.gate.source else "waiting", values)
+
+    def destroy(self) -> None:
+        """Say nothing more."""
+        self._node.destroy_timer(self._timer)

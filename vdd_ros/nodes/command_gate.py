@@ -1,0 +1,173 @@
+"""command_gate: the one publisher to the robot while a person or another program drives it.
+
+Sources (the contract's teleop_command and policy_command) are answered at once, e-stop first, then
+teleop, then policy; a timer on the ROS clock is the watchdog. Nothing is sent before the robot
+listens. action_node has a gate of its own: run one or the other.
+
+~/reset   std_srvs/Trigger: clears a stop; the next command starts from where the arm is
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from vdd_ros.command_gate import PRECEDENCE, CommandGate, GateOutput, StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.listeners import Listeners
+from vdd_ros.nodes.messages import (
+    NS_PER_S,
+    Health,
+    command_message,
+    fields_of,
+    message_class,
+    qos_of,
+    sample_stamp_ns,
+)
+from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.realtime import pace
+
+NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
+LAST_WORD = Duration(seconds=0.5)
+# A stamp further ahead of /clock than this is from before the simulator was restarted.
+LARGEST_CLOCK_LAG_NS = NS_PER_S // 2
+
+
+@dataclass(frozen=True)
+class GateParameters:
+    """See the description."""
+
+    contract: str = parameter("", "path of the robot's contract YAML", required=True)
+
+
+class CommandGateNode(Node):
+    """Hosts a CommandGate; every callback runs in one thread."""
+
+    def __init__(self) -> None:
+        super().__init__("command_gate")
+        settings = read_parameters(self, GateParameters)
+        self.contract = Contract.from_yaml(settings.contract)
+        self.gate = CommandGate(self.contract)
+        self._sent = 0
+        self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
+        self._stamp_ns = 0  # the newest stamp seen
+        streams = self.contract.streams
+        robot = streams["robot_command"]
+        self._robot = self.create_publisher(message_class(robot.type), robot.topic, qos_of(robot))
+        for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
+            if name in streams:
+                self._listen(name)
+        self._listeners = Listeners(self._robot)
+        self.create_subscription(Bool, self.contract.e_stop_topic, self._on_e_stop, 10)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)
+        publish_diagnostics(self, self._health)
+
+    def destroy_node(self) -> None:
+        """The last word on the wire is a command at rest."""
+        self.gate.stop(StopReason.DEACTIVATED)
+        now_ns = self._now_ns()
+        for _ in pace(self.contract.control_period_ns):
+            if self.gate.silent:
+                break
+            now_ns += self.contract.control_period_ns
+            self._send(self.gate.tick(now_ns))
+        self._robot.wait_for_all_acked(LAST_WORD)
+        super().destroy_node()
+
+    def _listen(self, name: str) -> None:
+        stream = self.contract.streams[name]
+        self.create_subscription(
+            message_class(stream.type), stream.topic, partial(self._take, name), qos_of(stream)
+        )
+
+    def _take(self, name: str, message) -> None:
+        try:
+            fields = fields_of(message, self.contract.joint_names)
+            stamp_ns = sample_stamp_ns(self.contract.streams[name], message, self._now_ns())
+        except UserError as error:
+            self._complaints[name] = str(error)
+            return
+        self._complaints.pop(name, None)
+        if stamp_ns > self._stamp_ns or stamp_ns < self._stamp_ns - LARGEST_CLOCK_LAG_NS:
+            self._stamp_ns = stamp_ns
+        position = fields.get("position", NO_POSITION)
+        if name == "joint_state":
+            self.gate.observe(position, stamp_ns)
+            return
+        source = name.removesuffix("_command")
+        if not self._listeners.present():
+            self.gate.release(source)
+            return
+        self._send(self.gate.submit(source, position, stamp_ns, self._now_ns()))
+
+    def _now_ns(self) -> int:
+        """The ROS clock. In simulated time a stamp may prove that it is later than /clock, which
+        comes on a topic of its own, has told so far."""
+        clock = self.get_clock()
+        now_ns = clock.now().nanoseconds
+        if clock.ros_time_is_active and 0 < self._stamp_ns - now_ns < LARGEST_CLOCK_LAG_NS:
+            return self._stamp_ns
+        return now_ns
+
+    def _on_timer(self) -> None:
+        self._send(self.gate.tick(self._now_ns()))
+
+    def _on_e_stop(self, message: Bool) -> None:
+        self.gate.e_stop(message.data, self._now_ns())
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self.gate.source is not None:
+            self.gate.release(self.gate.source)
+        response.success = self.gate.reset(self._now_ns())
+        response.message = (
+            "the next command starts from where the arm is"
+            if response.success
+            else "the e-stop is pressed: let it go first"
+            if self.gate.e_stopped
+            else "the arm is being brought to rest: ask again"
+        )
+        return response
+
+    def _send(self, output: GateOutput | None) -> None:
+        if output is None:
+            return
+        stream = self.contract.streams["robot_command"]
+        names, now_ns = self.contract.joint_names, self._now_ns()
+        self._robot.publish(command_message(stream, names, output.position, now_ns))
+        self._sent += 1
+
+    def _health(self) -> Health:
+        gate = self.gate
+        values = {
+            "sent": self._sent,
+            "source": gate.source or "",
+            "stop_reason": "" if gate.reason is None else gate.reason.name,
+            **gate.rejected,
+        }
+        if gate.reason is not None:
+            return Health("warn" if gate.locked else "ok", f"stopped: {gate.reason.value}", values)
+        if self._complaints:
+            return Health("warn", "; ".join(self._complaints.values()), values)
+        if not self._listeners.present():
+            return Health("warn", "waiting: no robot listens to commands", values)
+        return Health("ok", f"following {gate.source}" if gate.source else "waiting", values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_node(CommandGateNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
