@@ -240,7 +240,11 @@ def test_a_chunk_is_linear_between_its_steps_and_holds_at_its_ends():
     values = [chunk.at(time)[0] for time in (90, 100, 105, 110, 115, 120, 200)]
     assert values == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
     assert [chunk.exhausted(time) for time in (119, 120)] == [False, True]
-    np.testing.assert_array_equal(chunk.seen_from(105)[:, 0], [0.5, 2.0, 3.0])
+    for start in (85, 100, 105, 119, 150):
+        expected = [chunk.at(start + 10 * h) for h in range(3)]
+        np.testing.assert_allclose(chunk.seen_from(start), expected)
+    single = ActionChunk(np.array([[2.0]]), 100, 10)
+    assert single.at(105) == single.seen_from(105)[0] == 2.0
 
 
 def test_a_rule_is_saved_and_read_back():

@@ -35,4 +35,9 @@ class ActionChunk(NamedTuple):
 
     def seen_from(self, time_ns: int) -> np.ndarray:
         """(H, Da) what this plan says for the times of a plan that starts at `time_ns`."""
-        return np.array([self.at(time_ns + h * self.period_ns) for h in range(len(self.steps))])
+        last = len(self.steps) - 1
+        place = (time_ns - self.start_ns) / self.period_ns + np.arange(last + 1)
+        place = np.minimum(np.maximum(place, 0.0), last)
+        step = np.minimum(place.astype(int), max(last - 1, 0))
+        part = (place - step)[:, None]
+        return (1.0 - part) * self.steps[step] + part * self.steps[np.minimum(step + 1, last)]
