@@ -25,7 +25,7 @@ class AvoidField:
                                    0.53
 
     Neighbours in a row are 0.14 m apart: minus cylinder and rod radii that leaves the rod's axis
-    80 mm, so a hand that is 30 mm off the middle of a gap still passes with 10 mm to spare.
+    84 mm, so a hand that is 25 mm off the middle of a gap still passes with 17 mm to spare.
     """
 
     centre_x: float = 0.53
@@ -33,7 +33,7 @@ class AvoidField:
     rows_y: tuple[float, float, float] = (-0.15, 0.0, 0.15)
     start_y: float = -0.30
     finish_y: float = 0.25
-    cylinder_radius: float = 0.02
+    cylinder_radius: float = 0.018
     cylinder_height: float = 0.10
     rod_radius: float = 0.01
     rod_height: float = 0.04  # of the rod's lower end above the table

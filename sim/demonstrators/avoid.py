@@ -13,7 +13,7 @@ from vdd_ros.sim.demonstrators.rod_arm import RodArm
 from vdd_ros.sim.demonstrators.route import draw_route
 
 MEAN_SPEED = 0.26  # [m/s] of the rod where the line is straight
-SPEED_SPREAD = 0.30  # std of log speed between episodes
+SPEED_SPREAD = 0.25  # std of log speed between episodes
 SPEED_CUT = 1.5  # no episode is more of those stds away from the mean
 SPEED_WANDER = 0.10  # relative std of the slow speed changes within one episode
 CURVE_RADIUS = 0.08  # [m] curves tighter than about this are taken visibly slower

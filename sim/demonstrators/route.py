@@ -9,8 +9,8 @@ from vdd_ros.sim.avoid_field import FIELD, AvoidField, gaps, way
 
 KNOT_SPACING = 0.01  # [m] along the line
 CLEARANCE = 0.012  # [m] a person keeps at least between rod and cylinder
-OUTER_OFFSET = 0.06  # [m] from the outermost cylinder when passing a row on its outside
-GAP_STD, GAP_MAX = 0.018, 0.030  # [m] aim error at a row, and where it is cut
+OUTER_OFFSET = 0.055  # [m] from the outermost cylinder when passing a row on its outside
+GAP_STD, GAP_MAX = 0.015, 0.025  # [m] aim error at a row, and where it is cut
 END_Y = 0.05  # [m] beyond the finish line
 REACH = (0.30, 0.785)  # [m] from the base's axis where the Panda holds the rod upright with ease
 MAX_TRIES = 200
@@ -44,7 +44,7 @@ def _aims(rng, start_xy, number, field) -> np.ndarray:
     x = np.concatenate([start_xy[:1], row_x, end[:1]])
     y = np.array([start_xy[1], *field.rows_y, end[1]])
     ahead, behind = np.diff(x)[1:] / np.diff(y)[1:], np.diff(x)[:-1] / np.diff(y)[:-1]
-    slant = np.clip(0.15 * (ahead + behind), -0.3, 0.3) + 0.15 * rng.standard_normal(3)
+    slant = np.clip(0.15 * (ahead + behind), -0.3, 0.3) + 0.10 * rng.standard_normal(3)
     reach = rng.uniform(0.020, 0.032, 3)  # how long it holds that slant around the row
     around = np.array([np.ones(3), slant]) * reach
     before = np.stack([x[1:4] - around[1], y[1:4] - around[0]], axis=-1)

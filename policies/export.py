@@ -1,0 +1,144 @@
+"""Export: a run becomes the ONNX graphs of a bundle, normalisation included, contract units outside.
+
+    policy.onnx    window (To, Do) [, noise (D,)] -> log_gating (K,), means (K, H, Da)
+    density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.moe import GaussianMoE
+from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.samplers import SAMPLERS
+from vdd_ros.policies.teacher import SamplerConfig
+
+
+class Units(nn.Module):
+    """Normalizer as constants of the graph, in float32."""
+
+    def __init__(self, normalizer: Normalizer):
+        super().__init__()
+        for name in ("newest_mean", "newest_std", "difference_std", "chunk_mean", "chunk_std"):
+            value = torch.tensor(getattr(normalizer, name), dtype=torch.float32)
+            self.register_buffer(name, value)
+
+    def features(self, window: Tensor) -> Tensor:
+        """(To, Do) -> (1, To*Do)."""
+        newest = (window[-1] - self.newest_mean) / self.newest_std
+        steps = (window[1:] - window[:-1]) / self.difference_std
+        return torch.cat([newest, steps.flatten()])[None]
+
+    def chunk(self, normalized: Tensor, window: Tensor) -> Tensor:
+        """(K, D) -> (K, H, Da)."""
+        horizon, dim = self.chunk_mean.shape
+        relative = normalized.view(-1, horizon, dim) * self.chunk_std + self.chunk_mean
+        return relative + window[-1, :dim]
+
+
+class ActingStudent(nn.Module):
+    """What acting needs of a student: gating and means; the covariance heads are left out."""
+
+    def __init__(self, student: GaussianMoE, normalizer: Normalizer):
+        super().__init__()
+        self.student, self.units = student, Units(normalizer)
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.student.trunk(self.units.features(window))
+        log_gating = torch.log_softmax(self.student.gating(hidden), dim=-1)[0]
+        means = self.student.mean(hidden).view(-1, self.student.dim)
+        return log_gating, self.units.chunk(means, window)
+
+
+class StudentDensity(nn.Module):
+    """The whole mixture over flattened chunks, in contract units."""
+
+    def __init__(self, student: GaussianMoE, normalizer: Normalizer):
+        super().__init__()
+        self.student, self.units = student, Units(normalizer)
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        mixture = self.student(self.units.features(window))
+        std = self.units.chunk_std.flatten()
+        means = self.units.chunk(mixture.means[0], window).flatten(1)
+        return mixture.log_weights[0], means, mixture.scales[0] * std, mixture.factors[0] * std[:, None]
+
+
+class ActingTeacher(nn.Module):
+    """A diffusion policy with its sampler unrolled: a mixture of one, whose mean is a sample."""
+
+    def __init__(
+        self, teacher: Denoiser, normalizer: Normalizer, noise: NoiseConfig, sampler: SamplerConfig
+    ):
+        super().__init__()
+        self.teacher, self.units = teacher, Units(normalizer)
+        self.sampler, self.sigma_max = SAMPLERS[sampler.name], noise.sigma_max
+        self.sigmas = karras_sigmas(noise, sampler.steps, sampler.sigma_last)
+
+    def forward(self, window: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        cond = self.units.features(window)
+        start = self.sigma_max * noise[None]
+        chunk = self.sampler(self.teacher.denoise, start, self.sigmas, cond)
+        return torch.zeros(1), self.units.chunk(chunk, window)
+
+
+def student_graphs(
+    student: GaussianMoE, normalizer: Normalizer, window_shape: tuple[int, int]
+) -> tuple[bytes, bytes]:
+    """(policy.onnx, density.onnx) of a student."""
+    window = torch.zeros(window_shape)
+    policy = to_onnx(
+        ActingStudent(student, normalizer), (window,), ["window"], ["log_gating", "means"]
+    )
+    density = to_onnx(
+        StudentDensity(student, normalizer),
+        (window,),
+        ["window"],
+        ["log_gating", "means", "scales", "factors"],
+    )
+    return policy, density
+
+
+def teacher_graph(
+    teacher: Denoiser,
+    normalizer: Normalizer,
+    noise: NoiseConfig,
+    sampler: SamplerConfig,
+    window_shape: tuple[int, int],
+) -> bytes:
+    """policy.onnx of a teacher with its sampler unrolled."""
+    acting = ActingTeacher(teacher, normalizer, noise, sampler)
+    example = (torch.zeros(window_shape), torch.zeros(normalizer.chunk_mean.size))
+    return to_onnx(acting, example, ["window", "noise"], ["log_gating", "means"])
+
+
+def to_onnx(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]
+) -> bytes:
+    """One self-contained ONNX file; its size is fixed by the example."""
+    buffer = io.BytesIO()
+    quiet = logging.getLogger("torch.onnx")
+    level, quiet.level = quiet.level, logging.ERROR
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
+            program = torch.onnx.export(
+                module.eval(),
+                example,
+                input_names=inputs,
+                output_names=outputs,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        quiet.level = level
+    program.save(buffer)
+    return buffer.getvalue()
