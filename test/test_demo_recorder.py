@@ -25,6 +25,7 @@ from recordings import (
 )
 
 from vdd_ros.bag import read_bag
+from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
@@ -178,9 +179,19 @@ def test_disorder_nonsense_and_foreign_joints_are_told(recorder):
     level, reasons = verdict_of(recorder, 0.5)
     assert level == "FAIL"
     assert "joint_state has 1 stamps that do not increase (WARN)" in reasons
-    assert "joint_state has 1 messages that are not finite (FAIL)" in reasons
+    assert "joint_state has 1 messages whose position is missing or not finite (FAIL)" in reasons
     assert "joint_state lacks a joint of the contract in 1 messages (WARN)" in reasons
     assert "robot_command leaves the position limits at panda_joint" in reasons
+
+
+def test_a_field_that_the_policy_observes_must_be_sent(tmp_path):
+    raw = CONTRACT.to_dict()
+    raw["observation"].append({"name": "speed", "stream": "joint_state", "field": "velocity"})
+    recorder = DemoRecorder(Contract.from_dict(raw), tmp_path, "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    recorder.add("joint_state", joint_state_cdr(SECOND, position_at(SECOND)), SECOND)
+    _, reasons = verdict_of(recorder, 0.5)
+    assert "joint_state has 1 messages whose velocity is missing or not finite (FAIL)" in reasons
 
 
 def test_clocks_that_disagree_fail(recorder):

@@ -25,6 +25,7 @@ from vdd_ros.verdict import judge, summarise
 PART_PREFIX = ".part-"
 QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
+NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
 class State(Enum):
@@ -51,8 +52,8 @@ class DemoRecorder:
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
-        self.verdict: Verdict | None = None  # of the recording that is stopped and not yet saved
-        self._fault: str | None = None
+        self.verdict = NOT_JUDGED
+        self.fault: str | None = None  # why the current recording cannot be saved
 
     def start(self, now_ns: int, started: str) -> str:
         """Open a new recording; nothing received before this moment is in it."""
@@ -64,21 +65,24 @@ class DemoRecorder:
         self.name = _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
         self._part.mkdir()
-        self._lock = lock_folder(self._part)
+        lock = lock_folder(self._part)
+        if lock is None:
+            raise UserError(f"another process has just taken {self._part}: start again")
+        self._lock = lock
         self._bag = BagWriter(self._part, self.name, self.contract)
         self._started, self._started_ns = started, now_ns
-        self.meta, self.verdict, self._fault = {}, None, None
+        self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self.state = State.RECORDING
         return f"recording {self.name}"
 
     def add(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message as it came; outside a recording it is ignored."""
-        if self.state is not State.RECORDING or self._fault:
+        if self.state is not State.RECORDING or self.fault:
             return
         try:
             self._bag.write(stream, data, received_ns)
         except OSError as error:
-            self._fault = f"writing failed: {error.strerror}"
+            self.fault = f"writing failed: {error.strerror}"
 
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
@@ -93,7 +97,7 @@ class DemoRecorder:
         self._stopped_ns = now_ns
         self._close_bag()
         contents = read_bag(self._bag.path)
-        self._fault = self._fault or contents.damage
+        self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
         self._summaries = {name: summarise(data) for name, data in streams.items()}
@@ -158,15 +162,15 @@ class DemoRecorder:
             raise UserError(f"cannot {command} while {self.state.value}, only while {names}")
 
     def _require_whole(self) -> None:
-        if self._fault:
-            raise UserError(f"{self.name} is incomplete ({self._fault}): discard it")
+        if self.fault:
+            raise UserError(f"{self.name} is incomplete ({self.fault}): discard it")
 
     def _close_bag(self) -> None:
         try:
-            if self._fault is None:
+            if self.fault is None:
                 self._bag.close()
         except OSError as error:
-            self._fault = f"writing failed: {error.strerror}"
+            self.fault = f"writing failed: {error.strerror}"
         self._bag.abort()
 
     def _finish(self) -> None:

@@ -15,6 +15,7 @@ from vdd_ros.errors import UserError
 
 FORMAT_VERSION = 1
 FILE_NAME = "manifest.json"
+Level = Literal["PASS", "WARN", "FAIL"]
 
 
 class _Part(BaseModel):
@@ -35,7 +36,7 @@ class StreamSummary(_Part):
 class Verdict(_Part):
     """Whether an episode is fit to learn from, and why not, one sentence a reason."""
 
-    level: Literal["PASS", "WARN", "FAIL"]
+    level: Level
     reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -6,14 +6,20 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from vdd_ros.contract import Contract, Stream
 from vdd_ros.episode import StreamData
-from vdd_ros.manifest import StreamSummary, Verdict
+from vdd_ros.manifest import Level, StreamSummary, Verdict
 
 RATE_WARN, RATE_FAIL = 0.9, 0.5  # share of the declared rate
+
+
+class Finding(NamedTuple):
+    level: Level
+    reason: str
 
 
 def summarise(data: StreamData) -> StreamSummary:
@@ -33,67 +39,68 @@ def judge(
 ) -> Verdict:
     """The verdict on the streams of one recording between two times of the ROS clock."""
     observed = {part.stream for part in contract.observation}
-    findings = []
+    findings: list[Finding] = []
     for name, data in streams.items():
         stream = contract.streams[name]
         if len(data) == 0:
             if name in observed or name == contract.action.stream:
-                findings.append(("FAIL", f"{name} has no complete message ({stream.topic})"))
-        else:
-            found = [*_rates(stream, data), *_times(stream, data), *_values(contract, data)]
-            if name in observed:
-                found += _gaps(stream, data, started_ns, stopped_ns)
-            findings += [(level, f"{name} {reason}") for level, reason in found]
-    levels = {level for level, _ in findings}
-    worst = next((level for level in ("FAIL", "WARN") if level in levels), "PASS")
+                reason = f"{name} has no complete message ({stream.topic})"
+                findings.append(Finding("FAIL", reason))
+            continue
+        found = [*_rates(stream, data), *_times(stream, data), *_values(contract, name, data)]
+        if name in observed:
+            found += _gaps(stream, data, started_ns, stopped_ns)
+        findings += [Finding(level, f"{name} {reason}") for level, reason in found]
+    levels = {finding.level for finding in findings}
+    worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
 
 
-def _rates(stream: Stream, data: StreamData) -> Iterator[tuple[str, str]]:
+def _rates(stream: Stream, data: StreamData) -> Iterator[Finding]:
     rate = summarise(data).rate_hz
     if rate < RATE_WARN * stream.rate_hz:
-        level = "FAIL" if rate < RATE_FAIL * stream.rate_hz else "WARN"
-        yield level, f"came at {rate:.1f} Hz instead of {stream.rate_hz:g}"
+        level: Level = "FAIL" if rate < RATE_FAIL * stream.rate_hz else "WARN"
+        yield Finding(level, f"came at {rate:.1f} Hz instead of {stream.rate_hz:g}")
 
 
-def _gaps(
-    stream: Stream, data: StreamData, started_ns: int, stopped_ns: int
-) -> Iterator[tuple[str, str]]:
+def _gaps(stream: Stream, data: StreamData, started_ns: int, stopped_ns: int) -> Iterator[Finding]:
     times_s = np.concatenate([[started_ns], data.received_ns, [stopped_ns]]) * 1e-9
     gaps = np.diff(times_s)
     longest = int(gaps.argmax())
     if gaps[longest] > stream.max_age_s:
-        yield (
+        yield Finding(
             "FAIL",
             f"was silent for {gaps[longest]:.3f} s from {times_s[longest] - times_s[0]:.2f} s on "
             f"(at most {stream.max_age_s:g})",
         )
 
 
-def _times(stream: Stream, data: StreamData) -> Iterator[tuple[str, str]]:
+def _times(stream: Stream, data: StreamData) -> Iterator[Finding]:
     if backwards := int((np.diff(data.received_ns) < 0).sum()):
-        yield "FAIL", f"was received while the clock jumped back ({backwards} times)"
+        yield Finding("FAIL", f"was received while the clock jumped back ({backwards} times)")
     if disordered := int((np.diff(data.stamps_ns) <= 0).sum()):
-        yield "WARN", f"has {disordered} stamps that do not increase"
+        yield Finding("WARN", f"has {disordered} stamps that do not increase")
     delay = float(np.median(data.received_ns - data.stamps_ns)) * 1e-9
     if abs(delay) > stream.max_age_s:
-        yield (
+        yield Finding(
             "FAIL",
             f"is received {delay:.3f} s after its stamp (median; at most {stream.max_age_s:g}): "
             f"do the clocks agree?",
         )
 
 
-def _values(contract: Contract, data: StreamData) -> Iterator[tuple[str, str]]:
+def _values(contract: Contract, name: str, data: StreamData) -> Iterator[Finding]:
     if data.incomplete:
-        yield "WARN", f"lacks a joint of the contract in {data.incomplete} messages"
+        yield Finding("WARN", f"lacks a joint of the contract in {data.incomplete} messages")
+    used = {"position"} | {part.field for part in contract.observation if part.stream == name}
+    for field in sorted(used & set(data.fields)):
+        if bad := int((~np.isfinite(data.fields[field]).all(axis=1)).sum()):
+            yield Finding("FAIL", f"has {bad} messages whose {field} is missing or not finite")
     position = data.fields["position"]
-    if bad := int((~np.isfinite(position).all(axis=1)).sum()):
-        yield "FAIL", f"has {bad} messages that are not finite"
     lower, upper = contract.limit("lower"), contract.limit("upper")
     # a tenth of the range: more than a controller overshoots, less than degrees for radians
     margin = 0.1 * (upper - lower)
     beyond = ((position < lower - margin) | (position > upper + margin)).any(axis=0)
     if beyond.any():
         joints = ", ".join(np.array(contract.joint_names)[beyond])
-        yield "WARN", f"leaves the position limits at {joints}: is the unit right?"
+        yield Finding("WARN", f"leaves the position limits at {joints}: is the unit right?")

@@ -109,6 +109,8 @@ class RecorderNode(Node):
         state = self.recorder.state
         values = {f"{name}_hz": f"{rate:.1f}" for name, rate in rates.items()}
         values |= {"state": state.value, "episode": self.recorder.name}
+        if self.recorder.fault and state is not State.IDLE:
+            return Health("error", f"{state.value}, {self.recorder.fault}", values)
         if silent:
             level = "error" if state is State.RECORDING else "warn"
             return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
@@ -120,8 +122,8 @@ class RecorderNode(Node):
 
 
 def queue_depth(stream: Stream) -> int:
-    """A second of messages: control wants the newest, a recording wants every one."""
-    return max(stream.depth, round(stream.rate_hz))
+    """Five seconds of messages: control wants the newest, a recording wants every one."""
+    return max(stream.depth, round(5 * stream.rate_hz))
 
 
 def wall_clock() -> str:
