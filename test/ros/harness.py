@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 from vdd_ros.nodes.hosting import make_executor, spin
+from vdd_ros.processes import HIGHEST_DOMAIN, is_inhabited
 
 ROOT = Path(__file__).parents[2]
 CONTRACT_PATH = ROOT / "config" / "panda_avoid.yaml"
@@ -37,26 +37,16 @@ def free_domain() -> Iterator[int]:
     """A ROS_DOMAIN_ID that no other test run holds and in which no participant answers."""
     folder = Path(tempfile.gettempdir()) / "vdd_ros_test_domains"
     folder.mkdir(exist_ok=True)
-    for domain in range(1, 101):  # above, ports collide with those of outgoing connections
+    for domain in range(1, HIGHEST_DOMAIN + 1):
         with (folder / str(domain)).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            if not _inhabited(domain):
+            if not is_inhabited(domain):
                 yield domain
                 return
-    raise AssertionError("all 100 ROS domains of this machine are in use")
-
-
-def _inhabited(domain: int) -> bool:
-    first_participant = 7400 + 250 * domain + 10
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("", first_participant))
-        except OSError:
-            return True
-    return False
+    raise AssertionError("all ROS domains of this machine are in use")
 
 
 def environment(domain: int, **more: str) -> dict[str, str]:

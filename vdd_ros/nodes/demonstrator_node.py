@@ -105,6 +105,8 @@ class DemonstratorNode(Node):
         }
 
     def _script(self) -> Generator:
+        self.get_logger().info(f"waiting for a gate and a recorder on {self._teleop.topic}")
+        yield lambda: self._leader.get_subscription_count() >= 2
         for number, way in enumerate(self._ways, start=1):
             for _ in range(TRIES):
                 if (yield from self._demonstrate(way)):
@@ -130,6 +132,7 @@ class DemonstratorNode(Node):
         yield from self._press("start")
         self._note.publish(String(data=json.dumps({"way": way, "seed": self.settings.seed})))
         self._begun_ns = self._stamp_ns
+        self._tick = self._begun_ns // self.contract.control_period_ns
         yield self._lead
         let_go_ns = self._stamp_ns
         yield lambda: self._success is not None or self._passed(let_go_ns)

@@ -1,0 +1,134 @@
+"""Launch files, read without ROS's launch: arguments described, programs and parameters real."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+# declared by rclpy on every node
+OF_EVERY_NODE = {"use_sim_time"}
+
+
+def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def text(value: ast.expr | None) -> str | None:
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+
+
+def declared(tree: ast.AST) -> dict[str, ast.Call]:
+    return {text(call.args[0]) or "": call for call in calls(tree, "DeclareLaunchArgument")}
+
+
+def used(tree: ast.AST) -> set[str]:
+    """Arguments that are looked up, directly or through a helper function of the file."""
+    readers = {"LaunchConfiguration"} | {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and node.args.args
+        and any(
+            isinstance(c.args[0], ast.Name) and c.args[0].id == node.args.args[0].arg
+            for c in calls(node, "LaunchConfiguration")
+        )
+    }
+    names = {text(c.args[0]) for reader in readers for c in calls(tree, reader) if c.args}
+    return {name for name in names if name}
+
+
+def node_parameters(tree: ast.AST) -> dict[str, set[str]]:
+    """Executable -> names of the parameters passed to it."""
+    passed = {}
+    for call in calls(tree, "Node"):
+        dictionary = next(
+            n for n in ast.walk(keyword(call, "parameters")) if isinstance(n, ast.Dict)
+        )
+        shared = {text(key) for key in dictionary.keys if key is not None}
+        if executable := text(keyword(call, "executable")):
+            passed[executable] = shared
+            continue
+        for use in calls(tree, "node"):  # the file's own helper around Node
+            own = {item.arg for item in use.keywords if item.arg != "condition"}
+            passed[text(use.args[0])] = shared | own
+    return passed
+
+
+def node_declares(executable: str) -> set[str]:
+    """Fields of the parameter dataclass in vdd_ros/nodes/<executable>.py."""
+    tree = ast.parse((ROOT / "vdd_ros" / "nodes" / f"{executable}.py").read_text())
+    return {
+        item.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.value, ast.Call)
+        and isinstance(item.value.func, ast.Name)
+        and item.value.func.id == "parameter"
+    }
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def test_the_promised_launch_files_are_there():
+    names = {path.name for path in FILES}
+    assert {"record_demos.launch.py", "run_policy.launch.py", "sim.launch.py"} <= names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_argument_has_a_description_and_is_used(path):
+    tree = parsed(path)
+    arguments = declared(tree)
+    assert arguments
+    for name, call in arguments.items():
+        assert len(text(keyword(call, "description")) or "") > 10, name
+    assert used(tree) <= set(arguments)
+    for name in arguments:
+        assert path.read_text().count(f'"{name}"') > 1, f"{name} is declared and never used"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_executables_are_installed_and_parameters_are_declared_by_their_node(path):
+    scripts = set(
+        re.findall(r'"(\w+) = vdd_ros\.nodes\.\w+:main"', (ROOT / "setup.py").read_text())
+    )
+    passed = node_parameters(parsed(path))
+    assert passed
+    for executable, parameters in passed.items():
+        assert executable in scripts
+        unknown = parameters - node_declares(executable) - OF_EVERY_NODE
+        assert not unknown, f"{executable} has no parameter {unknown}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_included_files_exist_and_get_arguments_that_they_declare(path):
+    tree = parsed(path)
+    for call in calls(tree, "IncludeLaunchDescription"):
+        names = [text(n) for n in ast.walk(call) if text(n) and text(n).endswith(".launch.py")]
+        assert len(names) == 1
+        theirs = declared(parsed(ROOT / "launch" / names[0]))
+        given = next(
+            n for n in ast.walk(keyword(call, "launch_arguments")) if isinstance(n, ast.Dict)
+        )
+        assert {text(key) for key in given.keys} <= set(theirs)
+
+
+def test_launch_is_not_a_package_of_this_project():
+    """With an __init__.py it would hide ROS's own `launch` from everything started here."""
+    assert not (ROOT / "launch" / "__init__.py").exists()
