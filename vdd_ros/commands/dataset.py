@@ -127,10 +127,11 @@ def stats(store: EpisodeStore) -> dict:
     table = Table("what", "value", title=str(store.folder))
     for key in ("episodes", "seconds", "seconds_median"):
         table.add_row(key, str(result[key]))
-    for key in ("verdicts", "interfaces"):
-        table.add_row(key, _listed(result[key]))
+    table.add_row("verdicts", _listed(result["verdicts"]))
+    table.add_row("interfaces", ", ".join(name[:12] for name in result["interfaces"]))
     for key, counts in result["declared"].items():
-        table.add_row(f"declared {key}", f"{len(counts)} different: {_listed(counts)}")
+        values = ", ".join(f"{value} ({count})" for value, count in counts.items())
+        table.add_row(f"declared {key}", escape(f"{len(counts)} different: {values}"))
     Console().print(table, highlight=False)
     return result
 
