@@ -23,9 +23,10 @@ REMEMBERED_TICKS = 6000
 class RunState(NamedTuple):
     """One look at a run; None is what is not known.
 
-    lateness_ms: (p50, p99, max) of tick interval minus period; deadline_misses: ticks late by more
-    than half a period; expert_use: share of the replannings by expert, the most used first;
-    log_likelihood: of the chunk last chosen, given its window, under the whole mixture [nats].
+    lateness_ms: p50, p99 and max of tick interval minus period; deadline_misses: ticks late by more
+    than half a period; infer_us: p50 and p99 of the network call; expert_use: share of the
+    replannings by expert, the most used first; log_likelihood: of the chunk last chosen, given its
+    window, under the whole mixture [nats]; limited: ticks in which a limit shaped the command.
     """
 
     ticks: int

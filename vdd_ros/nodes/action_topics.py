@@ -17,6 +17,7 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
+from vdd_ros.monitor import RunState
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
@@ -30,6 +31,19 @@ from vdd_ros.nodes.messages import (
 
 STATE_PERIOD_S = 0.1
 LAST_WORD = Duration(seconds=0.5)
+
+
+def _figures(state: RunState) -> dict[str, object]:
+    """One entry for each number, with its unit in its name."""
+    values = state._asdict()
+    p50_p99_max = values.pop("lateness_ms") or (None, None, None)
+    for name, value in zip(("p50", "p99", "max"), p50_p99_max, strict=True):
+        values[f"lateness_{name}_ms"] = value
+    for name, value in zip(("p50", "p99"), values.pop("infer_us") or (None, None), strict=True):
+        values[f"infer_{name}_us"] = value
+    values["expert_use"] = " ".join(f"{z}:{share:.3f}" for z, share in state.expert_use.items())
+    values["limited"] = " ".join(f"{name}:{count}" for name, count in state.limited.items())
+    return {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values.items()}
 
 
 class Outputs:
@@ -145,7 +159,7 @@ class Reporter:
         """The run in one line, its figures, and why it stopped."""
         control = self._control
         reason = control.loop.reason
-        values = control.monitor.state()._asdict() | {
+        values = _figures(control.monitor.state()) | {
             "stop_reason": "" if reason is None else reason.name,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.rule,

@@ -1,0 +1,219 @@
+"""ControlThread: whatever happens to it, the arm is brought to rest. Pacing and its figures."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.command_gate import GateOutput, StopReason
+from vdd_ros.control_thread import INBOX_SIZE, ControlThread
+from vdd_ros.errors import UserError
+from vdd_ros.inference import PolicyError, PolicyOutput
+from vdd_ros.monitor import Monitor
+from vdd_ros.realtime import claim, pace
+from vdd_ros.stream import Window
+
+HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
+MS = 1_000_000
+
+
+class Away:
+    """A policy that wants ever more of every joint."""
+
+    n_obs_steps, horizon, action_dim, n_experts, noise_shape = 2, 4, 7, 1, None
+    broken = False
+
+    def infer(self, window, noise=None):
+        if self.broken:
+            raise ZeroDivisionError("nobody expected this")
+        return PolicyOutput(np.zeros(1), np.tile(window[-1] + 0.3, (1, 4, 1)))
+
+
+class Bench:
+    """A thread whose every tick is answered by the arm; the clock is the system's."""
+
+    def __init__(self, contract, keep_log=False):
+        self.policy = Away()
+        loop = ActionLoop(contract, self.policy, ActingRule(), np.random.default_rng(0))
+        self.sent: list[np.ndarray] = []
+        self.heard = True
+        self.arm = HOME
+        self.thread = ControlThread(
+            loop, time.time_ns, self.send, lambda: self.heard, keep_log=keep_log
+        )
+
+    def send(self, result):
+        if result.output is not None:
+            self.arm = result.output.position
+            self.sent.append(self.arm)
+        self.thread.add("joint_state", {"position": self.arm}, time.time_ns(), time.time_ns())
+
+    def start(self):
+        self.thread.start()
+        self.send(TickResult(0))
+        return self
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 10.0
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.002)
+
+    def wait_for_motion(self):
+        count = len(self.sent) + 20
+        self.wait_for(lambda: len(self.sent) > count)
+        assert (self.sent[-1] != self.sent[-2]).all()
+
+    def assert_at_rest(self, reason):
+        np.testing.assert_array_equal(self.sent[-1], self.sent[-2])
+        limits = self.thread.loop.gate.filter
+        moves = np.diff([HOME, HOME, *self.sent], axis=0)
+        assert (np.abs(np.diff(moves, axis=0)) <= limits.max_change + 1e-9).all()
+        assert self.thread.loop.reason is reason
+
+
+@pytest.fixture
+def bench(contract):
+    bench = Bench(contract)
+    yield bench
+    bench.thread.stop()
+
+
+def test_stopping_brings_the_arm_to_rest_first(bench):
+    bench.start().wait_for_motion()
+    bench.thread.stop()
+    bench.assert_at_rest(StopReason.DEACTIVATED)
+    assert not bench.thread.running
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exception_nobody_expected_brings_the_arm_to_rest(bench):
+    bench.start().wait_for_motion()
+    bench.policy.broken = True
+    bench.wait_for(lambda: not bench.thread.running)
+    bench.assert_at_rest(StopReason.LOOP_ENDED)
+
+
+def test_a_short_press_of_the_e_stop_is_not_missed(bench):
+    bench.start().wait_for_motion()
+    bench.thread.e_stop(True)
+    bench.thread.e_stop(False)
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.E_STOP)
+
+
+def test_it_does_not_start_while_the_e_stop_is_pressed(bench):
+    bench.thread.e_stop(True)
+    with pytest.raises(UserError, match="e-stop"):
+        bench.thread.start()
+    assert not bench.thread.running
+
+
+def test_nothing_is_sent_before_a_robot_listens_and_its_loss_is_a_stop(bench):
+    bench.heard = False
+    bench.start()
+    waiting = bench.thread.loop.gate
+    bench.wait_for(lambda: bench.thread.running)
+    time.sleep(0.05)
+    assert bench.sent == [] and waiting.source is None
+    bench.heard = True
+    bench.send(TickResult(0))
+    bench.wait_for_motion()
+    bench.heard = False
+    bench.wait_for(lambda: waiting.silent)
+    bench.assert_at_rest(StopReason.ROBOT_GONE)
+
+
+def test_samples_nobody_takes_do_not_pile_up(bench):
+    bench.thread.add("joint_state", {"position": HOME}, 0, 0)
+    assert len(bench.thread._inbox) == 0, "there is no run"
+    bench.heard = False
+    bench.start()
+    for k in range(3 * INBOX_SIZE):
+        bench.thread.add("joint_state", {"position": HOME}, k, k)
+    assert len(bench.thread._inbox) <= INBOX_SIZE
+
+
+def test_the_log_gives_every_window_again(contract, tmp_path):
+    bench = Bench(contract, keep_log=True)
+    bench.start().wait_for_motion()
+    bench.thread.stop()
+    bench.thread.log.save(tmp_path / "ticks.npz")
+    log = np.load(tmp_path / "ticks.npz")
+    sent = np.isfinite(log["command"]).all(axis=1)
+    np.testing.assert_array_equal(log["command"][sent], bench.sent)
+    loop = ActionLoop(contract, Away(), ActingRule(), np.random.default_rng(0))
+    samples = iter(range(len(log["joint_state.tick"])))
+    sample = next(samples)
+    for tick, tick_ns in enumerate(log["tick_ns"]):
+        while sample is not None and log["joint_state.tick"][sample] <= tick:
+            stamp, received = (log[f"joint_state.{n}"][sample] for n in ("stamp_ns", "received_ns"))
+            fields = {"position": log["joint_state.position"][sample]}
+            loop.add("joint_state", fields, int(stamp), int(received))
+            sample = next(samples, None)
+        window = loop.aligner.window(int(tick_ns))
+        if window is not None and np.isfinite(log["window"][tick]).all():
+            np.testing.assert_array_equal(window.values, log["window"][tick])
+
+
+def test_missed_deadlines_are_left_out_not_made_up_for():
+    period_ns = 2 * MS
+    ticks = pace(period_ns)
+    begin = next(ticks)
+    time.sleep(0.011)  # five periods
+    late = [next(ticks) for _ in range(20)]
+    assert late[0] - begin >= 11 * MS
+    # made up for, they would end at most 20 periods after the beginning
+    assert late[-1] - begin >= 24 * period_ns
+
+
+def test_what_the_system_does_not_permit_is_said():
+    refused = claim(priority=0, cpu=1 << 20)
+    assert len(refused) == 1 and "cannot be claimed" in refused[0]
+    assert claim(priority=0, cpu=-1) == []
+
+
+def result(k: int, expert: int, limited=()):
+    window = Window(np.zeros((2, 7)), np.zeros((2, 1), dtype=int), 0, k)
+    chunk = ActionChunk(np.ones((4, 7)), k, 1)
+    output = GateOutput(HOME, "policy", limited, None)
+    return TickResult(k, output, window, HOME, chunk, expert, True, 0.5, 1e-4)
+
+
+def test_the_monitor_counts_lateness_and_expert_use():
+    monitor = Monitor(period_ns=10 * MS)
+    intervals = [10 * MS] * 97 + [16 * MS, 4 * MS, 12 * MS]
+    for k, wake_ns in enumerate([0, *itertools.accumulate(intervals)]):
+        monitor.take(result(k, expert=k % 4 // 3, limited=("velocity",) * (k % 2)), wake_ns)
+    state = monitor.state()
+    assert (state.ticks, state.replans, state.deadline_misses) == (101, 101, 1)
+    p50, p99, worst = state.lateness_ms
+    assert (p50, worst) == (0.0, 6.0) and 0.0 < p99 <= 6.0
+    assert list(state.expert_use) == [0, 1]
+    assert state.expert_use[1] == pytest.approx(25 / 101)
+    assert state.limited == {"velocity": 50}
+    assert state.infer_us == pytest.approx((100.0, 100.0))
+    assert state.gating_entropy == 0.5 and state.log_likelihood is None
+
+
+class Density:
+    fails = False
+
+    def log_prob(self, window, chunk):
+        if self.fails:
+            raise PolicyError("no memory")
+        return float(chunk.sum())
+
+
+def test_the_monitor_evaluates_the_density_of_the_chunk_last_chosen():
+    density = Density()
+    monitor = Monitor(10 * MS, density)
+    assert monitor.state().log_likelihood is None
+    monitor.take(result(0, 0), 0)
+    assert monitor.state().log_likelihood == 28.0
+    density.fails = True
+    assert monitor.state().log_likelihood is None
