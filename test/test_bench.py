@@ -1,0 +1,157 @@
+"""`vdd bench latency`: what it reports, and that all forms of a teacher are the same teacher."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from dataclasses import asdict
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from vdd_ros import cli
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.checkpoint import Run, save_run
+from vdd_ros.policies.forms import matrices
+from vdd_ros.policies.latency import parameters_of
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.teacher import TeacherConfig, make_teacher
+from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
+from vdd_ros.timing import SLOW_SHARE, WARM_UP, in_turns, p50_ratio, pinned_to_one_core
+
+TEACHER = TeacherConfig(width=32, blocks=1, horizon=4)
+STUDENT = StudentConfig(n_experts=4, rank=4, width=88, blocks=2)
+
+
+def untrained_teacher(cond_dim: int, dim: int):
+    """Its last layer is drawn, because it starts as zero and then all steps would agree anyway."""
+    torch.manual_seed(1)
+    teacher = make_teacher(TEACHER, cond_dim, dim).eval()
+    torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
+    return teacher
+
+
+def normalizer_for(dim: int, horizon: int) -> Normalizer:
+    rng = np.random.default_rng(3)
+    windows = 0.1 * rng.normal(size=(64, 2, dim)).cumsum(1)
+    return Normalizer.fit(windows, windows[:, -1:] + 0.1 * rng.normal(size=(64, horizon, dim)))
+
+
+@pytest.fixture
+def runs(tmp_path, contract):
+    """make(horizon of the student) -> the arguments that name an untrained teacher and student."""
+
+    def make(horizon: int = TEACHER.horizon) -> list[str]:
+        dim = contract.action_dim
+        nets = {
+            "teacher": (untrained_teacher(2 * dim, TEACHER.horizon * dim), TEACHER.horizon),
+            "student": (GaussianMoE(STUDENT, 2 * dim, horizon * dim), horizon),
+        }
+        configs = {"teacher": asdict(TEACHER), "student": asdict(STUDENT), "method": "vdd"}
+        for kind, (net, steps) in nets.items():
+            run = Run(kind, configs, contract, normalizer_for(dim, steps), {})
+            save_run(tmp_path / kind, run, net.state_dict())
+        return [f"--{kind}={tmp_path / kind}" for kind in ("teacher", "student")]
+
+    return make
+
+
+def bench(capsys, *arguments: str) -> tuple[int, dict]:
+    code = cli.main(["bench", "latency", *arguments, "--blocks=2", "--calls=3", "--json"])
+    return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_latency_has_every_row_and_the_forms_agree(runs, capsys):
+    code, result = bench(capsys, *runs())
+    assert code == cli.OK and result["ok"]
+    forms = {"Python loop", "unrolled graph", "ONNX Loop"}
+    expected = {(f"teacher-{steps}", form) for steps in (1, 10, 100) for form in forms}
+    expected |= {("teacher-10", "torch eager"), ("vdd", "onnxruntime"), ("vdd", "torch eager")}
+    expected |= {("floor", "BLAS sgemv per layer")}
+    assert {(row["policy"], row["form"]) for row in result["rows"]} == expected
+    for row in result["rows"]:
+        assert row["calls"] in (6, 2) and row["blocks"] == 2
+        assert row["p50_us"] <= row["p99_us"]
+    assert set(result["ratios"]) == {
+        *(f"teacher{steps}_over_vdd_p50" for steps in (1, 10, 100)), "vdd_over_floor_p50"
+    }  # fmt: skip
+    assert all(np.isfinite(ratio) for ratio in result["ratios"].values())
+    assert set(result["best_forms"].values()) <= forms
+    assert 0.0 < result["largest_difference"] < 1e-3
+    assert 0.8 <= result["parameters"]["ratio"] <= 1.0
+    assert 0.0 < result["cpu_share"] < 1.1
+
+
+@pytest.mark.parametrize(("width", "comparable"), [(7, False), (8, True), (10, True), (11, False)])
+def test_latencies_are_compared_between_equal_sizes_only(width, comparable):
+    found = parameters_of(
+        torch.nn.Linear(10, 10, bias=False), torch.nn.Linear(10, width, bias=False)
+    )
+    assert found["comparable"] is comparable
+    assert found["student"] == 10 * width and found["ratio"] == width / 10
+
+
+def test_a_student_of_other_chunks_is_refused(runs, capsys):
+    assert cli.main(["bench", "latency", *runs(horizon=5)]) == cli.USER_ERROR
+    assert "distilled from" in capsys.readouterr().err
+
+
+def test_no_blocks_are_refused(tmp_path, capsys):
+    arguments = [f"--teacher={tmp_path}", f"--student={tmp_path}", "--blocks=0"]
+    assert cli.main(["bench", "latency", *arguments]) == cli.USER_ERROR
+    assert "0 blocks" in capsys.readouterr().err
+
+
+def test_composed_graphs_hold_the_weights_once():
+    pieces = export_pieces(untrained_teacher(14, 28), normalizer_for(7, 4), 40.0, (2, 7))
+    schedule = Schedule.through(karras_sigmas(NoiseConfig(), 20, 0.03))
+    own = sum(matrix.size for matrix in matrices(pieces.step.SerializeToString()))
+    for graph in (unrolled(pieces, schedule), looped(pieces, schedule)):
+        model = onnx.load_from_string(graph)
+        onnx.checker.check_model(model, full_check=True)
+        stored = sum(int(np.prod(weight.dims)) for weight in model.graph.initializer)
+        assert own < stored < 1.2 * own
+
+
+def test_timing_takes_turns_and_ratios_are_medians_over_blocks():
+    """The clock advances by what a call is said to cost."""
+    now, order = 0, []
+    costs = {"a": itertools.repeat(2000), "b": itertools.cycle([4000] * 10 + [40_000])}
+
+    def calls(name):
+        def call():
+            nonlocal now
+            now += next(costs[name])
+            order.append(name)
+
+        return call
+
+    timings = in_turns({name: calls(name) for name in costs}, lambda: now, 3, 5)
+    measured = "".join(order[2 * WARM_UP :])
+    assert measured == "aaaaabbbbb" + "bbbbbaaaaa" + "aaaaabbbbb"
+    assert timings["a"].samples_us.shape == (3, 5) and timings["a"].warm_up == WARM_UP
+    assert p50_ratio(timings["b"], timings["a"]) == 2.0
+
+
+def test_slow_calls_are_made_less_often():
+    now = 0
+
+    def call():
+        nonlocal now
+        now += 6_000_000
+
+    timing = in_turns({"slow": call}, lambda: now, 2, 100)["slow"]
+    assert timing.samples_us.shape == (2, 100 // SLOW_SHARE)
+    assert timing.warm_up == WARM_UP // SLOW_SHARE
+    assert timing.percentile_us(50) == 6000.0
+
+
+def test_pinning_is_undone():
+    before = os.sched_getaffinity(0)
+    with pinned_to_one_core() as core:
+        assert core is None or os.sched_getaffinity(0) == {core}
+    assert os.sched_getaffinity(0) == before
