@@ -35,7 +35,9 @@ class FakePolicy:
         if self.fault == "error":
             raise PolicyError("no memory")
         means = window[-1] + np.array([self.steps, -self.steps])
-        return PolicyOutput(self.log_gating, means * np.nan if self.fault == "nan" else means)
+        if self.fault == "nan":  # where it would not be sent for a while
+            means[:, -1] = np.nan
+        return PolicyOutput(self.log_gating, means)
 
 
 class Bench:
@@ -83,6 +85,13 @@ def test_nothing_is_sent_before_the_joints_are_known(contract):
     assert bench.policy.windows == []
 
 
+def test_nothing_is_sent_before_a_start(contract):
+    loop = ActionLoop(contract, FakePolicy(), ActingRule(), np.random.default_rng(0))
+    fields = {"position": HOME, "velocity": np.zeros(DA)}
+    loop.add("joint_state", fields, T0, T0)
+    assert loop.tick(T0).output is None
+
+
 def test_the_first_command_starts_from_the_measured_position(contract):
     bench = Bench(contract)
     output = bench.tick().output
@@ -119,6 +128,11 @@ def test_an_expert_is_kept_until_its_probability_falls_below_the_bound(contract)
         bench.policy.log_gating = np.log(gating)
         chosen.append(bench.tick().expert)
     assert chosen == [0, 0, 0, 1, 1]
+    bench.loop.stop(StopReason.DEACTIVATED)
+    bench.run(60)
+    bench.policy.log_gating = np.log([0.6, 0.4])
+    bench.loop.start(bench.now)
+    assert bench.tick().expert == 0, "another run chooses freely"
 
 
 def test_drawn_experts_follow_the_gating():

@@ -128,6 +128,15 @@ def test_a_slow_source_is_followed_between_its_commands(bench):
     np.testing.assert_allclose(bench.sent[-1], AWAY, atol=1e-9)
 
 
+def test_a_watchdog_that_looks_often_sends_no_more_often(bench):
+    bench.drive()
+    outputs = []
+    for _ in range(50):
+        bench.advance(2 * MS)
+        outputs.append(bench.note(bench.gate.tick(bench.now)))
+    assert 8 <= sum(output is not None for output in outputs) <= 10
+
+
 def test_a_silent_source_ends_in_rest_then_silence(bench):
     bench.drive(ticks=20)
     assert all(output.source == "teleop" for output in bench.wait(20)[1:])
@@ -135,6 +144,16 @@ def test_a_silent_source_ends_in_rest_then_silence(bench):
     bench.assert_comes_to_rest(outputs)
     assert bench.gate.reason is StopReason.SOURCE_SILENT
     assert outputs[0].reason is StopReason.SOURCE_SILENT
+
+
+def test_a_source_that_speaks_again_waits_until_the_arm_is_at_rest(bench):
+    bench.drive(ticks=20)
+    bench.gate.release("teleop")
+    while not bench.gate.silent:
+        bench.advance()
+        assert bench.gate.submit("teleop", AWAY, bench.now, bench.now) is None
+        assert bench.note(bench.gate.tick(bench.now)).reason is StopReason.RELEASED
+    assert bench.drive().source == "teleop"
 
 
 def test_stale_joints_end_in_rest_then_silence(bench):

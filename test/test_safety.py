@@ -109,6 +109,17 @@ def test_a_target_that_moves_within_the_limits_is_followed_exactly():
             np.testing.assert_allclose(position, target, atol=TOLERANCE)
 
 
+def test_a_target_at_full_speed_into_a_limit_is_left_in_time():
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.zeros(1))
+    before = two_before = np.zeros(1)
+    for k in range(120):
+        position = filter_.step(np.array([0.02 * k])).position
+        assert_within(filter_, position, before, two_before)
+        before, two_before = position, before
+    np.testing.assert_allclose(before, 1.0)
+
+
 def test_limits_that_shaped_a_command_are_named():
     filter_ = SafetyFilter(one_joint())
     filter_.reset(np.zeros(1))

@@ -74,8 +74,6 @@ class Bundle:
             _verify(folder / name, digest)
         path = folder / "contract.json"
         contract = Contract.from_dict(_read_json(path), str(path))
-        if contract.contract_hash != manifest.contract_hash:
-            raise UserError(f"{path} is not the contract that bundle.json names: export it again")
         if robot is not None:
             robot.require_same_interface(contract, f"bundle {folder}")
             _require_limits_within(robot, contract, folder)
