@@ -1,0 +1,159 @@
+"""Rollout: the robot's own ActionLoop drives the simulated arm in simulated time, without ROS.
+
+Nothing here knows a real clock: joint states carry simulated stamps and arrive at once, and each
+command acts from the tick that it answers, as it does over ROS in lockstep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.command_gate import StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.inference import Policy
+from vdd_ros.sim.env import JOINTS, PHYSICS_STEP_NS, RobosuiteEnv
+
+START_NS = 1_000_000_000  # zero would mean "no clock yet" over ROS
+PATH_STEP_NS = 20_000_000
+NO_EXPERT = -1
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What one rollout came to, and how.
+
+    way           the declared mode taken, also by a rollout that failed after taking it
+    reason        one short phrase: the task's verdict, or "stopped: ..." where the loop gave up
+    seconds       simulated time until then
+    path          (T, 2) x and y of the tool's tip every 20 ms [m, base frame]
+    experts       (N,) the expert followed at each control tick, -1 for none
+    gating_entropy  (N,) of the gating at each control tick [nats], NaN for none
+    limited       share of control ticks at which a limit stood between policy and arm
+    """
+
+    seed: int
+    success: bool
+    reason: str
+    way: int | None
+    seconds: float
+    path: np.ndarray
+    experts: np.ndarray
+    gating_entropy: np.ndarray
+    limited: float
+
+    @property
+    def mode(self) -> int | None:
+        """The way as diversity counts it: only that of a success."""
+        return self.way if self.success else None
+
+
+class Wiring(NamedTuple):
+    """How a contract's joints and rates meet those of the simulated arm."""
+
+    from_arm: list[int]  # joints of the contract, by their place in JOINTS
+    to_arm: list[int]  # joints of the arm, by their place in the contract
+    state_period_ns: int
+    states_per_tick: int
+
+
+def wire(contract: Contract) -> Wiring:
+    """Raises UserError where the contract is that of another arm, or its rates cannot be kept."""
+    names = contract.joint_names
+    if sorted(names) != sorted(JOINTS):
+        raise UserError(
+            f"the contract's joints {list(names)} are not those of the simulated arm, "
+            f"{list(JOINTS)}: use a contract of that arm"
+        )
+    rate_hz, tick_ns = contract.streams["joint_state"].rate_hz, contract.control_period_ns
+    state_ns = round(1e9 / rate_hz)
+    if state_ns % PHYSICS_STEP_NS or tick_ns % state_ns:
+        raise UserError(
+            f"joint states at {rate_hz:g} Hz and control at {contract.rates.control_hz:g} Hz do "
+            f"not fit the simulation: their periods have to be multiples of "
+            f"{PHYSICS_STEP_NS / 1e6:g} ms and of one another"
+        )
+    from_arm = [JOINTS.index(name) for name in names]
+    to_arm = [names.index(name) for name in JOINTS]
+    return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns)
+
+
+def rollout(
+    env: RobosuiteEnv,
+    contract: Contract,
+    policy: Policy,
+    rule: ActingRule,
+    seed: int,
+    context: int = 0,
+) -> Rollout:
+    """One rollout from the start pose until the task's verdict, or until the loop stops.
+
+    contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
+    context: decides the scene. Raises UserError where contract and simulation do not fit.
+    """
+    wiring = wire(contract)
+    loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
+    env.reset(context)
+    loop.start(START_NS)
+    _feel(env, loop, wiring)
+    ticks: list[TickResult] = []
+    path = [env.tool_position()[:2].copy()]
+    while not env.status().finished:
+        ticks.append(loop.tick(START_NS + env.observe().stamp_ns))
+        if loop.reason is not None:
+            break
+        if ticks[-1].output is not None:
+            env.apply(ticks[-1].output.position[wiring.to_arm])
+        _let_pass(env, loop, wiring, path)
+    return _told(env, loop.reason, ticks, np.array(path), seed)
+
+
+def _let_pass(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring, path: list[np.ndarray]) -> None:
+    """Simulated time goes on until the next tick, or until the verdict."""
+    for _ in range(wiring.states_per_tick):
+        env.advance(wiring.state_period_ns / 1e9)
+        if env.status().finished:
+            return
+        _feel(env, loop, wiring)
+        if env.observe().stamp_ns % PATH_STEP_NS == 0:
+            path.append(env.tool_position()[:2].copy())
+
+
+def _feel(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring) -> None:
+    """Pass on one joint state."""
+    reading = env.observe()
+    fields = {
+        "position": reading.position[wiring.from_arm],
+        "velocity": reading.velocity[wiring.from_arm],
+    }
+    stamp_ns = START_NS + reading.stamp_ns
+    loop.add("joint_state", fields, stamp_ns, stamp_ns)
+
+
+def _told(
+    env: RobosuiteEnv,
+    stop: StopReason | None,
+    ticks: list[TickResult],
+    path: np.ndarray,
+    seed: int,
+) -> Rollout:
+    """The rollout as its verdict and its ticks tell it."""
+    status = env.status()
+    entropies = [tick.gating_entropy for tick in ticks]
+    limited = [tick.output is not None and bool(tick.output.limited) for tick in ticks]
+    return Rollout(
+        seed=seed,
+        success=status.success,
+        reason=f"stopped: {stop.value}" if stop else status.reason,
+        way=status.way,
+        seconds=env.observe().stamp_ns / 1e9,
+        path=path,
+        experts=np.array([NO_EXPERT if t.expert is None else t.expert for t in ticks], np.int16),
+        gating_entropy=np.array([np.nan if e is None else e for e in entropies], np.float32),
+        limited=float(np.mean(limited)),
+    )
