@@ -16,6 +16,7 @@ COMMANDS = {
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "check recorded episodes, show one, or sum them up",
+    "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "bench": "measure what a policy costs per chunk, beside its teacher and the floor",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130

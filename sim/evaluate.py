@@ -1,0 +1,183 @@
+"""Evaluate: many rollouts of one bundle in processes of their own, resumable, and what they say.
+
+A rollout depends on bundle, robot, task and seed alone: neither the number of processes nor what
+ran before in the same process changes a figure.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.bundle import Bundle
+from vdd_ros.contract import Contract
+from vdd_ros.durable import write_text
+from vdd_ros.errors import UserError
+from vdd_ros.sim.avoid_field import N_WAYS
+from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.journal import Journal
+from vdd_ros.sim.rollout import Rollout, rollout, wire
+from vdd_ros.statistics import behaviour_entropy, modes_covered, modes_taken, wilson
+
+FORMAT_VERSION = 1
+N_MODES = {"avoid": N_WAYS}  # declared modes of each task
+PR_SET_PDEATHSIG = 1
+
+_roll_out_seed: Callable[[int], Rollout]  # set by `_begin` in each process of the pool
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The rollouts of one bundle in the order of their seeds; folder: where they are kept."""
+
+    bundle: Bundle
+    robot: Contract
+    task: str
+    folder: Path
+    rollouts: tuple[Rollout, ...]
+
+    @property
+    def ways(self) -> tuple[int | None, ...]:
+        """Way of each success, None for each failure, as vdd_ros.statistics wants them."""
+        return tuple(r.mode for r in self.rollouts)
+
+    def summary(self) -> dict:
+        """Every figure of METRICS.md that rollouts decide, as plain JSON types.
+
+        entropy: a policy without any success counts 0, entropy_dropped: it has none; seconds: mean
+        over successes; `missing` says why a figure is null.
+        """
+        won = [r for r in self.rollouts if r.success]
+        entropy = behaviour_entropy(self.ways, N_MODES[self.task])
+        return {
+            "format_version": FORMAT_VERSION,
+            "policy": self.bundle.name,
+            "task": self.task,
+            "episodes": len(self.rollouts),
+            "success": len(won) / len(self.rollouts),
+            "success_interval": list(wilson(len(won), len(self.rollouts))),
+            "entropy": entropy.zero,
+            "entropy_dropped": entropy.dropped,
+            "modes": modes_covered(self.ways),
+            "modes_taken": modes_taken(self.ways),
+            "modes_declared": N_MODES[self.task],
+            "seconds": float(np.mean([r.seconds for r in won])) if won else None,
+            "failures": dict(Counter(r.reason for r in self.rollouts if not r.success)),
+            "missing": {} if won else dict.fromkeys(("entropy_dropped", "seconds"), "no success"),
+            "acting_rule": str(self.bundle.rule),
+            "bundle_hash": self.bundle.manifest.bundle_hash,
+            "contract_hash": self.robot.contract_hash,
+            "folder": str(self.folder),
+        }
+
+
+def evaluate(
+    folder: Path,
+    robot: Contract,
+    seeds: Sequence[int],
+    out: Path,
+    processes: int = 2,
+    task: str = "avoid",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> EvaluationResult:
+    """Roll out the bundle in `folder` once per seed, all from the task's one start.
+
+    robot: its limits apply, not the bundle's; report: told how many of how many are done.
+    Rollouts are kept under `out`, in a folder of their own for each bundle, robot and task; those
+    already there are not run again. Raises UserError for a bundle that does not fit the robot, a
+    robot that is not simulated, or a process that died.
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or processes < 1 or task not in N_MODES:
+        raise UserError(
+            f"cannot evaluate {task!r} with {len(set(seeds))} different of {len(seeds)} seeds in "
+            f"{processes} processes: at least 1 of each, and one of {', '.join(N_MODES)}"
+        )
+    wire(robot)
+    bundle = Bundle.load(folder, robot)
+    bundle.open_policy()  # a corrupt graph is told here, not by each process
+    journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task)}")
+    missing = [seed for seed in seeds if seed not in journal.rollouts]
+    already = len(seeds) - len(missing)
+    report(already, len(seeds))
+    begin = partial(_begin, os.getpid(), folder, robot, task)
+    with closing(_rollouts(missing, begin, processes)) as fresh:
+        for done, finished in enumerate(fresh, already + 1):
+            journal.add(finished)
+            report(done, len(seeds))
+    rollouts = tuple(journal.rollouts[seed] for seed in seeds)
+    result = EvaluationResult(bundle, robot, task, journal.folder, rollouts)
+    text = json.dumps(result.summary(), indent=2, allow_nan=False)
+    write_text(journal.folder / "evaluation.json", text + "\n")
+    return result
+
+
+def _key(bundle: Bundle, robot: Contract, task: str) -> str:
+    """Short hash of all that decides a rollout but its seed."""
+    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+def _rollouts(
+    seeds: Sequence[int], begin: Callable[[], None], processes: int
+) -> Generator[Rollout, None, None]:
+    """One rollout per seed, in their order, from a pool whose processes each call `begin` first."""
+    if not seeds:
+        return
+    # Processes of their own from the start: a fork would inherit whatever threads run here.
+    pool = ProcessPoolExecutor(min(processes, len(seeds)), get_context("spawn"), begin)
+    try:
+        with _sparing_children():
+            futures = [pool.submit(_roll_out, seed) for seed in seeds]
+        for future in futures:
+            yield future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process of the evaluation died, perhaps for lack of memory: evaluate again with "
+            "fewer processes; what was finished is kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _sparing_children() -> Iterator[None]:
+    """Processes started meanwhile use one thread each and leave Ctrl-C to this one."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
+    """In each process of the pool, once: what all its rollouts share."""
+    global _roll_out_seed
+    # Not to outlive the parent, which may have been killed before the kernel knew that.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit
+    bundle = Bundle.load(folder, robot)
+    _roll_out_seed = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
+
+
+def _roll_out(seed: int) -> Rollout:
+    return _roll_out_seed(seed)
