@@ -57,12 +57,11 @@ def main(args: Args) -> dict:
 
 def start_nodes(nodes: Nodes, contract: Path, args: Args) -> None:
     """The robot's side first: who drives it waits for it anyway."""
-    facts = {"contract": contract}
-    nodes.start("sim_node", facts | {"time_base": "sim", "seed": args.seed})
-    facts["use_sim_time"] = True
+    seed, facts = {"seed": args.seed}, {"contract": contract, "use_sim_time": True}
+    nodes.start("sim_node", {"contract": contract, "time_base": "sim", **seed})
     nodes.start("command_gate", facts)
-    nodes.start("recorder_node", facts | {"directory": args.out.resolve()})
-    nodes.start("demonstrator_node", facts | {"episodes": args.episodes, "seed": args.seed})
+    nodes.start("recorder_node", {**facts, "directory": args.out.resolve()})
+    nodes.start("demonstrator_node", {**facts, **seed, "episodes": args.episodes})
 
 
 def wait_until_done(nodes: Nodes, store: EpisodeStore, before: int, episodes: int) -> None:

@@ -2,17 +2,19 @@
 
 It knows what a person in its place knows: joint states come in, leader positions go out on the
 teleop topic, the recorder answers to start, stop, save and discard, and after a demonstration one
-sees whether it went well (sim_node's ~/success). For each demonstration: have the scene set back,
-wait for the arm at its start, start the recorder, lead the arm, let go, stop, and save what went
-well; what did not is discarded and tried again the same way. The way is declared to the recorder
-as a note for statistics, never as part of the recorded streams. The node ends when it is done.
+sees whether it went well (sim_node's ~/success). For each demonstration: have the gate let go of
+the arm and the scene set back, wait for the arm at its start, start the recorder, lead the arm,
+stop, and save what went well; what did not is discarded and tried again the same way. The way is
+declared to the recorder as a note for statistics, never as part of the recorded streams. The node
+ends when it is done.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -37,8 +39,10 @@ from vdd_ros.nodes.parameters import parameter, read_parameters
 
 NEAR_START = 0.05  # [rad]
 AT_REST = 0.02  # [rad/s]
-LET_GO_S = 0.3  # longer than a gate follows a source that fell silent
+PATIENCE_S = 1.0  # for a verdict after the leader came to rest, and for the gate to let go
 TRIES = 10  # of one demonstration, before something else must be wrong
+# What `_script` waits for: the answer of a service, or a yes to a question about the arm.
+Awaited = Future | Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class DemonstratorParameters:
     seed: int = parameter(0, "seed of the order of ways and of the operator's hand", lower=0)
     recorder: str = parameter("/recorder_node", "name of the recorder's node")
     simulator: str = parameter("/sim_node", "name of the simulator's node")
+    gate: str = parameter("/command_gate", "name of the gate between leader and robot")
 
 
 class DemonstratorNode(Node):
@@ -78,7 +83,7 @@ class DemonstratorNode(Node):
         self._state: dict[str, np.ndarray] = {}
         self._stamp_ns = self._tick = self._begun_ns = 0
         self._success: bool | None = None  # of the episode that runs
-        self._question = lambda: True
+        self._question: Callable[[], bool] | None = lambda: True
         self._doing = self._script()
         self._open_topics()
         publish_diagnostics(self, self._health)
@@ -98,13 +103,14 @@ class DemonstratorNode(Node):
             Bool, f"{names.simulator}/success", self._on_success, latched_qos()
         )
         self._note = self.create_publisher(String, f"{names.recorder}/annotate", 10)
-        owners = dict.fromkeys(("start", "stop", "save", "discard"), names.recorder)
+        services = {"set back": f"{names.simulator}/reset", "let go": f"{names.gate}/reset"}
+        for button in ("start", "stop", "save", "discard"):
+            services[button] = f"{names.recorder}/{button}"
         self._buttons = {
-            button: self.create_client(Trigger, f"{owner}/{button}")
-            for button, owner in {"reset": names.simulator, **owners}.items()
+            button: self.create_client(Trigger, service) for button, service in services.items()
         }
 
-    def _script(self) -> Generator:
+    def _script(self) -> Generator[Awaited, Any, None]:
         self.get_logger().info(f"waiting for a gate and a recorder on {self._teleop.topic}")
         yield lambda: self._leader.get_subscription_count() >= 2
         for number, way in enumerate(self._ways, start=1):
@@ -119,9 +125,10 @@ class DemonstratorNode(Node):
         self.get_logger().info(f"done: {self._saved} saved, {self._failed} discarded")
         self.exit_code = 0
 
-    def _demonstrate(self, way: int) -> Generator:
+    def _demonstrate(self, way: int) -> Generator[Awaited, Any, bool]:
         """One demonstration; returns whether it was saved."""
-        yield from self._press("reset")
+        yield from self._let_go()
+        yield from self._press("set back")
         self._success = None
         yield self._stands_at_start
         try:
@@ -134,26 +141,36 @@ class DemonstratorNode(Node):
         self._begun_ns = self._stamp_ns
         self._tick = self._begun_ns // self.contract.control_period_ns
         yield self._lead
-        let_go_ns = self._stamp_ns
-        yield lambda: self._success is not None or self._passed(let_go_ns)
+        led_until_ns = self._stamp_ns
+        yield lambda: self._success is not None or self._passed(led_until_ns)
         judgement = yield from self._press("stop")
         went_well = bool(self._success) and ", FAIL" not in judgement
         if not went_well:
             self.get_logger().warning(f"way {way} again: success {self._success}, {judgement}")
         yield from self._press("save" if went_well else "discard")
-        yield lambda: self._passed(let_go_ns) and self._is_at_rest()
         return went_well
 
-    def _press(self, button: str) -> Generator:
+    def _let_go(self) -> Generator[Awaited, Any, None]:
+        """The gate refuses while it brings the arm to rest; ask at each joint state."""
+        since_ns = self._stamp_ns
+        while not (yield from self._ask("let go")).success:
+            if self._passed(since_ns):
+                raise UserError(f"the gate has not let go of the arm for {PATIENCE_S} s")
+            yield lambda: True
+
+    def _press(self, button: str) -> Generator[Awaited, Any, str]:
         """Call a service and return what it says; UserError where it refuses."""
+        response = yield from self._ask(button)
+        if not response.success:
+            raise UserError(f"{self._buttons[button].srv_name} is refused: {response.message}")
+        return response.message
+
+    def _ask(self, button: str) -> Generator[Awaited, Any, Trigger.Response]:
         client = self._buttons[button]
         if not client.service_is_ready():
             self.get_logger().info(f"waiting for {client.srv_name}")
             yield client.service_is_ready
-        response = yield client.call_async(Trigger.Request())
-        if not response.success:
-            raise UserError(f"{client.srv_name} is refused: {response.message}")
-        return response.message
+        return (yield client.call_async(Trigger.Request()))
 
     def _lead(self) -> bool:
         """Move the leader arm, once a control tick; True when the hand is off it."""
@@ -172,13 +189,10 @@ class DemonstratorNode(Node):
 
     def _stands_at_start(self) -> bool:
         off = np.abs(self._state["position"] - self._start_q).max()
-        return off < NEAR_START and self._is_at_rest()
-
-    def _is_at_rest(self) -> bool:
-        return np.abs(self._state["velocity"]).max() < AT_REST
+        return off < NEAR_START and np.abs(self._state["velocity"]).max() < AT_REST
 
     def _passed(self, since_ns: int) -> bool:
-        return self._stamp_ns - since_ns >= LET_GO_S * NS_PER_S
+        return self._stamp_ns - since_ns >= PATIENCE_S * NS_PER_S
 
     def _on_success(self, message: Bool) -> None:
         self._success = message.data

@@ -35,7 +35,9 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     # rclpy's own handlers would end the context at once, and with it the last word of a node.
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS}
     prepare_environment()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(
+        args=None if args is None else [*args], signal_handler_options=SignalHandlerOptions.NO
+    )
     executor = make_executor()
     node = None
     try:

@@ -52,7 +52,8 @@ def read_parameters(node: Node, kind: type[T]) -> T:
 
     The parameters are read-only afterwards: a node is set up once.
     """
-    return kind(**{item.name: _read(node, item) for item in fields(kind)})
+    items = fields(kind)  # type: ignore[arg-type]  # there is no name for "a dataclass"
+    return kind(**{item.name: _read(node, item) for item in items})
 
 
 def _read(node: Node, item) -> Any:
