@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.sim.avoid_field import N_WAYS
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.journal import Journal
-from vdd_ros.sim.rollout import Rollout, rollout, wire
+from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, rollout, wire
 from vdd_ros.statistics import behaviour_entropy, modes_covered, modes_taken, wilson
 
 FORMAT_VERSION = 1
@@ -84,6 +85,26 @@ class EvaluationResult:
             "folder": str(self.folder),
         }
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All rollouts end to end, for pictures.
+
+        seeds, ways (-1 for none), success: (n,); path_ends: (n,) index after the last point of
+        each; paths: (total, 2) of the tool [m]; experts: (total,) followed at each of those points.
+        """
+        paths = [rollout.path for rollout in self.rollouts]
+        step = PATH_STEP_NS / self.robot.control_period_ns  # ticks between two points
+        ticks = [(np.arange(len(path)) * step).astype(int) for path in paths]
+        return {
+            "seeds": np.array([r.seed for r in self.rollouts]),
+            "ways": np.array([-1 if r.way is None else r.way for r in self.rollouts]),
+            "success": np.array([r.success for r in self.rollouts]),
+            "path_ends": np.cumsum([len(path) for path in paths]),
+            "paths": np.concatenate(paths),
+            "experts": np.concatenate(
+                [r.experts[at] for r, at in zip(self.rollouts, ticks, strict=True)]
+            ),
+        }
+
 
 def evaluate(
     folder: Path,
@@ -97,9 +118,10 @@ def evaluate(
     """Roll out the bundle in `folder` once per seed, all from the task's one start.
 
     robot: its limits apply, not the bundle's; report: told how many of how many are done.
-    Rollouts are kept under `out`, in a folder of their own for each bundle, robot and task; those
-    already there are not run again. Raises UserError for a bundle that does not fit the robot, a
-    robot that is not simulated, or a process that died.
+    Rollouts are kept under `out`, in a Journal of their own for each bundle, robot and task; those
+    already there are not run again. The end leaves <name>.json (the summary) and <name>.npz (see
+    `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that does not fit the robot,
+    a robot that is not simulated, or a process that died.
     """
     if not seeds or len(set(seeds)) < len(seeds) or processes < 1 or task not in N_MODES:
         raise UserError(
@@ -120,8 +142,10 @@ def evaluate(
             report(done, len(seeds))
     rollouts = tuple(journal.rollouts[seed] for seed in seeds)
     result = EvaluationResult(bundle, robot, task, journal.folder, rollouts)
+    arrays: dict[str, Any] = result.arrays()
+    np.savez_compressed(out / f"{bundle.name}.npz", **arrays)
     text = json.dumps(result.summary(), indent=2, allow_nan=False)
-    write_text(journal.folder / "evaluation.json", text + "\n")
+    write_text(out / f"{bundle.name}.json", text + "\n")
     return result
 
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import time
@@ -58,6 +59,12 @@ def result(tmp_path_factory, bundle, contract) -> EvaluationResult:
     return evaluate(bundle.folder, contract, SEEDS, tmp_path_factory.mktemp("out"), processes=2)
 
 
+@pytest.fixture
+def out(tmp_path, result) -> Path:
+    """A copy of what the evaluation has left."""
+    return Path(shutil.copytree(result.folder.parent, tmp_path / "copy"))
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -110,21 +117,16 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_any_other(
     reports = []
     evaluate(bundle.folder, contract, SEEDS, tmp_path, 1, report=lambda *r: reports.append(r))
     assert reports == [(2, 4), (3, 4), (4, 4)]
-    mine, theirs = files(folder), files(result.folder)
-    del mine["evaluation.json"], theirs["evaluation.json"]  # they name their folder
-    assert mine == theirs
+    assert files(folder) == files(result.folder)
+    assert (tmp_path / "swing.npz").read_bytes() == result.folder.with_name(
+        "swing.npz"
+    ).read_bytes()
 
 
-def test_what_is_finished_is_not_run_again(bundle, contract, result, monkeypatch):
+def test_what_is_finished_is_not_run_again(bundle, contract, result, out, monkeypatch):
     monkeypatch.setattr("vdd_ros.sim.evaluate.ProcessPoolExecutor", no_process)
     reports = []
-    again = evaluate(
-        bundle.folder,
-        contract,
-        SEEDS[::-1],
-        result.folder.parent,
-        report=lambda *r: reports.append(r),
-    )
+    again = evaluate(bundle.folder, contract, SEEDS[::-1], out, report=lambda *r: reports.append(r))
     assert reports == [(4, 4)]
     assert tuple(rollout.seed for rollout in again.rollouts) == SEEDS[::-1]
     for old, new in zip(result.rollouts, again.rollouts[::-1], strict=True):
@@ -134,7 +136,7 @@ def test_what_is_finished_is_not_run_again(bundle, contract, result, monkeypatch
 
 @pytest.mark.parametrize("other", ["bundle", "robot"])
 def test_rollouts_of_another_bundle_or_robot_are_not_reused(
-    tmp_path, bundle, contract, result, monkeypatch, other
+    tmp_path, bundle, contract, out, monkeypatch, other
 ):
     monkeypatch.setattr("vdd_ros.sim.evaluate.ProcessPoolExecutor", no_process)
     folder, robot = bundle.folder, contract
@@ -145,7 +147,7 @@ def test_rollouts_of_another_bundle_or_robot_are_not_reused(
         raw["joints"][0]["acceleration"] += 1.0
         robot = Contract.from_dict(raw)
     with pytest.raises(AssertionError, match="a process was started"):
-        evaluate(folder, robot, SEEDS, result.folder.parent)
+        evaluate(folder, robot, SEEDS, out)
 
 
 def test_summary_is_what_the_rollouts_say(bundle, contract, tmp_path):
@@ -165,8 +167,20 @@ def test_summary_is_what_the_rollouts_say(bundle, contract, tmp_path):
     assert summary["acting_rule"] == "draw sticky 0.1, mean, every tick"
 
 
+def test_arrays_hold_all_paths_end_to_end(result):
+    with np.load(result.folder.with_name("swing.npz")) as arrays:
+        assert tuple(arrays["seeds"]) == SEEDS
+        assert not arrays["success"].any() and set(arrays["ways"]) == {-1}
+        experts = np.split(arrays["experts"], arrays["path_ends"])
+        paths = np.split(arrays["paths"], arrays["path_ends"])
+    assert len(paths[-1]) == len(experts[-1]) == 0
+    for rollout, path, expert in zip(result.rollouts, paths[:-1], experts[:-1], strict=True):
+        np.testing.assert_array_equal(path, rollout.path)
+        np.testing.assert_array_equal(expert, rollout.experts[::2])  # every 20 ms of every 10 ms
+
+
 def test_what_no_success_can_tell_is_null_with_its_reason(result):
-    summary = json.loads((result.folder / "evaluation.json").read_text())
+    summary = json.loads(result.folder.with_name("swing.json").read_text())
     assert summary == result.summary()
     assert (summary["success"], summary["entropy"], summary["modes"]) == (0.0, 0.0, 0)
     assert summary["entropy_dropped"] is None and summary["seconds"] is None
@@ -270,21 +284,25 @@ evaluate(Path({str(bundle.folder)!r}), robot, range(500), Path({str(tmp_path)!r}
     assert len(children) == 2 and not any(map(is_running, children))
 
 
-def test_the_command_prints_one_row_per_bundle(bundle, contract_path, result, capsys):
-    seeds = [2]  # finished already
-    out = str(result.folder.parent)
-    options = ["--out", out, "--episodes", "1", "--seed", str(seeds[0])]
-    words = ["evaluate", str(bundle.folder), str(bundle.folder), *options]
-    assert cli.main([*words, "--contract", str(contract_path), "--json"]) == 0
+def test_the_command_prints_one_row_per_bundle(bundle, contract_path, out, capsys):
+    options = ["--out", str(out), "--episodes", "1", "--seed", "2"]  # finished already
+    words = ["evaluate", str(bundle.folder), *options, "--contract", str(contract_path)]
+    assert cli.main([*words, "--json"]) == 0
     printed = capsys.readouterr()
     *table, last = printed.out.splitlines()
     rows = json.loads(last)["policies"]
-    assert [row["policy"] for row in rows] == ["swing", "swing"]
+    assert [row["policy"] for row in rows] == ["swing"]
     assert rows[0]["episodes"] == 1 and rows[0]["success_interval"][1] == pytest.approx(
         0.7935, abs=1e-4
     )
-    assert sum("swing" in line and "0.000" in line for line in table) == 2
+    assert sum("swing" in line and "0.000" in line for line in table) == 1
     assert "evaluating swing  1/1" in printed.err
+
+
+def test_the_command_refuses_two_bundles_of_one_name(bundle, contract_path, tmp_path, capsys):
+    words = ["evaluate", *[str(bundle.folder)] * 2, "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--contract", str(contract_path)]) == 2
+    assert "'swing' is the name of more than one" in capsys.readouterr().err
 
 
 def test_the_command_wants_a_bundle(tmp_path, capsys):

@@ -6,6 +6,7 @@ Rollout i of every bundle has the same start and the same seed. What is finished
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from vdd_ros.bundle import Bundle
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -44,6 +46,11 @@ def main(args: Args) -> dict:
     from vdd_ros.sim.evaluate import evaluate
 
     robot = Contract.from_yaml(args.contract)
+    names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UserError(
+            f"{len(args.bundles)} bundles, but {twice[0]!r} is the name of more than one"
+        )
     seeds = range(args.seed, args.seed + args.episodes)
     rows = []
     for folder in args.bundles:
