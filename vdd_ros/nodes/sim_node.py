@@ -50,7 +50,7 @@ class SimParameters:
     seed: int = parameter(0, "seed of the first episode; each reset takes the next", lower=0)
     time_base: str = parameter("wall", "what stamps and /clock carry", choices=("wall", "sim"))
     lockstep_timeout_s: float = parameter(
-        0.1, "time_base sim: longest wait for a command [s of real time]", lower=0.0
+        1.0, "time_base sim: longest wait for a command [s of real time]", lower=0.0
     )
     step_limit_s: float = parameter(
         0.0, "end an undecided episode after this long [s]; 0: the task's own limit", lower=0.0
