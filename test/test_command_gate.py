@@ -264,12 +264,24 @@ def test_after_silence_it_goes_on_from_the_last_command_while_the_arm_holds_it(b
     assert (np.abs(bench.drive().position - last) <= bench.gate.filter.max_change + 1e-12).all()
 
 
+def test_an_arm_that_may_still_be_on_its_way_is_waited_for(bench):
+    bench.drive(ticks=20)
+    bench.gate.release("teleop")
+    while not bench.gate.silent:
+        bench.wait(1)
+    last, bench.arm = bench.sent[-1], bench.sent[0]
+    assert bench.drive() is None
+    bench.arm = last
+    assert (np.abs(bench.drive().position - last) <= bench.gate.filter.max_change + 1e-12).all()
+
+
 def test_after_silence_it_starts_from_where_an_arm_was_moved_to(bench):
     bench.drive(ticks=20)
     bench.gate.release("teleop")
     bench.wait(60)
     bench.arm = HOME - 0.3
     bench.sent.clear()
+    bench.wait(50)
     output = bench.drive()
     assert (np.abs(output.position - (HOME - 0.3)) <= bench.gate.filter.max_change + 1e-12).all()
 

@@ -13,7 +13,7 @@ from vdd_ros.command_gate import GateOutput, StopReason
 from vdd_ros.control_thread import INBOX_SIZE, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
-from vdd_ros.monitor import Monitor
+from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
 from vdd_ros.realtime import claim, pace
 from vdd_ros.stream import Window
 
@@ -198,6 +198,14 @@ def test_the_monitor_counts_lateness_and_expert_use():
     assert state.limited == {"velocity": 50}
     assert state.infer_us == pytest.approx((100.0, 100.0))
     assert state.gating_entropy == 0.5 and state.log_likelihood is None
+
+
+def test_what_is_long_ago_is_forgotten():
+    recent = Recent()
+    assert recent.quantiles(50) is None
+    for value in range(REMEMBERED_TICKS + 10):
+        recent.add(value)
+    assert recent.quantiles(0, 100) == (10.0, REMEMBERED_TICKS + 9.0)
 
 
 class Density:

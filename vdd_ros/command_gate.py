@@ -17,8 +17,10 @@ from vdd_ros.contract import Contract
 from vdd_ros.safety import SafetyFilter
 
 PRECEDENCE = ("teleop", "policy")
-# An arm further than this from the last command sent was moved by something else since [rad, m].
+# An arm that is further than this from the last command sent [rad, m], and this long after it, does
+# not lag behind: something else has moved it since.
 HELD_WITHIN = 0.05
+SETTLING_NS = 500_000_000
 LONG_AGO_NS = -(2**62)
 
 
@@ -79,7 +81,7 @@ class CommandGate:
     def _forget(self) -> None:
         self._measured: np.ndarray | None = None
         self._heard: dict[str, _Heard] = {}
-        self._measured_ns = self._now_ns = self._due_ns = LONG_AGO_NS
+        self._measured_ns = self._now_ns = self._sent_ns = self._due_ns = LONG_AGO_NS
 
     @property
     def silent(self) -> bool:
@@ -199,19 +201,21 @@ class CommandGate:
         if self.source is not None:  # handed over in motion, from the last command sent
             if PRECEDENCE.index(source) > PRECEDENCE.index(self.source):
                 return False
-        elif not self.silent:
+        elif not self.silent or not self._begin(self._measured, now_ns):
             return False
-        else:
-            self._begin(self._measured)
         self.source, self.reason = source, None
         return True
 
-    def _begin(self, measured: np.ndarray) -> None:
-        """From the last command sent while the arm holds it, so that it does not sag; otherwise
-        from where the arm is."""
+    def _begin(self, measured: np.ndarray, now_ns: int) -> bool:
+        """From the last command sent while the arm holds it, so that it does not sag; from where
+        the arm is if it was moved; not yet while it may still be on its way."""
         last = self.filter.position
-        if last is None or np.abs(measured - last).max() > HELD_WITHIN:
-            self.filter.reset(measured)
+        if last is not None and np.abs(measured - last).max() <= HELD_WITHIN:
+            return True
+        if last is not None and now_ns - self._sent_ns < SETTLING_NS:
+            return False
+        self.filter.reset(measured)
+        return True
 
     def _is_due(self, now_ns: int) -> bool:
         """Half a period of jitter is let through, the mean rate is not exceeded."""
@@ -226,5 +230,6 @@ class CommandGate:
         return self._sent(now_ns, GateOutput(command.position, None, (), self.reason))
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
+        self._sent_ns = now_ns
         self._due_ns = max(self._due_ns, now_ns) + self._period_ns
         return output

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +31,8 @@ class RunState(NamedTuple):
 
     ticks: int
     deadline_misses: int
-    lateness_ms: tuple[float, float, float] | None
-    infer_us: tuple[float, float] | None
+    lateness_ms: tuple[float, ...] | None
+    infer_us: tuple[float, ...] | None
     replans: int
     expert: int | None
     expert_use: dict[int, float]
@@ -69,6 +69,28 @@ class OnnxDensity:
         return log_density(MixtureParameters(*parts), chunk)
 
 
+class Recent:
+    """The newest REMEMBERED_TICKS of a series of numbers, in one array.
+
+    Reading it is one copy: turning a list of thousands of Python numbers into an array would keep
+    the interpreter from the control thread for a good part of a millisecond.
+    """
+
+    def __init__(self) -> None:
+        self._values = np.zeros(REMEMBERED_TICKS)
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        """Append one, forgetting the oldest."""
+        self._values[self._count % REMEMBERED_TICKS] = value
+        self._count += 1
+
+    def quantiles(self, *percents: float) -> tuple[float, ...] | None:
+        """Percentiles of what is remembered; None while there is nothing."""
+        known = self._values[: min(self._count, REMEMBERED_TICKS)]
+        return tuple(np.percentile(known, percents).tolist()) if known.size else None
+
+
 class Monitor:
     """Counts and quantiles of one run."""
 
@@ -77,8 +99,7 @@ class Monitor:
         self.density = density
         self._ticks = self._misses = self._replans = 0
         self._last_wake_ns: int | None = None
-        self._lateness_ns: deque[int] = deque(maxlen=REMEMBERED_TICKS)
-        self._infer_s: deque[float] = deque(maxlen=REMEMBERED_TICKS)
+        self._lateness_ms, self._infer_us = Recent(), Recent()
         self._experts: Counter[int] = Counter()
         self._limited: Counter[str] = Counter()
         self._plan: TickResult | None = None
@@ -88,7 +109,7 @@ class Monitor:
         self._ticks += 1
         if self._last_wake_ns is not None:
             lateness_ns = wake_ns - self._last_wake_ns - self.period_ns
-            self._lateness_ns.append(lateness_ns)
+            self._lateness_ms.add(lateness_ns * 1e-6)
             self._misses += 2 * lateness_ns > self.period_ns
         self._last_wake_ns = wake_ns
         if result.output is not None:
@@ -96,22 +117,17 @@ class Monitor:
         if result.infer_s is not None and result.expert is not None:
             self._replans += 1
             self._plan = result
-            self._infer_s.append(result.infer_s)
+            self._infer_us.add(result.infer_s * 1e6)
             self._experts[result.expert] += 1
 
     def state(self) -> RunState:
         """The run so far; evaluates the density, where there is one."""
         plan = self._plan
-        lateness_ms = np.array(self._lateness_ns.copy()) * 1e-6
-        infer_us = np.array(self._infer_s.copy()) * 1e6
-        late = None
-        if lateness_ms.size:
-            late = (*np.percentile(lateness_ms, [50, 99]).tolist(), float(lateness_ms.max()))
         return RunState(
             ticks=self._ticks,
             deadline_misses=self._misses,
-            lateness_ms=late,
-            infer_us=tuple(np.percentile(infer_us, [50, 99]).tolist()) if infer_us.size else None,
+            lateness_ms=self._lateness_ms.quantiles(50, 99, 100),
+            infer_us=self._infer_us.quantiles(50, 99),
             replans=self._replans,
             expert=plan.expert if plan else None,
             expert_use={z: n / self._replans for z, n in self._experts.copy().most_common()},

@@ -21,8 +21,11 @@ SHUFFLED = [3, 1, 0, 2, 6, 5, 4]
 
 
 def lossless_contract(path: Path, like: Path) -> Contract:
-    """The contract `like` at `path`, with a queue that keeps every command for a slow observer."""
+    """The contract `like` at `path`, for a busy machine: queues that keep every command for a slow
+    observer, and patience with those who speak."""
     raw = yaml.safe_load(like.read_text())
+    for name in ("joint_state", "teleop_command", "policy_command"):
+        raw["streams"][name]["max_age_s"] = 0.8
     raw["streams"]["robot_command"]["depth"] = 1000
     path.write_text(yaml.safe_dump(raw))
     return Contract.from_yaml(path)
@@ -92,18 +95,20 @@ class Robot:
 
     def wait_for_silence(self) -> None:
         """Until no command has come for a while."""
-
-        def silent():
-            before = len(self.commands)
-            time.sleep(0.1)
-            return len(self.commands) == before
-
-        wait_for(silent, "silence", 10.0)
+        wait_for(self._is_silent, "silence", 10.0)
 
     def wait_for_rest(self) -> None:
         """Until the commands have ended, the last one as the one before."""
-        self.wait_for_silence()
-        np.testing.assert_array_equal(self.commands[-1], self.commands[-2])
+
+        def at_rest():
+            return self._is_silent() and np.array_equal(self.commands[-1], self.commands[-2])
+
+        wait_for(at_rest, "rest, then silence", 10.0)
+
+    def _is_silent(self) -> bool:
+        before = len(self.commands)
+        time.sleep(0.15)
+        return len(self.commands) == before
 
     def assert_safe(self, begin: np.ndarray) -> None:
         """From `begin` at rest on: finite, within all limits, never a jump."""

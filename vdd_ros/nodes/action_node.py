@@ -1,8 +1,8 @@
 """action_node: runs a bundle on the robot. A lifecycle node.
 
-unconfigured: publishes nothing. configure: loads, verifies and warms up the bundle. active: one
-command per control tick from a thread of its own. deactivate: brings the arm to rest, then silence.
-With `autostart` it configures and activates itself.
+unconfigured: publishes nothing but its diagnostics. configure: loads, verifies and warms up the
+bundle. active: one command per control tick from a thread of its own, once the robot listens.
+deactivate: brings the arm to rest, then silence. With `autostart` it does the first two by itself.
 """
 
 from __future__ import annotations
