@@ -6,19 +6,12 @@ ran before in the same process changes a figure.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +22,13 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.sim.avoid_field import N_WAYS
-from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.journal import Journal
-from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, rollout, wire
+from vdd_ros.sim.pool import rollouts_of
+from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, wire
 from vdd_ros.statistics import behaviour_entropy, modes_covered, modes_taken, wilson
 
 FORMAT_VERSION = 1
 N_MODES = {"avoid": N_WAYS}  # declared modes of each task
-PR_SET_PDEATHSIG = 1
-
-_roll_out_seed: Callable[[int], Rollout]  # set by `_begin` in each process of the pool
 
 
 @dataclass(frozen=True)
@@ -82,6 +72,7 @@ class EvaluationResult:
             "acting_rule": str(self.bundle.rule),
             "bundle_hash": self.bundle.manifest.bundle_hash,
             "contract_hash": self.robot.contract_hash,
+            "code_hash": code_hash(),
             "folder": str(self.folder),
         }
 
@@ -92,8 +83,8 @@ class EvaluationResult:
         each; paths: (total, 2) of the tool [m]; experts: (total,) followed at each of those points.
         """
         paths = [rollout.path for rollout in self.rollouts]
-        step = PATH_STEP_NS / self.robot.control_period_ns  # ticks between two points
-        ticks = [(np.arange(len(path)) * step).astype(int) for path in paths]
+        tick_ns = self.robot.control_period_ns
+        ticks = [np.arange(len(path)) * PATH_STEP_NS // tick_ns for path in paths]
         return {
             "seeds": np.array([r.seed for r in self.rollouts]),
             "ways": np.array([-1 if r.way is None else r.way for r in self.rollouts]),
@@ -118,10 +109,10 @@ def evaluate(
     """Roll out the bundle in `folder` once per seed, all from the task's one start.
 
     robot: its limits apply, not the bundle's; report: told how many of how many are done.
-    Rollouts are kept under `out`, in a Journal of their own for each bundle, robot and task; those
-    already there are not run again. The end leaves <name>.json (the summary) and <name>.npz (see
-    `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that does not fit the robot,
-    a robot that is not simulated, or a process that died.
+    Rollouts are kept under `out`, in a Journal of their own for each bundle, robot, task and state
+    of this code; those already there are not run again. The end leaves <name>.json (the summary)
+    and <name>.npz (see `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that does
+    not fit the robot, a robot that is not simulated, or a process that died.
     """
     if not seeds or len(set(seeds)) < len(seeds) or processes < 1 or task not in N_MODES:
         raise UserError(
@@ -135,8 +126,7 @@ def evaluate(
     missing = [seed for seed in seeds if seed not in journal.rollouts]
     already = len(seeds) - len(missing)
     report(already, len(seeds))
-    begin = partial(_begin, os.getpid(), folder, robot, task)
-    with closing(_rollouts(missing, begin, processes)) as fresh:
+    with closing(rollouts_of(missing, bundle, robot, task, processes)) as fresh:
         for done, finished in enumerate(fresh, already + 1):
             journal.add(finished)
             report(done, len(seeds))
@@ -151,57 +141,12 @@ def evaluate(
 
 def _key(bundle: Bundle, robot: Contract, task: str) -> str:
     """Short hash of all that decides a rollout but its seed."""
-    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task)
+    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task, code_hash())
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
-def _rollouts(
-    seeds: Sequence[int], begin: Callable[[], None], processes: int
-) -> Generator[Rollout, None, None]:
-    """One rollout per seed, in their order, from a pool whose processes each call `begin` first."""
-    if not seeds:
-        return
-    # Processes of their own from the start: a fork would inherit whatever threads run here.
-    pool = ProcessPoolExecutor(min(processes, len(seeds)), get_context("spawn"), begin)
-    try:
-        with _sparing_children():
-            futures = [pool.submit(_roll_out, seed) for seed in seeds]
-        for future in futures:
-            yield future.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a process of the evaluation died, perhaps for lack of memory: evaluate again with "
-            "fewer processes; what was finished is kept"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _sparing_children() -> Iterator[None]:
-    """Processes started meanwhile use one thread each and leave Ctrl-C to this one."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
-    """In each process of the pool, once: what all its rollouts share."""
-    global _roll_out_seed
-    # Not to outlive the parent, which may have been killed before the kernel knew that.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit
-    bundle = Bundle.load(folder, robot)
-    _roll_out_seed = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
-
-
-def _roll_out(seed: int) -> Rollout:
-    return _roll_out_seed(seed)
+def code_hash() -> str:
+    """sha256 of core and simulator: a rollout of other code is another rollout."""
+    sim = Path(__file__).parent
+    files = [*sim.parent.glob("*.py"), *sim.rglob("*.py"), *sim.rglob("*.xml")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()

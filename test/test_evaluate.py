@@ -23,17 +23,17 @@ from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.rollout import Rollout
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEEDS = np.array([0.5, 0.8, 1.1])  # [rad/s], one per expert
+SPEEDS = np.array([0.1, 0.2, 0.3])  # [rad/s], one per expert
 SEEDS = (2, 0, 1, 4)
 H = 8
 
 
-def swinging(folder: Path, contract: Contract, **changes) -> Bundle:
-    """A bundle that turns the first joint, until the rod meets a cylinder a second later."""
+def leaning(folder: Path, contract: Contract, **changes) -> Bundle:
+    """A bundle that leans the arm forward, until the rod meets the table a moment later."""
     means = np.zeros((len(SPEEDS), H, 7))
-    means[:, :, 0] = 0.06 * SPEEDS[:, None]  # the arm is 60 ms behind its target
+    means[:, :, 1] = 0.06 * SPEEDS[:, None]  # the arm is 60 ms behind its target
     parts = {
-        "name": "swing",
+        "name": "lean",
         "kind": "mixture",
         "contract": contract,
         "rule": ActingRule(),
@@ -50,7 +50,7 @@ def swinging(folder: Path, contract: Contract, **changes) -> Bundle:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory, contract) -> Bundle:
-    return swinging(tmp_path_factory.mktemp("bundles") / "swing", contract)
+    return leaning(tmp_path_factory.mktemp("bundles") / "lean", contract)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_rollouts_come_in_the_order_of_their_seeds(result):
     for rollout in result.rollouts:
         expert = int(np.random.default_rng(rollout.seed).random() * len(SPEEDS))
         assert set(rollout.experts) == {expert}
-        assert "touched" in rollout.reason
+        assert "touched" in rollout.reason and "table" in rollout.reason
     by_expert = {r.experts[0]: r.seconds for r in result.rollouts}
     assert len(by_expert) > 1 and sorted(by_expert.values(), reverse=True) == [
         by_expert[expert] for expert in sorted(by_expert)
@@ -118,13 +118,11 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_any_other(
     evaluate(bundle.folder, contract, SEEDS, tmp_path, 1, report=lambda *r: reports.append(r))
     assert reports == [(2, 4), (3, 4), (4, 4)]
     assert files(folder) == files(result.folder)
-    assert (tmp_path / "swing.npz").read_bytes() == result.folder.with_name(
-        "swing.npz"
-    ).read_bytes()
+    assert (tmp_path / "lean.npz").read_bytes() == result.folder.with_name("lean.npz").read_bytes()
 
 
 def test_what_is_finished_is_not_run_again(bundle, contract, result, out, monkeypatch):
-    monkeypatch.setattr("vdd_ros.sim.evaluate.ProcessPoolExecutor", no_process)
+    monkeypatch.setattr("vdd_ros.sim.pool.ProcessPoolExecutor", no_process)
     reports = []
     again = evaluate(bundle.folder, contract, SEEDS[::-1], out, report=lambda *r: reports.append(r))
     assert reports == [(4, 4)]
@@ -134,14 +132,16 @@ def test_what_is_finished_is_not_run_again(bundle, contract, result, out, monkey
         np.testing.assert_array_equal(old.experts, new.experts)
 
 
-@pytest.mark.parametrize("other", ["bundle", "robot"])
-def test_rollouts_of_another_bundle_or_robot_are_not_reused(
+@pytest.mark.parametrize("other", ["bundle", "robot", "code"])
+def test_rollouts_of_another_bundle_robot_or_code_are_not_reused(
     tmp_path, bundle, contract, out, monkeypatch, other
 ):
-    monkeypatch.setattr("vdd_ros.sim.evaluate.ProcessPoolExecutor", no_process)
+    monkeypatch.setattr("vdd_ros.sim.pool.ProcessPoolExecutor", no_process)
     folder, robot = bundle.folder, contract
     if other == "bundle":
-        folder = swinging(tmp_path / "b", contract, rule=ActingRule(sticky_bound=0.2)).folder
+        folder = leaning(tmp_path / "b", contract, rule=ActingRule(sticky_bound=0.2)).folder
+    elif other == "code":
+        monkeypatch.setattr("vdd_ros.sim.evaluate.code_hash", lambda: "changed")
     else:
         raw = contract.to_dict()
         raw["joints"][0]["acceleration"] += 1.0
@@ -168,7 +168,7 @@ def test_summary_is_what_the_rollouts_say(bundle, contract, tmp_path):
 
 
 def test_arrays_hold_all_paths_end_to_end(result):
-    with np.load(result.folder.with_name("swing.npz")) as arrays:
+    with np.load(result.folder.with_name("lean.npz")) as arrays:
         assert tuple(arrays["seeds"]) == SEEDS
         assert not arrays["success"].any() and set(arrays["ways"]) == {-1}
         experts = np.split(arrays["experts"], arrays["path_ends"])
@@ -180,7 +180,7 @@ def test_arrays_hold_all_paths_end_to_end(result):
 
 
 def test_what_no_success_can_tell_is_null_with_its_reason(result):
-    summary = json.loads(result.folder.with_name("swing.json").read_text())
+    summary = json.loads(result.folder.with_name("lean.json").read_text())
     assert summary == result.summary()
     assert (summary["success"], summary["entropy"], summary["modes"]) == (0.0, 0.0, 0)
     assert summary["entropy_dropped"] is None and summary["seconds"] is None
@@ -234,13 +234,13 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path, bundle, contract, wrong):
 def test_a_bundle_that_does_not_fit_is_refused_before_anything_runs(
     tmp_path, contract, monkeypatch
 ):
-    monkeypatch.setattr("vdd_ros.sim.evaluate.ProcessPoolExecutor", no_process)
-    corrupt = swinging(tmp_path / "corrupt", contract, policy_onnx=b"nothing").folder
+    monkeypatch.setattr("vdd_ros.sim.pool.ProcessPoolExecutor", no_process)
+    corrupt = leaning(tmp_path / "corrupt", contract, policy_onnx=b"nothing").folder
     with pytest.raises(UserError, match="not a usable ONNX"):
         evaluate(corrupt, contract, SEEDS, tmp_path / "out")
     wider = contract.to_dict()
     wider["joints"][0]["velocity"] += 1.0
-    wild = swinging(tmp_path / "wild", Contract.from_dict(wider)).folder
+    wild = leaning(tmp_path / "wild", Contract.from_dict(wider)).folder
     with pytest.raises(UserError, match="needs velocity"):
         evaluate(wild, contract, SEEDS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -291,18 +291,18 @@ def test_the_command_prints_one_row_per_bundle(bundle, contract_path, out, capsy
     printed = capsys.readouterr()
     *table, last = printed.out.splitlines()
     rows = json.loads(last)["policies"]
-    assert [row["policy"] for row in rows] == ["swing"]
+    assert [row["policy"] for row in rows] == ["lean"]
     assert rows[0]["episodes"] == 1 and rows[0]["success_interval"][1] == pytest.approx(
         0.7935, abs=1e-4
     )
-    assert sum("swing" in line and "0.000" in line for line in table) == 1
-    assert "evaluating swing  1/1" in printed.err
+    assert sum("lean" in line and "0.000" in line for line in table) == 1
+    assert "evaluating lean  1/1" in printed.err
 
 
 def test_the_command_refuses_two_bundles_of_one_name(bundle, contract_path, tmp_path, capsys):
     words = ["evaluate", *[str(bundle.folder)] * 2, "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--contract", str(contract_path)]) == 2
-    assert "'swing' is the name of more than one" in capsys.readouterr().err
+    assert "'lean' is the name of more than one" in capsys.readouterr().err
 
 
 def test_the_command_wants_a_bundle(tmp_path, capsys):

@@ -78,7 +78,8 @@ def test_an_operators_plan_crosses_through_the_action_loop(env, contract, crossi
 
 
 def test_driving_into_a_cylinder_is_a_touch(env, contract):
-    line = np.linspace([FIELD.centre_x, FIELD.start_y, 0.04], [*FIELD.cylinders()[0], 0.04], 21)
+    ends = [[FIELD.centre_x, FIELD.start_y], FIELD.cylinders()[0]]
+    line = np.insert(np.linspace(*ends, 21), 2, FIELD.rod_height, axis=1)
     joints = RodArm().follow(line, Avoid.start_q)
 
     def into_the_first(time_s):

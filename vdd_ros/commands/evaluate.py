@@ -1,7 +1,7 @@
 """Evaluate bundles in simulation: the robot's own control loop, in simulated time, without ROS.
 
 Rollout i of every bundle has the same start and the same seed. What is finished is kept under
---out and not run again; remove a folder there to run its rollouts anew.
+--out and not run again, as long as bundle, contract and code are the same.
 """
 
 from __future__ import annotations

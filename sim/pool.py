@@ -1,0 +1,84 @@
+"""Rollouts of one bundle from several processes, none of which outlives this one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from vdd_ros.bundle import Bundle
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.rollout import Rollout, rollout
+
+PR_SET_PDEATHSIG = 1
+
+_roll_out_seed: Callable[[int], Rollout]  # set by `_begin` in each process of the pool
+
+
+def rollouts_of(
+    seeds: Sequence[int], bundle: Bundle, robot: Contract, task: str, processes: int
+) -> Generator[Rollout, None, None]:
+    """One rollout per seed, in their order; closing it ends the processes.
+
+    Raises UserError when one of them died.
+    """
+    if not seeds:
+        return
+    # Processes of their own from the start: a fork would inherit whatever threads run here.
+    pool = ProcessPoolExecutor(
+        min(processes, len(seeds)),
+        get_context("spawn"),
+        _begin,
+        (os.getpid(), bundle.folder, robot, task),
+    )
+    try:
+        with _sparing_children():
+            futures = [pool.submit(_roll_out, seed) for seed in seeds]
+        for future in futures:
+            yield future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process of the evaluation died, perhaps for lack of memory: evaluate again with "
+            "fewer processes; what was finished is kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _sparing_children() -> Iterator[None]:
+    """Processes started meanwhile use one thread each and leave Ctrl-C to this one."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
+    """In each process of the pool, once: what all its rollouts share."""
+    global _roll_out_seed
+    # Not to outlive the parent, which may have been killed before the kernel knew that.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit
+    bundle = Bundle.load(folder, robot)
+    _roll_out_seed = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
+
+
+def _roll_out(seed: int) -> Rollout:
+    return _roll_out_seed(seed)
