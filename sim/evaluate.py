@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def evaluate(
     robot: its limits apply, not the bundle's; report: told how many of how many are done.
     Rollouts are kept under `out`, in a Journal of their own for each bundle, robot, task and state
     of this code; those already there are not run again. The end leaves <name>.json (the summary)
-    and <name>.npz (see `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that does
-    not fit the robot, a robot that is not simulated, or a process that died.
+    and <name>.npz (see `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that
+    does not fit the robot, a robot that is not simulated, or a process that died.
     """
     if not seeds or len(set(seeds)) < len(seeds) or processes < 1 or task not in N_MODES:
         raise UserError(
@@ -145,6 +146,7 @@ def _key(bundle: Bundle, robot: Contract, task: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
+@cache  # what runs here was read once, too
 def code_hash() -> str:
     """sha256 of core and simulator: a rollout of other code is another rollout."""
     sim = Path(__file__).parent
