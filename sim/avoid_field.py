@@ -16,26 +16,26 @@ class AvoidField:
     The rod travels towards +y; across the travel lies x. Seen from above:
 
             y
-      +0.25 |----------------- finish line -----------------
-      +0.15 |     0     o     1     o     2     o     3        row 3: 3 cylinders, 4 gaps
+      +0.28 |----------------- finish line -----------------
+      +0.18 |     0     o     1     o     2     o     3        row 3: 3 cylinders, 4 gaps
        0.00 |           0     o     1     o     2              row 2: 2 cylinders, 3 gaps
-      -0.15 |                 0     o     1                    row 1: 1 cylinder,  2 sides
-      -0.30 |                       S                          start
+      -0.18 |                 0     o     1                    row 1: 1 cylinder,  2 sides
+      -0.36 |                       S                          start
             +-----------------------+--------------------- x
                                    0.53
 
-    Neighbours in a row are 0.14 m apart: minus cylinder and rod radii that leaves the rod's axis
-    84 mm, so a hand that is 25 mm off the middle of a gap still passes with 17 mm to spare.
+    Neighbours in a row are 0.155 m apart: minus cylinder and rod radii that leaves the rod's axis
+    119 mm, so a hand that is 30 mm off the middle of a gap still passes with 29 mm to spare.
     """
 
     centre_x: float = 0.53
-    spacing_x: float = 0.14
-    rows_y: tuple[float, float, float] = (-0.15, 0.0, 0.15)
-    start_y: float = -0.30
-    finish_y: float = 0.25
-    cylinder_radius: float = 0.018
+    spacing_x: float = 0.155
+    rows_y: tuple[float, float, float] = (-0.18, 0.0, 0.18)
+    start_y: float = -0.36
+    finish_y: float = 0.28
+    cylinder_radius: float = 0.012
     cylinder_height: float = 0.10
-    rod_radius: float = 0.01
+    rod_radius: float = 0.006
     rod_height: float = 0.04  # of the rod's lower end above the table
     hold_s: float = 0.5  # beyond the finish line
     time_limit_s: float = 10.0

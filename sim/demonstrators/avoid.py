@@ -7,18 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 
 from vdd_ros.sim.avoid_field import FIELD
 from vdd_ros.sim.demonstrators.rod_arm import RodArm
 from vdd_ros.sim.demonstrators.route import draw_route
 
-MEAN_SPEED = 0.26  # [m/s] of the rod where the line is straight
+MEAN_SPEED = 0.28  # [m/s] of the rod where the line is straight
 SPEED_SPREAD = 0.25  # std of log speed between episodes
 SPEED_CUT = 1.5  # no episode is more of those stds away from the mean
 SPEED_WANDER = 0.10  # relative std of the slow speed changes within one episode
 CURVE_RADIUS = 0.08  # [m] curves tighter than about this are taken visibly slower
 RAMP_S = 0.30  # from standstill to full speed, and back
 HOLD_S = 0.8  # stands still beyond the finish line before letting go
+SWAY = 0.002  # [rad] std of every leader joint about its line: no hand is still
+SWAY_S = 0.20  # [s] over which the hand strays and comes back
+SWAY_KNOT_S = 0.02
 FOLLOW_ERROR = 0.4  # [rad] behind the leader: the arm does not follow, the person lets go
 
 MAX_VELOCITY = 0.6 * np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # [rad/s]
@@ -55,19 +59,23 @@ class AvoidOperator:
 
     Stands in for a person in what matters to a policy: it aims at different points of the same
     gap, heads through it at different angles, is fast one time and slow the next, slows down in
-    curves, wanders in speed, and keeps its distance from the cylinders. It plans the line before
-    it starts and follows it without looking again; it lets go if the arm does not follow. It does
-    not model hesitation, corrections of mistakes, trembling, or a change of mind on the way.
+    curves, wanders in speed, and keeps its distance from the cylinders. Its hand sways: every
+    joint strays a little from the line and is brought back, which shows a policy how to come back
+    to the line in all seven joints. It plans the line before it starts and follows it without
+    looking again; it lets go if the arm does not follow. It does not model hesitation, corrections
+    of larger mistakes, or a change of mind on the way.
     """
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
         self._arm = RodArm()
         self._motion: Motion | None = None
+        self._sway: CubicSpline | None = None
 
     def begin(self, q: np.ndarray, way: int) -> None:
         """Make up one's mind: cross along `way` (0..23), starting at joints `q` (7,) [rad]."""
         self._motion = self.plan(q, way)
+        self._sway = _swaying(self._rng, self._motion.duration_s, len(q))
 
     def plan(self, q: np.ndarray, way: int) -> Motion:
         """A crossing along `way` (0..23) from joints `q` (7,) [rad], new at every call.
@@ -85,13 +93,27 @@ class AvoidOperator:
 
     def command(self, elapsed_s: float, q: np.ndarray) -> np.ndarray | None:
         """Leader joints (7,) [rad] at `elapsed_s` since `begin`; None when done or given up."""
-        if self._motion is None:
+        if self._motion is None or self._sway is None:
             raise RuntimeError("begin() has not been called")
-        target = self._motion.at(elapsed_s)
+        during = min(max(elapsed_s, 0.0), self._motion.duration_s)
+        target = self._motion.at(during) + self._sway(during)
         given_up = np.abs(target - q).max() > FOLLOW_ERROR
         if given_up or elapsed_s > self._motion.duration_s + HOLD_S:
             return None
         return target
+
+
+def _swaying(rng: np.random.Generator, duration_s: float, joints: int) -> CubicSpline:
+    """Time [s] -> how far the hand is off its line (joints,) [rad]; still at both ends."""
+    count = max(4, int(np.ceil(duration_s / SWAY_KNOT_S)) + 1)
+    time = np.linspace(0.0, duration_s, count)
+    smooth = gaussian_filter1d(
+        rng.standard_normal((count, joints)), SWAY_S / SWAY_KNOT_S / np.sqrt(2), axis=0
+    )
+    spread = np.sqrt(SWAY_KNOT_S / (SWAY_S * np.sqrt(2 * np.pi)))  # std of the smoothed noise
+    edge = np.clip(np.minimum(time, duration_s - time) / RAMP_S, 0.0, 1.0)
+    envelope = edge**2 * (3 - 2 * edge)
+    return CubicSpline(time, SWAY / spread * envelope[:, None] * smooth, bc_type="clamped")
 
 
 def _timed(rng, route: np.ndarray, length: np.ndarray, joints: np.ndarray) -> Motion:

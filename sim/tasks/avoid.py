@@ -63,7 +63,7 @@ class Avoid(ManipulationEnv):
     sim: Any  # robosuite leaves it untyped and empty until the model is loaded
     gripper_type = "RodGripper"
     # [rad] Rod upright at the start of the field, elbow where the operator's kinematics puts it
-    start_q = np.array([-0.4314, 0.4768, -0.0856, -1.9962, 0.0631, 2.4705, 0.2289])
+    start_q = np.array([-0.5171, 0.554, -0.0849, -1.8627, 0.0671, 2.4139, 0.1465])
     time_limit_s = FIELD.time_limit_s
 
     def _load_model(self):
