@@ -7,6 +7,7 @@ is what reading the student's weights costs, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def ways_to_a_chunk(teacher: Teacher, student: Student, rng: np.random.Generator
         ("vdd", "torch eager"): lambda: eager.infer(window),
     }
     for name, policy in teacher_forms(teacher).items():
-        calls[name] = lambda policy=policy: policy.infer(window, noise)
+        calls[name] = partial(policy.infer, window, noise)
     return Ways(calls, sum(a.size for a, _, _ in floor.layers))
 
 

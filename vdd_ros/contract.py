@@ -127,7 +127,8 @@ class Contract(_Part):
         names = [joint.name for joint in self.joints]
         if len(set(names)) != len(names):
             raise ValueError(f"joint names repeat: {names}")
-        for part in (*self.observation, self.action):
+        parts: tuple[ObservationPart | Action, ...] = (*self.observation, self.action)
+        for part in parts:
             if part.stream not in self.streams:
                 raise ValueError(
                     f"{part.name} names the stream {part.stream!r}; declared are "
@@ -142,7 +143,7 @@ class Contract(_Part):
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
-        """Read and check a contract file; raises UserError naming the key, the value, the remedy."""
+        """Read and check a contract file; raises UserError naming the key, value and remedy."""
         path = Path(path)
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -215,12 +216,13 @@ class Contract(_Part):
             return
         mine, theirs = self.to_dict(), other.to_dict()
         differing = [
-            key for key in ("joints", "frames", "rates", "observation", "action")
+            key
+            for key in ("joints", "frames", "rates", "observation", "action")
             if mine[key] != theirs[key]
         ]
         raise UserError(
-            f"{what} was made for another interface ({other.name}, {other.interface_hash[:12]}) than "
-            f"this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
+            f"{what} was made for another interface ({other.name}, {other.interface_hash[:12]}) "
+            f"than this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
             f"{', '.join(differing)}: use the contract it was made with, or train anew"
         )
 

@@ -176,7 +176,7 @@ class _Arrays:
         return (message.data,) if len(message.data) == self.size else None
 
 
-_READERS = {
+_READERS: dict[str, type[_JointStates | _Arrays]] = {
     "sensor_msgs/msg/JointState": _JointStates,
     "std_msgs/msg/Float64MultiArray": _Arrays,
 }

@@ -6,14 +6,14 @@ import hashlib
 import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 FILE_NAME = "manifest.json"
 Level = Literal["PASS", "WARN", "FAIL"]
 

@@ -6,9 +6,11 @@ import contextlib
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+
+Name = TypeVar("Name")
 
 WARM_UP = 200
 # Thousands of calls this slow would take minutes, and their median needs no thousands.
@@ -38,11 +40,11 @@ def p50_ratio(numerator: Timing, denominator: Timing) -> float:
 
 
 def in_turns(
-    calls: Mapping[str, Callable[[], object]],
+    calls: Mapping[Name, Callable[[], object]],
     clock_ns: Callable[[], int],
     blocks: int,
     calls_per_block: int,
-) -> dict[str, Timing]:
+) -> dict[Name, Timing]:
     """Time every call in each of `blocks` blocks; the one that begins changes from block to block.
 
     Calls slower than 5 ms get a 25th of the warm-up and of the calls.
@@ -55,7 +57,7 @@ def in_turns(
         counts[name] = max(1, calls_per_block // SLOW_SHARE) if is_slow else calls_per_block
         rest = 0 if is_slow else WARM_UP - len(first)
         warm_ups[name] = len(first) + len(_sample(call, clock_ns, rest))
-    samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    samples: dict[Name, list[np.ndarray]] = {name: [] for name in names}
     with _no_garbage_collection():
         for block in range(blocks):
             turn = block % len(names)

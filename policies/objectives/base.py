@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +22,10 @@ class Batch(NamedTuple):
 
 
 class Objective(Protocol):
+    """A dataclass of settings, kept in the run, that knows its loss."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     def loss(
         self,
         student: GaussianMoE,

@@ -115,21 +115,24 @@ def stats(store: EpisodeStore) -> dict:
     """Counts, durations and what was declared, from the manifests alone."""
     manifests = [store.manifest(name) for name in store.list()]
     durations = [manifest.duration_s for manifest in manifests]
+    verdicts = dict(Counter(str(manifest.verdict.level) for manifest in manifests))
+    interfaces = dict(Counter(manifest.interface_hash for manifest in manifests))
+    declared = _declared(manifests)
     result = {
         "ok": True,
         "episodes": len(manifests),
         "seconds": round(sum(durations), 2),
         "seconds_median": round(statistics.median(durations), 2) if durations else None,
-        "verdicts": dict(Counter(manifest.verdict.level for manifest in manifests)),
-        "interfaces": dict(Counter(manifest.interface_hash for manifest in manifests)),
-        "declared": _declared(manifests),
+        "verdicts": verdicts,
+        "interfaces": interfaces,
+        "declared": declared,
     }
     table = Table("what", "value", title=str(store.folder))
     for key in ("episodes", "seconds", "seconds_median"):
         table.add_row(key, str(result[key]))
-    table.add_row("verdicts", _listed(result["verdicts"]))
-    table.add_row("interfaces", ", ".join(name[:12] for name in result["interfaces"]))
-    for key, counts in result["declared"].items():
+    table.add_row("verdicts", _listed(verdicts))
+    table.add_row("interfaces", ", ".join(name[:12] for name in interfaces))
+    for key, counts in declared.items():
         values = ", ".join(f"{value} ({count})" for value, count in counts.items())
         table.add_row(f"declared {key}", escape(f"{len(counts)} different: {values}"))
     Console().print(table, highlight=False)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -116,7 +117,8 @@ class CommandGateNode(Node):
         comes on a topic of its own, has told so far."""
         clock = self.get_clock()
         now_ns = clock.now().nanoseconds
-        if clock.ros_time_is_active and 0 < self._stamp_ns - now_ns < LARGEST_CLOCK_LAG_NS:
+        is_simulated = isinstance(clock, ROSClock) and clock.ros_time_is_active
+        if is_simulated and 0 < self._stamp_ns - now_ns < LARGEST_CLOCK_LAG_NS:
             return self._stamp_ns
         return now_ns
 

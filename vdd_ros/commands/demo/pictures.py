@@ -6,7 +6,7 @@ import colorsys
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ EXPERTS = (
     "#d1495b", "#4d5d6c",
 )  # fmt: skip
 RESOLUTION = 160  # dots per inch: two to three per point of a phone
-STYLE = {"size": 9, "color": INK}
+STYLE: dict[str, Any] = {"size": 9, "color": INK}
 
 
 class Rollouts(NamedTuple):
@@ -82,13 +82,13 @@ def routes(rollouts: Rollouts) -> bytes:
 def expert_routes(rollouts: Rollouts) -> bytes:
     """From above: every route coloured by the expert that was followed there."""
     figure, axes = _field()
-    for expert in np.unique(rollouts.experts[rollouts.experts >= 0]):
+    for expert in np.unique(rollouts.experts[rollouts.experts >= 0]).tolist():
         # one line per expert, up to where another one takes over, broken between rollouts
         follows = rollouts.experts == expert
         follows[1:] |= follows[:-1].copy()
         line = np.where(follows[:, None], rollouts.paths, np.nan)
         line = np.insert(line, rollouts.path_ends[:-1], np.nan, axis=0)
-        axes.plot(*line.T, color=expert_colour(int(expert)), linewidth=0.8, alpha=0.8, zorder=2)
+        axes.plot(*line.T, color=expert_colour(expert), linewidth=0.8, alpha=0.8, zorder=2)
     return _png(figure)
 
 
@@ -103,7 +103,7 @@ def way_histogram(teacher: Rollouts, student: Rollouts) -> bytes:
     at = np.arange(N_WAYS)
     axes.bar(at - 0.2, teacher.way_counts(), 0.4, color=TEACHER, label="teacher")
     axes.bar(at + 0.2, student.way_counts(), 0.4, color=STUDENT, label="vdd")
-    labels = ["-".join(str(gap + 1) for gap in gaps(way)) for way in at]
+    labels = ["-".join(str(gap + 1) for gap in gaps(way)) for way in range(N_WAYS)]
     axes.set_xticks(at, labels, rotation=90, fontsize=7)
     axes.set_xlim(-0.7, N_WAYS - 0.3)
     axes.set_xlabel("way (gap taken in row 1, 2, 3)", **STYLE)
@@ -120,10 +120,10 @@ def expert_histogram(rollouts: Mapping[str, Rollouts], n_experts: int) -> bytes:
     for axes, (name, student) in zip(rows, rollouts.items(), strict=True):
         _plain(axes)
         share = 100.0 * student.expert_shares(n_experts)
-        axes.bar(at, share, 0.7, color=[expert_colour(expert) for expert in at])
+        axes.bar(at, share, 0.7, color=[expert_colour(expert) for expert in range(n_experts)])
         axes.axhline(100.0 / n_experts, color=PALE, linewidth=0.8, linestyle=":", zorder=0)
         axes.set_ylabel(name, **STYLE)
-    rows[-1].set_xticks(at, [str(expert + 1) for expert in at])
+    rows[-1].set_xticks(at, [str(expert + 1) for expert in range(n_experts)])
     rows[-1].set_xlabel("expert (share of ticks in %; dotted: all alike)", **STYLE)
     return _png(figure)
 
@@ -133,7 +133,7 @@ def interval_histogram(interval_ms: np.ndarray, period_ms: float) -> bytes:
     figure, axes = _chart(4.6, 2.6)
     late_ms = 1.5 * period_ms
     reach = max(2.0 * period_ms, float(interval_ms.max()) * 1.02)
-    axes.hist(interval_ms, bins=np.linspace(0.0, reach, 81), color=STUDENT, log=True)
+    axes.hist(interval_ms, bins=np.linspace(0.0, reach, 81).tolist(), color=STUDENT, log=True)
     axes.axvspan(late_ms, reach, color=FAILED, alpha=0.08, linewidth=0, label="missed tick")
     axes.axvline(period_ms, color=INK, linewidth=0.8, linestyle=":", label="period")
     axes.set_xlim(0.0, reach)
