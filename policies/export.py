@@ -1,7 +1,7 @@
-"""Export: a run becomes the ONNX graphs of a bundle, normalisation included, contract units outside.
+"""Export: a run becomes a bundle's ONNX graphs, normalisation included, contract units outside.
 
-    policy.onnx    window (To, Do) [, noise (D,)] -> log_gating (K,), means (K, H, Da)
-    density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
+policy.onnx    window (To, Do) [, noise (D,)] -> log_gating (K,), means (K, H, Da)
+density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,9 @@ class Units(nn.Module):
 
     def __init__(self, normalizer: Normalizer):
         super().__init__()
-        for name in ("newest_mean", "newest_std", "difference_std", "chunk_mean", "chunk_std"):
-            value = torch.tensor(getattr(normalizer, name), dtype=torch.float32)
-            self.register_buffer(name, value)
+        for field in fields(normalizer):
+            value = torch.tensor(getattr(normalizer, field.name), dtype=torch.float32)
+            self.register_buffer(field.name, value)
 
     def features(self, window: Tensor) -> Tensor:
         """(To, Do) -> (1, To*Do)."""
@@ -36,11 +37,14 @@ class Units(nn.Module):
         steps = (window[1:] - window[:-1]) / self.difference_std
         return torch.cat([newest, steps.flatten()])[None]
 
-    def chunk(self, normalized: Tensor, window: Tensor) -> Tensor:
-        """(K, D) -> (K, H, Da)."""
-        horizon, dim = self.chunk_mean.shape
-        relative = normalized.view(-1, horizon, dim) * self.chunk_std + self.chunk_mean
-        return relative + window[-1, :dim]
+    def chunk(self, normalized: Tensor, cond: Tensor) -> Tensor:
+        """(K, D), (1, To*Do) -> (K, H, Da)."""
+        newest = cond[:, : len(self.newest_mean)]
+        products = (newest[:, :, None] * newest[:, None, :]).flatten(1)
+        terms = torch.cat([torch.ones_like(cond[:, :1]), cond, products], dim=1)
+        shape = (-1, *self.chunk_mean.shape)
+        relative = normalized.view(shape) * self.chunk_std + self.chunk_mean
+        return relative + (terms @ self.reference).view(shape)
 
 
 class ActingStudent(nn.Module):
@@ -51,10 +55,11 @@ class ActingStudent(nn.Module):
         self.student, self.units = student, Units(normalizer)
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.student.trunk(self.units.features(window))
+        cond = self.units.features(window)
+        hidden = self.student.trunk(cond)
         log_gating = torch.log_softmax(self.student.gating(hidden), dim=-1)[0]
         means = self.student.mean(hidden).view(-1, self.student.dim)
-        return log_gating, self.units.chunk(means, window)
+        return log_gating, self.units.chunk(means, cond)
 
 
 class StudentDensity(nn.Module):
@@ -65,10 +70,16 @@ class StudentDensity(nn.Module):
         self.student, self.units = student, Units(normalizer)
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        mixture = self.student(self.units.features(window))
+        cond = self.units.features(window)
+        mixture = self.student(cond)
         std = self.units.chunk_std.flatten()
-        means = self.units.chunk(mixture.means[0], window).flatten(1)
-        return mixture.log_weights[0], means, mixture.scales[0] * std, mixture.factors[0] * std[:, None]
+        means = self.units.chunk(mixture.means[0], cond).flatten(1)
+        return (
+            mixture.log_weights[0],
+            means,
+            mixture.scales[0] * std,
+            mixture.factors[0] * std[:, None],
+        )
 
 
 class ActingTeacher(nn.Module):
@@ -86,7 +97,7 @@ class ActingTeacher(nn.Module):
         cond = self.units.features(window)
         start = self.sigma_max * noise[None]
         chunk = self.sampler(self.teacher.denoise, start, self.sigmas, cond)
-        return torch.zeros(1), self.units.chunk(chunk, window)
+        return torch.zeros(1), self.units.chunk(chunk, cond)
 
 
 def student_graphs(

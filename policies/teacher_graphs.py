@@ -54,7 +54,7 @@ class Leave(nn.Module):
         self.units = Units(normalizer)
 
     def forward(self, x: Tensor, window: Tensor) -> Tensor:
-        return self.units.chunk(x, window)
+        return self.units.chunk(x, self.units.features(window))
 
 
 class Pieces(NamedTuple):

@@ -38,7 +38,7 @@ def untrained_teacher(cond_dim: int, dim: int):
 def normalizer_for(dim: int, horizon: int) -> Normalizer:
     rng = np.random.default_rng(3)
     windows = 0.1 * rng.normal(size=(64, 2, dim)).cumsum(1)
-    return Normalizer.fit(windows, windows[:, -1:] + 0.1 * rng.normal(size=(64, horizon, dim)))
+    return Normalizer.fit(windows, windows[:, -1:] + 0.1 * rng.normal(size=(64, horizon, dim)), rng)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def student() -> tuple[GaussianMoE, Normalizer, np.ndarray]:
     chunks = windows[:, -1:] + rng.normal(size=(50, 4, 3)) * [0.1, 1.0, 10.0]
     torch.manual_seed(5)
     moe = GaussianMoE(StudentConfig(n_experts=3, rank=5, width=16, blocks=1), 6, 12)
-    return moe.eval(), Normalizer.fit(windows, chunks), windows
+    return moe.eval(), Normalizer.fit(windows, chunks, rng), windows
 
 
 def test_exported_density_is_the_students_own(tmp_path, student):
