@@ -7,7 +7,6 @@ weights that act) and, while it can still be resumed, state.safetensors.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +55,9 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
     try:
         raw = json.loads((folder / "run.json").read_text())
     except FileNotFoundError:
-        raise UserError(f"no run at {folder}: name a folder that `vdd train` or `vdd distill` made") from None
+        raise UserError(
+            f"no run at {folder}: name a folder that `vdd train` or `vdd distill` made"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / 'run.json'} is damaged ({error}); train anew") from None
     if raw.get("format_version") != FORMAT_VERSION:
@@ -80,7 +81,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write safetensors under a temporary name, then rename."""
     part = path.with_name(path.name + ".part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -98,10 +99,12 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], where: str
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"the weights in {where} do not fit their own configuration: {error}") from None
+        raise UserError(
+            f"the weights in {where} do not fit their own configuration: {error}"
+        ) from None
 
 
 def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)

@@ -1,6 +1,6 @@
 """Denoiser: EDM preconditioning around any net (Karras et al. 2022, Table 1 and eq. 7).
 
-    D(x; sigma) = c_skip x + c_out F(c_in x, c_noise),   score(x; sigma) = (D - x) / sigma^2
+D(x; sigma) = c_skip x + c_out F(c_in x, c_noise),   score(x; sigma) = (D - x) / sigma^2
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def nll_per_dimension(
 ) -> Tensor:
     """(B,) negative log density of standardised chunks, nats per dimension, padded steps left out.
 
-    chunks: (B, H, Da) normalised; log_volume: (H, Da) from Normalizer; is_pad: (B, H). Steps that are
-    padding are integrated out: a marginal of a Gaussian mixture only drops rows.
+    chunks: (B, H, Da) normalised; log_volume: (H, Da) from Normalizer; is_pad: (B, H). Steps that
+    are padding are integrated out: a marginal of a Gaussian mixture only drops rows.
     """
     batch, horizon, dim = chunks.shape
     result = torch.empty(batch)
@@ -54,7 +54,7 @@ def nll_per_dimension(
 
 
 def energy_distance(a: Tensor, b: Tensor) -> Tensor:
-    """(B, N, D), (B, M, D) standardised -> (B,) unbiased energy distance, norm divided by sqrt(D)."""
+    """(B, N, D), (B, M, D) standardised -> (B,) unbiased energy distance, norms over sqrt(D)."""
     scale = a.shape[-1] ** 0.5
     cross = torch.cdist(a, b).mean((1, 2))
     n, m = a.shape[1], b.shape[1]
@@ -64,7 +64,7 @@ def energy_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def sliced_w2(a: Tensor, b: Tensor, seed: int = 0, projections: int = 256) -> Tensor:
-    """(B, N, D), (B, N, D) standardised -> (B,) sliced 2-Wasserstein distance, fixed projections."""
+    """(B, N, D), (B, N, D) standardised -> (B,) sliced 2-Wasserstein distance, drawn by seed."""
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(a.shape[-1], projections, generator=generator, dtype=a.dtype)
     directions = directions / directions.norm(dim=0)

@@ -92,7 +92,9 @@ class GaussianMixture(NamedTuple):
     def sample_components(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, K, count, D): `count` reparameterised draws from each component."""
         batch, experts, dim, rank = self.factors.shape
-        along = torch.randn(batch, experts, count, rank, generator=generator, dtype=self.means.dtype)
+        along = torch.randn(
+            batch, experts, count, rank, generator=generator, dtype=self.means.dtype
+        )
         alone = torch.randn(batch, experts, count, dim, generator=generator, dtype=self.means.dtype)
         spread = torch.einsum("bkdr,bksr->bksd", self.factors, along)
         return self.means[:, :, None] + self.scales[:, :, None] * alone + spread

@@ -26,7 +26,7 @@ class FourierFeatures(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + W2 silu(W1 norm(x)); with `embedding`, scaled and shifted by it before the nonlinearity."""
+    """x + W2 silu(W1 norm(x)); an `embedding` scales and shifts it before the nonlinearity."""
 
     def __init__(self, width: int, embedding: int = 0):
         super().__init__()
@@ -90,4 +90,5 @@ class Trunk(nn.Module):
 
 
 def count_parameters(module: nn.Module) -> int:
+    """Numbers that training changes."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -24,7 +24,9 @@ class NoiseConfig:
 
     def __post_init__(self):
         if not 0.0 < self.sigma_min < self.sigma_max:
-            raise ValueError(f"need 0 < sigma_min < sigma_max, got {self.sigma_min}, {self.sigma_max}")
+            raise ValueError(
+                f"need 0 < sigma_min < sigma_max, got {self.sigma_min}, {self.sigma_max}"
+            )
 
 
 def training_sigmas(config: NoiseConfig, count: int, generator: torch.Generator) -> Tensor:

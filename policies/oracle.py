@@ -1,6 +1,7 @@
 """OracleTeacher: a Gaussian mixture as a teacher, whose denoiser is known in closed form.
 
-Distilling from it shows what an objective does when the teacher is perfect and every figure is known.
+Distilling from it shows what an objective does when the teacher is perfect and every figure is
+known.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ dx/dsigma = (x - D(x; sigma)) / sigma is integrated from sigmas[0] to sigmas[-1]
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
     """First order; equal to DDIM with eta = 0 (Song et al. 2021). NFE = len(sigmas) - 1."""
-    for sigma, after in zip(sigmas[:-1].tolist(), sigmas[1:].tolist()):
+    for sigma, after in pairwise(sigmas.tolist()):
         clean = denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)
         x = clean + (after / sigma) * (x - clean)
     return x
@@ -23,7 +24,7 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
 
 def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
     """Second order (Karras et al. 2022, algorithm 1); last step Euler. NFE = 2 steps - 1."""
-    for sigma, after in zip(sigmas[:-1].tolist(), sigmas[1:].tolist()):
+    for sigma, after in pairwise(sigmas.tolist()):
         slope = (x - denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)) / sigma
         ahead = x + (after - sigma) * slope
         if after > 0.0:
@@ -37,7 +38,7 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tenso
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2); first and last step first order."""
     before: Tensor | None = None
     values = sigmas.tolist()
-    for index, (sigma, after) in enumerate(zip(values[:-1], values[1:])):
+    for index, (sigma, after) in enumerate(pairwise(values)):
         clean = denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)
         aim = clean
         if before is not None and after > 0.0:

@@ -22,7 +22,7 @@ class SamplerConfig:
     """
 
     name: str = "heun"
-    steps: int = 16
+    steps: int = 9
     sigma_last: float = 0.03
 
     def __post_init__(self):

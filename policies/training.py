@@ -1,4 +1,4 @@
-"""The one training loop: teacher and every objective run through it. Resumes exactly where it was."""
+"""The one training loop, for the teacher and every objective. It resumes exactly where it was."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ class TrainingConfig:
     warmup_steps: int = 100
     clip_norm: float = 1.0
     ema_decay: float = 0.999
+    weight_decay: float = 0.0
+    bf16: bool = True  # in matrix products, and only where the processor has them
     save_every: int = 1000
     seed: int = 0
 
     def __post_init__(self):
         if min(self.steps, self.batch_size, self.save_every) < 1 or self.learning_rate <= 0:
-            raise ValueError(f"steps, batch_size, save_every and learning_rate must be positive: {self}")
+            raise ValueError(
+                f"steps, batch_size, save_every and learning_rate must be positive: {self}"
+            )
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear warm-up, then cosine."""
@@ -55,14 +59,17 @@ def train(
     With a state_file the loop saves itself there every save_every steps and takes up what it finds.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
     first = _restore(state_file, module, averaged, optimizer, generator)
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)
         index = torch.randint(rows, (config.batch_size,), generator=generator)
-        loss = loss_of(module, index, step / config.steps, generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16 and has_bf16()):
+            loss = loss_of(module, index, step / config.steps, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm, error_if_nonfinite=True)
@@ -73,6 +80,16 @@ def train(
         if state_file and (step + 1) % config.save_every == 0:
             _save(state_file, step + 1, module, averaged, optimizer, generator)
     return {name: tensor.clone() for name, tensor in averaged.module.state_dict().items()}
+
+
+def use_threads(count: int) -> None:
+    """Let torch use `count` processor threads."""
+    torch.set_num_threads(count)
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it only costs."""
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def _save(
@@ -115,4 +132,6 @@ def _restore(
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)
+    }

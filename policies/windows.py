@@ -1,4 +1,4 @@
-"""Windows: episodes -> (observation window, action chunk), through the resampler that serves live."""
+"""Windows: episodes -> (observation window, action chunk), by the resampler that serves live."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vdd_ros.replay import replay_windows
 
 
 class Windows(NamedTuple):
-    """observations: (N, To, Do); chunks: (N, H, Da), contract units; is_pad: (N, H), steps after the
-    episode's end, filled with its last command; episode: (N,) index of the episode each came from.
+    """observations: (N, To, Do); chunks: (N, H, Da), contract units; is_pad: (N, H), steps after
+    the episode's end, filled with its last command; episode: (N,) index of where each came from.
     """
 
     observations: np.ndarray
@@ -36,7 +36,7 @@ def windows_of(
         raise UserError("no episodes to learn from: record or import some first")
     parts = [_of_one(contract, episode, n_obs_steps, horizon) for episode in episodes]
     index = np.concatenate([np.full(len(part[0]), i) for i, part in enumerate(parts)])
-    observations, chunks, is_pad = (np.concatenate(field) for field in zip(*parts))
+    observations, chunks, is_pad = (np.concatenate(field) for field in zip(*parts, strict=True))
     return Windows(observations, chunks, is_pad, index)
 
 
@@ -47,11 +47,17 @@ def _of_one(
     first, last = int(command.stamps_ns[0]), int(command.stamps_ns[-1])
     ticks = np.arange(first, last + 1, contract.control_period_ns)
     seen = replay_windows(contract, episode.streams, ticks, n_obs_steps)
-    kept = [(tick, window) for tick, window in zip(ticks, seen) if window is not None]
+    kept = [(tick, window) for tick, window in zip(ticks, seen, strict=True) if window is not None]
     if not kept:
-        raise UserError(f"episode {episode.name} has no joint state before its last command; delete it")
-    times = np.array([tick for tick, _ in kept])[:, None] + np.arange(horizon) * contract.policy_period_ns
+        raise UserError(
+            f"episode {episode.name} has no joint state before its last command; delete it"
+        )
+    times = (
+        np.array([tick for tick, _ in kept])[:, None]
+        + np.arange(horizon) * contract.policy_period_ns
+    )
     chunks = np.stack(
-        [np.interp(times, command.stamps_ns, column) for column in command.fields["position"].T], axis=-1
+        [np.interp(times, command.stamps_ns, column) for column in command.fields["position"].T],
+        axis=-1,
     )
     return np.array([window.values for _, window in kept]), chunks, times > last

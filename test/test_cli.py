@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from vdd_ros import cli, machine
+from vdd_ros import cli, commands, machine
 from vdd_ros.commands import doctor
 from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
@@ -67,7 +68,7 @@ def test_every_subcommand_explains_itself(name, capsys):
 
 
 def test_no_subcommand_is_left_out():
-    files = {path.stem for path in (ROOT / "vdd_ros" / "commands").glob("*.py")} - {"__init__"}
+    files = [found.name for found in pkgutil.iter_modules(commands.__path__)]
     with_main = {
         name
         for name in files

@@ -36,9 +36,7 @@ def test_a_net_of_zero_leaves_the_optimal_linear_denoiser():
     sigma = torch.tensor([0.01, 0.5, 2.0, 40.0], dtype=torch.float64)
     expected = x * (0.25 / (sigma**2 + 0.25))[:, None]
     torch.testing.assert_close(denoiser.denoise(x, sigma, cond), expected)
-    torch.testing.assert_close(
-        score(denoiser, x, sigma, cond), -x / (sigma**2 + 0.25)[:, None]
-    )
+    torch.testing.assert_close(score(denoiser, x, sigma, cond), -x / (sigma**2 + 0.25)[:, None])
 
 
 def test_the_oracle_denoiser_is_the_posterior_mean():
@@ -56,7 +54,9 @@ def test_order_of_convergence(sampler, order):
     The exact last step to 0 is a jump to D, so the flow is compared at the last positive node.
     """
     config = NoiseConfig(sigma_min=0.05, sigma_max=5.0)
-    x_start = torch.randn(64, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 5
+    x_start = (
+        torch.randn(64, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 5
+    )
     cond = torch.zeros(64, 1, dtype=torch.float64)
     ratio = math.sqrt((SPREAD**2 + 0.05**2) / (SPREAD**2 + 5.0**2))
     exact = MU + (x_start - MU) * ratio

@@ -12,10 +12,15 @@ from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
 
 COMMANDS = {
+    "demo": "run the main job from end to end and end with a table and a page",
     "doctor": "say what this machine has, what it lacks, and how to mend it",
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "check recorded episodes, show one, or sum them up",
+    "train": "train a diffusion policy, the teacher, on recorded episodes",
+    "distill": "distil a teacher into a mixture of experts: one network call",
+    "fidelity": "judge students against their teacher and held-out people",
+    "export": "export a run as a bundle, the folder that is deployed",
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "bench": "measure what a policy costs per chunk, beside its teacher and the floor",
 }

@@ -1,17 +1,20 @@
-"""vdd: reverse KL to the teacher at every noise level, exact because a diffused mixture is a mixture.
+"""vdd: reverse KL to the teacher at every noise level, exact as a diffused mixture is a mixture.
 
 For each observation o and expert z, with a = mu_z + L_z eps and a_sigma = a + sigma xi:
 
-    gradient with respect to a:  w(sigma) [ grad log q_sigma(a_sigma | o) - s_teacher(a_sigma; o, sigma) ]
+    gradient with respect to a:
+        w(sigma) [ grad log q_sigma(a_sigma | o) - s_teacher(a_sigma; o, sigma) ]
 
 weighted by the gating g_z(o), both terms held constant; w = sigma^2, which makes the bracket the
-difference of two denoised chunks. The terms in log N_z and in the entropy of the published estimator
-cancel in expectation and are left out (sticking the landing). At q = teacher the gradient is zero for
-every single draw, so the fixed point is the teacher, not a blurred one.
+difference of two denoised chunks. The terms in log N_z and in the entropy of the published
+estimator cancel in expectation and are left out (sticking the landing). At q = teacher the gradient
+is zero for every single draw, so the fixed point is the teacher, not a blurred one.
 
-sigma is log-uniform in [sigma_min, sigma_max(t)]; sigma_max falls linearly, so that experts first
-find the modes and then settle in one each. Experts start from a short maximum-likelihood phase on
-teacher samples, and the gating is fitted to responsibilities on teacher samples throughout.
+sigma is log-uniform below sigma_max(t), which falls linearly, so that experts first find the modes
+and then settle in one each; and not below sigma_max(t) / band, because a learned teacher knows the
+score at a small sigma only where its own data are, and the student gets there last. Experts start
+from a short maximum-likelihood phase on teacher samples, and the gating is fitted to
+responsibilities on teacher samples throughout.
 """
 
 from __future__ import annotations
@@ -31,15 +34,17 @@ from vdd_ros.policies.objectives.nll import Nll
 
 @dataclass(frozen=True)
 class Vdd:
-    """samples: S per expert and observation; sigmas in normalised action units; start: share of
-    training spent on the likelihood start; settle: share of the rest over which sigma_max falls.
+    """samples: S per expert and observation; sigmas in normalised action units; band: largest over
+    smallest sigma at a time; start: share of training spent on the likelihood start; settle: share
+    of the rest over which sigma_max falls.
     """
 
     samples: int = 1
     sigma_min: float = 0.02
-    sigma_max_start: float = 2.0
-    sigma_max_end: float = 0.2
-    start: float = 0.35
+    sigma_max_start: float = 0.5
+    sigma_max_end: float = 0.15
+    band: float = 10.0
+    start: float = 0.5
     settle: float = 0.7
     gating_weight: float = 1.0
 
@@ -57,9 +62,12 @@ class Vdd:
         generator: torch.Generator,
     ) -> Tensor:
         if progress < self.start:
-            return Nll().loss(student, teacher, batch, progress, generator)
+            beginning = Nll(sigma_end=self.sigma_max_end, settle=1.0)
+            return beginning.loss(student, teacher, batch, progress / self.start, generator)
         mixture = student(batch.cond)
-        sigma = log_uniform(self.sigma_min, self.sigma_max(progress), len(batch.cond), generator)
+        high = self.sigma_max(progress)
+        low = max(self.sigma_min, high / self.band)
+        sigma = log_uniform(low, high, len(batch.cond), generator)
         chunks = mixture.sample_components(self.samples, generator)  # (B, K, S, D)
         pull = reverse_kl_gradient(
             mixture.detach(), teacher, batch.cond, chunks.detach(), sigma, generator
@@ -95,6 +103,6 @@ def reverse_kl_gradient(
 
 
 def gating_loss(mixture: GaussianMixture, samples: Tensor) -> Tensor:
-    """Cross-entropy of the gating to the responsibilities for samples (B, D); experts held fixed."""
+    """Cross-entropy of the gating to the responsibilities for samples (B, D); experts held."""
     responsibility = mixture.detach().log_responsibilities(samples[:, None])[:, 0].exp()
     return -(responsibility * mixture.log_weights).sum(-1).mean()

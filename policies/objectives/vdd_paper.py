@@ -1,9 +1,10 @@
 """vdd-paper: the published objective (Zhou et al. 2024, NeurIPS, arXiv 2406.12538), kept as it is.
 
-Experts climb  s_sigma(a) . a + log r_z(a) + H_z  at un-noised samples a of the student, the teacher's
-score taken at sigma ~ U(0.2, 0.5); the gating is fitted to responsibilities for demonstrations. The
-student it converges to is a blurred teacher: standard deviation at least about 0.32 in normalised units.
-Responsibilities are computed in log space; the released code's floor of 1e-8 underflows for chunks.
+Experts climb  s_sigma(a) . a + log r_z(a) + H_z  at un-noised samples a of the student, the
+teacher's score taken at sigma ~ U(0.2, 0.5); the gating is fitted to responsibilities for
+demonstrations. The student it converges to is a blurred teacher: standard deviation at least about
+0.32 in normalised units. Responsibilities are computed in log space; the released code's floor of
+1e-8 underflows for chunks.
 """
 
 from __future__ import annotations

@@ -11,9 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
@@ -65,22 +63,12 @@ def start_nodes(nodes: Nodes, contract: Path, args: Args) -> None:
 
 
 def wait_until_done(nodes: Nodes, store: EpisodeStore, before: int, episodes: int) -> None:
-    """Show progress until the demonstrator ends; a bar on a terminal, lines elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("demonstrations"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("", total=episodes)
-        said = 0
+    """Show progress until the demonstrator ends."""
+    with progress("demonstrations") as report:
         while nodes.ended("demonstrator_node") is None:
             nodes.check(may_end="demonstrator_node")
             time.sleep(POLL_S)
-            saved = len(store.list()) - before
-            progress.update(task, completed=saved)
-            if not console.is_terminal and saved >= said + max(1, episodes // 10):
-                console.print(f"{saved}/{episodes} demonstrations", highlight=False)
-                said = saved
+            report(len(store.list()) - before, episodes)
         nodes.check(may_end="demonstrator_node")
 
 

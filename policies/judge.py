@@ -1,0 +1,145 @@
+"""Fidelity of students to their teacher on held-out windows, by METRICS.md, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vdd_ros.policies.fidelity import (
+    bootstrap,
+    energy_distance,
+    nll_per_dimension,
+    off_support,
+    sliced_w2,
+)
+from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors
+from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """The counts of METRICS.md; `sampler` is the teacher's best one."""
+
+    observations: int = 200
+    samples: int = 50
+    reference: int = 256
+    sampler: SamplerConfig = SamplerConfig("heun", 9)
+    seed: int = 0
+
+
+class Judge:
+    """Holds the teacher's draws at held-out observations; every policy is judged on the same."""
+
+    def __init__(self, teacher: Teacher, config: JudgeConfig | None = None):
+        self.teacher, self.config = teacher, config or JudgeConfig()
+        held_out = to_tensors(teacher.normalizer, load_windows(teacher, held_out=True))
+        self.cond, self.chunks, self.windows = held_out
+        self.generator = torch.Generator().manual_seed(self.config.seed)
+        count = min(self.config.observations, len(self.cond))
+        self.index = torch.randperm(len(self.cond), generator=self.generator)[:count]
+        self.draw_a = self._teacher_draws(self.config.samples)
+        self.draw_b = self._teacher_draws(self.config.samples)
+        self.reference = self._teacher_draws(self.config.reference)
+        self.fresh = self._teacher_draws(self.config.reference)
+
+    def of_teacher(self) -> dict:
+        """The floors: one draw of the teacher against another."""
+        return {
+            "nfe": self.config.sampler.nfe,
+            "nll": None,
+            **self._distances(self.draw_b),
+            "off_support": self._off_support(self.draw_b),
+            "off_support_means": None,
+        }
+
+    def of_one_step_teacher(self) -> dict:
+        """The teacher asked once, at sigma_max: the mean of everything it could do."""
+        samples = self._teacher_draws(self.config.samples, SamplerConfig("euler", 1))
+        return {
+            "nfe": 1,
+            "nll": None,
+            **self._distances(samples),
+            "off_support": self._off_support(samples),
+            "off_support_means": None,
+        }
+
+    @torch.no_grad()
+    def of_student(self, student: Student) -> dict:
+        """Every figure of a student; NLL over all held-out windows, mean over episodes."""
+        mixture = student.moe(self.cond[self.index])
+        samples = self._standardize(mixture.sample(self.config.samples, self.generator))
+        means = self._standardize(mixture.sample_means(self.config.samples, self.generator))
+        nll = bootstrap(self._nll_by_episode(student), self.config.seed)
+        return {
+            "nfe": 1,
+            "nll": nll.mean,
+            "nll_interval": [nll.low, nll.high],
+            **self._distances(samples),
+            "off_support": self._off_support(samples),
+            "off_support_means": self._off_support(means),
+        }
+
+    def _nll_by_episode(self, student: Student) -> np.ndarray:
+        horizon, dim = self.windows.chunks.shape[1:]
+        chunks = self.chunks.view(-1, horizon, dim)
+        log_volume = torch.tensor(self.teacher.normalizer.log_volume, dtype=torch.float32)
+        is_pad = torch.tensor(self.windows.is_pad)
+        parts = [
+            nll_per_dimension(student.moe(cond), part, log_volume, pad)
+            for cond, part, pad in zip(
+                self.cond.split(2048), chunks.split(2048), is_pad.split(2048), strict=True
+            )
+        ]
+        values = torch.cat(parts).numpy()
+        return np.array(
+            [values[self.windows.episode == one].mean() for one in np.unique(self.windows.episode)]
+        )
+
+    def _distances(self, samples: Tensor) -> dict:
+        energy = bootstrap(energy_distance(samples, self.draw_a).numpy(), self.config.seed)
+        floor = bootstrap(energy_distance(self.draw_b, self.draw_a).numpy(), self.config.seed)
+        return {
+            "energy_distance": energy.mean,
+            "energy_distance_se": energy.standard_error,
+            "energy_floor": floor.mean,
+            "sliced_w2": float(sliced_w2(samples, self.draw_a).mean()),
+        }
+
+    def _off_support(self, samples: Tensor) -> float:
+        return float(off_support(samples, self.reference, self.fresh).mean())
+
+    def _teacher_draws(self, count: int, sampler: SamplerConfig | None = None) -> Tensor:
+        cond = self.cond[self.index].repeat_interleave(count, dim=0)
+        drawn = sample_chunks(
+            self.teacher.denoiser.denoise,
+            cond,
+            self.chunks.shape[1],
+            self.teacher.config.noise,
+            sampler or self.config.sampler,
+            self.generator,
+        )
+        return self._standardize(drawn.view(len(self.index), count, -1))
+
+    def _standardize(self, normalized: Tensor) -> Tensor:
+        """(B, N, D) normalised -> (B, N, D) per-dimension standardised actions."""
+        normalizer = self.teacher.normalizer
+        horizon, dim = normalizer.chunk_mean.shape
+        observations = self.windows.observations[self.index.numpy()][:, None]
+        shaped = normalized.view(*normalized.shape[:2], horizon, dim).numpy()
+        chunks = normalizer.unnormalize(shaped, observations)
+        standard = normalizer.standardize(chunks).reshape(normalized.shape)
+        return torch.tensor(standard, dtype=torch.float32)
+
+
+def describe_mixture(mixture: GaussianMixture) -> dict:
+    """How the experts are used: mean gating per expert and effective number of experts."""
+    weights = mixture.log_weights.exp()
+    entropy = -(weights * mixture.log_weights).sum(-1)
+    return {
+        "mean_gating": weights.mean(0).tolist(),
+        "effective_experts": float(entropy.exp().mean()),
+    }

@@ -1,0 +1,227 @@
+"""From episodes to a teacher run, and from a teacher run to a student run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vdd_ros.contract import Contract
+from vdd_ros.episode import Episode
+from vdd_ros.errors import UserError
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.checkpoint import (
+    Run,
+    load_run,
+    load_tensors,
+    load_weights,
+    save_run,
+    save_tensors,
+)
+from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.diffusion_loss import denoising_loss
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective
+from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
+from vdd_ros.policies.training import Report, TrainingConfig, train
+from vdd_ros.policies.windows import Windows, windows_of
+
+QUIET: Report = lambda step, steps, loss: None  # noqa: E731
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained teacher with the windows it was trained on."""
+
+    folder: Path
+    contract: Contract
+    config: TeacherConfig
+    normalizer: Normalizer
+    denoiser: Denoiser
+
+
+@dataclass(frozen=True)
+class Student:
+    """A distilled student."""
+
+    folder: Path
+    contract: Contract
+    method: str
+    config: StudentConfig
+    normalizer: Normalizer
+    moe: GaussianMoE
+
+
+class WindowTensors(NamedTuple):
+    """cond: (N, C) features; chunks: (N, D) as demonstrated, normalised; windows: as recorded."""
+
+    cond: Tensor
+    chunks: Tensor
+    windows: Windows
+
+
+def train_teacher(
+    contract: Contract,
+    episodes: list[Episode],
+    folder: Path,
+    config: TeacherConfig,
+    training: TrainingConfig,
+    held_out: int,
+    report: Report = QUIET,
+) -> Teacher:
+    """Train on all but the last `held_out` episodes; a run broken off in `folder` is taken up."""
+    if not 0 < held_out < len(episodes):
+        raise UserError(
+            f"{held_out} of {len(episodes)} episodes held out; hold out at least one and train on "
+            "at least one"
+        )
+    windows = windows_of(contract, episodes, config.n_obs_steps, config.horizon)
+    is_held_out = windows.episode >= len(episodes) - held_out
+    for_training = Windows(*(part[~is_held_out] for part in windows))
+    normalizer = Normalizer.fit(
+        for_training.observations, for_training.chunks, np.random.default_rng(training.seed)
+    )
+    cond, chunks, _ = to_tensors(normalizer, for_training)
+    torch.manual_seed(training.seed)
+    denoiser = make_teacher(config, cond.shape[1], chunks.shape[1])
+
+    def loss_of(module, index, progress, generator):
+        return denoising_loss(module, chunks[index], cond[index], config.noise, generator)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = train(denoiser, loss_of, len(cond), training, folder / "state.safetensors", report)
+    _save_windows(folder, windows, is_held_out)
+    notes = {
+        "held_out": [episode.name for episode in episodes[-held_out:]],
+        "trained_on": [episode.name for episode in episodes[:-held_out]],
+    }
+    configs = {"teacher": asdict(config), "training": asdict(training)}
+    save_run(folder, Run("teacher", configs, contract, normalizer, notes), weights)
+    (folder / "state.safetensors").unlink(missing_ok=True)
+    return load_teacher(folder)
+
+
+def load_teacher(folder: str | Path) -> Teacher:
+    """Read a teacher run; raises UserError when it is missing, damaged or something else."""
+    run, weights = load_run(folder, "teacher")
+    raw = run.configs["teacher"]
+    config = TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
+    dims = _dims(run.normalizer)
+    denoiser = make_teacher(config, *dims)
+    load_weights(denoiser, weights, folder)
+    return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval())
+
+
+def distil(
+    teacher: Teacher,
+    folder: Path,
+    method: str,
+    config: StudentConfig,
+    training: TrainingConfig,
+    objective: Objective | None = None,
+    pool: int = 40_000,
+    sampler: SamplerConfig | None = None,
+    report: Report = QUIET,
+) -> Student:
+    """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each."""
+    if method not in OBJECTIVES:
+        raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
+    objective = objective or OBJECTIVES[method]()
+    sampler = sampler or SamplerConfig()
+    data = training_pool(teacher, pool, sampler, training.seed)
+    torch.manual_seed(training.seed)
+    moe = GaussianMoE(config, data.cond.shape[1], data.samples.shape[1])
+
+    def loss_of(module, index, progress, generator):
+        batch = Batch(*(part[index] for part in data))
+        return objective.loss(module, teacher.denoiser, batch, progress, generator)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = train(moe, loss_of, len(data.cond), training, folder / "state.safetensors", report)
+    configs = {
+        "method": method,
+        "student": asdict(config),
+        "objective": asdict(objective),
+        "training": asdict(training),
+        "teacher": asdict(teacher.config),
+        "sampler": asdict(sampler),
+        "pool": pool,
+    }
+    run = Run("student", configs, teacher.contract, teacher.normalizer, {})
+    save_run(folder, run, weights)
+    (folder / "state.safetensors").unlink(missing_ok=True)
+    return load_student(folder)
+
+
+def load_student(folder: str | Path) -> Student:
+    """Read a student run; raises UserError when it is missing, damaged or something else."""
+    run, weights = load_run(folder, "student")
+    config = StudentConfig(**run.configs["student"])
+    moe = GaussianMoE(config, *_dims(run.normalizer))
+    load_weights(moe, weights, folder)
+    method = run.configs["method"]
+    return Student(Path(folder), run.contract, method, config, run.normalizer, moe.eval())
+
+
+def load_windows(teacher: Teacher, held_out: bool) -> Windows:
+    """The windows a teacher was trained on, or those it never saw."""
+    tensors = {
+        k: v.numpy() for k, v in load_tensors(teacher.folder / "windows.safetensors").items()
+    }
+    rows = tensors["is_held_out"] == held_out
+    return Windows(*(tensors[name][rows] for name in Windows._fields))
+
+
+def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
+    """Windows in the network's units, float32."""
+    cond = normalizer.features(windows.observations)
+    chunks = normalizer.normalize(windows.chunks, windows.observations)
+    return WindowTensors(
+        torch.tensor(cond, dtype=torch.float32),
+        torch.tensor(chunks.reshape(len(chunks), -1), dtype=torch.float32),
+        windows,
+    )
+
+
+def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int) -> Batch:
+    """`pool` training windows with one teacher sample each, drawn once and kept in the folder."""
+    cond, chunks, _ = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.randperm(len(cond), generator=generator)[:pool]
+    cond, chunks = cond[index], chunks[index]
+    key = json.dumps([asdict(sampler), pool, seed], sort_keys=True)
+    path = teacher.folder / f"samples-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
+    if not path.exists():
+        samples = sample_chunks(
+            teacher.denoiser.denoise,
+            cond,
+            chunks.shape[1],
+            teacher.config.noise,
+            sampler,
+            generator,
+        )
+        save_tensors(path, {"samples": samples})
+    return Batch(cond, load_tensors(path)["samples"], chunks)
+
+
+def _dims(normalizer: Normalizer) -> tuple[int, int]:
+    """(C, D) of the networks."""
+    observed = normalizer.newest_mean.size + normalizer.difference_std.size
+    return observed, normalizer.chunk_mean.size
+
+
+def _save_windows(folder: Path, windows: Windows, is_held_out: np.ndarray) -> None:
+    tensors = {
+        name: torch.tensor(part if part.dtype.kind != "f" else part.astype(np.float32))
+        for name, part in windows._asdict().items()
+    }
+    save_tensors(
+        folder / "windows.safetensors", tensors | {"is_held_out": torch.tensor(is_held_out)}
+    )

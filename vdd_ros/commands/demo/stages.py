@@ -1,0 +1,186 @@
+"""The stages of the demo, in order. Each is a command that anyone can run by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vdd_ros.commands.progress import progress
+from vdd_ros.durable import write_text
+from vdd_ros.errors import UserError
+from vdd_ros.processes import Nodes, free_domain, isolated
+
+STUDENTS = ("vdd-paper", "nll", "vdd")
+POLICIES = ("teacher", "teacher-1", *STUDENTS)
+POLL_S = 0.2
+
+
+def record(args) -> None:
+    """record demonstrations over ROS: simulator, operator, gate and recorder in four processes"""
+    _vdd(args, "record", "record", "--episodes", args.demonstrations, "--out", _episodes(args))
+
+
+def train(args) -> None:
+    """train the teacher, a diffusion policy over action chunks"""
+    _vdd(
+        args, "train", "train", "--episodes", _episodes(args), "--out", args.out / "teacher",
+        "--held-out", max(1, args.demonstrations // 10), "--training.steps", args.teacher_steps,
+        "--training.seed", args.seed,
+    )  # fmt: skip
+
+
+def distil(args) -> None:
+    """distil three students: vdd beside vdd-paper and nll, the same network for each"""
+    from vdd_ros.commands.distill import Args as DistilArgs
+    from vdd_ros.policies.learn import load_teacher, training_pool
+    from vdd_ros.policies.training import use_threads
+
+    use_threads(2)
+    defaults = DistilArgs(teacher=args.out / "teacher", out=args.out)
+    training_pool(load_teacher(args.out / "teacher"), defaults.pool, defaults.sampler, args.seed)
+    lanes = [["vdd"], ["vdd-paper", "nll"]]
+    running: list[tuple[list[str], subprocess.Popen]] = []
+    try:
+        running = [(lane[1:], _start_distil(args, lane[0])) for lane in lanes]
+        while running:
+            time.sleep(POLL_S)
+            running = [after for lane in running for after in _advance(args, *lane)]
+    finally:
+        for _, process in running:
+            process.terminate()
+            process.wait()
+
+
+def _start_distil(args, method: str) -> subprocess.Popen:
+    words = (
+        "distill", "--teacher", args.out / "teacher", "--out", args.out / method,
+        "--method", method, "--threads", 1, "--training.steps", args.student_steps,
+        "--training.seed", args.seed,
+    )  # fmt: skip
+    return _start(args, f"distill-{method}", *words)
+
+
+def _advance(args, rest: list[str], process: subprocess.Popen) -> list:
+    """A lane after a look at it: as it was, at its next method, or gone."""
+    code = process.poll()
+    if code is None:
+        return [(rest, process)]
+    _require_success(args, "distill", code)
+    print(f"      a student is done: {', '.join(m for m in STUDENTS if (args.out / m).exists())}")
+    return [(rest[1:], _start_distil(args, rest[0]))] if rest else []
+
+
+def judge(args) -> None:
+    """judge each student against its teacher on held-out demonstrations"""
+    students = [args.out / name for name in STUDENTS]
+    _vdd(
+        args, "fidelity", "fidelity", "--teacher", args.out / "teacher", "--students", *students,
+        "--out", args.out / "results" / "fidelity",
+    )  # fmt: skip
+
+
+def export(args) -> None:
+    """export five bundles: ONNX, contract, normalizer, certificate"""
+    for name, steps in (("teacher", 10), ("teacher-1", 1)):
+        _vdd(
+            args, f"export-{name}", "export", "--run", args.out / "teacher", "--name", name,
+            "--out", _bundle(args, name), "--sampler-steps", steps,
+            "--fidelity", args.out / "results" / "fidelity" / f"{name}.json",
+        )  # fmt: skip
+    for name in STUDENTS:
+        _vdd(
+            args, f"export-{name}", "export", "--run", args.out / name,
+            "--out", _bundle(args, name), "--teacher", args.out / "teacher",
+            "--fidelity", args.out / "results" / "fidelity" / f"{name}.json",
+        )  # fmt: skip
+
+
+def roll_out(args) -> None:
+    """roll out each bundle through the real action loop in simulated time"""
+    bundles = [_bundle(args, name) for name in POLICIES]
+    _vdd(
+        args, "evaluate", "evaluate", *bundles, "--episodes", args.rollouts,
+        "--seed", args.seed, "--out", args.out / "rollouts",
+    )  # fmt: skip
+
+
+def bench(args) -> None:
+    """measure the latency of one call, student beside teacher, in one run"""
+    process = subprocess.run(
+        _words(
+            "bench", "latency", "--teacher", args.out / "teacher",
+            "--student", args.out / "vdd", "--json",
+        ),
+        env=isolated(0), capture_output=True, text=True,
+    )  # fmt: skip
+    (args.out / "logs" / "bench.log").write_text(process.stdout + process.stderr)
+    _require_success(args, "bench", process.returncode)
+    write_text(args.out / "results" / "latency.json", process.stdout.strip().rpartition("\n")[2])
+
+
+def drive(args) -> None:
+    """drive the simulated robot over ROS in real time, a fresh evaluation at every tick"""
+    contract = {"contract": args.contract.resolve()}
+    out = (args.out / "results" / "ros.json").resolve()
+    with Nodes(args.out / "logs", free_domain()) as nodes, progress("episodes over ROS") as report:
+        nodes.start("sim_node", contract | {"time_base": "wall", "seed": args.seed})
+        bundle = _bundle(args, "vdd").resolve()
+        nodes.start("action_node", contract | {"bundle": bundle, "seed": args.seed})
+        nodes.start("trial_node", contract | {"out": out, "episodes": args.ros_episodes})
+        while nodes.ended("trial_node") is None:
+            nodes.check(may_end="trial_node")
+            log = (args.out / "logs" / "trial_node.log").read_text()
+            report(log.count("]: episode "), args.ros_episodes)
+            time.sleep(POLL_S)
+        nodes.check(may_end="trial_node")
+
+
+STAGES = {
+    "record": record,
+    "train": train,
+    "distil": distil,
+    "judge": judge,
+    "export": export,
+    "roll_out": roll_out,
+    "bench": bench,
+    "drive": drive,
+}
+
+
+def _episodes(args) -> Path:
+    return args.out / "demonstrations"
+
+
+def _bundle(args, name: str) -> Path:
+    return args.out / "bundles" / name
+
+
+def _words(*words: object) -> list[str]:
+    return [sys.executable, "-m", "vdd_ros.cli", *(str(word) for word in words)]
+
+
+def _vdd(args, name: str, *words: object) -> None:
+    """Run a subcommand whose progress shows here; what it prints at the end goes to its log."""
+    with (args.out / "logs" / f"{name}.log").open("w") as log:
+        code = subprocess.run(_words(*words), env=isolated(0), stdout=log).returncode
+    _require_success(args, name, code)
+
+
+def _start(args, name: str, *words: object) -> subprocess.Popen:
+    """Start a subcommand that says nothing here; two bars at once cannot share a terminal."""
+    with (args.out / "logs" / f"{name}.log").open("w") as log:
+        return subprocess.Popen(_words(*words), env=isolated(0), stdout=log, stderr=log)
+
+
+def _require_success(args, name: str, code: int) -> None:
+    if code == 0:
+        return
+    raise UserError(f"the stage {name} ended with exit code {code}; see {args.out / 'logs'}")
+
+
+def read_result(args, name: str) -> dict:
+    """A JSON result of a stage."""
+    return json.loads((args.out / "results" / name).read_text())

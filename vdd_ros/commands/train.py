@@ -1,0 +1,50 @@
+"""Train a diffusion policy, the teacher, on recorded episodes; a run broken off is taken up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vdd_ros.commands.progress import progress
+from vdd_ros.contract import Contract
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.policies.learn import train_teacher
+from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.training import TrainingConfig, use_threads
+
+TRAINING = TrainingConfig(steps=24_000, batch_size=256, learning_rate=1e-3)
+
+
+@dataclass(frozen=True)
+class Args:
+    episodes: Path
+    """Folder of recorded episodes."""
+    out: Path
+    """Run folder to make, or to take up."""
+    contract: Path = Path("config/panda_avoid.yaml")
+    """The robot's contract."""
+    held_out: int = 24
+    """The last so many episodes are never trained on."""
+    threads: int = 2
+    """Processor threads."""
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    training: TrainingConfig = TRAINING
+
+
+def main(args: Args) -> dict:
+    """Train and say how long it took; raises UserError when the episodes cannot be learned from."""
+    use_threads(args.threads)
+    contract = Contract.from_yaml(args.contract)
+    store = EpisodeStore(args.episodes, contract)
+    episodes = [store.load(name) for name in store.list()]
+    started = time.monotonic()
+    with progress("training the teacher") as report:
+        teacher = train_teacher(
+            contract, episodes, args.out, args.teacher, args.training, args.held_out, report
+        )
+    seconds = time.monotonic() - started
+    parameters = count_parameters(teacher.denoiser)
+    print(f"teacher of {parameters} parameters in {args.out}, {seconds:.0f} s")
+    return {"run": args.out, "parameters": parameters, "seconds": round(seconds, 1)}
