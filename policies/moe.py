@@ -59,8 +59,8 @@ class GaussianMoE(nn.Module):
         nn.init.constant_(self.log_scale.bias, -1.0)
         nn.init.normal_(self.factor.bias, std=0.3 / max(1, self.config.rank) ** 0.5)
 
-    def forward(self, cond: Tensor) -> GaussianMixture:
-        """(B, C) -> B mixtures of K experts in D dimensions."""
+    def forward(self, cond: Tensor, with_factors: bool = True) -> GaussianMixture:
+        """(B, C) -> B mixtures of K experts in D dimensions; diagonal ones without the factors."""
         hidden = self.trunk(cond)
         shape = (len(cond), self.config.n_experts, self.dim)
         return GaussianMixture(
@@ -68,5 +68,8 @@ class GaussianMoE(nn.Module):
             means=self.mean(hidden).view(shape),
             scales=self.config.scale_floor
             + nn.functional.softplus(self.log_scale(hidden)).view(shape),
-            factors=self.factor(self.narrow(hidden)).view(*shape, self.config.rank),
+            factors=self._factors(hidden, shape) if with_factors else hidden.new_zeros(*shape, 0),
         )
+
+    def _factors(self, hidden: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        return self.factor(self.narrow(hidden)).view(*shape, self.config.rank)

@@ -20,17 +20,25 @@ from vdd_ros.policies.objectives.base import Batch
 
 @dataclass(frozen=True)
 class Nll:
-    """sigma_start, sigma_end: of the noise, in normalised action units; settle: share of training
-    over which it falls, by equal factors."""
+    """coarse: share of training with diagonal covariances, which is several times cheaper and enough
+    to find the ways; sigma_start, sigma_coarse, sigma_end: noise at the beginning, at the end of that
+    share, and at the end, in normalised action units; settle: share of the rest over which it falls.
+    """
 
+    coarse: float = 0.6
     sigma_start: float = 1.0
-    sigma_end: float = 0.02
-    settle: float = 0.7
+    sigma_coarse: float = 0.3
+    sigma_end: float = 0.03
+    settle: float = 0.8
 
     def sigma(self, progress: float) -> float:
-        """Noise level at a progress of 0 to 1."""
-        done = min(1.0, progress / self.settle)
-        return self.sigma_start * (self.sigma_end / self.sigma_start) ** done
+        """Noise level at a progress of 0 to 1; it falls by equal factors in both parts."""
+        if progress < self.coarse:
+            return self.sigma_start * (self.sigma_coarse / self.sigma_start) ** (
+                progress / self.coarse
+            )
+        done = min(1.0, (progress - self.coarse) / ((1.0 - self.coarse) * self.settle))
+        return self.sigma_coarse * (self.sigma_end / self.sigma_coarse) ** done
 
     def loss(
         self,
@@ -44,5 +52,6 @@ class Nll:
         sigma = torch.full((len(batch.cond),), self.sigma(progress))
         noise = torch.randn(batch.samples.shape, generator=generator)
         noised = batch.samples + sigma[:, None] * noise
-        log_prob = student(batch.cond).diffused(sigma).log_prob(noised[:, None])
+        mixture = student(batch.cond, with_factors=progress >= self.coarse)
+        log_prob = mixture.diffused(sigma).log_prob(noised[:, None])
         return -log_prob.mean() / batch.samples.shape[1]

@@ -40,11 +40,11 @@ class Vdd:
     """
 
     samples: int = 1
-    sigma_min: float = 0.02
-    sigma_max_start: float = 0.5
-    sigma_max_end: float = 0.15
+    sigma_min: float = 0.1
+    sigma_max_start: float = 1.0
+    sigma_max_end: float = 0.3
     band: float = 10.0
-    start: float = 0.5
+    start: float = 0.75
     settle: float = 0.7
     gating_weight: float = 1.0
 
@@ -62,8 +62,7 @@ class Vdd:
         generator: torch.Generator,
     ) -> Tensor:
         if progress < self.start:
-            beginning = Nll(sigma_end=self.sigma_max_end, settle=1.0)
-            return beginning.loss(student, teacher, batch, progress / self.start, generator)
+            return Nll().loss(student, teacher, batch, progress / self.start, generator)
         mixture = student(batch.cond)
         high = self.sigma_max(progress)
         low = max(self.sigma_min, high / self.band)

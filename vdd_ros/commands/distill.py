@@ -16,7 +16,7 @@ from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 
 # A long average would mix factors U that have turned meanwhile, which is another covariance.
-TRAINING = TrainingConfig(steps=4_000, batch_size=96, learning_rate=1e-3, ema_decay=0.99)
+TRAINING = TrainingConfig(steps=6_000, batch_size=128, learning_rate=1e-3, ema_decay=0.99)
 
 
 @dataclass(frozen=True)
