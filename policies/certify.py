@@ -24,17 +24,17 @@ def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int)
     """
     policy = OnnxPolicy(policy_onnx)
     rng = np.random.default_rng(seed)
-    gating_error = mean_error = 0.0
+    gating_errors, mean_errors = [], []
     for window in windows:
         noise = None if policy.noise_shape is None else rng.standard_normal(policy.noise_shape)
         inputs = [torch.tensor(x, dtype=torch.float32) for x in (window, noise) if x is not None]
         with torch.no_grad():
             log_gating, means = (part.numpy() for part in acting(*inputs))
         found = policy.infer(window, noise)
-        gating_error = max(
-            gating_error, float(np.abs(np.exp(found.log_gating) - np.exp(log_gating)).max())
-        )
-        mean_error = max(mean_error, float(np.abs(found.means - means).max()))
+        gating_errors.append(np.abs(np.exp(found.log_gating) - np.exp(log_gating)).max())
+        mean_errors.append(np.abs(found.means - means).max())
+    # np.max, not max: a NaN must not get lost on the way to the comparison
+    gating_error, mean_error = float(np.max(gating_errors)), float(np.max(mean_errors))
     if not (mean_error <= PARITY_BOUND and gating_error <= PARITY_BOUND):
         raise UserError(
             f"onnxruntime differs from torch by {mean_error:.2g} in the means and "
@@ -49,11 +49,12 @@ def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int)
     }
 
 
-def certificate(run: Path, parity_result: dict, fidelity: dict | None) -> dict:
+def certificate(run: Path, rule: str, parity_result: dict, fidelity: dict | None) -> dict:
     """What a bundle says of itself; a figure that nobody measured is null with its reason."""
     return {
         "format_version": FORMAT_VERSION,
         "run": run.name,
+        "acting_rule": rule,
         "parity": parity_result,
         "fidelity": fidelity,
         "simulation": None,

@@ -37,7 +37,7 @@ def nll_per_dimension(
     are padding are integrated out: a marginal of a Gaussian mixture only drops rows.
     """
     batch, horizon, dim = chunks.shape
-    result = torch.empty(batch)
+    result = torch.empty(batch, dtype=chunks.dtype)
     for real in range(1, horizon + 1):  # padding is always a tail
         rows = (~is_pad).sum(1) == real
         if rows.any():

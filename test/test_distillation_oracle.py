@@ -37,12 +37,14 @@ class Outcome(NamedTuple):
     mean_error: float  # distance of executed means to the nearest mode
 
 
-def distil(objective, n_experts: int, steps: int = 1500) -> Outcome:
+def distil(objective, n_experts: int, steps: int = 1500, rank: int = 2) -> Outcome:
     generator = torch.Generator().manual_seed(1)
     cond = torch.rand(4000, 1, generator=generator) * 2 - 1
     samples = four_modes(cond).sample(1, generator)[:, 0]
     torch.manual_seed(0)
-    config = StudentConfig(n_experts=n_experts, rank=2, width=64, blocks=1, octaves=0, bottleneck=4)
+    config = StudentConfig(
+        n_experts=n_experts, rank=rank, width=64, blocks=1, octaves=0, bottleneck=4
+    )
     student = GaussianMoE(config, cond_dim=1, dim=2)
     teacher = OracleTeacher(four_modes)
 
@@ -72,9 +74,10 @@ def judge(student: GaussianMoE, generator: torch.Generator) -> Outcome:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
-    [Vdd(sigma_max_start=2.0, sigma_max_end=0.1, band=100.0, start=0.35), Nll()],
+    [Vdd(sigma_max_start=2.0, sigma_max_end=0.1, band=100.0, start=0.35), Nll(coarse=0.2)],
     ids=["vdd", "nll"],
 )
 def test_with_enough_experts_the_teacher_is_recovered(objective):
@@ -85,20 +88,26 @@ def test_with_enough_experts_the_teacher_is_recovered(objective):
     assert outcome.mean_error < 0.03
 
 
+@pytest.mark.slow
 def test_the_published_objective_blurs():
     """Its fixed point (sigma ~ U(0.2, 0.5)) has a std of at least 0.32 for any sharp teacher."""
-    outcome = distil(VddPaper(), n_experts=6)
+    outcome = distil(VddPaper(), n_experts=6, steps=700)
     assert 0.2 < outcome.spread * SPREAD < 0.4
     assert outcome.off_support > 0.4
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_with_too_few_experts_only_the_exact_objective_stays_on_the_modes():
-    exact = distil(
-        Vdd(sigma_max_start=2.0, sigma_max_end=0.1, band=100.0, start=0.35), n_experts=2, steps=2000
-    )
-    likelihood = distil(Nll(), n_experts=2, steps=2000)
-    assert exact.off_support < 0.02 and exact.off_support_means == 0.0
-    assert likelihood.off_support > 0.2
+    """Three axis-aligned experts for four modes, without the likelihood start.
+
+    That start would leave an expert halfway between two modes, where the pull of both is equal.
+    """
+    exact = Vdd(sigma_max_start=2.0, sigma_max_end=0.1, band=100.0, start=0.0)
+    chosen = distil(exact, n_experts=3, steps=800, rank=0)
+    likelihood = distil(Nll(), n_experts=3, steps=800, rank=0)
+    assert chosen.off_support < 0.02 and chosen.off_support_means == 0.0
+    assert likelihood.off_support > 0.2 and likelihood.off_support_means > 0.2
 
 
 def test_the_gradient_vanishes_for_every_draw_at_the_teacher():

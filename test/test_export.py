@@ -1,0 +1,125 @@
+"""Exported graphs compute what the networks do; one that differs gets no certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from vdd_ros.errors import UserError
+from vdd_ros.inference import OnnxPolicy
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.certify import PARITY_BOUND, certificate, parity
+from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.samplers import euler
+from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
+
+DIM, HORIZON = 3, 4
+NOISE = NoiseConfig()
+
+
+@pytest.fixture(scope="module")
+def windows() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(60, 2, DIM)).cumsum(1)
+
+
+@pytest.fixture(scope="module")
+def normalizer(windows) -> Normalizer:
+    """In uneven units, with a reference that depends on the window."""
+    rng = np.random.default_rng(1)
+    chunks = windows[:, -1:] ** 2 + rng.normal(size=(60, HORIZON, DIM)) * [0.05, 0.3, 1.0]
+    return Normalizer.fit(windows, chunks, rng)
+
+
+@pytest.fixture(scope="module")
+def student() -> GaussianMoE:
+    torch.manual_seed(2)
+    config = StudentConfig(n_experts=3, rank=2, width=16, blocks=1)
+    return GaussianMoE(config, 2 * DIM, HORIZON * DIM).eval()
+
+
+@pytest.fixture(scope="module")
+def student_graph(student, normalizer) -> bytes:
+    return student_graphs(student, normalizer, (2, DIM))[0]
+
+
+def saved(folder: Path, graph: bytes) -> Path:
+    path = folder / "policy.onnx"
+    path.write_bytes(graph)
+    return path
+
+
+def test_a_student_in_onnxruntime_is_the_one_in_torch(
+    tmp_path, student, normalizer, student_graph, windows
+):
+    """Against the mixture itself with numpy's units, not against the module that was exported."""
+    policy = OnnxPolicy(saved(tmp_path, student_graph))
+    for window in windows[:10]:
+        found = policy.infer(window)
+        features = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
+        with torch.no_grad():
+            mixture = student(features)
+        means = mixture.means[0].double().numpy().reshape(-1, HORIZON, DIM)
+        expected = normalizer.unnormalize(means, window)
+        np.testing.assert_allclose(found.means, expected, atol=1e-4)
+        np.testing.assert_allclose(found.log_gating, mixture.log_weights[0], atol=1e-5)
+
+
+def test_a_teacher_in_onnxruntime_is_the_one_in_torch(tmp_path, normalizer, windows):
+    torch.manual_seed(3)
+    config = TeacherConfig(horizon=HORIZON, width=16, blocks=1)
+    teacher = make_teacher(config, 2 * DIM, HORIZON * DIM).eval()
+    torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
+    sampler = SamplerConfig("euler", 3)
+    graph = teacher_graph(teacher, normalizer, NOISE, sampler, (2, DIM))
+    policy = OnnxPolicy(saved(tmp_path, graph))
+    noise = np.random.default_rng(4).normal(size=HORIZON * DIM)
+    assert policy.noise_shape == noise.shape and policy.n_experts == 1
+    for window in windows[:5]:
+        cond = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
+        start = NOISE.sigma_max * torch.tensor(noise[None], dtype=torch.float32)
+        with torch.no_grad():
+            sigmas = karras_sigmas(NOISE, sampler.steps, sampler.sigma_last)
+            chunk = euler(teacher.denoise, start, sigmas, cond)
+        expected = normalizer.unnormalize(chunk.double().numpy().reshape(HORIZON, DIM), window)
+        np.testing.assert_allclose(policy.infer(window, noise).means[0], expected, atol=1e-4)
+    acting = ActingTeacher(teacher, normalizer, NOISE, sampler)
+    assert parity(tmp_path / "policy.onnx", acting.eval(), windows, seed=0)["windows"] == 60
+
+
+def test_a_certificate_holds_what_was_measured_and_says_what_was_not(
+    tmp_path, student, normalizer, student_graph, windows
+):
+    path, acting = saved(tmp_path, student_graph), ActingStudent(student, normalizer)
+    found = parity(path, acting.eval(), windows, seed=0)
+    assert 0.0 < found["largest_mean_error"] < PARITY_BOUND and found["windows"] == 60
+    text = certificate(Path("runs/vdd"), "argmax, mean", found, {"nll": -1.0})
+    assert text["run"] == "vdd" and text["parity"] == found
+    assert text["fidelity"] == {"nll": -1.0} and "fidelity" not in text["reasons"]
+    assert text["latency"] is None and set(text["reasons"]) == {"simulation", "latency"}
+
+
+@pytest.mark.parametrize("change", [2e-3, np.nan])
+def test_a_graph_that_differs_gets_no_certificate(
+    tmp_path, student, normalizer, student_graph, windows, change
+):
+    """One number of the graph, the mean of the first step's first joint, is another."""
+    model = onnx.load_model_from_string(student_graph)
+    changed = 0
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if np.array_equal(values, normalizer.chunk_mean.astype(np.float32)):
+            values = values.copy()
+            values[0, 0] += change
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            changed += 1
+    assert changed == 1
+    path = saved(tmp_path, model.SerializeToString())
+    with pytest.raises(UserError, match="onnxruntime differs from torch"):
+        parity(path, ActingStudent(student, normalizer).eval(), windows, seed=0)

@@ -1,0 +1,143 @@
+"""The training loop: what it averages, and that a run broken off ends as if it had not been."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vdd_ros.errors import UserError
+from vdd_ros.policies.checkpoint import load_tensors, load_weights
+from vdd_ros.policies.training import TrainingConfig, train
+
+CONFIG = TrainingConfig(
+    steps=12, batch_size=8, learning_rate=0.01, warmup_steps=4, ema_decay=0.9, save_every=5
+)
+
+
+class BrokenOff(Exception):
+    """Stands for a power cut."""
+
+
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def noisy_loss(module: nn.Module, index: Tensor, progress: float, generator) -> Tensor:
+    """Uses rows, progress and noise, so that none of them can be lost unnoticed."""
+    x = torch.linspace(-1, 1, 200).view(50, 4)[index]
+    target = x.sum(1, keepdim=True) + torch.randn(len(x), 1, generator=generator)
+    return (module(x) - (1.0 + progress) * target).square().mean()
+
+
+def broken_off_after(steps: int):
+    seen = 0
+
+    def loss(*args):
+        nonlocal seen
+        seen += 1
+        if seen > steps:
+            raise BrokenOff
+        return noisy_loss(*args)
+
+    return loss
+
+
+def interrupted(state: Path, steps: int) -> None:
+    with pytest.raises(BrokenOff):
+        train(network(), broken_off_after(steps), 50, CONFIG, state)
+
+
+def test_a_resumed_run_ends_with_the_very_same_weights(tmp_path):
+    state = tmp_path / "state.safetensors"
+    whole = train(network(), noisy_loss, 50, CONFIG)
+    interrupted(state, 7)
+    torch.manual_seed(99)
+    other = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    resumed = train(other, noisy_loss, 50, CONFIG, state)
+    assert resumed.keys() == whole.keys()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_run_is_taken_up_where_it_was_saved_not_from_the_start(tmp_path):
+    state = tmp_path / "state.safetensors"
+    interrupted(state, 7)
+    seen = []
+
+    def loss(module, index, progress, generator):
+        seen.append(round(progress * CONFIG.steps))
+        return noisy_loss(module, index, progress, generator)
+
+    train(network(), loss, 50, CONFIG, state)
+    assert seen == list(range(5, 12))
+
+
+def test_what_is_returned_is_the_average_of_the_weights_over_steps():
+    """Against the recursion by hand; the first step's weights begin it."""
+    module = network()
+    after_step: list[Tensor] = []
+
+    def loss(module, index, progress, generator):
+        if progress > 0:
+            after_step.append(module[0].weight.detach().clone())
+        return noisy_loss(module, index, progress, generator)
+
+    found = train(module, loss, 50, CONFIG)["0.weight"]
+    after_step.append(module[0].weight.detach().clone())
+    mean = after_step[0]
+    for weight in after_step[1:]:
+        mean = 0.9 * mean + 0.1 * weight
+    torch.testing.assert_close(found, mean)
+    assert not torch.allclose(found, after_step[-1], atol=1e-4)
+
+
+def test_the_rate_warms_up_and_ends_at_its_share():
+    config = TrainingConfig(steps=1000, learning_rate=0.5, warmup_steps=10, final_rate=0.1)
+    assert config.rate(0) == pytest.approx(0.05)
+    assert config.rate(500) == pytest.approx(0.5 * 0.55)
+    assert config.rate(1000) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
+def test_a_training_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be positive"):
+        TrainingConfig(**wrong)
+
+
+def test_a_damaged_state_is_said_in_one_sentence(tmp_path):
+    state = tmp_path / "state.safetensors"
+    interrupted(state, 7)
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(UserError, match="damaged"):
+        train(network(), noisy_loss, 50, CONFIG, state)
+
+
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, None], ids=["pickle", "torch"])
+def test_weights_are_never_unpickled(tmp_path, write):
+    trap, file = Trap(tmp_path / "sprung"), tmp_path / "weights.safetensors"
+    if write is None:
+        torch.save(trap, file)
+    else:
+        file.write_bytes(write(trap))
+    with pytest.raises(UserError, match="damaged"):
+        load_tensors(file)
+    assert not trap.path.exists()
+
+
+def test_weights_of_another_network_do_not_fit(tmp_path):
+    with pytest.raises(UserError, match="do not fit"):
+        load_weights(nn.Linear(3, 1), network().state_dict(), tmp_path)
