@@ -37,10 +37,10 @@ def generate_launch_description():
             ),
             DeclareLaunchArgument(
                 "autostart",
-                default_value="true",
+                default_value=LaunchConfiguration("sim"),
                 choices=["true", "false"],
                 description="Whether action_node configures and activates itself; otherwise "
-                "`ros2 lifecycle set` does",
+                "`ros2 lifecycle set` does; by default only in simulation",
             ),
             DeclareLaunchArgument(
                 "seed",

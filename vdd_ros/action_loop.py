@@ -1,7 +1,8 @@
 """ActionLoop: samples in, one command out per control tick. No clock, no ROS.
 
-The robot's node and the simulated rollouts drive this very object. Every stop is final for the run:
-the arm comes to rest from the last command sent, and only `start` begins anew.
+The robot's node and the simulated rollouts drive this very object. A stop brings the arm to rest
+from the last command sent. All but a source that fell silent and a clock that went back are final
+for the run: only `start` begins anew.
 """
 
 from __future__ import annotations

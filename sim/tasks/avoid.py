@@ -26,7 +26,7 @@ TABLE_Z = 0.912  # [m] of link0 on robosuite's mount: the table is level with th
 
 
 class RodGripper(GripperModel):
-    """A slender rod without joints or actuators, 0.18 m long, 1 cm in radius."""
+    """A slender rod without joints or actuators, 0.18 m long, 6 mm in radius."""
 
     def __init__(self, idn=0):
         super().__init__(str(files("vdd_ros.sim") / "assets" / "rod_gripper.xml"), idn=idn)

@@ -80,7 +80,7 @@ def _export_student(args: Args, fidelity: dict | None) -> Bundle:
         n_experts=student.config.n_experts,
         policy_onnx=policy_onnx,
         normalizer=student.normalizer.to_dict(),
-        certificate=_certificate(args, policy_onnx, acting, windows, fidelity),
+        certificate=_certificate(args, rule, policy_onnx, acting, windows, fidelity),
         created=_now(),
         density_onnx=density_onnx,
     )
@@ -107,12 +107,16 @@ def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
         n_experts=1,
         policy_onnx=policy_onnx,
         normalizer=teacher.normalizer.to_dict(),
-        certificate=_certificate(args, policy_onnx, ActingTeacher(*parts), windows, fidelity),
+        certificate=_certificate(
+            args, TEACHER_RULE, policy_onnx, ActingTeacher(*parts), windows, fidelity
+        ),
         created=_now(),
     )
 
 
-def _certificate(args, policy_onnx: bytes, acting, windows: np.ndarray, fidelity) -> dict:
+def _certificate(
+    args: Args, rule: ActingRule, policy_onnx: bytes, acting, windows: np.ndarray, fidelity
+) -> dict:
     from vdd_ros.policies.certify import certificate, parity
 
     rng = np.random.default_rng(args.seed)
@@ -121,7 +125,7 @@ def _certificate(args, policy_onnx: bytes, acting, windows: np.ndarray, fidelity
         path = Path(folder) / "policy.onnx"
         path.write_bytes(policy_onnx)
         found = parity(path, acting.eval(), chosen, args.seed)
-    return certificate(args.run, found, fidelity)
+    return certificate(args.run, str(rule), found, fidelity)
 
 
 def _kind(run: Path) -> str:

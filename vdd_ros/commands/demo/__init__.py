@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +88,3 @@ def _prepare(args: Args) -> None:
     for folder in ("logs", "stages", "results", "rollouts"):
         (args.out / folder).mkdir(parents=True)
     write_text(mark, json.dumps(settings))
-
-
-def command_line() -> str:
-    """How to run this again."""
-    return " ".join(["vdd", *sys.argv[1:]])

@@ -20,7 +20,10 @@ POLL_S = 0.2
 
 def record(args) -> None:
     """record demonstrations over ROS: simulator, operator, gate and recorder in four processes"""
-    _vdd(args, "record", "record", "--episodes", args.demonstrations, "--out", _episodes(args))
+    _vdd(
+        args, "record", "record", "--episodes", args.demonstrations, "--out", _episodes(args),
+        "--seed", args.seed, "--contract", args.contract,
+    )  # fmt: skip
 
 
 def train(args) -> None:
@@ -28,7 +31,7 @@ def train(args) -> None:
     _vdd(
         args, "train", "train", "--episodes", _episodes(args), "--out", args.out / "teacher",
         "--held-out", max(1, args.demonstrations // 10), "--training.steps", args.teacher_steps,
-        "--training.seed", args.seed,
+        "--training.seed", args.seed, "--contract", args.contract,
     )  # fmt: skip
 
 
@@ -78,7 +81,7 @@ def judge(args) -> None:
     students = [args.out / name for name in STUDENTS]
     _vdd(
         args, "fidelity", "fidelity", "--teacher", args.out / "teacher", "--students", *students,
-        "--out", args.out / "results" / "fidelity",
+        "--out", args.out / "results" / "fidelity", "--judge.seed", args.seed,
     )  # fmt: skip
 
 
@@ -103,7 +106,7 @@ def roll_out(args) -> None:
     bundles = [_bundle(args, name) for name in POLICIES]
     _vdd(
         args, "evaluate", "evaluate", *bundles, "--episodes", args.rollouts,
-        "--seed", args.seed, "--out", args.out / "rollouts",
+        "--seed", args.seed, "--out", args.out / "rollouts", "--contract", args.contract,
     )  # fmt: skip
 
 

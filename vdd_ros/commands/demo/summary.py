@@ -8,14 +8,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from vdd_ros.commands.demo.settings import command_line
 from vdd_ros.commands.demo.stages import POLICIES, STUDENTS, read_result
+from vdd_ros.sim.avoid_field import N_WAYS
 
 NO_DENSITY = "a diffusion policy has no tractable density"
 NO_MEANS = "a diffusion policy has no experts whose means it could execute"
 NOT_BENCHED = (
     "latency is measured for the student and its teacher; the other students are the same network"
 )
-N_WAYS = 24
 
 
 def summarise(args, seconds: dict[str, float]) -> dict:
@@ -34,7 +35,7 @@ def summarise(args, seconds: dict[str, float]) -> dict:
         "ratios": latency["ratios"],
         "hardware": latency["hardware"],
         "seed": args.seed,
-        "command": "vdd demo",
+        "command": command_line(),
     }
     return report | {"goals": _goals(report, rollouts, args.seed)}
 
@@ -50,7 +51,8 @@ def _policy(args, name: str, rollout: dict, latency: dict) -> dict:
         "entropy": rollout["entropy"],
         "modes": rollout["modes"],
         "modes_taken": rollout["modes_taken"],
-        "nfe": {"teacher": 10, "teacher-1": 1}.get(name, 1),
+        "nfe": {"teacher": 10}.get(name, 1),
+        "fidelity_nfe": fidelity["nfe"],  # the teacher is judged by its best sampler
         **{field: fidelity.get(field) for field in fields},
         "sliced_w2": fidelity["sliced_w2"],
         "off_support": fidelity["off_support"],
@@ -69,7 +71,8 @@ def _policy(args, name: str, rollout: dict, latency: dict) -> dict:
 def _latency(name: str, latency: dict) -> dict | None:
     """p50 and p99 of the fastest form measured of this policy."""
     of = {"teacher": "teacher-10", "teacher-1": "teacher-1", "vdd": "vdd"}.get(name)
-    rows = [row for row in latency["rows"] if row["policy"] == of]
+    of_it = [row for row in latency["rows"] if row["policy"] == of]
+    rows = [row for row in of_it if not row["form"].startswith("torch")]  # never on the robot
     if not rows:
         return None
     best = min(rows, key=lambda row: row["p50_us"])
