@@ -20,10 +20,9 @@ from vdd_ros.policies.objectives.base import Batch
 
 @dataclass(frozen=True)
 class Nll:
-    """coarse: share of training with diagonal covariances, which is several times cheaper and
-    enough to find the ways; sigma_start, sigma_coarse, sigma_end: noise at the beginning, at the
-    end of that share, and at the end, in normalised action units; settle: share of the rest over
-    which it falls.
+    """coarse: share of training with diagonal covariances, several times cheaper and enough to find
+    the ways; sigma_start, sigma_coarse, sigma_end: noise at the beginning, at the end of that share
+    and at the end, in normalised action units; settle: share of the rest over which it falls.
     """
 
     coarse: float = 0.6
