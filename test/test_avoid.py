@@ -121,6 +121,7 @@ def test_lifting_the_rod_over_the_field_is_no_crossing(env, arm):
     assert "lifted" in status.reason
 
 
+@pytest.mark.slow
 def test_operator_crosses_along_every_way(env):
     operator = AvoidOperator(np.random.default_rng(1))
     for number in range(N_WAYS):
@@ -161,6 +162,7 @@ def test_paths_of_one_way_differ_by_a_centimetre_and_stay_clear():
         assert (np.std(crossings, axis=0, ddof=1) >= 0.01).all()
 
 
+@pytest.mark.slow
 def test_speeds_of_one_way_differ_and_keep_the_limits():
     operator = AvoidOperator(np.random.default_rng(6))
     speeds = []

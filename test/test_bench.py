@@ -65,6 +65,7 @@ def bench(capsys, *arguments: str) -> tuple[int, dict]:
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_latency_has_every_row_and_the_forms_agree(runs, capsys):
     code, result = bench(capsys, *runs())
     assert code == cli.OK and result["ok"]

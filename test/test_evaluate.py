@@ -99,6 +99,7 @@ def test_rollouts_come_in_the_order_of_their_seeds(result):
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_and_ends_as_any_other(
     tmp_path, bundle, contract, result
 ):
