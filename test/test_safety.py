@@ -59,7 +59,6 @@ def assert_within(filter_, position, before, two_before):
     assert (np.abs(move - move_before) <= filter_.max_change + TOLERANCE).all()
 
 
-@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(contract=contracts, start=st.floats(0.0, 1.0), plan=plans, stop_after=st.integers(0, 200))
 def test_limits_hold_and_it_stops_in_time_whatever_is_asked(contract, start, plan, stop_after):
@@ -84,7 +83,6 @@ def test_limits_hold_and_it_stops_in_time_whatever_is_asked(contract, start, pla
     assert periods <= speed / float(filter_.max_change[0]) + 2
 
 
-@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(contract=quick_contracts, start=st.floats(0.0, 1.0), goal=st.floats(0.0, 1.0))
 def test_a_standing_target_is_reached_without_overshoot(contract, start, goal):

@@ -83,7 +83,6 @@ def test_tool_position_is_the_operators_forward_kinematics(env):
         assert np.allclose(env.tool_position(), arm.tip(env.observe().position), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_seed_decides_the_reset_noise():
     env = RobosuiteEnv(reset_noise_rad=0.02)
     starts = []
@@ -122,7 +121,6 @@ def test_unknown_task_is_one_sentence():
         RobosuiteEnv("juggle")
 
 
-@pytest.mark.slow
 def test_robosuite_says_nothing():
     code = "from vdd_ros.sim.env import RobosuiteEnv; RobosuiteEnv().close()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -134,7 +134,6 @@ def test_a_deficit_of_exactly_5_percent_is_allowed():
     assert result.equal
 
 
-@pytest.mark.slow
 def test_one_task_that_fails_is_not_made_up_for_by_the_others():
     worse = [None if i % 8 == 0 else way for i, way in enumerate(EVEN)]
     tasks = [Pair(EVEN, EVEN, 24)] * 9 + [Pair(worse, EVEN, 24)]
