@@ -29,7 +29,7 @@ from vdd_ros.processes import HIGHEST_DOMAIN, is_inhabited
 ROOT = Path(__file__).parents[2]
 CONTRACT_PATH = ROOT / "config" / "panda_avoid.yaml"
 START_S = 60.0  # a first import on a busy machine
-END_S = 15.0
+END_S = 30.0  # nodes alone are given 16 s: 10 for SIGINT, 3 and 3 for what follows
 
 
 @contextlib.contextmanager
