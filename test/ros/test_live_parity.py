@@ -47,9 +47,14 @@ class Run(NamedTuple):
 
 
 def patient_contract(path: Path) -> Contract:
-    """The demo's contract, with a queue and a patience that outlast a busy machine."""
+    """The demo's contract, with a queue, a patience and a delay that outlast a busy machine.
+
+    A sample that one process gets before a tick and the other after it makes two windows. 10 ms are
+    longer than that difference, but not where other programs hold a process up.
+    """
     raw = Contract.from_yaml(CONTRACT_PATH).to_dict()
     raw["streams"]["joint_state"].update(depth=1000, max_age_s=2.0)
+    raw["observation"][0]["delay_s"] = 0.04
     path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     return Contract.from_yaml(path)
 
