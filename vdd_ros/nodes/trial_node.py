@@ -71,13 +71,13 @@ class TrialNode(Node):
         self.create_subscription(
             message_class(robot.type),
             robot.topic,
-            lambda message: self._commands.take(tuple(message.data)),
+            lambda message: self._commands.take(tuple(message.data), time.monotonic_ns()),
             qos_of(robot, depth=100),
         )
         self.create_subscription(
             message_class(wish.type),
             wish.topic,
-            lambda message: self._wishes.take(tuple(message.position)),
+            lambda message: self._wishes.take(tuple(message.position), time.monotonic_ns()),
             qos_of(wish, depth=100),
         )
         names = self.settings
@@ -147,6 +147,8 @@ class TrialNode(Node):
 
     def _write(self) -> None:
         interval_ms = self._commands.interval_ms()
+        if not interval_ms.size:
+            raise UserError(f"no command was heard from {self.settings.policy}: see its log")
         p50, p99 = np.percentile(interval_ms, [50, 99])
         result = {
             "episodes": len(self._verdicts),
@@ -180,11 +182,11 @@ class Arrivals:
         """End the run."""
         self._is_open = False
 
-    def take(self, values: tuple[float, ...]) -> None:
-        """One message."""
+    def take(self, values: tuple[float, ...], received_ns: int) -> None:
+        """One message, received at `received_ns` of a steady clock."""
         if not self._is_open:
             return
-        self._runs[-1].append(time.monotonic_ns())
+        self._runs[-1].append(received_ns)
         self.count += 1
         self.repeated += values == self._last
         self._last = values
