@@ -13,6 +13,7 @@ import pytest
 
 from vdd_ros.commands.demo.page import write_page
 from vdd_ros.commands.demo.pictures import Rollouts
+from vdd_ros.commands.demo.summary import _whole_demo
 from vdd_ros.errors import UserError
 from vdd_ros.sim.avoid_field import FIELD, N_WAYS, gaps
 
@@ -121,6 +122,7 @@ def report_data() -> dict:
             "interval_ms": {"p50": 10.0, "p99": 10.41, "max": 17.2},
         },
         "seconds": 1312.5,
+        "resumed": False,
         "stages": {"record": 402.0, "train": 390.0, "distil": 310.0, "roll_out": 150.5},
         "ratios": {"teacher10_over_vdd_p50": 13.07},
         "goals": [dict(zip(GOAL, goal, strict=True)) for goal in goals],
@@ -223,6 +225,17 @@ def test_a_missed_goal_is_said_as_a_miss(page):
 def test_says_how_to_run_it_again_and_quotes_what_it_is_given(page):
     assert "vdd demo --seed 0 --out out/demo" in page.words
     assert "a <small> machine & 2 cores" in page.words
+
+
+def test_a_resumed_demo_claims_neither_one_run_nor_a_time(page, tmp_path):
+    folder = write_demo(tmp_path / "resumed", count=12)
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"resumed": True}))
+    resumed = Text(write_page(folder).read_text(encoding="utf-8"))
+    assert "in one run" in page.words and "in one run" not in resumed.words
+    assert _whole_demo(20.0, resumed=True)["reached"] is None
+    assert _whole_demo(20.0, resumed=False)["reached"] is True
+    assert _whole_demo(30.0, resumed=False)["reached"] is False
 
 
 def test_table_can_be_taken_along_as_markdown(page):

@@ -49,10 +49,12 @@ def main(args: Args) -> dict:
     Contract.from_yaml(args.contract)
     _prepare(args)
     seconds: dict[str, float] = {}
+    resumed = False
     for number, (name, stage) in enumerate(STAGES.items(), start=1):
         done = args.out / "stages" / f"{name}.json"
         if done.exists():
             seconds[name] = json.loads(done.read_text())["seconds"]
+            resumed = True
             continue
         print(f"[{number}/{len(STAGES)}] {stage.__doc__}", flush=True)
         started = time.monotonic()
@@ -60,7 +62,7 @@ def main(args: Args) -> dict:
         seconds[name] = round(time.monotonic() - started, 1)
         write_text(done, json.dumps({"seconds": seconds[name]}))
         print(f"      {seconds[name]:.0f} s", flush=True)
-    report = summarise(args, seconds)
+    report = summarise(args, seconds, resumed)
     write_text(args.out / "report.json", json.dumps(report, indent=2, allow_nan=False))
     from vdd_ros.commands.demo.page import write_page
 

@@ -158,10 +158,11 @@ def again(report: dict) -> str:
         for name, took in report["stages"].items()
     )
     minutes = report["seconds"] / 60
+    calls = "in one run of" if not report["resumed"] else "in several calls, whose stages took"
     facts = _definitions([("hardware", str(report["hardware"])), ("seed", str(report["seed"]))])
     return f"""<h2>Run it again</h2>
-<p>Everything on this page was measured in one run of {minutes:.1f} minutes. The same figures with
-all their digits are in <code>report.json</code> beside this page.</p>
+<p>Everything on this page was measured {calls} {minutes:.1f} minutes. The same figures
+with all their digits are in <code>report.json</code> beside this page.</p>
 <pre>{escape(report["command"])}</pre>
 {facts}
 <h2>Where the time went</h2>

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from vdd_ros.commands.demo.settings import command_line
 from vdd_ros.commands.demo.stages import POLICIES, STUDENTS, read_result
+from vdd_ros.commands.demo.tables import VERDICTS
 from vdd_ros.sim.avoid_field import N_WAYS
 
 NO_DENSITY = "a diffusion policy has no tractable density"
@@ -19,8 +20,8 @@ NOT_BENCHED = (
 )
 
 
-def summarise(args, seconds: dict[str, float]) -> dict:
-    """The whole report."""
+def summarise(args, seconds: dict[str, float], resumed: bool) -> dict:
+    """The whole report; resumed: whether a stage was taken over from an earlier call."""
     latency = read_result(args, "latency.json")
     ros = read_result(args, "ros.json")
     ros.pop("verdicts")
@@ -32,6 +33,7 @@ def summarise(args, seconds: dict[str, float]) -> dict:
         "ros": ros,
         "seconds": round(sum(seconds.values()), 1),
         "stages": seconds,
+        "resumed": resumed,
         "ratios": latency["ratios"],
         "hardware": latency["hardware"],
         "seed": args.seed,
@@ -151,8 +153,18 @@ def _goals(report: dict, rollouts: dict, seed: int) -> list[dict]:
             "target": "0.8 to 1.0",
             "reached": 0.8 <= ratio <= 1.0,
         },
-        below("whole demo [min]", report["seconds"] / 60, 25.0),
+        _whole_demo(report["seconds"] / 60, report["resumed"]),
     ]
+
+
+def _whole_demo(minutes: float, resumed: bool) -> dict:
+    """Stages of several calls do not add up to the time of one."""
+    return {
+        "goal": "whole demo [min]",
+        "value": None if resumed else minutes,
+        "target": "< 25" + (" (resumed: not measured)" if resumed else ""),
+        "reached": None if resumed else minutes < 25.0,
+    }
 
 
 def print_summary(report: dict) -> None:
@@ -174,7 +186,5 @@ def print_summary(report: dict) -> None:
     goals = Table("goal", "measured", "target", "")
     for goal in report["goals"]:
         value = "–" if goal["value"] is None else f"{goal['value']:.4g}"
-        goals.add_row(
-            goal["goal"], value, goal["target"], "reached" if goal["reached"] else "MISSED"
-        )
+        goals.add_row(goal["goal"], value, goal["target"], VERDICTS[goal["reached"]][1])
     console.print(goals)
