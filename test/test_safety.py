@@ -109,6 +109,53 @@ def test_a_target_that_moves_within_the_limits_is_followed_exactly():
             np.testing.assert_allclose(position, target, atol=TOLERANCE)
 
 
+def panda() -> SafetyFilter:
+    return SafetyFilter(Contract.from_yaml("config/panda_avoid.yaml"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_limits_of_seven_joints_hold_while_targets_jump(seed):
+    filter_, rng = panda(), np.random.default_rng(seed)
+    before = two_before = filter_.lower + rng.random(7) * (filter_.upper - filter_.lower)
+    filter_.reset(before)
+    for k in range(300):
+        if k % 25 == 0:
+            target = filter_.lower - 0.5 + rng.random(7) * (filter_.upper - filter_.lower + 1.0)
+        position = filter_.step(target + 0.01 * rng.standard_normal(7)).position
+        assert_within(filter_, position, before, two_before)
+        before, two_before = position, before
+
+
+def test_joints_that_start_together_arrive_together():
+    filter_, begin = panda(), np.array([0.0, 0.35, 0.0, -2.2, 0.0, 2.55, 0.8])
+    way = np.array([0.4, -0.2, 0.05, 0.6, 0.01, -0.3, 0.0])
+    filter_.reset(begin)
+    done = np.array([filter_.step(begin + way).position - begin for _ in range(120)])
+    np.testing.assert_allclose(done[-1], way, atol=TOLERANCE)
+    share = done[:, 3] / way[3]
+    assert 0.2 < share[20] < 0.8
+    np.testing.assert_allclose(done, share[:, None] * way, atol=TOLERANCE)
+
+
+def test_a_change_of_direction_stays_in_the_plane_of_the_old_and_the_new_one():
+    """Joint by joint, the limits would bend the arm into poses that neither direction knows."""
+    filter_, begin = panda(), np.array([0.0, 0.35, 0.0, -2.2, 0.0, 2.55, 0.8])
+    old = np.array([0.004, -0.003, 0.001, 0.008, 0.0, -0.002, 0.001])
+    new = np.array([-0.003, -0.005, 0.002, -0.009, 0.001, 0.004, 0.0])
+    filter_.reset(begin)
+    for k in range(1, 41):
+        filter_.step(begin + k * old)
+    turn, limited = filter_.position, 0
+    plane = np.linalg.qr(np.column_stack([old, new]))[0]
+    for k in range(1, 21):
+        command = filter_.step(begin + 40 * old + k * new)
+        limited += "acceleration" in command.limited
+        offset = command.position - turn
+        assert np.abs(offset - plane @ (plane.T @ offset)).max() < TOLERANCE
+    assert limited > 3
+
+
 def test_a_target_at_full_speed_into_a_limit_is_left_in_time():
     filter_ = SafetyFilter(one_joint())
     filter_.reset(np.zeros(1))

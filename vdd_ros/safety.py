@@ -73,9 +73,17 @@ class SafetyFilter:
         drift = np.minimum(np.maximum(drift, -self.max_move), self.max_move)
         gap = target - self.position - drift
         self._target = target
-        return drift + np.copysign(_largest_move(np.abs(gap), self.max_change), gap)
+        # All joints close the same share of their gap, the slowest one's: what the joints reach
+        # one after the other is a pose that nobody asked for, and the tool leaves its path.
+        distance = np.maximum(np.abs(gap), 1e-12)
+        closed = np.minimum(_largest_move(distance, self.max_change), self.max_move)
+        return drift + gap * (closed / distance).min()
 
     def _limit(self, move: np.ndarray) -> np.ndarray:
+        # One factor for all joints turns the tool's velocity towards the wish; limited one by one,
+        # the joints would turn it elsewhere first. The bounds below then only guard.
+        change = move - self._move
+        move = self._move + change / max(1.0, (np.abs(change) / self.max_change).max())
         move = np.maximum(move, np.maximum(self._move - self.max_change, -self.max_move))
         move = np.minimum(move, np.minimum(self._move + self.max_change, self.max_move))
         room = np.array([self.position - self.lower, self.upper - self.position])
