@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vdd_ros.acting import ActingRule, ExpertChooser
-from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
@@ -120,6 +120,53 @@ def test_every_tick_is_a_fresh_evaluation_by_default(contract):
     assert all(result.replanned for result in bench.run(10))
 
 
+def test_an_ensemble_s_wish_is_the_mean_of_recent_plans(contract):
+    """The arm moves, so every plan starts elsewhere."""
+    bench = Bench(contract, rule=ActingRule(expert="argmax", ensemble_ticks=3))
+    results = bench.run(15)
+    now = results[-1].tick_ns
+    plans = [result.chunk for result in results[-13:]]  # four time constants
+    weights = np.exp(-np.arange(13)[::-1] / 3)
+    weights[0] /= 1 - np.exp(-1 / 3)  # it stands for all that went before
+    expected = weights @ np.array([plan.at(now) for plan in plans]) / weights.sum()
+    np.testing.assert_allclose(results[-1].wish, expected, atol=1e-12)
+    assert np.abs(expected - plans[-1].at(now)).max() > 1e-3
+
+
+def test_another_run_does_not_remember_the_plans_of_the_last(contract):
+    bench = Bench(contract, rule=ActingRule(expert="argmax", ensemble_ticks=50))
+    bench.run(20)
+    bench.loop.stop(StopReason.DEACTIVATED)
+    bench.run(60)
+    bench.loop.start(bench.now)
+    result = bench.tick()
+    np.testing.assert_array_equal(result.wish, result.chunk.steps[0])
+
+
+def test_an_expert_is_held_for_so_many_ticks(contract):
+    """Whatever the rate of replanning; an expert that is chosen again is held as long again."""
+    for replan_ticks in (1, 2):
+        rule = ActingRule("argmax", hold_ticks=6, sticky_bound=0.0, replan_ticks=replan_ticks)
+        bench = Bench(contract, rule=rule)
+        chosen = []
+        for tick in range(18):
+            bench.policy.log_gating = np.log([0.9, 0.1] if tick < 8 else [0.1, 0.9])
+            chosen.append(bench.tick().expert)
+        assert chosen == [0] * 12 + [1] * 6
+
+
+def test_a_choice_before_its_time_begins_the_holding_anew():
+    chooser = ExpertChooser(
+        ActingRule("argmax", hold_ticks=10, sticky_bound=0.2), np.random.default_rng(0)
+    )
+    first, second, both = np.log([0.9, 0.1]), np.log([0.1, 0.9]), np.log([0.6, 0.4])
+    gatings = [(first, 0), (second, 7), (both, 7), (both, 3)]
+    assert [chooser.choose(*one) for one in gatings] == [0, 1, 1, 0]
+    chooser.choose(second, 9)
+    chooser.reset()
+    assert chooser.choose(both, 0) == 0
+
+
 def test_an_expert_is_kept_until_its_probability_falls_below_the_bound(contract):
     bench = Bench(contract, rule=ActingRule(expert="argmax", sticky_bound=0.1))
     gatings = [[0.6, 0.4], [0.2, 0.8], [0.11, 0.89], [0.09, 0.91], [0.3, 0.7]]
@@ -136,17 +183,17 @@ def test_an_expert_is_kept_until_its_probability_falls_below_the_bound(contract)
 
 
 def test_drawn_experts_follow_the_gating():
-    rule = ActingRule(expert="draw", sticky_bound=2.0)
-    chooser = ExpertChooser(rule, np.random.default_rng(0))
     gating = np.array([0.1, 0.6, 0.3])
-    draws = [chooser.choose(np.log(gating), np.zeros((3, H, DA)), None) for _ in range(4000)]
-    np.testing.assert_allclose(np.bincount(draws) / 4000, gating, atol=0.03)
+    for rule in (ActingRule(hold_ticks=1), ActingRule(sticky_bound=2.0)):
+        chooser = ExpertChooser(rule, np.random.default_rng(0))
+        draws = [chooser.choose(np.log(gating), 1) for _ in range(4000)]
+        np.testing.assert_allclose(np.bincount(draws) / 4000, gating, atol=0.03)
 
 
 def test_the_same_seed_gives_the_same_run(contract):
     def run(seed):
         policy = FakePolicy(noise_shape=(H, DA))
-        bench = Bench(contract, policy, ActingRule(sticky_bound=2.0), seed)
+        bench = Bench(contract, policy, ActingRule(hold_ticks=1), seed)
         experts = [result.expert for result in bench.run(30)]
         return experts, np.array(policy.noises)
 
@@ -254,23 +301,62 @@ def test_a_chunk_is_linear_between_its_steps_and_holds_at_its_ends():
     values = [chunk.at(time)[0] for time in (90, 100, 105, 110, 115, 120, 200)]
     assert values == [0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 3.0]
     assert [chunk.exhausted(time) for time in (119, 120)] == [False, True]
-    for start in (85, 100, 105, 119, 150):
-        expected = [chunk.at(start + 10 * h) for h in range(3)]
-        np.testing.assert_allclose(chunk.seen_from(start), expected)
-    single = ActionChunk(np.array([[2.0]]), 100, 10)
-    assert single.at(105) == single.seen_from(105)[0] == 2.0
+    assert ActionChunk(np.array([[2.0]]), 100, 10).at(105) == 2.0
+
+
+def random_plans(starts: list[int]) -> list[ActionChunk]:
+    rng = np.random.default_rng(0)
+    return [ActionChunk(rng.normal(size=(H, DA)), start, 100) for start in starts]
+
+
+def test_a_plan_takes_over_from_those_before_it():
+    """With a plan at every tick the shares are powers of one factor."""
+    tick, time_constant = 10, 30
+    plans, ensemble = random_plans(list(range(0, 200, tick))), ChunkEnsemble(time_constant, tick)
+    keep = np.exp(-tick / time_constant)
+    blend = None
+    for count, plan in enumerate(plans):
+        ensemble.add(plan)
+        now = plan.start_ns
+        shares = (1 - keep) * keep ** np.arange(count, -1, -1)
+        shares[0] /= 1 - keep  # nothing was there before the first
+        blend = shares @ np.array([one.at(now) for one in plans[: count + 1]])
+        reach = max(np.abs(one.at(now)).max() for one in plans)
+        np.testing.assert_allclose(ensemble.at(now), blend, atol=2 * keep**12 * reach)
+    assert np.abs(blend - plans[-1].at(plans[-1].start_ns)).max() > 0.1
+
+
+def test_a_new_plan_is_no_jump():
+    ensemble = ChunkEnsemble(100, 10)
+    old = ActionChunk(np.zeros((H, DA)), 0, 100)
+    ensemble.add(old)
+    ensemble.add(ActionChunk(np.ones((H, DA)), 200, 100))
+    expected = [1 - np.exp(-age / 100) for age in (10, 60, 310)]
+    found = [ensemble.at(time)[0] for time in (200, 250, 500)]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_an_ensemble_without_a_time_constant_is_the_latest_plan():
+    ensemble = ChunkEnsemble(0, 10)
+    for plan in random_plans([0, 10, 10, 5]):
+        ensemble.add(plan)
+        np.testing.assert_array_equal(ensemble.at(120), plan.at(120))
 
 
 def test_a_rule_is_saved_and_read_back():
-    rule = ActingRule("argmax", 0.25, "sample", 5)
+    rule = ActingRule("argmax", 20, 0.25, "sample", 5, 8)
     assert ActingRule.from_dict(rule.to_dict()) == rule
-    assert str(rule) == "argmax sticky 0.25, sample, every 5 ticks"
+    assert str(rule) == (
+        "argmax for 20 ticks or until below 0.25, sample, replan every 5 ticks, ensemble 8 ticks"
+    )
+    assert str(ActingRule()) == "draw for 30 ticks or until below 0.02, mean, replan every tick"
 
 
 @pytest.mark.parametrize(
     "change",
     [{"expert": "best"}, {"output": "mode"}, {"sticky_bound": -1.0}, {"sticky_bound": float("nan")},
-     {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"temperature": 1.0}],
+     {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"ensemble_ticks": -1},
+     {"temperature": 1.0}],
 )  # fmt: skip
 def test_a_rule_nobody_can_follow_is_refused(change):
     with pytest.raises(UserError, match="acting rule"):

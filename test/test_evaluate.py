@@ -36,7 +36,7 @@ def leaning(folder: Path, contract: Contract, **changes) -> Bundle:
         "name": "lean",
         "kind": "mixture",
         "contract": contract,
-        "rule": ActingRule(),
+        "rule": ActingRule(hold_ticks=1000),
         "n_obs_steps": 2,
         "horizon": H,
         "n_experts": len(SPEEDS),
@@ -165,7 +165,7 @@ def test_summary_is_what_the_rollouts_say(bundle, contract, tmp_path):
     assert summary["seconds"] == pytest.approx((0 + 1 + 2 + 5 + 6) / 5)
     assert summary["failures"] == {"touched: a and b": 2}
     assert summary["missing"] == {}
-    assert summary["acting_rule"] == "draw sticky 0.1, mean, every tick"
+    assert summary["acting_rule"] == str(bundle.rule)
 
 
 def test_arrays_hold_all_paths_end_to_end(result):

@@ -12,14 +12,19 @@ from vdd_ros.errors import UserError
 
 @dataclass(frozen=True)
 class ActingRule:
-    """expert: drawn from the gating or its arg-max; sticky_bound: an expert is kept while its
-    probability is at least this (above 1: chosen anew at every replanning); output: the expert's
-    mean or a sample of it; replan_ticks: control ticks between two network calls."""
+    """expert: drawn from the gating or its arg-max; hold_ticks: control ticks after which the
+    expert is chosen anew; sticky_bound: it is chosen anew before that when its probability falls
+    below this; output: the expert's mean or a sample of it; replan_ticks: control ticks between
+    two network calls; ensemble_ticks: time constant with which a new plan takes over from those
+    before it, which with a plan at every tick is temporal ensembling (Zhao et al. 2023); 0: at
+    once."""
 
     expert: Literal["draw", "argmax"] = "draw"
-    sticky_bound: float = 0.1
+    hold_ticks: int = 30
+    sticky_bound: float = 0.02
     output: Literal["mean", "sample"] = "mean"
     replan_ticks: int = 1
+    ensemble_ticks: int = 0
 
     def __post_init__(self):
         allowed = {"expert": ("draw", "argmax"), "output": ("mean", "sample")}
@@ -30,13 +35,23 @@ class ActingRule:
                 )
         if not self.sticky_bound >= 0.0:
             raise UserError(f"acting rule: sticky_bound is {self.sticky_bound}; write 0 or more")
-        if type(self.replan_ticks) is not int or self.replan_ticks < 1:
-            raise UserError(f"acting rule: replan_ticks is {self.replan_ticks}; write 1 or more")
+        for name, least in (("hold_ticks", 1), ("replan_ticks", 1), ("ensemble_ticks", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise UserError(f"acting rule: {name} is {value!r}; write {least} or more")
 
     def __str__(self) -> str:
-        """One line for tables, such as `draw sticky 0.1, mean, every tick`."""
+        """One line for tables, such as `draw for 30 ticks or until below 0.02, mean, replan every
+        tick, ensemble 10 ticks`."""
         every = "tick" if self.replan_ticks == 1 else f"{self.replan_ticks} ticks"
-        return f"{self.expert} sticky {self.sticky_bound:g}, {self.output}, every {every}"
+        parts = [
+            f"{self.expert} for {self.hold_ticks} ticks or until below {self.sticky_bound:g}",
+            self.output,
+            f"replan every {every}",
+        ]
+        if self.ensemble_ticks:
+            parts.append(f"ensemble {self.ensemble_ticks} ticks")
+        return ", ".join(parts)
 
     def to_dict(self) -> dict:
         """The rule as plain JSON types; `from_dict` gives it back."""
@@ -52,27 +67,28 @@ class ActingRule:
 
 
 class ExpertChooser:
-    """Holds on to one expert between replannings, so that the arm does not waver between ways."""
+    """Holds on to one expert for a while, so that the arm does not waver between ways."""
 
     def __init__(self, rule: ActingRule, rng: np.random.Generator):
         self.rule = rule
         self.rng = rng
-        self.expert: int | None = None
+        self.reset()
 
     def reset(self) -> None:
         """Forget the expert held: the next choice is free."""
-        self.expert = None
+        self.expert: int | None = None
+        self._held_ticks = 0
 
-    def choose(
-        self, log_gating: np.ndarray, means: np.ndarray, previous_plan: np.ndarray | None
-    ) -> int:
-        """The expert to follow.
-
-        log_gating: (K,), normalised; means: (K, H, Da); previous_plan: (H, Da), what the running
-        plan says for the same times, or None at the beginning.
-        """
-        if self.expert is None or np.exp(log_gating[self.expert]) < self.rule.sticky_bound:
+    def choose(self, log_gating: np.ndarray, ticks: int) -> int:
+        """The expert to follow; log_gating: (K,), normalised; ticks: since the last choice."""
+        self._held_ticks += ticks
+        if (
+            self.expert is None
+            or self._held_ticks >= self.rule.hold_ticks
+            or np.exp(log_gating[self.expert]) < self.rule.sticky_bound
+        ):
             self.expert = self._fresh(log_gating)
+            self._held_ticks = 0
         return self.expert
 
     def _fresh(self, log_gating: np.ndarray) -> int:

@@ -1,7 +1,8 @@
-"""ActionChunk: a plan of H steps on the time axis."""
+"""ActionChunk: a plan of H steps on the time axis; ChunkEnsemble: several of them, averaged."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +34,36 @@ class ActionChunk(NamedTuple):
         part = rest_ns / self.period_ns
         return (1.0 - part) * self.steps[step] + part * self.steps[step + 1]
 
-    def seen_from(self, time_ns: int) -> np.ndarray:
-        """(H, Da) what this plan says for the times of a plan that starts at `time_ns`."""
-        last = len(self.steps) - 1
-        place = (time_ns - self.start_ns) / self.period_ns + np.arange(last + 1)
-        place = np.minimum(np.maximum(place, 0.0), last)
-        step = np.minimum(place.astype(int), max(last - 1, 0))
-        part = (place - step)[:, None]
-        return (1.0 - part) * self.steps[step] + part * self.steps[np.minimum(step + 1, last)]
+
+class ChunkEnsemble:
+    """Plans that fade into one another, each with the time constant of the ensemble.
+
+    A plan's share grows as 1 - exp(-age / time constant) at the cost of those before it, so that a
+    new plan is no jump. With a plan at every tick this is temporal ensembling (Zhao et al. 2023,
+    section 4.2). A time constant of 0 leaves the latest plan alone.
+    """
+
+    REMEMBERED = 4  # time constants; what was replaced longer ago counts less than 2 %
+
+    def __init__(self, time_constant_ns: int, tick_ns: int):
+        self.time_constant_ns, self.tick_ns = time_constant_ns, tick_ns
+        self._plans: deque[ActionChunk] = deque()
+
+    def add(self, chunk: ActionChunk) -> None:
+        """Take the newest plan and forget those that no longer count."""
+        if not self.time_constant_ns:
+            self._plans.clear()
+        self._plans.append(chunk)
+        oldest_ns = chunk.start_ns - self.REMEMBERED * self.time_constant_ns
+        while len(self._plans) > 1 and self._plans[1].start_ns <= oldest_ns:
+            self._plans.popleft()
+
+    def at(self, time_ns: int) -> np.ndarray:
+        """(Da,) the command at a time; at least one plan must have been added."""
+        if len(self._plans) == 1:
+            return self._plans[0].at(time_ns)
+        ages = np.array([time_ns + self.tick_ns - plan.start_ns for plan in self._plans])
+        before = np.exp(-ages / self.time_constant_ns)  # share of all plans before each one
+        before[0] = 0.0
+        shares = np.append(before[1:], 1.0) - before
+        return shares @ np.array([plan.at(time_ns) for plan in self._plans])

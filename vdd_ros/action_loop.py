@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.acting import ActingRule, ExpertChooser
-from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
 from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -69,6 +69,8 @@ class ActionLoop:
         self.aligner = Aligner(self.contract, self.policy.n_obs_steps)
         self.chooser.reset()
         self._chunk: ActionChunk | None = None
+        tick_ns = self.contract.control_period_ns
+        self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = 0
         self._gating_entropy: float | None = None
         self._teleop: tuple[np.ndarray, int] | None = None
@@ -127,7 +129,7 @@ class ActionLoop:
         self._ticks_since_plan += 1
         wish = None
         if self._chunk is not None and self.running:
-            wish = self._chunk.at(now_ns)
+            wish = self._plans.at(now_ns)
             output = output or self.gate.submit("policy", wish, now_ns, now_ns)
         return TickResult(
             now_ns,
@@ -169,9 +171,9 @@ class ActionLoop:
         if not (np.isfinite(probability).all() and np.isfinite(means).all()):
             self.stop(StopReason.NOT_FINITE)
             return infer_s
-        running = None if self._chunk is None else self._chunk.seen_from(window.tick_ns)
-        expert = self.chooser.choose(log_gating, means, running)
+        expert = self.chooser.choose(log_gating, self._ticks_since_plan)
         self._chunk = ActionChunk(means[expert], window.tick_ns, self.contract.policy_period_ns)
+        self._plans.add(self._chunk)
         self._ticks_since_plan = 0
         self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
         return infer_s

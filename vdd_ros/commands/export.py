@@ -16,9 +16,12 @@ from vdd_ros.errors import UserError
 
 PARITY_WINDOWS = 200
 TEACHER_REPLAN_TICKS = 30
-STUDENT_RULE = ActingRule(expert="draw", sticky_bound=0.05, output="mean", replan_ticks=1)
+STUDENT_RULE = ActingRule(output="mean", replan_ticks=1, ensemble_ticks=10)
 TEACHER_RULE = ActingRule(
-    expert="draw", sticky_bound=0.0, output="sample", replan_ticks=TEACHER_REPLAN_TICKS
+    hold_ticks=TEACHER_REPLAN_TICKS,
+    output="sample",
+    replan_ticks=TEACHER_REPLAN_TICKS,
+    ensemble_ticks=10,
 )
 
 
@@ -36,8 +39,8 @@ class Args:
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
     """Network calls a chunk, for a teacher (Euler)."""
-    sticky_bound: float | None = None
-    """Bound below which the acting student lets go of an expert."""
+    rule: ActingRule | None = None
+    """How actions are taken from the policy; the usual way for its kind if not given."""
     seed: int = 0
 
 
@@ -66,9 +69,7 @@ def _export_student(args: Args, fidelity: dict | None) -> Bundle:
     shape = windows.shape[1:]
     policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, shape)
     acting = ActingStudent(student.moe, student.normalizer)
-    rule = STUDENT_RULE
-    if args.sticky_bound is not None:
-        rule = ActingRule(rule.expert, args.sticky_bound, rule.output, rule.replan_ticks)
+    rule = args.rule or STUDENT_RULE
     return write_bundle(
         args.out,
         name=args.name or args.run.name,
@@ -96,20 +97,19 @@ def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
     sampler = SamplerConfig("euler", args.sampler_steps)
     parts = (teacher.denoiser, teacher.normalizer, teacher.config.noise, sampler)
     policy_onnx = teacher_graph(*parts, windows.shape[1:])
+    rule = args.rule or TEACHER_RULE
     return write_bundle(
         args.out,
         name=args.name or args.run.name,
         kind="diffusion",
         contract=teacher.contract,
-        rule=TEACHER_RULE,
+        rule=rule,
         n_obs_steps=teacher.config.n_obs_steps,
         horizon=teacher.config.horizon,
         n_experts=1,
         policy_onnx=policy_onnx,
         normalizer=teacher.normalizer.to_dict(),
-        certificate=_certificate(
-            args, TEACHER_RULE, policy_onnx, ActingTeacher(*parts), windows, fidelity
-        ),
+        certificate=_certificate(args, rule, policy_onnx, ActingTeacher(*parts), windows, fidelity),
         created=_now(),
     )
 
