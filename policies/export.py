@@ -1,7 +1,9 @@
 """Export: a run becomes a bundle's ONNX graphs, normalisation included, contract units outside.
 
-policy.onnx    window (To, Do) [, noise (D,)] -> log_gating (K,), means (K, H, Da)
+policy.onnx    window (To, Do) [, noise (R,)] -> log_gating (K,), means (K, H, Da)
 density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
+
+D = H * Da, and noise is (R,), R the rank of the normalizer.
 """
 
 from __future__ import annotations
@@ -30,21 +32,25 @@ class Units(nn.Module):
         for field in fields(normalizer):
             value = torch.tensor(getattr(normalizer, field.name), dtype=torch.float32)
             self.register_buffer(field.name, value)
+        for name in ("decoder", "remainder_std"):
+            value = torch.tensor(getattr(normalizer, name), dtype=torch.float32)
+            self.register_buffer(name, value)
 
     def features(self, window: Tensor) -> Tensor:
         """(To, Do) -> (1, To*Do)."""
         newest = (window[-1] - self.newest_mean) / self.newest_std
+        if not len(self.difference_std):
+            return newest[None]
         steps = (window[1:] - window[:-1]) / self.difference_std
         return torch.cat([newest, steps.flatten()])[None]
 
     def chunk(self, normalized: Tensor, cond: Tensor) -> Tensor:
-        """(K, D), (1, To*Do) -> (K, H, Da)."""
+        """(K, R), (1, C) -> (K, H, Da)."""
         newest = cond[:, : len(self.newest_mean)]
         products = (newest[:, :, None] * newest[:, None, :]).flatten(1)
         terms = torch.cat([torch.ones_like(cond[:, :1]), cond, products], dim=1)
-        shape = (-1, *self.chunk_mean.shape)
-        relative = normalized.view(shape) * self.chunk_std + self.chunk_mean
-        return relative + (terms @ self.reference).view(shape)
+        centre = terms @ self.reference + self.chunk_mean.flatten()
+        return (normalized @ self.decoder.mT + centre).view(-1, *self.chunk_mean.shape)
 
 
 class ActingStudent(nn.Module):
@@ -63,7 +69,11 @@ class ActingStudent(nn.Module):
 
 
 class StudentDensity(nn.Module):
-    """The whole mixture over flattened chunks, in contract units."""
+    """The whole mixture over flattened chunks, in contract units.
+
+    A covariance L L^T of R numbers becomes one of H * Da: the factors are decoder L, the scales
+    what the decoder cannot say.
+    """
 
     def __init__(self, student: GaussianMoE, normalizer: Normalizer):
         super().__init__()
@@ -72,14 +82,27 @@ class StudentDensity(nn.Module):
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cond = self.units.features(window)
         mixture = self.student(cond)
-        std = self.units.chunk_std.flatten()
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
-        return (
-            mixture.log_weights[0],
-            means,
-            mixture.scales[0] * std,
-            mixture.factors[0] * std[:, None],
-        )
+        scales = self.units.remainder_std.flatten().expand_as(means)
+        factors = self.units.decoder @ unit_lower_inverse(mixture.whitener[0])
+        return mixture.log_weights[0], means, scales, factors
+
+
+def unit_lower_inverse(whitener: Tensor) -> Tensor:
+    """(K, D, D): the inverse of lower triangular matrices, in products alone.
+
+    ONNX has no triangular solve. W = S (I + N) with N nilpotent, so (I + N)^-1 is the product of
+    I + (-N)^(2^i) over as many i as it takes 2^i to reach D.
+    """
+    diagonal = whitener.diagonal(dim1=-2, dim2=-1)
+    dim = whitener.shape[-1]
+    eye = torch.eye(dim, dtype=whitener.dtype)
+    power = eye - whitener / diagonal[..., None]
+    inverse = eye + power
+    for _ in range(1, max(1, (dim - 1).bit_length())):
+        power = power @ power
+        inverse = inverse + inverse @ power
+    return inverse / diagonal[..., None, :]
 
 
 class ActingTeacher(nn.Module):
@@ -126,7 +149,7 @@ def teacher_graph(
 ) -> bytes:
     """policy.onnx of a teacher with its sampler unrolled."""
     acting = ActingTeacher(teacher, normalizer, noise, sampler)
-    example = (torch.zeros(window_shape), torch.zeros(normalizer.chunk_mean.size))
+    example = (torch.zeros(window_shape), torch.zeros(normalizer.sizes[-1]))
     return to_onnx(acting, example, ["window", "noise"], ["log_gating", "means"])
 
 

@@ -29,27 +29,36 @@ def bootstrap(values: np.ndarray, seed: int, draws: int = 2000) -> Estimate:
 
 
 def nll_per_dimension(
-    mixture: GaussianMixture, chunks: Tensor, log_volume: Tensor, is_pad: Tensor
+    mixture: GaussianMixture,
+    offsets: Tensor,
+    decoder: Tensor,
+    remainder_std: Tensor,
+    is_pad: Tensor,
 ) -> Tensor:
     """(B,) negative log density of standardised chunks, nats per dimension, padded steps left out.
 
-    chunks: (B, H, Da) normalised; log_volume: (H, Da) from Normalizer; is_pad: (B, H). Steps that
-    are padding are integrated out: a marginal of a Gaussian mixture only drops rows.
+    mixture: over the R numbers z of a chunk; offsets: (B, H, Da) chunk minus its value at z = 0;
+    decoder: (H*Da, R) d chunk / d z; remainder_std: (H, Da) of what z cannot say; all float64 and
+    in standardised actions. is_pad: (B, H). Steps that are padding are integrated out: a marginal
+    of a Gaussian mixture only drops rows.
     """
-    batch, horizon, dim = chunks.shape
-    result = torch.empty(batch, dtype=chunks.dtype)
+    horizon, dim = remainder_std.shape
+    means = mixture.means.double() @ decoder.mT
+    factors = decoder @ GaussianMixture(*(part.double() for part in mixture)).cholesky()
+    result = torch.empty(len(offsets), dtype=torch.float64)
     for real in range(1, horizon + 1):  # padding is always a tail
         rows = (~is_pad).sum(1) == real
         if rows.any():
             kept = real * dim
-            part = GaussianMixture(
-                mixture.log_weights[rows],
-                mixture.means[rows, :, :kept],
-                mixture.scales[rows, :, :kept],
-                mixture.factors[rows, :, :kept],
+            factor = factors[rows, :, :kept]
+            noise = torch.diag(remainder_std.flatten()[:kept] ** 2)
+            part = GaussianMixture.of_covariance(
+                mixture.log_weights[rows].double(),
+                means[rows, :, :kept],
+                factor @ factor.mT + noise,
             )
-            log_prob = part.log_prob(chunks[rows, :real].reshape(-1, 1, kept))[:, 0]
-            result[rows] = -(log_prob - log_volume[:real].sum()) / kept
+            log_prob = part.log_prob(offsets[rows, :real].reshape(-1, 1, kept))[:, 0]
+            result[rows] = -log_prob / kept
     return result
 
 

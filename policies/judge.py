@@ -84,19 +84,25 @@ class Judge:
         }
 
     def _nll_by_episode(self, student: Student) -> np.ndarray:
-        horizon, dim = self.windows.chunks.shape[1:]
-        chunks = self.chunks.view(-1, horizon, dim)
-        log_volume = torch.tensor(self.teacher.normalizer.log_volume, dtype=torch.float32)
-        is_pad = torch.tensor(self.windows.is_pad)
+        normalizer, windows = self.teacher.normalizer, self.windows
+        nothing = np.zeros((len(windows.chunks), normalizer.sizes[-1]))
+        centre = normalizer.unnormalize(nothing, windows.observations)
+        offsets = torch.tensor((windows.chunks - centre) / normalizer.action_std)
+        horizon = len(normalizer.remainder_std)
+        decoder = torch.tensor(
+            normalizer.decoder / np.tile(normalizer.action_std, horizon)[:, None]
+        )
+        remainder_std = torch.tensor(normalizer.remainder_std / normalizer.action_std)
+        is_pad = torch.tensor(windows.is_pad)
         parts = [
-            nll_per_dimension(student.moe(cond), part, log_volume, pad)
+            nll_per_dimension(student.moe(cond), part, decoder, remainder_std, pad)
             for cond, part, pad in zip(
-                self.cond.split(2048), chunks.split(2048), is_pad.split(2048), strict=True
+                self.cond.split(512), offsets.split(512), is_pad.split(512), strict=True
             )
         ]
         values = torch.cat(parts).numpy()
         return np.array(
-            [values[self.windows.episode == one].mean() for one in np.unique(self.windows.episode)]
+            [values[windows.episode == one].mean() for one in np.unique(windows.episode)]
         )
 
     def _distances(self, samples: Tensor) -> dict:
@@ -125,14 +131,11 @@ class Judge:
         return self._standardize(drawn.view(len(self.index), count, -1))
 
     def _standardize(self, normalized: Tensor) -> Tensor:
-        """(B, N, D) normalised -> (B, N, D) per-dimension standardised actions."""
+        """(B, N, R) normalised -> (B, N, H*Da) per-dimension standardised actions."""
         normalizer = self.teacher.normalizer
-        horizon, dim = normalizer.chunk_mean.shape
         observations = self.windows.observations[self.index.numpy()][:, None]
-        shaped = normalized.view(*normalized.shape[:2], horizon, dim).numpy()
-        chunks = normalizer.unnormalize(shaped, observations)
-        standard = normalizer.standardize(chunks).reshape(normalized.shape)
-        return torch.tensor(standard, dtype=torch.float32)
+        chunks = normalizer.unnormalize(normalized.double().numpy(), observations)
+        return torch.tensor(normalizer.standardize(chunks), dtype=torch.float32).flatten(2)
 
 
 def describe_mixture(mixture: GaussianMixture) -> dict:

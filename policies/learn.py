@@ -60,7 +60,7 @@ class Student:
 
 
 class WindowTensors(NamedTuple):
-    """cond: (N, C) features; chunks: (N, D) as demonstrated, normalised; windows: as recorded."""
+    """cond: (N, C) features; chunks: (N, R) as demonstrated, normalised; windows: as recorded."""
 
     cond: Tensor
     chunks: Tensor
@@ -86,11 +86,14 @@ def train_teacher(
     is_held_out = windows.episode >= len(episodes) - held_out
     for_training = Windows(*(part[~is_held_out] for part in windows))
     normalizer = Normalizer.fit(
-        for_training.observations, for_training.chunks, np.random.default_rng(training.seed)
+        for_training.observations,
+        for_training.chunks,
+        config.rank,
+        np.random.default_rng(training.seed),
     )
     cond, chunks, _ = to_tensors(normalizer, for_training)
     torch.manual_seed(training.seed)
-    denoiser = make_teacher(config, cond.shape[1], chunks.shape[1])
+    denoiser = make_teacher(config, *normalizer.sizes)
 
     def loss_of(module, index, progress, generator):
         return denoising_loss(module, chunks[index], cond[index], config.noise, generator)
@@ -113,8 +116,7 @@ def load_teacher(folder: str | Path) -> Teacher:
     run, weights = load_run(folder, "teacher")
     raw = run.configs["teacher"]
     config = TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
-    dims = _dims(run.normalizer)
-    denoiser = make_teacher(config, *dims)
+    denoiser = make_teacher(config, *run.normalizer.sizes)
     load_weights(denoiser, weights, folder)
     return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval())
 
@@ -137,7 +139,7 @@ def distil(
     sampler = sampler or SamplerConfig()
     data = training_pool(teacher, pool, sampler, training.seed)
     torch.manual_seed(training.seed)
-    moe = GaussianMoE(config, data.cond.shape[1], data.samples.shape[1])
+    moe = GaussianMoE(config, *teacher.normalizer.sizes)
 
     def loss_of(module, index, progress, generator):
         batch = Batch(*(part[index] for part in data))
@@ -164,7 +166,7 @@ def load_student(folder: str | Path) -> Student:
     """Read a student run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "student")
     config = StudentConfig(**run.configs["student"])
-    moe = GaussianMoE(config, *_dims(run.normalizer))
+    moe = GaussianMoE(config, *run.normalizer.sizes)
     load_weights(moe, weights, folder)
     method = run.configs["method"]
     return Student(Path(folder), run.contract, method, config, run.normalizer, moe.eval())
@@ -185,7 +187,7 @@ def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
     chunks = normalizer.normalize(windows.chunks, windows.observations)
     return WindowTensors(
         torch.tensor(cond, dtype=torch.float32),
-        torch.tensor(chunks.reshape(len(chunks), -1), dtype=torch.float32),
+        torch.tensor(chunks, dtype=torch.float32),
         windows,
     )
 
@@ -209,12 +211,6 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
         )
         save_tensors(path, {"samples": samples})
     return Batch(cond, load_tensors(path)["samples"], chunks)
-
-
-def _dims(normalizer: Normalizer) -> tuple[int, int]:
-    """(C, D) of the networks."""
-    observed = normalizer.newest_mean.size + normalizer.difference_std.size
-    return observed, normalizer.chunk_mean.size
 
 
 def _save_windows(folder: Path, windows: Windows, is_held_out: np.ndarray) -> None:

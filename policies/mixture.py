@@ -1,14 +1,14 @@
-"""GaussianMixture: a batch of mixtures with low-rank-plus-diagonal covariances, in log space.
+"""GaussianMixture: a batch of mixtures with full covariances, in log space.
 
-    p(a) = sum_k g_k N(a; mu_k, Sigma_k),    Sigma_k = diag(d_k^2) + U_k U_k^T
+    p(a) = sum_k g_k N(a; mu_k, Sigma_k),    Sigma_k^-1 = W_k^T W_k,    W_k lower triangular
 
+W whitens: W (a - mu) is standard normal, so a density needs one product and no decomposition.
 Under the forward process a_sigma = alpha a + sigma xi a mixture stays a mixture, so its diffused
 density and score are exact in closed form:
 
     p_sigma(a) = sum_k g_k N(a; alpha mu_k, alpha^2 Sigma_k + sigma^2 I)
 
-Rank R enters through the R x R matrix C = I + U^T diag(d^-2) U alone (Woodbury identity and matrix
-determinant lemma), so nothing of size D x D is formed. R = 0 is a diagonal mixture.
+Everything is computed in the tensors' own precision, also where a training runs in a lower one.
 """
 
 from __future__ import annotations
@@ -25,32 +25,50 @@ LOG_2PI = math.log(2.0 * math.pi)
 class GaussianMixture(NamedTuple):
     """B mixtures of K components in D dimensions.
 
-    log_weights: (B, K), normalised; means: (B, K, D); scales: (B, K, D), the d above, positive;
-    factors: (B, K, D, R), the U above.
+    log_weights: (B, K), normalised; means: (B, K, D); whitener: (B, K, D, D), the W above, lower
+    triangular with a positive diagonal.
     """
 
     log_weights: Tensor
     means: Tensor
-    scales: Tensor
-    factors: Tensor
+    whitener: Tensor
+
+    @classmethod
+    @torch.autocast("cpu", enabled=False)
+    def of_covariance(
+        cls, log_weights: Tensor, means: Tensor, covariance: Tensor
+    ) -> GaussianMixture:
+        """covariance: (B, K, D, D). Raises torch.linalg.LinAlgError if one is not positive."""
+        cholesky = torch.linalg.cholesky(covariance)
+        eye = torch.eye(means.shape[-1], dtype=means.dtype).expand_as(cholesky)
+        whitener = torch.linalg.solve_triangular(cholesky, eye, upper=False)
+        return cls(log_weights, means, whitener)
 
     def detach(self) -> GaussianMixture:
         return GaussianMixture(*(part.detach() for part in self))
 
+    @torch.autocast("cpu", enabled=False)
+    def cholesky(self) -> Tensor:
+        """(B, K, D, D): W^-1, the lower triangular L with Sigma = L L^T."""
+        eye = torch.eye(self.means.shape[-1], dtype=self.means.dtype).expand_as(self.whitener)
+        return torch.linalg.solve_triangular(self.whitener, eye, upper=False)
+
+    @torch.autocast("cpu", enabled=False)
     def diffused(self, sigma: Tensor, alpha: Tensor | float = 1.0) -> GaussianMixture:
         """The mixture's marginal at noise level sigma (B,) and signal scale alpha (B,) or 1."""
         alpha = torch.as_tensor(alpha, dtype=self.means.dtype).expand(len(sigma))[:, None, None]
-        scales = (alpha**2 * self.scales**2 + sigma[:, None, None] ** 2).sqrt()
-        return GaussianMixture(
-            self.log_weights, alpha * self.means, scales, alpha[..., None] * self.factors
+        scaled = alpha[..., None] * self.cholesky()
+        noise = torch.diag_embed((sigma**2)[:, None, None].expand_as(self.means))
+        return GaussianMixture.of_covariance(
+            self.log_weights, alpha * self.means, scaled @ scaled.mT + noise
         )
 
+    @torch.autocast("cpu", enabled=False)
     def component_log_prob(self, a: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, K): log N(a; mu_k, Sigma_k)."""
-        whitened, projected, cholesky = self._solve(a)
-        squared = whitened.square().sum(-1) - projected.square().sum(-1)
-        log_det = 2 * self.scales.log().sum(-1) + 2 * _log_diagonal(cholesky).sum(-1)
-        return -0.5 * (squared + log_det[:, None] + a.shape[-1] * LOG_2PI)
+        squared = self._whitened(a).square().sum(-1)
+        log_det = self.whitener.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return log_det[:, None] - 0.5 * (squared + a.shape[-1] * LOG_2PI)
 
     def log_prob(self, a: Tensor) -> Tensor:
         """(B, N, D) -> (B, N)."""
@@ -60,61 +78,41 @@ class GaussianMixture(NamedTuple):
         """(B, N, D) -> (B, N, K): log p(k | a)."""
         return torch.log_softmax(self.component_log_prob(a) + self.log_weights[:, None], dim=-1)
 
+    @torch.autocast("cpu", enabled=False)
     def score(self, a: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D): gradient of log_prob, in closed form.
+        """(B, N, D) -> (B, N, D): gradient of log_prob, sum_k p(k|a) W_k^T W_k (mu_k - a)."""
+        responsibility = self.log_responsibilities(a).exp()
+        pulled = torch.einsum("bnk,bnki->bnki", responsibility, self._whitened(a))
+        return -torch.einsum("bkij,bnki->bnj", self.whitener, pulled)
 
-        sum_k p(k|a) Sigma_k^-1 (mu_k - a).
-        """
-        whitened, projected, cholesky = self._solve(a)
-        squared = whitened.square().sum(-1) - projected.square().sum(-1)
-        log_det = 2 * self.scales.log().sum(-1) + 2 * _log_diagonal(cholesky).sum(-1)
-        log_joint = -0.5 * (squared + log_det[:, None]) + self.log_weights[:, None]
-        responsibility = torch.softmax(log_joint, dim=-1)
-        # Sigma^-1 x = d^-1 (w - V C^-1 V^T w) with w = x / d, V = U / d, C = L L^T.
-        scaled = self.factors / self.scales[..., None]
-        back = torch.linalg.solve_triangular(
-            cholesky.mT, projected.permute(0, 2, 3, 1), upper=True
-        )  # (B, K, R, N)
-        inner = whitened - torch.einsum("bkdr,bkrn->bnkd", scaled, back)
-        return -torch.einsum("bnk,bnkd,bkd->bnd", responsibility, inner, 1 / self.scales)
+    def _whitened(self, a: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, K, D): W_k (a - mu_k)."""
+        return torch.einsum("bkij,bnkj->bnki", self.whitener, a[:, :, None] - self.means[:, None])
 
-    def _solve(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Whitened differences (B, N, K, D), L^-1 V^T w (B, N, K, R) and L (B, K, R, R)."""
-        whitened = (a[:, :, None] - self.means[:, None]) / self.scales[:, None]
-        scaled = self.factors / self.scales[..., None]
-        rank = self.factors.shape[-1]
-        eye = torch.eye(rank, dtype=a.dtype)
-        cholesky = torch.linalg.cholesky(scaled.mT @ scaled + eye)
-        along = torch.einsum("bkdr,bnkd->bkrn", scaled, whitened)
-        projected = torch.linalg.solve_triangular(cholesky, along, upper=False)
-        return whitened, projected.permute(0, 3, 1, 2), cholesky
-
+    @torch.autocast("cpu", enabled=False)
     def sample_components(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, K, count, D): `count` reparameterised draws from each component."""
-        batch, experts, dim, rank = self.factors.shape
-        along = torch.randn(
-            batch, experts, count, rank, generator=generator, dtype=self.means.dtype
-        )
-        alone = torch.randn(batch, experts, count, dim, generator=generator, dtype=self.means.dtype)
-        spread = torch.einsum("bkdr,bksr->bksd", self.factors, along)
-        return self.means[:, :, None] + self.scales[:, :, None] * alone + spread
+        shape = (*self.means.shape, count)
+        noise = torch.randn(shape, generator=generator, dtype=self.means.dtype)
+        spread = torch.linalg.solve_triangular(self.whitener, noise, upper=False)
+        return self.means[:, :, None] + spread.mT
 
+    @torch.autocast("cpu", enabled=False)
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, count, D): draws from the mixture."""
         expert = self.draw_expert(count, generator)
-        chosen = expert[..., None, None]
-        scales = _take(self.scales, expert)
-        factors = self.factors.gather(
-            1, chosen.expand(-1, -1, *self.factors.shape[2:])
-        )  # (B, count, D, R)
-        along = torch.randn(*factors.shape[:2], factors.shape[-1], generator=generator)
-        alone = torch.randn(scales.shape, generator=generator)
-        spread = torch.einsum("bndr,bnr->bnd", factors, along.to(factors.dtype))
-        return _take(self.means, expert) + scales * alone.to(scales.dtype) + spread
+        row = torch.arange(len(expert))[:, None]
+        noise = torch.randn(
+            *expert.shape, self.means.shape[-1], generator=generator, dtype=self.means.dtype
+        )
+        return self.means[row, expert] + torch.einsum(
+            "bnij,bnj->bni", self.cholesky()[row, expert], noise
+        )
 
     def sample_means(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, count, D): means of experts drawn by weight, what a policy executes."""
-        return _take(self.means, self.draw_expert(count, generator))
+        expert = self.draw_expert(count, generator)
+        return self.means[torch.arange(len(expert))[:, None], expert]
 
     def draw_expert(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, count) expert indices drawn by weight."""
@@ -124,17 +122,5 @@ class GaussianMixture(NamedTuple):
 
     def entropy_of_components(self) -> Tensor:
         """(B, K): differential entropy of each component [nats]."""
-        scaled = self.factors / self.scales[..., None]
-        eye = torch.eye(self.factors.shape[-1], dtype=self.means.dtype)
-        cholesky = torch.linalg.cholesky(scaled.mT @ scaled + eye)
-        half_log_det = self.scales.log().sum(-1) + _log_diagonal(cholesky).sum(-1)
-        return half_log_det + 0.5 * self.means.shape[-1] * (1.0 + LOG_2PI)
-
-
-def _take(per_component: Tensor, expert: Tensor) -> Tensor:
-    """(B, K, D), (B, N) -> (B, N, D)."""
-    return per_component.gather(1, expert[..., None].expand(-1, -1, per_component.shape[-1]))
-
-
-def _log_diagonal(cholesky: Tensor) -> Tensor:
-    return cholesky.diagonal(dim1=-2, dim2=-1).log()
+        log_det = self.whitener.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return 0.5 * self.means.shape[-1] * (1.0 + LOG_2PI) - log_det

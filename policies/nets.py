@@ -42,48 +42,61 @@ class ResidualBlock(nn.Module):
         return x + self.back(nn.functional.silu(hidden))
 
 
+class ObservationFeatures(nn.Module):
+    """(B, C) -> (B, size): Fourier features of the newest observation, the first numbers of cond,
+    and the differences as they are: of a speed one needs to know little more than its size, and
+    its measurement noise must not be magnified.
+    """
+
+    def __init__(self, newest_dim: int, cond_dim: int, octaves: int):
+        super().__init__()
+        self.newest_dim = newest_dim
+        self.newest = FourierFeatures(newest_dim, octaves, lowest=math.pi / 2)
+        self.size = self.newest.size + cond_dim - newest_dim
+
+    def forward(self, cond: Tensor) -> Tensor:
+        newest, differences = cond[:, : self.newest_dim], cond[:, self.newest_dim :]
+        return torch.cat([self.newest(newest), differences], dim=1)
+
+
 class DenoiserNet(nn.Module):
     """F(x, c_noise, cond): (B, D), (B,), (B, C) -> (B, D)."""
 
     EMBEDDING = 128
 
-    def __init__(self, dim: int, cond_dim: int, width: int, blocks: int, octaves: int):
+    def __init__(
+        self, dim: int, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int
+    ):
         super().__init__()
         self.noise_features = FourierFeatures(1, 8, lowest=math.pi / 4)
-        self.cond_features = FourierFeatures(cond_dim, octaves, lowest=math.pi / 2)
-        self.embed = nn.Sequential(
-            nn.Linear(self.noise_features.size + self.cond_features.size, 2 * self.EMBEDDING),
-            nn.SiLU(),
-            nn.Linear(2 * self.EMBEDDING, self.EMBEDDING),
-            nn.SiLU(),
-        )
-        self.enter = nn.Linear(dim, width)
+        self.observation = ObservationFeatures(newest_dim, cond_dim, octaves)
+        self.embed = nn.Sequential(nn.Linear(self.noise_features.size, self.EMBEDDING), nn.SiLU())
+        self.enter = nn.Linear(dim + self.observation.size, width)
         self.blocks = nn.ModuleList(ResidualBlock(width, self.EMBEDDING) for _ in range(blocks))
         self.leave = nn.Linear(width, dim)
         nn.init.zeros_(self.leave.weight)  # starts as the best linear denoiser
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: Tensor, c_noise: Tensor, cond: Tensor) -> Tensor:
-        features = [self.noise_features(c_noise[:, None]), self.cond_features(cond)]
-        embedding = self.embed(torch.cat(features, dim=1))
-        x = self.enter(x)
+        embedding = self.embed(self.noise_features(c_noise[:, None]))
+        hidden = self.enter(torch.cat([x, self.observation(cond)], dim=1))
         for block in self.blocks:
-            x = block(x, embedding)
-        return self.leave(x)
+            hidden = block(hidden, embedding)
+        return self.leave(hidden)
 
 
 class Trunk(nn.Module):
     """(B, C) -> (B, width): what the student's heads share."""
 
-    def __init__(self, cond_dim: int, width: int, blocks: int, octaves: int):
+    def __init__(self, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int):
         super().__init__()
-        self.features = FourierFeatures(cond_dim, octaves, lowest=math.pi / 2)
-        self.enter = nn.Linear(self.features.size, width)
+        self.observation = ObservationFeatures(newest_dim, cond_dim, octaves)
+        self.enter = nn.Linear(self.observation.size, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, cond: Tensor) -> Tensor:
-        x = self.enter(self.features(cond))
+        x = self.enter(self.observation(cond))
         for block in self.blocks:
             x = block(x)
         return nn.functional.silu(self.norm(x))

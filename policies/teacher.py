@@ -38,21 +38,26 @@ class SamplerConfig:
 @dataclass(frozen=True)
 class TeacherConfig:
     """n_obs_steps: To; horizon: H, counted from the newest observation: step h of a chunk is the
-    command h policy periods after the tick, and step 0 is the first executable one.
+    command h policy periods after the tick, and step 0 is the first executable one; rank: numbers
+    that stand for a chunk, see Normalizer.
+
+    One observation is enough where the arm is all there is to see. Two tell the speed, and a policy
+    then learns to go on as it goes instead of where to go (de Haan et al. 2019).
     """
 
-    n_obs_steps: int = 2
+    n_obs_steps: int = 1
     horizon: int = 8
+    rank: int = 32
     width: int = 320
-    blocks: int = 3
-    octaves: int = 3
+    blocks: int = 4
+    octaves: int = 4
     sigma_data: float = 1.0
     noise: NoiseConfig = field(default_factory=NoiseConfig)
 
 
-def make_teacher(config: TeacherConfig, cond_dim: int, dim: int) -> Denoiser:
-    """An untrained teacher for chunks of dim = H * Da numbers."""
-    net = DenoiserNet(dim, cond_dim, config.width, config.blocks, config.octaves)
+def make_teacher(config: TeacherConfig, newest_dim: int, cond_dim: int, dim: int) -> Denoiser:
+    """An untrained teacher for chunks that `dim` numbers stand for."""
+    net = DenoiserNet(dim, newest_dim, cond_dim, config.width, config.blocks, config.octaves)
     return Denoiser(net, config.sigma_data)
 
 

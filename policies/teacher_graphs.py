@@ -84,7 +84,7 @@ def export_pieces(
 ) -> Pieces:
     """Export the three graphs of a teacher."""
     enter, step, leave = Enter(normalizer, sigma_max), Step(denoiser), Leave(normalizer)
-    window, noise = torch.zeros(window_shape), torch.zeros(normalizer.chunk_mean.size)
+    window, noise = torch.zeros(window_shape), torch.zeros(normalizer.sizes[-1])
     cond, x = enter(window, noise)
     sigma, ratio = torch.ones(1), torch.ones(1)  # two tensors: one given twice becomes one input
     graphs = (

@@ -23,22 +23,23 @@ from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import SLOW_SHARE, WARM_UP, in_turns, p50_ratio, pinned_to_one_core
 
-TEACHER = TeacherConfig(width=32, blocks=1, horizon=4)
-STUDENT = StudentConfig(n_experts=4, rank=4, width=88, blocks=2)
+TEACHER = TeacherConfig(width=32, blocks=1, horizon=4, rank=12)  # a chunk has 28 numbers
+STUDENT = StudentConfig(n_experts=4, width=32, blocks=2, bottleneck=16)
 
 
-def untrained_teacher(cond_dim: int, dim: int):
+def untrained_teacher(normalizer: Normalizer):
     """Its last layer is drawn, because it starts as zero and then all steps would agree anyway."""
     torch.manual_seed(1)
-    teacher = make_teacher(TEACHER, cond_dim, dim).eval()
+    teacher = make_teacher(TEACHER, *normalizer.sizes).eval()
     torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
     return teacher
 
 
 def normalizer_for(dim: int, horizon: int) -> Normalizer:
     rng = np.random.default_rng(3)
-    windows = 0.1 * rng.normal(size=(64, 2, dim)).cumsum(1)
-    return Normalizer.fit(windows, windows[:, -1:] + 0.1 * rng.normal(size=(64, horizon, dim)), rng)
+    windows = 0.1 * rng.normal(size=(64, TEACHER.n_obs_steps, dim)).cumsum(1)
+    chunks = windows[:, -1:] + 0.1 * rng.normal(size=(64, horizon, dim))
+    return Normalizer.fit(windows, chunks, TEACHER.rank, rng)
 
 
 @pytest.fixture
@@ -46,14 +47,17 @@ def runs(tmp_path, contract):
     """make(horizon of the student) -> the arguments that name an untrained teacher and student."""
 
     def make(horizon: int = TEACHER.horizon) -> list[str]:
-        dim = contract.action_dim
+        units = {
+            "teacher": normalizer_for(contract.action_dim, TEACHER.horizon),
+            "student": normalizer_for(contract.action_dim, horizon),
+        }
         nets = {
-            "teacher": (untrained_teacher(2 * dim, TEACHER.horizon * dim), TEACHER.horizon),
-            "student": (GaussianMoE(STUDENT, 2 * dim, horizon * dim), horizon),
+            "teacher": untrained_teacher(units["teacher"]),
+            "student": GaussianMoE(STUDENT, *units["student"].sizes),
         }
         configs = {"teacher": asdict(TEACHER), "student": asdict(STUDENT), "method": "vdd"}
-        for kind, (net, steps) in nets.items():
-            run = Run(kind, configs, contract, normalizer_for(dim, steps), {})
+        for kind, net in nets.items():
+            run = Run(kind, configs, contract, units[kind], {})
             save_run(tmp_path / kind, run, net.state_dict())
         return [f"--{kind}={tmp_path / kind}" for kind in ("teacher", "student")]
 
@@ -108,7 +112,9 @@ def test_no_blocks_are_refused(tmp_path, capsys):
 
 
 def test_composed_graphs_hold_the_weights_once():
-    pieces = export_pieces(untrained_teacher(14, 28), normalizer_for(7, 4), 40.0, (2, 7))
+    normalizer = normalizer_for(7, TEACHER.horizon)
+    window_shape = (TEACHER.n_obs_steps, 7)
+    pieces = export_pieces(untrained_teacher(normalizer), normalizer, 40.0, window_shape)
     schedule = Schedule.through(karras_sigmas(NoiseConfig(), 20, 0.03))
     own = sum(matrix.size for matrix in matrices(pieces.step.SerializeToString()))
     for graph in (unrolled(pieces, schedule), looped(pieces, schedule)):

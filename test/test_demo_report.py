@@ -85,7 +85,7 @@ def policy_entry(name: str) -> dict:
         "off_support_means": None if is_teacher else 0.0071,
         "off_support_teacher": 0.0102,
         "parameters": parameters,
-        "acting_rule": "draw sticky 0.1, mean, every tick",
+        "acting_rule": "draw for 30 ticks or until below 0.02, mean, replan every tick",
         "latency_us": {"p50": p50_us, "p99": 1.7 * p50_us},
         "reasons": {},
     }
@@ -206,7 +206,11 @@ def test_table_has_a_row_per_policy_with_its_figures(page):
     assert vdd[5] == "-1.23[-1.31, -1.16]"
     assert vdd[6] == "0.0123 ± 0.0004(floor 0.0002)"
     assert vdd[7] == "2.1% / 0.7%(teacher 1.0%)"
-    assert vdd[8:] == ["925k", "44 / 75", "draw sticky 0.1, mean, every tick"]
+    assert vdd[8:] == [
+        "925k",
+        "44 / 75",
+        "draw for 30 ticks or until below 0.02, mean, replan every tick",
+    ]
 
 
 def test_what_is_missing_is_a_dash_with_its_reason(page):

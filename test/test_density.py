@@ -14,7 +14,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError
 from vdd_ros.monitor import OnnxDensity
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.export import student_graphs
+from vdd_ros.policies.export import student_graphs, unit_lower_inverse
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 
@@ -31,7 +31,9 @@ def random_mixture(rank: int, experts: int = 4, dim: int = 6) -> MixtureParamete
 
 
 def as_torch(mixture: MixtureParameters) -> GaussianMixture:
-    return GaussianMixture(*(torch.tensor(np.asarray(part, np.float64))[None] for part in mixture))
+    gates, means, scales, factors = (torch.tensor(part)[None] for part in mixture)
+    covariance = torch.diag_embed(scales**2) + factors @ factors.mT
+    return GaussianMixture.of_covariance(gates, means, covariance)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 9])
@@ -57,13 +59,17 @@ def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
 
 @pytest.fixture
 def student() -> tuple[GaussianMoE, Normalizer, np.ndarray]:
-    """An untrained student, its normalizer in uneven units, and windows (N, To, Do)."""
+    """A student with correlations, its normalizer in uneven units, and windows (N, To, Do)."""
     rng = np.random.default_rng(5)
     windows = rng.normal(size=(50, 2, 3)).cumsum(1)
     chunks = windows[:, -1:] + rng.normal(size=(50, 4, 3)) * [0.1, 1.0, 10.0]
     torch.manual_seed(5)
-    moe = GaussianMoE(StudentConfig(n_experts=3, rank=5, width=16, blocks=1), 6, 12)
-    return moe.eval(), Normalizer.fit(windows, chunks, rng), windows
+    normalizer = Normalizer.fit(windows, chunks, 5, rng)
+    config = StudentConfig(n_experts=3, width=16, blocks=1, bottleneck=4)
+    moe = GaussianMoE(config, *normalizer.sizes)
+    for head in (moe.gating, moe.log_scale, moe.follow):
+        torch.nn.init.normal_(head.weight, std=0.3)
+    return moe.eval(), normalizer, windows
 
 
 def test_exported_density_is_the_students_own(tmp_path, student):
@@ -72,14 +78,29 @@ def test_exported_density_is_the_students_own(tmp_path, student):
     (tmp_path / "density.onnx").write_bytes(graph)
     density = OnnxDensity(tmp_path / "density.onnx")
     chunk = windows[7, -1] + np.random.default_rng(0).normal(size=(4, 3)) * 0.3
-    normalized = torch.tensor(normalizer.normalize(chunk, windows[7]), dtype=torch.float32)
     features = torch.tensor(normalizer.features(windows[7]), dtype=torch.float32)
     with torch.no_grad():
-        own = moe(features[None]).log_prob(normalized.reshape(1, 1, -1)).item()
-    expected = own - np.log(normalizer.chunk_std).sum()  # from normalised to contract units
+        own = moe(features[None])
+    means = normalizer.unnormalize(own.means[0].numpy(), windows[7]).reshape(3, -1)
+    factors = normalizer.decoder @ own.cholesky()[0].double().numpy()
+    covariances = factors @ factors.swapaxes(1, 2) + np.diag(normalizer.remainder_std.ravel() ** 2)
+    dense = [
+        multivariate_normal(mean, covariance).logpdf(chunk.ravel())
+        for mean, covariance in zip(means, covariances, strict=True)
+    ]
+    expected = logsumexp(own.log_weights[0].numpy() + dense)
     assert density.log_prob(windows[7], chunk) == pytest.approx(expected, abs=1e-3)
     with pytest.raises(PolicyError):
         density.log_prob(windows[7, :1], chunk)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 32])
+def test_a_triangular_inverse_of_products_alone(dim):
+    generator = torch.Generator().manual_seed(dim)
+    whitener = torch.randn(4, dim, dim, generator=generator, dtype=torch.float64).tril(-1)
+    whitener += torch.diag_embed(torch.rand(4, dim, generator=generator, dtype=torch.float64) + 0.5)
+    expected = torch.linalg.inv(whitener)
+    torch.testing.assert_close(unit_lower_inverse(whitener), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_refuses_a_graph_that_is_no_density(tmp_path):

@@ -20,13 +20,13 @@ from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
 from vdd_ros.policies.samplers import euler
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 
-DIM, HORIZON = 3, 4
+DIM, HORIZON, RANK = 3, 4, 7
 NOISE = NoiseConfig()
 
 
-@pytest.fixture(scope="module")
-def windows() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(60, 2, DIM)).cumsum(1)
+@pytest.fixture(scope="module", params=[1, 2], ids=["To=1", "To=2"])
+def windows(request) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(60, request.param, DIM)).cumsum(1)
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +34,19 @@ def normalizer(windows) -> Normalizer:
     """In uneven units, with a reference that depends on the window."""
     rng = np.random.default_rng(1)
     chunks = windows[:, -1:] ** 2 + rng.normal(size=(60, HORIZON, DIM)) * [0.05, 0.3, 1.0]
-    return Normalizer.fit(windows, chunks, rng)
+    return Normalizer.fit(windows, chunks, RANK, rng)
 
 
 @pytest.fixture(scope="module")
-def student() -> GaussianMoE:
+def student(normalizer) -> GaussianMoE:
     torch.manual_seed(2)
-    config = StudentConfig(n_experts=3, rank=2, width=16, blocks=1)
-    return GaussianMoE(config, 2 * DIM, HORIZON * DIM).eval()
+    config = StudentConfig(n_experts=3, width=16, blocks=1)
+    return GaussianMoE(config, *normalizer.sizes).eval()
 
 
 @pytest.fixture(scope="module")
-def student_graph(student, normalizer) -> bytes:
-    return student_graphs(student, normalizer, (2, DIM))[0]
+def student_graph(student, normalizer, windows) -> bytes:
+    return student_graphs(student, normalizer, windows.shape[1:])[0]
 
 
 def saved(folder: Path, graph: bytes) -> Path:
@@ -65,8 +65,7 @@ def test_a_student_in_onnxruntime_is_the_one_in_torch(
         features = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
         with torch.no_grad():
             mixture = student(features)
-        means = mixture.means[0].double().numpy().reshape(-1, HORIZON, DIM)
-        expected = normalizer.unnormalize(means, window)
+        expected = normalizer.unnormalize(mixture.means[0].double().numpy(), window)
         np.testing.assert_allclose(found.means, expected, atol=1e-4)
         np.testing.assert_allclose(found.log_gating, mixture.log_weights[0], atol=1e-5)
 
@@ -74,12 +73,12 @@ def test_a_student_in_onnxruntime_is_the_one_in_torch(
 def test_a_teacher_in_onnxruntime_is_the_one_in_torch(tmp_path, normalizer, windows):
     torch.manual_seed(3)
     config = TeacherConfig(horizon=HORIZON, width=16, blocks=1)
-    teacher = make_teacher(config, 2 * DIM, HORIZON * DIM).eval()
+    teacher = make_teacher(config, *normalizer.sizes).eval()
     torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
     sampler = SamplerConfig("euler", 3)
-    graph = teacher_graph(teacher, normalizer, NOISE, sampler, (2, DIM))
+    graph = teacher_graph(teacher, normalizer, NOISE, sampler, windows.shape[1:])
     policy = OnnxPolicy(saved(tmp_path, graph))
-    noise = np.random.default_rng(4).normal(size=HORIZON * DIM)
+    noise = np.random.default_rng(4).normal(size=RANK)
     assert policy.noise_shape == noise.shape and policy.n_experts == 1
     for window in windows[:5]:
         cond = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
@@ -87,8 +86,8 @@ def test_a_teacher_in_onnxruntime_is_the_one_in_torch(tmp_path, normalizer, wind
         with torch.no_grad():
             sigmas = karras_sigmas(NOISE, sampler.steps, sampler.sigma_last)
             chunk = euler(teacher.denoise, start, sigmas, cond)
-        expected = normalizer.unnormalize(chunk.double().numpy().reshape(HORIZON, DIM), window)
-        np.testing.assert_allclose(policy.infer(window, noise).means[0], expected, atol=1e-4)
+        expected = normalizer.unnormalize(chunk.double().numpy(), window)
+        np.testing.assert_allclose(policy.infer(window, noise).means, expected, atol=1e-4)
     acting = ActingTeacher(teacher, normalizer, NOISE, sampler)
     assert parity(tmp_path / "policy.onnx", acting.eval(), windows, seed=0)["windows"] == 60
 
@@ -114,9 +113,9 @@ def test_a_graph_that_differs_gets_no_certificate(
     changed = 0
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if np.array_equal(values, normalizer.chunk_mean.astype(np.float32)):
+        if np.array_equal(values, normalizer.chunk_mean.astype(np.float32).ravel()):
             values = values.copy()
-            values[0, 0] += change
+            values[0] += change
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
             changed += 1
     assert changed == 1

@@ -66,38 +66,39 @@ def test_off_support_is_one_percent_for_the_teacher_and_all_for_the_far():
 def test_nll_is_that_of_the_standardised_chunk_without_its_padding():
     """Against scipy: each expert carried over to standardised actions, then cut to real steps."""
     rng = np.random.default_rng(0)
-    horizon, dim, experts, rank = 4, 2, 3, 2
+    horizon, dim, experts, rank = 4, 2, 3, 5
     windows = rng.normal(size=(80, 2, 2)).cumsum(1)
     recorded = windows[:, -1:] + rng.normal(size=(80, horizon, dim)) * [0.1, 3.0]
-    normalizer = Normalizer.fit(windows, recorded, rng)
+    normalizer = Normalizer.fit(windows, recorded, rank, rng)
     gates = rng.normal(size=(5, experts))
     gates -= logsumexp(gates, axis=1, keepdims=True)
-    means = rng.normal(size=(5, experts, horizon * dim))
-    scales = 0.2 + rng.random(means.shape)
-    factors = rng.normal(size=(*means.shape, rank))
+    means = rng.normal(size=(5, experts, rank))
+    roots = rng.normal(size=(5, experts, rank, rank)) + 0.5 * np.eye(rank)
+    mixture = (gates, means, roots @ roots.swapaxes(2, 3))
     real = np.array([4, 3, 1, 4, 2])
     is_pad = np.arange(horizon) >= real[:, None]
-    normalized = normalizer.normalize(recorded[:5], windows[:5])
+
+    def decode(normalized, row):
+        return normalizer.standardize(normalizer.unnormalize(normalized, windows[row])).ravel()
+
+    nothing = np.array([decode(np.zeros(rank), row) for row in range(5)])
+    offsets = normalizer.standardize(recorded[:5]) - nothing.reshape(5, horizon, dim)
+    decoder = np.array([decode(one, 0) - nothing[0] for one in np.eye(rank)]).T
+    remainder_std = normalizer.remainder_std / normalizer.action_std
     found = nll_per_dimension(
-        GaussianMixture(*(torch.tensor(part) for part in (gates, means, scales, factors))),
-        torch.tensor(normalized),
-        torch.tensor(normalizer.log_volume),
-        torch.tensor(is_pad),
+        GaussianMixture.of_covariance(*map(torch.tensor, mixture)),
+        *map(torch.tensor, (offsets, decoder, remainder_std, is_pad)),
     )
-    volume = np.exp(normalizer.log_volume).ravel()
     for row, steps in enumerate(real):
         kept = steps * dim
         standard = normalizer.standardize(recorded[row]).ravel()[:kept]
         dense = []
-        for mean, scale, factor in zip(means[row], scales[row], factors[row], strict=True):
-            chunk = normalizer.unnormalize(mean.reshape(horizon, dim), windows[row])
-            covariance = np.diag(scale**2) + factor @ factor.T
-            covariance = volume[:, None] * covariance * volume
-            centre = normalizer.standardize(chunk).ravel()
-            normal = multivariate_normal(centre[:kept], covariance[:kept, :kept])
+        for mean, root in zip(means[row], roots[row], strict=True):
+            covariance = decoder @ root @ root.T @ decoder.T + np.diag(remainder_std.ravel() ** 2)
+            normal = multivariate_normal(decode(mean, row)[:kept], covariance[:kept, :kept])
             dense.append(normal.logpdf(standard))
         expected = -logsumexp(gates[row] + dense) / kept
-        assert found[row].item() == pytest.approx(expected, rel=1e-5)
+        assert found[row].item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_bootstrap_is_the_normal_interval_of_a_mean():

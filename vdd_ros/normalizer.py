@@ -1,10 +1,15 @@
 """Normalizer: contract units to the network's units and back, fitted on training windows only.
 
 The network sees an observation as the newest reading and the differences between readings, each
-standardised. It sees a chunk relative to a reference motion r(o), a quadratic regression of the
-chunk on those features: y[h] = (a[h] - r(o)[h] - mean[h]) / std[h]. The reference takes away most
-of a chunk's variance, so that what is left to the network is fine compared with what it is asked
-for.
+standardised. It sees a chunk as R numbers z of about unit variance:
+
+    a = r(o) + mean + std * (B (spread * z)) + what B leaves out
+
+r(o) is a reference motion, a quadratic regression of the chunk on those features, which takes away
+most of a chunk's variance. The columns of B are the R directions (principal components) in which
+chunks differ most from it. Smooth chunks fill few of their H * Da directions: in all others there
+is nothing to learn, and a density over them is nearly singular. The spread has a floor, so that
+mere noise is not blown up to the size of what matters.
 
 The regression is fitted on readings shifted by a little noise. Demonstrations of a task in a plane
 leave an arm of seven joints on a surface of two dimensions; the noise teaches the reference to lead
@@ -22,7 +27,8 @@ from vdd_ros.errors import UserError
 STD_FLOOR = 1e-3  # [contract unit]; a dimension that never moves must not be divided by zero
 SHIFT_STD = 0.01  # [contract unit] of the readings that the reference is fitted on
 RIDGE = 1e-6  # relative to the number of windows; the features are standardised
-FORMAT_VERSION = 1
+SPREAD_FLOOR = 0.1  # of one standardised number of a chunk
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,10 @@ class Normalizer:
 
     newest_mean, newest_std: (Do,) of the newest observation; difference_std: (To-1, Do) of the
     steps between observations; reference: (P, H*Da) weights of the regression; chunk_mean,
-    chunk_std: (H, Da) of the chunk relative to the reference; action_mean, action_std: (Da,) of the
-    actions themselves, for figures in standardised actions.
+    chunk_std: (H, Da) of the chunk relative to the reference; basis: (H*Da, R), the B above,
+    orthonormal; spread: (R,); remainder: (H, Da) std of what the basis leaves out, in units of
+    chunk_std; action_mean, action_std: (Da,) of the actions themselves, for figures in standardised
+    actions.
     """
 
     newest_mean: np.ndarray
@@ -41,14 +49,18 @@ class Normalizer:
     reference: np.ndarray
     chunk_mean: np.ndarray
     chunk_std: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
+    remainder: np.ndarray
     action_mean: np.ndarray
     action_std: np.ndarray
 
     @classmethod
     def fit(
-        cls, observations: np.ndarray, chunks: np.ndarray, rng: np.random.Generator
+        cls, observations: np.ndarray, chunks: np.ndarray, rank: int, rng: np.random.Generator
     ) -> Normalizer:
-        """observations: (N, To, Do); chunks: (N, H, Da), both in contract units."""
+        """observations: (N, To, Do); chunks: (N, H, Da), both in contract units; rank: R, at most
+        H * Da are used."""
         newest, difference = observations[:, -1], np.diff(observations, axis=1)
         newest_mean, newest_std = newest.mean(0), np.maximum(newest.std(0), STD_FLOOR)
         difference_std = np.maximum(difference.std(0), STD_FLOOR)
@@ -59,13 +71,22 @@ class Normalizer:
         reference = np.linalg.solve(gram, terms.T @ chunks.reshape(len(chunks), -1))
         terms = quadratic(features(observations, *scales), newest.shape[1])
         relative = chunks - (terms @ reference).reshape(chunks.shape)
+        chunk_mean, chunk_std = relative.mean(0), np.maximum(relative.std(0), STD_FLOOR)
+        standardised = ((relative - chunk_mean) / chunk_std).reshape(len(chunks), -1)
+        variance, directions = np.linalg.eigh(standardised.T @ standardised / len(chunks))
+        largest = np.argsort(variance)[::-1][:rank]
+        basis = directions[:, largest]
+        left_out = standardised - standardised @ basis @ basis.T
         return cls(
             newest_mean=newest_mean,
             newest_std=newest_std,
             difference_std=difference_std,
             reference=reference,
-            chunk_mean=relative.mean(0),
-            chunk_std=np.maximum(relative.std(0), STD_FLOOR),
+            chunk_mean=chunk_mean,
+            chunk_std=chunk_std,
+            basis=basis,
+            spread=np.maximum(np.sqrt(np.maximum(variance[largest], 0.0)), SPREAD_FLOOR),
+            remainder=left_out.std(0).reshape(chunk_std.shape),
             action_mean=chunks.mean((0, 1)),
             action_std=np.maximum(chunks.std((0, 1)), STD_FLOOR),
         )
@@ -75,12 +96,16 @@ class Normalizer:
         return features(observations, self.newest_mean, self.newest_std, self.difference_std)
 
     def normalize(self, chunks: np.ndarray, observations: np.ndarray) -> np.ndarray:
-        """(..., H, Da) chunk in contract units -> (..., H, Da) for the network."""
-        return (chunks - self.reference_chunk(observations) - self.chunk_mean) / self.chunk_std
+        """(..., H, Da) chunk in contract units -> (..., R) for the network."""
+        relative = chunks - self.reference_chunk(observations) - self.chunk_mean
+        standardised = (relative / self.chunk_std).reshape(*chunks.shape[:-2], -1)
+        return standardised @ self.basis / self.spread
 
     def unnormalize(self, normalized: np.ndarray, observations: np.ndarray) -> np.ndarray:
-        """The mirror of `normalize`."""
-        return normalized * self.chunk_std + self.chunk_mean + self.reference_chunk(observations)
+        """(..., R) -> (..., H, Da); what the basis leaves out is lost."""
+        standardised = (normalized * self.spread) @ self.basis.T
+        relative = standardised.reshape(*normalized.shape[:-1], *self.chunk_mean.shape)
+        return relative * self.chunk_std + self.chunk_mean + self.reference_chunk(observations)
 
     def reference_chunk(self, observations: np.ndarray) -> np.ndarray:
         """(..., To, Do) -> (..., H, Da): r(o), in contract units."""
@@ -92,9 +117,21 @@ class Normalizer:
         return (chunks - self.action_mean) / self.action_std
 
     @property
-    def log_volume(self) -> np.ndarray:
-        """(H, Da): log |d standardised / d normalized|; subtract its sum from a log density."""
-        return np.log(self.chunk_std / self.action_std)
+    def sizes(self) -> tuple[int, int, int]:
+        """(Do, C, R): numbers in the newest observation, in the features, and for a chunk."""
+        newest = self.newest_mean.size
+        return newest, newest + self.difference_std.size, self.spread.size
+
+    @property
+    def decoder(self) -> np.ndarray:
+        """(H*Da, R): d chunk / d normalized, in contract units."""
+        return self.chunk_std.reshape(-1, 1) * self.basis * self.spread
+
+    @property
+    def remainder_std(self) -> np.ndarray:
+        """(H, Da) std of what the basis leaves out, in contract units, at least STD_FLOOR times
+        that of the actions: a density over whole chunks is not sharper than that (METRICS: NLL)."""
+        return np.maximum(self.remainder * self.chunk_std, STD_FLOOR * self.action_std)
 
     def to_dict(self) -> dict:
         """Plain lists, for JSON; `from_dict` gives it back."""
@@ -114,7 +151,9 @@ class Normalizer:
         missing = [name for name in names if name not in raw]
         if missing:
             raise UserError(f"normalizer lacks {', '.join(missing)}; make the bundle anew")
-        return cls(**{name: np.asarray(raw[name], dtype=np.float64) for name in names})
+        arrays = {name: np.asarray(raw[name], dtype=np.float64) for name in names}
+        arrays["difference_std"] = arrays["difference_std"].reshape(-1, arrays["newest_mean"].size)
+        return cls(**arrays)
 
 
 def features(

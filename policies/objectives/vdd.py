@@ -34,17 +34,19 @@ from vdd_ros.policies.objectives.nll import Nll
 
 @dataclass(frozen=True)
 class Vdd:
-    """samples: S per expert and observation; sigmas in normalised action units; band: largest over
+    """observations: of a batch that the exact phase uses, each with K * S calls of the teacher;
+    samples: S per expert and observation; sigmas in normalised action units; band: largest over
     smallest sigma at a time; start: share of training spent on the likelihood start; settle: share
     of the rest over which sigma_max falls.
     """
 
+    observations: int = 64
     samples: int = 1
-    sigma_min: float = 0.1
+    sigma_min: float = 0.05
     sigma_max_start: float = 1.0
     sigma_max_end: float = 0.3
     band: float = 10.0
-    start: float = 0.75
+    start: float = 0.8
     settle: float = 0.7
     gating_weight: float = 1.0
 
@@ -63,6 +65,7 @@ class Vdd:
     ) -> Tensor:
         if progress < self.start:
             return Nll().loss(student, teacher, batch, progress / self.start, generator)
+        batch = Batch(*(part[: self.observations] for part in batch))
         mixture = student(batch.cond)
         high = self.sigma_max(progress)
         low = max(self.sigma_min, high / self.band)
@@ -89,7 +92,7 @@ def reverse_kl_gradient(
     batch, experts, samples, dim = chunks.shape
     noise = torch.randn(chunks.shape, generator=generator, dtype=chunks.dtype)
     noised = chunks + sigma[:, None, None, None] * noise
-    flat = noised.view(batch, experts * samples, dim)
+    flat = noised.reshape(batch, experts * samples, dim)
     of_student = mixture.diffused(sigma).score(flat)
     repeats = experts * samples
     of_teacher = score(

@@ -22,8 +22,11 @@ from vdd_ros.policies.objectives.vdd import gating_loss
 
 @dataclass(frozen=True)
 class VddPaper:
-    """samples: V of the paper (vi_batch_size)."""
+    """observations: of a batch that are used, as in Vdd; samples: V of the paper
+    (vi_batch_size).
+    """
 
+    observations: int = 64
     samples: int = 2
     sigma_low: float = 0.2
     sigma_high: float = 0.5
@@ -36,11 +39,12 @@ class VddPaper:
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
+        batch = Batch(*(part[: self.observations] for part in batch))
         mixture = student(batch.cond)
         held = mixture.detach()
         chunks = mixture.sample_components(self.samples, generator)  # (B, K, V, D)
         count, experts, samples, dim = chunks.shape
-        flat = chunks.view(count, experts * samples, dim)
+        flat = chunks.reshape(count, experts * samples, dim)
         u = torch.rand(count * experts * samples, generator=generator)
         sigma = self.sigma_low + (self.sigma_high - self.sigma_low) * u
         with torch.no_grad():

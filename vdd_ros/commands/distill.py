@@ -15,8 +15,7 @@ from vdd_ros.policies.objectives import OBJECTIVES, Vdd
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 
-# A long average would mix factors U that have turned meanwhile, which is another covariance.
-TRAINING = TrainingConfig(steps=6_000, batch_size=128, learning_rate=1e-3, ema_decay=0.99)
+TRAINING = TrainingConfig(steps=5_000, batch_size=256, learning_rate=1e-3, ema_decay=0.995)
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ class Args:
     """Rollouts of each policy in simulated time."""
     ros_episodes: int = 20
     """Episodes over ROS in real time."""
-    teacher_steps: int = 24_000
+    teacher_steps: int = 16_000
     """Gradient steps of the teacher."""
-    student_steps: int = 6_000
+    student_steps: int = 5_000
     """Gradient steps of each student."""
     resume: bool = False
     """Go on where an earlier demo with the same settings was broken off."""
