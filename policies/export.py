@@ -1,15 +1,16 @@
 """Export: a run becomes a bundle's ONNX graphs, normalisation included, contract units outside.
 
-policy.onnx    window (To, Do) [, noise (R,)] -> log_gating (K,), means (K, H, Da)
+policy.onnx    window (To, Do) [, noise (K, R)] -> log_gating (K,), means (K, H, Da)
 density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
 
-D = H * Da, and noise is (R,), R the rank of the normalizer.
+D = H * Da, and noise is for a teacher alone, R the rank of the normalizer.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import warnings
 from dataclasses import fields
 
@@ -106,7 +107,7 @@ def unit_lower_inverse(whitener: Tensor) -> Tensor:
 
 
 class ActingTeacher(nn.Module):
-    """A diffusion policy with its sampler unrolled: a mixture of one, whose mean is a sample."""
+    """A diffusion policy with its sampler unrolled: a mixture of samples, all equally likely."""
 
     def __init__(
         self, teacher: Denoiser, normalizer: Normalizer, noise: NoiseConfig, sampler: SamplerConfig
@@ -118,9 +119,11 @@ class ActingTeacher(nn.Module):
 
     def forward(self, window: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         cond = self.units.features(window)
-        start = self.sigma_max * noise[None]
-        chunk = self.sampler(self.teacher.denoise, start, self.sigmas, cond)
-        return torch.zeros(1), self.units.chunk(chunk, cond)
+        count = noise.shape[0]
+        chunks = self.sampler(
+            self.teacher.denoise, self.sigma_max * noise, self.sigmas, cond.expand(count, -1)
+        )
+        return torch.full((count,), -math.log(count)), self.units.chunk(chunks, cond)
 
 
 def student_graphs(
@@ -146,10 +149,11 @@ def teacher_graph(
     noise: NoiseConfig,
     sampler: SamplerConfig,
     window_shape: tuple[int, int],
+    candidates: int = 1,
 ) -> bytes:
-    """policy.onnx of a teacher with its sampler unrolled."""
+    """policy.onnx of a teacher with its sampler unrolled, for so many samples at a time."""
     acting = ActingTeacher(teacher, normalizer, noise, sampler)
-    example = (torch.zeros(window_shape), torch.zeros(normalizer.sizes[-1]))
+    example = (torch.zeros(window_shape), torch.zeros(candidates, normalizer.sizes[-1]))
     return to_onnx(acting, example, ["window", "noise"], ["log_gating", "means"])
 
 

@@ -47,7 +47,7 @@ def ways_to_a_chunk(teacher: Teacher, student: Student, rng: np.random.Generator
     shape = _window_shape(teacher.normalizer)
     _require_same_shapes(teacher, student)
     window = typical_window(teacher.normalizer, rng)
-    noise = rng.normal(size=teacher.normalizer.sizes[-1])
+    noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     acting = ActingStudent(student.moe, student.normalizer)
     graph = to_onnx(acting, (torch.zeros(shape),), ["window"], ["log_gating", "means"])
     floor = Floor(graph)

@@ -2,8 +2,8 @@
 
 Both are put together from three exported pieces, because tracing a hundred steps takes minutes:
 
-    enter   window (To, Do), noise (D,)      -> cond (1, C), x (1, D)
-    step    x, cond, sigma (1,), ratio (1,)  -> after (1, D)
+    enter   window (To, Do), noise (1, R)    -> cond (1, C), x (1, R)
+    step    x, cond, sigma (1,), ratio (1,)  -> after (1, R)
     leave   x, window                        -> means (1, H, Da)
 """
 
@@ -31,7 +31,7 @@ class Enter(nn.Module):
         self.units, self.sigma_max = Units(normalizer), sigma_max
 
     def forward(self, window: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        return self.units.features(window), self.sigma_max * noise[None]
+        return self.units.features(window), self.sigma_max * noise
 
 
 class Step(nn.Module):
@@ -84,7 +84,7 @@ def export_pieces(
 ) -> Pieces:
     """Export the three graphs of a teacher."""
     enter, step, leave = Enter(normalizer, sigma_max), Step(denoiser), Leave(normalizer)
-    window, noise = torch.zeros(window_shape), torch.zeros(normalizer.sizes[-1])
+    window, noise = torch.zeros(window_shape), torch.zeros(1, normalizer.sizes[-1])
     cond, x = enter(window, noise)
     sigma, ratio = torch.ones(1), torch.ones(1)  # two tensors: one given twice becomes one input
     graphs = (

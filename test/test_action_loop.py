@@ -155,16 +155,42 @@ def test_an_expert_is_held_for_so_many_ticks(contract):
         assert chosen == [0] * 12 + [1] * 6
 
 
+def choose(chooser, log_gating, ticks):
+    """A choice that does not look back."""
+    return chooser.choose(log_gating, np.zeros((len(log_gating), H, DA)), None, ticks)
+
+
 def test_a_choice_before_its_time_begins_the_holding_anew():
     chooser = ExpertChooser(
         ActingRule("argmax", hold_ticks=10, sticky_bound=0.2), np.random.default_rng(0)
     )
     first, second, both = np.log([0.9, 0.1]), np.log([0.1, 0.9]), np.log([0.6, 0.4])
     gatings = [(first, 0), (second, 7), (both, 7), (both, 3)]
-    assert [chooser.choose(*one) for one in gatings] == [0, 1, 1, 0]
-    chooser.choose(second, 9)
+    assert [choose(chooser, *one) for one in gatings] == [0, 1, 1, 0]
+    choose(chooser, second, 9)
     chooser.reset()
-    assert chooser.choose(both, 0) == 0
+    assert choose(chooser, both, 0) == 0
+
+
+def test_a_choice_agrees_with_the_running_plan():
+    """Three candidates, at 0, 1 and 4 agreements from what the running plan says."""
+    rule = ActingRule(hold_ticks=1, agreement=0.05)
+    chooser = ExpertChooser(rule, np.random.default_rng(0))
+    gating, offsets = np.array([0.2, 0.4, 0.4]), np.array([0.0, 0.05, 0.2])
+    means = offsets[:, None, None] + np.zeros((3, H, DA))
+    means[:, 3:] += 9.0  # beyond the end of the running plan
+    running = np.zeros((3, DA))
+    draws = [chooser.choose(np.log(gating), means, running, 1) for _ in range(4000)]
+    expected = gating * np.exp(-0.5 * (offsets / 0.05) ** 2)
+    found = np.bincount(draws, minlength=3) / 4000
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
+
+
+def test_a_plan_says_what_lies_ahead():
+    chunk = ActionChunk(np.arange(5.0)[:, None], start_ns=100, period_ns=10)
+    assert chunk.ahead(115)[:, 0].tolist() == [1.5, 2.5, 3.5]
+    assert chunk.ahead(140)[:, 0].tolist() == [4.0]
+    assert len(chunk.ahead(141)) == 0
 
 
 def test_an_expert_is_kept_until_its_probability_falls_below_the_bound(contract):
@@ -186,7 +212,7 @@ def test_drawn_experts_follow_the_gating():
     gating = np.array([0.1, 0.6, 0.3])
     for rule in (ActingRule(hold_ticks=1), ActingRule(sticky_bound=2.0)):
         chooser = ExpertChooser(rule, np.random.default_rng(0))
-        draws = [chooser.choose(np.log(gating), 1) for _ in range(4000)]
+        draws = [choose(chooser, np.log(gating), 1) for _ in range(4000)]
         np.testing.assert_allclose(np.bincount(draws) / 4000, gating, atol=0.03)
 
 
@@ -344,10 +370,11 @@ def test_an_ensemble_without_a_time_constant_is_the_latest_plan():
 
 
 def test_a_rule_is_saved_and_read_back():
-    rule = ActingRule("argmax", 20, 0.25, "sample", 5, 8)
+    rule = ActingRule("argmax", 20, 0.25, 0.1, "sample", 5, 8)
     assert ActingRule.from_dict(rule.to_dict()) == rule
     assert str(rule) == (
-        "argmax for 20 ticks or until below 0.25, sample, replan every 5 ticks, ensemble 8 ticks"
+        "argmax for 20 ticks or until below 0.25, agreement 0.1, sample, replan every 5 ticks, "
+        "ensemble 8 ticks"
     )
     assert str(ActingRule()) == "draw for 30 ticks or until below 0.02, mean, replan every tick"
 
@@ -355,7 +382,8 @@ def test_a_rule_is_saved_and_read_back():
 @pytest.mark.parametrize(
     "change",
     [{"expert": "best"}, {"output": "mode"}, {"sticky_bound": -1.0}, {"sticky_bound": float("nan")},
-     {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"ensemble_ticks": -1},
+     {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"agreement": -0.1},
+     {"agreement": float("inf")}, {"ensemble_ticks": -1},
      {"temperature": 1.0}],
 )  # fmt: skip
 def test_a_rule_nobody_can_follow_is_refused(change):

@@ -78,11 +78,11 @@ def test_a_teacher_in_onnxruntime_is_the_one_in_torch(tmp_path, normalizer, wind
     sampler = SamplerConfig("euler", 3)
     graph = teacher_graph(teacher, normalizer, NOISE, sampler, windows.shape[1:])
     policy = OnnxPolicy(saved(tmp_path, graph))
-    noise = np.random.default_rng(4).normal(size=RANK)
+    noise = np.random.default_rng(4).normal(size=(1, RANK))
     assert policy.noise_shape == noise.shape and policy.n_experts == 1
     for window in windows[:5]:
         cond = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
-        start = NOISE.sigma_max * torch.tensor(noise[None], dtype=torch.float32)
+        start = NOISE.sigma_max * torch.tensor(noise, dtype=torch.float32)
         with torch.no_grad():
             sigmas = karras_sigmas(NOISE, sampler.steps, sampler.sigma_last)
             chunk = euler(teacher.denoise, start, sigmas, cond)

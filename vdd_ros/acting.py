@@ -14,7 +14,10 @@ from vdd_ros.errors import UserError
 class ActingRule:
     """expert: drawn from the gating or its arg-max; hold_ticks: control ticks after which the
     expert is chosen anew; sticky_bound: it is chosen anew before that when its probability falls
-    below this; output: the expert's mean or a sample of it; replan_ticks: control ticks between
+    below this; agreement: how far, as root mean square in contract units, a choice may be from the
+    running plan for about the same time before it becomes unlikely (each candidate's probability is
+    multiplied by exp(-(distance / agreement)^2 / 2)), 0 for a choice that does not look back;
+    output: the expert's mean or a sample of it; replan_ticks: control ticks between
     two network calls; ensemble_ticks: time constant with which a new plan takes over from those
     before it, which with a plan at every tick is temporal ensembling (Zhao et al. 2023); 0: at
     once."""
@@ -22,6 +25,7 @@ class ActingRule:
     expert: Literal["draw", "argmax"] = "draw"
     hold_ticks: int = 30
     sticky_bound: float = 0.02
+    agreement: float = 0.0
     output: Literal["mean", "sample"] = "mean"
     replan_ticks: int = 1
     ensemble_ticks: int = 0
@@ -33,8 +37,9 @@ class ActingRule:
                 raise UserError(
                     f"acting rule: {name} is {getattr(self, name)!r}; write one of {choices}"
                 )
-        if not self.sticky_bound >= 0.0:
-            raise UserError(f"acting rule: sticky_bound is {self.sticky_bound}; write 0 or more")
+        for name in ("sticky_bound", "agreement"):
+            if not 0.0 <= getattr(self, name) < np.inf:
+                raise UserError(f"acting rule: {name} is {getattr(self, name)}; write 0 or more")
         for name, least in (("hold_ticks", 1), ("replan_ticks", 1), ("ensemble_ticks", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
@@ -46,6 +51,7 @@ class ActingRule:
         every = "tick" if self.replan_ticks == 1 else f"{self.replan_ticks} ticks"
         parts = [
             f"{self.expert} for {self.hold_ticks} ticks or until below {self.sticky_bound:g}",
+            *([f"agreement {self.agreement:g}"] if self.agreement else []),
             self.output,
             f"replan every {every}",
         ]
@@ -79,17 +85,36 @@ class ExpertChooser:
         self.expert: int | None = None
         self._held_ticks = 0
 
-    def choose(self, log_gating: np.ndarray, ticks: int) -> int:
-        """The expert to follow; log_gating: (K,), normalised; ticks: since the last choice."""
+    def choose(
+        self,
+        log_gating: np.ndarray,
+        means: np.ndarray,
+        running: np.ndarray | None,
+        ticks: int,
+    ) -> int:
+        """The expert to follow.
+
+        log_gating: (K,), normalised; means: (K, H, Da); running: (h, Da), what the running plan
+        says for the first h steps' times, None at the beginning; ticks: since the last choice.
+        """
         self._held_ticks += ticks
         if (
             self.expert is None
             or self._held_ticks >= self.rule.hold_ticks
             or np.exp(log_gating[self.expert]) < self.rule.sticky_bound
         ):
-            self.expert = self._fresh(log_gating)
+            self.expert = self._fresh(self._weigh(log_gating, means, running))
             self._held_ticks = 0
         return self.expert
+
+    def _weigh(
+        self, log_gating: np.ndarray, means: np.ndarray, running: np.ndarray | None
+    ) -> np.ndarray:
+        if running is None or not len(running) or not self.rule.agreement:
+            return log_gating
+        squared = np.square(means[:, : len(running)] - running).mean(axis=(1, 2))
+        weighed = log_gating - 0.5 * squared / self.rule.agreement**2
+        return weighed - weighed.max()
 
     def _fresh(self, log_gating: np.ndarray) -> int:
         if self.rule.expert == "argmax":

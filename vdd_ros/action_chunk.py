@@ -34,6 +34,11 @@ class ActionChunk(NamedTuple):
         part = rest_ns / self.period_ns
         return (1.0 - part) * self.steps[step] + part * self.steps[step + 1]
 
+    def ahead(self, time_ns: int) -> np.ndarray:
+        """(h, Da) what this plan says for `time_ns` and every period after it, to its end."""
+        count = max(0, (self.end_ns - time_ns) // self.period_ns + 1)
+        return np.array([self.at(time_ns + k * self.period_ns) for k in range(count)])
+
 
 class ChunkEnsemble:
     """Plans that fade into one another, each with the time constant of the ensemble.

@@ -171,7 +171,8 @@ class ActionLoop:
         if not (np.isfinite(probability).all() and np.isfinite(means).all()):
             self.stop(StopReason.NOT_FINITE)
             return infer_s
-        expert = self.chooser.choose(log_gating, self._ticks_since_plan)
+        running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)
+        expert = self.chooser.choose(log_gating, means, running, self._ticks_since_plan)
         self._chunk = ActionChunk(means[expert], window.tick_ns, self.contract.policy_period_ns)
         self._plans.add(self._chunk)
         self._ticks_since_plan = 0

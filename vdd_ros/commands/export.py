@@ -15,10 +15,11 @@ from vdd_ros.bundle import Bundle, write_bundle
 from vdd_ros.errors import UserError
 
 PARITY_WINDOWS = 200
-TEACHER_REPLAN_TICKS = 30
+TEACHER_REPLAN_TICKS = 20
 STUDENT_RULE = ActingRule(output="mean", replan_ticks=1, ensemble_ticks=10)
 TEACHER_RULE = ActingRule(
     hold_ticks=TEACHER_REPLAN_TICKS,
+    agreement=0.03,  # [rad]; plans that turn back differ by more than twice as much
     output="sample",
     replan_ticks=TEACHER_REPLAN_TICKS,
     ensemble_ticks=10,
@@ -39,6 +40,8 @@ class Args:
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
     """Network calls a chunk, for a teacher (Euler)."""
+    candidates: int = 8
+    """Samples of a teacher to choose from at each replanning."""
     rule: ActingRule | None = None
     """How actions are taken from the policy; the usual way for its kind if not given."""
     seed: int = 0
@@ -96,7 +99,7 @@ def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
     windows = load_windows(teacher, held_out=True).observations
     sampler = SamplerConfig("euler", args.sampler_steps)
     parts = (teacher.denoiser, teacher.normalizer, teacher.config.noise, sampler)
-    policy_onnx = teacher_graph(*parts, windows.shape[1:])
+    policy_onnx = teacher_graph(*parts, windows.shape[1:], args.candidates)
     rule = args.rule or TEACHER_RULE
     return write_bundle(
         args.out,
@@ -106,7 +109,7 @@ def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
         rule=rule,
         n_obs_steps=teacher.config.n_obs_steps,
         horizon=teacher.config.horizon,
-        n_experts=1,
+        n_experts=args.candidates,
         policy_onnx=policy_onnx,
         normalizer=teacher.normalizer.to_dict(),
         certificate=_certificate(args, rule, policy_onnx, ActingTeacher(*parts), windows, fidelity),
