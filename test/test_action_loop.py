@@ -20,6 +20,7 @@ class FakePolicy:
     """Two experts, up and down by `slope` a step, from the next step on; `fault` makes it fail."""
 
     n_obs_steps, horizon, action_dim, n_experts = 2, H, DA, 2
+    density = None
 
     def __init__(self, slope=0.02, noise_shape=None):
         self.noise_shape = noise_shape
@@ -214,6 +215,29 @@ def test_drawn_experts_follow_the_gating():
         chooser = ExpertChooser(rule, np.random.default_rng(0))
         draws = [choose(chooser, np.log(gating), 1) for _ in range(4000)]
         np.testing.assert_allclose(np.bincount(draws) / 4000, gating, atol=0.03)
+
+
+class FakeDensity:
+    """Every draw differs from the one before by its number."""
+
+    def __init__(self):
+        self.drawn = 0
+
+    def deviations(self, window, rng):
+        self.drawn += 1
+        return np.full((2, H * DA), 0.001 * self.drawn)
+
+
+def test_a_sample_s_deviation_is_kept_as_long_as_its_expert(contract):
+    bench = Bench(contract, rule=ActingRule("argmax", hold_ticks=4, output="sample"))
+    bench.policy.density = FakeDensity()
+    results = bench.run(9)
+    here = np.array([window[-1] for window in bench.policy.windows])
+    deviations = [result.chunk.steps - bench.policy.steps for result in results]
+    for result, at, deviation in zip(results, here, deviations, strict=True):
+        assert result.replanned and np.ptp(deviation - at) < 1e-12
+    found = [float((one - at)[0, 0]) for one, at in zip(deviations, here, strict=True)]
+    np.testing.assert_allclose(found, [0.001] * 4 + [0.002] * 4 + [0.003], atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_run(contract):

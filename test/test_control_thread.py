@@ -25,6 +25,7 @@ class Away:
     """A policy that wants ever more of every joint."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 2, 4, 7, 1, None
+    density = None
     broken = False
 
     def infer(self, window, noise=None):

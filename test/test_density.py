@@ -11,8 +11,7 @@ from scipy.stats import multivariate_normal
 
 from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.errors import UserError
-from vdd_ros.inference import PolicyError
-from vdd_ros.monitor import OnnxDensity
+from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.export import student_graphs, unit_lower_inverse
 from vdd_ros.policies.mixture import GaussianMixture
@@ -92,6 +91,20 @@ def test_exported_density_is_the_students_own(tmp_path, student):
     assert density.log_prob(windows[7], chunk) == pytest.approx(expected, abs=1e-3)
     with pytest.raises(PolicyError):
         density.log_prob(windows[7, :1], chunk)
+
+
+def test_deviations_have_the_covariance_of_their_expert(tmp_path, student):
+    moe, normalizer, windows = student
+    (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (2, 3))[1])
+    density, rng = OnnxDensity(tmp_path / "density.onnx"), np.random.default_rng(0)
+    drawn = np.array([density.deviations(windows[7], rng) for _ in range(4000)])
+    factors = density.parameters(windows[7]).factors.astype(np.float64)
+    for expert in range(3):
+        covariance = factors[expert] @ factors[expert].T
+        scale = np.sqrt(np.diag(covariance))
+        error = (np.cov(drawn[:, expert].T) - covariance) / np.outer(scale, scale)
+        assert np.abs(error).max() < 0.1
+        assert (np.abs(drawn[:, expert].mean(0)) < 0.08 * scale).all()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 32])

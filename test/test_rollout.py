@@ -36,6 +36,7 @@ class Replay:
     """Plans (functions from seconds to joints), one per expert, looked up at every tick anew."""
 
     n_obs_steps, horizon, action_dim, noise_shape = 2, H, 7, None
+    density = None
 
     def __init__(self, *plans, fails_at_tick=None):
         self.plans = plans

@@ -17,7 +17,8 @@ class ActingRule:
     below this; agreement: how far, as root mean square in contract units, a choice may be from the
     running plan for about the same time before it becomes unlikely (each candidate's probability is
     multiplied by exp(-(distance / agreement)^2 / 2)), 0 for a choice that does not look back;
-    output: the expert's mean or a sample of it; replan_ticks: control ticks between
+    output: the expert's mean or a sample of it, whose deviation from the mean is drawn with each
+    choice and kept until the next; replan_ticks: control ticks between
     two network calls; ensemble_ticks: time constant with which a new plan takes over from those
     before it, which with a plan at every tick is temporal ensembling (Zhao et al. 2023); 0: at
     once."""
@@ -97,15 +98,20 @@ class ExpertChooser:
         log_gating: (K,), normalised; means: (K, H, Da); running: (h, Da), what the running plan
         says for the first h steps' times, None at the beginning; ticks: since the last choice.
         """
+        is_due = self.is_due(log_gating, ticks)
         self._held_ticks += ticks
-        if (
-            self.expert is None
-            or self._held_ticks >= self.rule.hold_ticks
-            or np.exp(log_gating[self.expert]) < self.rule.sticky_bound
-        ):
+        if is_due:
             self.expert = self._fresh(self._weigh(log_gating, means, running))
             self._held_ticks = 0
         return self.expert
+
+    def is_due(self, log_gating: np.ndarray, ticks: int) -> bool:
+        """Whether `choose` with the same arguments will choose anew."""
+        return (
+            self.expert is None
+            or self._held_ticks + ticks >= self.rule.hold_ticks
+            or bool(np.exp(log_gating[self.expert]) < self.rule.sticky_bound)
+        )
 
     def _weigh(
         self, log_gating: np.ndarray, means: np.ndarray, running: np.ndarray | None

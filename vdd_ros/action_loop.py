@@ -73,6 +73,7 @@ class ActionLoop:
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = 0
         self._gating_entropy: float | None = None
+        self._deviations = np.zeros((1, 1, 1))
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
 
@@ -156,6 +157,15 @@ class ActionLoop:
             or self._chunk.exhausted(now_ns)
         )
 
+    def _deviation(self, window: Window, log_gating: np.ndarray) -> np.ndarray:
+        """(K, H, Da): how far each expert's sample is from its mean, or zeros."""
+        if self.policy.density is not None and self.chooser.is_due(
+            log_gating, self._ticks_since_plan
+        ):
+            drawn = self.policy.density.deviations(window.values, self.rng)
+            self._deviations = drawn.reshape(-1, self.policy.horizon, self.contract.action_dim)
+        return self._deviations
+
     def _plan(self, window: Window) -> float | None:
         """Replace the chunk by a new one from `window`; seconds of the network call."""
         noise_shape = self.policy.noise_shape
@@ -163,6 +173,7 @@ class ActionLoop:
         begin = self._stopwatch()
         try:
             log_gating, means = self.policy.infer(window.values, noise)
+            means = means + self._deviation(window, log_gating)
         except PolicyError:
             self.stop(StopReason.POLICY_FAILED)
             return None

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vdd_ros.acting import ActingRule
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy
+from vdd_ros.inference import OnnxDensity, OnnxPolicy
 
 MANIFEST = "bundle.json"
 REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
@@ -92,7 +92,8 @@ class Bundle:
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""
         path = self.folder / "policy.onnx"
-        policy = OnnxPolicy(path)
+        sampled = self.rule.output == "sample" and self.density_path is not None
+        policy = OnnxPolicy(path, OnnxDensity(self.density_path) if sampled else None)
         manifest, contract = self.manifest, self.contract
         found = {
             "n_obs_steps": policy.n_obs_steps,
@@ -110,8 +111,11 @@ class Bundle:
         }
         if found != declared:
             raise UserError(f"{path} has {found}, its bundle declares {declared}: export it again")
-        if self.rule.output == "sample" and policy.noise_shape is None:
-            raise UserError(f"{path} takes no noise, so it gives no samples: use output mean")
+        if self.rule.output == "sample" and policy.noise_shape is None and policy.density is None:
+            raise UserError(
+                f"{path} takes no noise and has no density beside it, so it gives no samples: "
+                "use output mean"
+            )
         return policy
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.errors import UserError
 
 
@@ -27,13 +28,15 @@ class PolicyOutput(NamedTuple):
 
 
 class Policy(Protocol):
-    """noise_shape: shape of the standard normal noise that `infer` takes, None if it takes none."""
+    """noise_shape: shape of the standard normal noise that `infer` takes, None if it takes none;
+    density: of the same policy, where samples of its experts are wanted."""
 
     n_obs_steps: int
     horizon: int
     action_dim: int
     n_experts: int
     noise_shape: tuple[int, ...] | None
+    density: OnnxDensity | None
 
     def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
         """window: (To, Do), oldest first [unit]. Raises PolicyError."""
@@ -43,8 +46,9 @@ class Policy(Protocol):
 class OnnxPolicy:
     """A policy in onnxruntime: one thread, no spinning, buffers allocated once."""
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, density: OnnxDensity | None = None):
         """Raises UserError when the graph cannot be read or has another signature."""
+        self.density = density
         self._session, self._errors = open_session(path)
         self._binding = self._session.io_binding()
         inputs = {node.name: _shape(node, path) for node in self._session.get_inputs()}
@@ -92,6 +96,45 @@ class OnnxPolicy:
         )
 
 
+class OnnxDensity:
+    """The whole mixture after a window: onnxruntime gives its parameters, numpy the rest.
+
+    The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D), `scales` (K, D)
+    and `factors` (K, D, R) over flattened chunks, in the units of the contract.
+    """
+
+    def __init__(self, path: Path):
+        """Raises UserError when the graph cannot be read or has another signature."""
+        self._session, self._errors = open_session(path)
+        inputs = [node.name for node in self._session.get_inputs()]
+        outputs = [node.name for node in self._session.get_outputs()]
+        if inputs != ["window"] or set(outputs) != set(MixtureParameters._fields):
+            raise UserError(
+                f"{path} takes {inputs} and gives {outputs}; a density takes window and gives "
+                f"{', '.join(MixtureParameters._fields)}: export it again"
+            )
+
+    def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
+        """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
+        return log_density(self.parameters(window), chunk)
+
+    def deviations(self, window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(K, H * Da): one draw from each expert after window (To, Do), minus its mean [unit].
+        Raises PolicyError."""
+        mixture = self.parameters(window)
+        along = rng.standard_normal((len(mixture.factors), mixture.factors.shape[-1]))
+        return np.einsum("kdr,kr->kd", mixture.factors, along)
+
+    def parameters(self, window: np.ndarray) -> MixtureParameters:
+        """The mixture after window (To, Do). Raises PolicyError."""
+        feed = {"window": window.astype(np.float32)}
+        try:
+            parts = self._session.run(MixtureParameters._fields, feed)
+        except self._errors as error:
+            raise PolicyError(str(error)) from error
+        return MixtureParameters(*parts)
+
+
 def warm_up(policy: Policy, window: np.ndarray, calls: int = 50) -> None:
     """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
@@ -101,6 +144,9 @@ def warm_up(policy: Policy, window: np.ndarray, calls: int = 50) -> None:
     noise = None if shape is None else np.zeros(shape)
     try:
         outputs = [policy.infer(window, noise) for _ in range(calls)]
+        if policy.density is not None:
+            for _ in range(calls):
+                policy.density.parameters(window)
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
     log_gating, means = outputs[-1]

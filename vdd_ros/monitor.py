@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vdd_ros.action_loop import TickResult
-from vdd_ros.density import MixtureParameters, log_density
-from vdd_ros.errors import UserError
-from vdd_ros.inference import PolicyError, open_session
+from vdd_ros.inference import OnnxDensity, PolicyError
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000
@@ -39,34 +36,6 @@ class RunState(NamedTuple):
     gating_entropy: float | None
     log_likelihood: float | None
     limited: dict[str, int]
-
-
-class OnnxDensity:
-    """log q(chunk | window): onnxruntime gives the mixture's parameters, numpy evaluates it.
-
-    The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D), `scales` (K, D)
-    and `factors` (K, D, R) over flattened chunks, in the units of the contract.
-    """
-
-    def __init__(self, path: Path):
-        """Raises UserError when the graph cannot be read or has another signature."""
-        self._session, self._errors = open_session(path)
-        inputs = [node.name for node in self._session.get_inputs()]
-        outputs = [node.name for node in self._session.get_outputs()]
-        if inputs != ["window"] or set(outputs) != set(MixtureParameters._fields):
-            raise UserError(
-                f"{path} takes {inputs} and gives {outputs}; a density takes window and gives "
-                f"{', '.join(MixtureParameters._fields)}: export it again"
-            )
-
-    def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
-        """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
-        feed = {"window": window.astype(np.float32)}
-        try:
-            parts = self._session.run(MixtureParameters._fields, feed)
-        except self._errors as error:
-            raise PolicyError(str(error)) from error
-        return log_density(MixtureParameters(*parts), chunk)
 
 
 class Recent:

@@ -16,10 +16,13 @@ from vdd_ros.errors import UserError
 
 PARITY_WINDOWS = 200
 TEACHER_REPLAN_TICKS = 20
-STUDENT_RULE = ActingRule(output="mean", replan_ticks=1, ensemble_ticks=10)
+AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
+STUDENT_RULE = ActingRule(
+    hold_ticks=30, agreement=AGREEMENT, output="sample", replan_ticks=1, ensemble_ticks=10
+)
 TEACHER_RULE = ActingRule(
     hold_ticks=TEACHER_REPLAN_TICKS,
-    agreement=0.03,  # [rad]; plans that turn back differ by more than twice as much
+    agreement=AGREEMENT,
     output="sample",
     replan_ticks=TEACHER_REPLAN_TICKS,
     ensemble_ticks=10,

@@ -20,8 +20,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
-from vdd_ros.inference import warm_up
-from vdd_ros.monitor import OnnxDensity
+from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
