@@ -100,7 +100,7 @@ class ExpertChooser:
         """
         is_due = self.is_due(log_gating, ticks)
         self._held_ticks += ticks
-        if is_due:
+        if self.expert is None or is_due:
             self.expert = self._fresh(self._weigh(log_gating, means, running))
             self._held_ticks = 0
         return self.expert

@@ -92,8 +92,8 @@ class Bundle:
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""
         path = self.folder / "policy.onnx"
-        sampled = self.rule.output == "sample" and self.density_path is not None
-        policy = OnnxPolicy(path, OnnxDensity(self.density_path) if sampled else None)
+        density_path = self.density_path if self.rule.output == "sample" else None
+        policy = OnnxPolicy(path, None if density_path is None else OnnxDensity(density_path))
         manifest, contract = self.manifest, self.contract
         found = {
             "n_obs_steps": policy.n_obs_steps,
