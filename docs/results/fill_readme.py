@@ -8,6 +8,7 @@ With a report it is first taken over as docs/results/demo.json.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def main() -> None:
     """Take over a report, if one is named, and fill the README."""
     if len(sys.argv) > 1:
         report = json.loads(Path(sys.argv[1]).read_text())
+        # where the report lay is nobody else's business
+        report["command"] = re.sub(r" --out \S+", "", report["command"])
         RESULT.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     README.write_text(filled(README.read_text(), json.loads(RESULT.read_text())))
 

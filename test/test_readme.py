@@ -1,0 +1,23 @@
+"""The figures in the README are those of the committed result."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fill_readme():
+    path = ROOT / "docs" / "results" / "fill_readme.py"
+    spec = importlib.util.spec_from_file_location("fill_readme", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_says_what_the_result_says():
+    module, readme = fill_readme(), (ROOT / "README.md").read_text()
+    report = json.loads(module.RESULT.read_text())
+    assert module.filled(readme, report) == readme
+    report["policies"]["vdd"]["success"] += 0.1
+    assert module.filled(readme, report) != readme
