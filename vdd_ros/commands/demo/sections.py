@@ -117,8 +117,8 @@ def experts(rollouts: Mapping[str, Rollouts]) -> str:
         "by vdd, in the colours of the bars.",
     )
     return f"""<h2>Experts</h2>
-<p>A student is a mixture: at each evaluation one of its experts is chosen, and its mean is
-followed. The bars say how often each was; the field shows where, for vdd.</p>
+<p>A student is a mixture: one of its experts is chosen and followed for a while, at each evaluation
+anew from where the arm is. The bars say how often each was; the field shows where, for vdd.</p>
 <div class=charts>{share}{where}</div>"""
 
 
