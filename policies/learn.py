@@ -146,7 +146,9 @@ def distil(
         return objective.loss(module, teacher.denoiser, batch, progress, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
-    weights = train(moe, loss_of, len(data.cond), training, folder / "state.safetensors", report)
+    state_file = folder / "state.safetensors"
+    changes_at = objective.changes_at
+    weights = train(moe, loss_of, len(data.cond), training, state_file, report, changes_at)
     configs = {
         "method": method,
         "student": asdict(config),

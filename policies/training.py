@@ -53,10 +53,13 @@ def train(
     config: TrainingConfig,
     state_file: Path | None = None,
     report: Report = lambda step, steps, loss: None,
+    changes_at: float | None = None,
 ) -> dict[str, Tensor]:
     """Minimise loss_of(module, row indices (B,), progress, generator); returns averaged weights.
 
-    With a state_file the loop saves itself there every save_every steps and takes up what it finds.
+    changes_at: progress at which loss_of becomes another one. The optimizer then forgets the size
+    of the gradients so far: by that of a smaller loss, those of a larger one would be leaps. With a
+    state_file the loop saves itself there every save_every steps and takes up what it finds.
     """
     generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(
@@ -65,6 +68,8 @@ def train(
     averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
     first = _restore(state_file, module, averaged, optimizer, generator)
     for step in range(first, config.steps):
+        if changes_at is not None and (step - 1) / config.steps < changes_at <= step / config.steps:
+            optimizer.state.clear()
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)
         index = torch.randint(rows, (config.batch_size,), generator=generator)

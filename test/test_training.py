@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,34 @@ def test_weights_are_never_unpickled(tmp_path, write):
 def test_weights_of_another_network_do_not_fit(tmp_path):
     with pytest.raises(UserError, match="do not fit"):
         load_weights(nn.Linear(3, 1), network().state_dict(), tmp_path)
+
+
+def test_a_loss_that_becomes_a_larger_one_makes_no_leaps():
+    """Adam steps by about the learning rate whatever the size of the gradients, if it is told."""
+    config = TrainingConfig(
+        steps=1000, batch_size=1, learning_rate=0.01, final_rate=1.0, warmup_steps=1, clip_norm=1e9
+    )
+
+    def largest_step(changes_at: float | None) -> float:
+        module, places = nn.Linear(1, 1, bias=False), []
+
+        def loss(module, index, progress, generator):
+            places.append(module.weight.item())
+            return module.weight.sum() * (1e4 if progress >= 0.5 else 1.0)
+
+        train(module, loss, 1, config, changes_at=changes_at)
+        return max(abs(after - before) for before, after in pairwise(places))
+
+    assert largest_step(0.5) < 0.0101
+    assert largest_step(None) > 0.02
+
+
+def test_a_change_of_loss_is_resumed_too(tmp_path):
+    state = tmp_path / "state.safetensors"
+    whole = train(network(), noisy_loss, 50, CONFIG, changes_at=0.5)
+    with pytest.raises(BrokenOff):
+        train(network(), broken_off_after(9), 50, CONFIG, state, changes_at=0.5)
+    resumed = train(network(), noisy_loss, 50, CONFIG, state, changes_at=0.5)
+    other = train(network(), noisy_loss, 50, CONFIG)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert any(not torch.equal(whole[name], other[name]) for name in whole)

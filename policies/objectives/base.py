@@ -26,6 +26,11 @@ class Objective(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    @property
+    def changes_at(self) -> float | None:
+        """Progress at which the loss becomes another one, None if it never does."""
+        ...
+
     def loss(
         self,
         student: GaussianMoE,

@@ -7,6 +7,7 @@ which a chunk chooses before they settle in them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ class Nll:
 
     sigma_start: float = 0.5
     settle: float = 0.5
+
+    changes_at: ClassVar[None] = None
 
     def loss(
         self,

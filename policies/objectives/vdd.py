@@ -42,13 +42,18 @@ class Vdd:
 
     observations: int = 64
     samples: int = 1
-    sigma_min: float = 0.05
+    sigma_min: float = 0.01
     sigma_max_start: float = 1.0
     sigma_max_end: float = 0.3
-    band: float = 10.0
+    band: float = 100.0
     start: float = 0.8
     settle: float = 0.7
     gating_weight: float = 1.0
+
+    @property
+    def changes_at(self) -> float:
+        """Progress at which the likelihood start is over."""
+        return self.start
 
     def sigma_max(self, progress: float) -> float:
         """sigma_max(t), falling linearly after the start and then staying."""

@@ -10,6 +10,7 @@ demonstrations. The student it converges to is a blurred teacher: standard devia
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ class VddPaper:
     samples: int = 2
     sigma_low: float = 0.2
     sigma_high: float = 0.5
+
+    changes_at: ClassVar[None] = None
 
     def loss(
         self,
