@@ -18,7 +18,7 @@ PARITY_WINDOWS = 200
 TEACHER_REPLAN_TICKS = 20
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
 STUDENT_RULE = ActingRule(
-    hold_ticks=30, agreement=AGREEMENT, output="sample", replan_ticks=1, ensemble_ticks=10
+    hold_ticks=8, agreement=AGREEMENT, output="sample", replan_ticks=1, ensemble_ticks=10
 )
 TEACHER_RULE = ActingRule(
     hold_ticks=TEACHER_REPLAN_TICKS,
