@@ -19,7 +19,13 @@ from vdd_ros.policies.training import TrainingConfig, train
 WEIGHTS = torch.tensor([0.30, 0.25, 0.20, 0.25])
 SPREAD = 0.08
 BATCH = 128
-EXACT = {"observations": BATCH, "sigma_max_start": 2.0, "sigma_max_end": 0.1, "band": 100.0}
+EXACT = {
+    "observations": BATCH,
+    "sigma_min": 0.05,
+    "sigma_max_start": 2.0,
+    "sigma_max_end": 0.1,
+    "band": 100.0,
+}
 
 
 def four_modes(cond: torch.Tensor) -> GaussianMixture:
