@@ -158,7 +158,9 @@ def test_an_expert_is_held_for_so_many_ticks(contract):
 
 def choose(chooser, log_gating, ticks):
     """A choice that does not look back."""
-    return chooser.choose(log_gating, np.zeros((len(log_gating), H, DA)), None, ticks)
+    if not chooser.keeps(log_gating, ticks):
+        chooser.choose(log_gating, np.zeros((len(log_gating), H, DA)), None)
+    return chooser.expert
 
 
 def test_a_choice_before_its_time_begins_the_holding_anew():
@@ -181,7 +183,7 @@ def test_a_choice_agrees_with_the_running_plan():
     means = offsets[:, None, None] + np.zeros((3, H, DA))
     means[:, 3:] += 9.0  # beyond the end of the running plan
     running = np.zeros((3, DA))
-    draws = [chooser.choose(np.log(gating), means, running, 1) for _ in range(4000)]
+    draws = [chooser.choose(np.log(gating), means, running) for _ in range(4000)]
     expected = gating * np.exp(-0.5 * (offsets / 0.05) ** 2)
     found = np.bincount(draws, minlength=3) / 4000
     np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)

@@ -12,16 +12,20 @@ from vdd_ros.errors import UserError
 
 @dataclass(frozen=True)
 class ActingRule:
-    """expert: drawn from the gating or its arg-max; hold_ticks: control ticks after which the
-    expert is chosen anew; sticky_bound: it is chosen anew before that when its probability falls
-    below this; agreement: how far, as root mean square in contract units, a choice may be from the
-    running plan for about the same time before it becomes unlikely (each candidate's probability is
-    multiplied by exp(-(distance / agreement)^2 / 2)), 0 for a choice that does not look back;
-    output: the expert's mean or a sample of it, whose deviation from the mean is drawn with each
-    choice and kept until the next; replan_ticks: control ticks between
-    two network calls; ensemble_ticks: time constant with which a new plan takes over from those
-    before it, which with a plan at every tick is temporal ensembling (Zhao et al. 2023); 0: at
-    once."""
+    """How experts are chosen and followed.
+
+    expert          drawn from the gating, or its arg-max
+    hold_ticks      control ticks after which the expert is chosen anew
+    sticky_bound    before that it is chosen anew when its probability falls below this
+    agreement       distance from the running plan, root mean square in contract units, at which a
+                    choice becomes unlikely: probabilities are multiplied by
+                    exp(-(distance / agreement)^2 / 2); 0 for a choice that does not look back
+    output          the expert's mean, or a sample whose deviation from the mean is drawn with each
+                    choice and kept until the next
+    replan_ticks    control ticks between two network calls
+    ensemble_ticks  time constant with which a new plan takes over from those before it; with a plan
+                    at every tick this is temporal ensembling (Zhao et al. 2023); 0 for at once
+    """
 
     expert: Literal["draw", "argmax"] = "draw"
     hold_ticks: int = 30
@@ -86,39 +90,32 @@ class ExpertChooser:
         self.expert: int | None = None
         self._held_ticks = 0
 
-    def choose(
-        self,
-        log_gating: np.ndarray,
-        means: np.ndarray,
-        running: np.ndarray | None,
-        ticks: int,
-    ) -> int:
-        """The expert to follow.
-
-        log_gating: (K,), normalised; means: (K, H, Da); running: (h, Da), what the running plan
-        says for the first h steps' times, None at the beginning; ticks: since the last choice.
-        """
-        is_due = self.is_due(log_gating, ticks)
+    def keeps(self, log_gating: np.ndarray, ticks: int) -> bool:
+        """Whether the expert is still held; log_gating: (K,), normalised; ticks: since the last
+        look."""
         self._held_ticks += ticks
-        if self.expert is None or is_due:
-            self.expert = self._fresh(self._weigh(log_gating, means, running))
-            self._held_ticks = 0
-        return self.expert
-
-    def is_due(self, log_gating: np.ndarray, ticks: int) -> bool:
-        """Whether `choose` with the same arguments will choose anew."""
         return (
-            self.expert is None
-            or self._held_ticks + ticks >= self.rule.hold_ticks
-            or bool(np.exp(log_gating[self.expert]) < self.rule.sticky_bound)
+            self.expert is not None
+            and self._held_ticks < self.rule.hold_ticks
+            and bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
         )
 
+    def choose(self, log_gating: np.ndarray, plans: np.ndarray, running: np.ndarray | None) -> int:
+        """Choose the expert to follow from now on.
+
+        log_gating: (K,), normalised; plans: (K, H, Da); running: (h, Da), what the running plan
+        says for the first h steps' times, None at the beginning.
+        """
+        self.expert = self._fresh(self._weigh(log_gating, plans, running))
+        self._held_ticks = 0
+        return self.expert
+
     def _weigh(
-        self, log_gating: np.ndarray, means: np.ndarray, running: np.ndarray | None
+        self, log_gating: np.ndarray, plans: np.ndarray, running: np.ndarray | None
     ) -> np.ndarray:
         if running is None or not len(running) or not self.rule.agreement:
             return log_gating
-        squared = np.square(means[:, : len(running)] - running).mean(axis=(1, 2))
+        squared = np.square(plans[:, : len(running)] - running).mean(axis=(1, 2))
         weighed = log_gating - 0.5 * squared / self.rule.agreement**2
         return weighed - weighed.max()
 

@@ -157,35 +157,39 @@ class ActionLoop:
             or self._chunk.exhausted(now_ns)
         )
 
-    def _deviation(self, window: Window, log_gating: np.ndarray) -> np.ndarray:
-        """(K, H, Da): how far each expert's sample is from its mean, or zeros."""
-        if self.policy.density is not None and self.chooser.is_due(
-            log_gating, self._ticks_since_plan
-        ):
-            drawn = self.policy.density.deviations(window.values, self.rng)
-            self._deviations = drawn.reshape(-1, self.policy.horizon, self.contract.action_dim)
-        return self._deviations
-
     def _plan(self, window: Window) -> float | None:
-        """Replace the chunk by a new one from `window`; seconds of the network call."""
-        noise_shape = self.policy.noise_shape
-        noise = None if noise_shape is None else self.rng.standard_normal(noise_shape)
+        """Replace the chunk by a new one from `window`; seconds spent in networks."""
         begin = self._stopwatch()
         try:
-            log_gating, means = self.policy.infer(window.values, noise)
-            means = means + self._deviation(window, log_gating)
+            log_gating, plans, kept = self._evaluate(window)
         except PolicyError:
             self.stop(StopReason.POLICY_FAILED)
             return None
         infer_s = self._stopwatch() - begin
         probability = np.exp(log_gating)
-        if not (np.isfinite(probability).all() and np.isfinite(means).all()):
+        if not (np.isfinite(probability).all() and np.isfinite(plans).all()):
             self.stop(StopReason.NOT_FINITE)
             return infer_s
-        running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)
-        expert = self.chooser.choose(log_gating, means, running, self._ticks_since_plan)
-        self._chunk = ActionChunk(means[expert], window.tick_ns, self.contract.policy_period_ns)
+        if not kept:
+            running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)
+            self.chooser.choose(log_gating, plans, running)
+        chosen = plans[self.chooser.expert]
+        self._chunk = ActionChunk(chosen, window.tick_ns, self.contract.policy_period_ns)
         self._plans.add(self._chunk)
         self._ticks_since_plan = 0
         self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
         return infer_s
+
+    def _evaluate(self, window: Window) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Log gating (K,), what each expert plans (K, H, Da), and whether the one held is kept.
+
+        Where samples are acted on, each expert's deviation from its mean is drawn when one is
+        chosen, and the same until the next choice.
+        """
+        shape, density = self.policy.noise_shape, self.policy.density
+        noise = None if shape is None else self.rng.standard_normal(shape)
+        log_gating, means = self.policy.infer(window.values, noise)
+        kept = self.chooser.keeps(log_gating, self._ticks_since_plan)
+        if density is not None and not kept:
+            self._deviations = density.deviations(window.values, self.rng).reshape(means.shape)
+        return log_gating, means + self._deviations, kept
