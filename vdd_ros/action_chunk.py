@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -26,18 +25,13 @@ class ActionChunk(NamedTuple):
 
     def at(self, time_ns: int) -> np.ndarray:
         """(Da,) the command at a time: linear between steps, the ends hold."""
-        if time_ns <= self.start_ns:
-            return self.steps[0]
-        step, rest_ns = divmod(time_ns - self.start_ns, self.period_ns)
-        if step >= len(self.steps) - 1:
-            return self.steps[-1]
-        part = rest_ns / self.period_ns
-        return (1.0 - part) * self.steps[step] + part * self.steps[step + 1]
+        return _between(self.steps[None], np.array([time_ns - self.start_ns]), self.period_ns)[0]
 
     def ahead(self, time_ns: int) -> np.ndarray:
         """(h, Da) what this plan says for `time_ns` and every period after it, to its end."""
-        count = max(0, (self.end_ns - time_ns) // self.period_ns + 1)
-        return np.array([self.at(time_ns + k * self.period_ns) for k in range(count)])
+        times = np.arange(time_ns, self.end_ns + 1, self.period_ns) - self.start_ns
+        same = np.broadcast_to(self.steps, (len(times), *self.steps.shape))
+        return _between(same, times, self.period_ns)
 
 
 class ChunkEnsemble:
@@ -52,23 +46,35 @@ class ChunkEnsemble:
 
     def __init__(self, time_constant_ns: int, tick_ns: int):
         self.time_constant_ns, self.tick_ns = time_constant_ns, tick_ns
-        self._plans: deque[ActionChunk] = deque()
+        self._starts_ns = np.zeros(0, np.int64)  # (M,), ascending; arrays, as a tick reads them all
+        self._steps: np.ndarray | None = None  # (M, H, Da) [unit]
+        self._period_ns = 0
 
     def add(self, chunk: ActionChunk) -> None:
         """Take the newest plan and forget those that no longer count."""
-        if not self.time_constant_ns:
-            self._plans.clear()
-        self._plans.append(chunk)
+        starts_ns = np.append(self._starts_ns, chunk.start_ns)
         oldest_ns = chunk.start_ns - self.REMEMBERED * self.time_constant_ns
-        while len(self._plans) > 1 and self._plans[1].start_ns <= oldest_ns:
-            self._plans.popleft()
+        forgotten = np.count_nonzero(starts_ns[1:] <= oldest_ns)  # replaced so long ago
+        before = chunk.steps[None][:0] if self._steps is None else self._steps
+        self._steps = np.concatenate([before[forgotten:], chunk.steps[None]])
+        self._starts_ns, self._period_ns = starts_ns[forgotten:], chunk.period_ns
 
     def at(self, time_ns: int) -> np.ndarray:
-        """(Da,) the command at a time; at least one plan must have been added."""
-        if len(self._plans) == 1:
-            return self._plans[0].at(time_ns)
-        ages = np.array([time_ns + self.tick_ns - plan.start_ns for plan in self._plans])
+        """(Da,) the command at a time. Raises ValueError before the first plan."""
+        if self._steps is None:
+            raise ValueError("no plan was added yet")
+        commands = _between(self._steps, time_ns - self._starts_ns, self._period_ns)
+        if len(commands) == 1:
+            return commands[0]
+        ages = time_ns + self.tick_ns - self._starts_ns
         before = np.exp(-ages / self.time_constant_ns)  # share of all plans before each one
         before[0] = 0.0
-        shares = np.append(before[1:], 1.0) - before
-        return shares @ np.array([plan.at(time_ns) for plan in self._plans])
+        return (np.append(before[1:], 1.0) - before) @ commands
+
+
+def _between(steps: np.ndarray, since_ns: np.ndarray, period_ns: int) -> np.ndarray:
+    """(M, H, Da) plans, (M,) times since each began -> (M, Da) linear between steps, ends hold."""
+    last = steps.shape[1] - 1
+    step, rest_ns = np.divmod(np.clip(since_ns, 0, last * period_ns), period_ns)
+    row, part = np.arange(len(steps)), (rest_ns / period_ns)[:, None]
+    return (1.0 - part) * steps[row, step] + part * steps[row, np.minimum(step + 1, last)]
