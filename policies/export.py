@@ -85,11 +85,11 @@ class StudentDensity(nn.Module):
         mixture = self.student(cond)
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
         scales = self.units.remainder_std.flatten().expand_as(means)
-        factors = self.units.decoder @ unit_lower_inverse(mixture.whitener[0])
+        factors = self.units.decoder @ lower_inverse(mixture.whitener[0])
         return mixture.log_weights[0], means, scales, factors
 
 
-def unit_lower_inverse(whitener: Tensor) -> Tensor:
+def lower_inverse(whitener: Tensor) -> Tensor:
     """(K, D, D): the inverse of lower triangular matrices, in products alone.
 
     ONNX has no triangular solve. W = S (I + N) with N nilpotent, so (I + N)^-1 is the product of

@@ -12,8 +12,8 @@ from torch import Tensor
 class NoiseConfig:
     """sigma is in normalised action units.
 
-    A chunk of H*Da correlated numbers has directions whose standard deviation is several times that
-    of one number, so sigma_max is well above the 1 of a single normalised action.
+    Normalised numbers have about unit variance (see Normalizer); sigma_max is so far above it that
+    nothing of a chunk shows through.
     """
 
     sigma_min: float = 0.01

@@ -13,7 +13,7 @@ from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.export import student_graphs, unit_lower_inverse
+from vdd_ros.policies.export import lower_inverse, student_graphs
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 
@@ -113,7 +113,7 @@ def test_a_triangular_inverse_of_products_alone(dim):
     whitener = torch.randn(4, dim, dim, generator=generator, dtype=torch.float64).tril(-1)
     whitener += torch.diag_embed(torch.rand(4, dim, generator=generator, dtype=torch.float64) + 0.5)
     expected = torch.linalg.inv(whitener)
-    torch.testing.assert_close(unit_lower_inverse(whitener), expected, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(lower_inverse(whitener), expected, rtol=1e-8, atol=1e-8)
 
 
 def test_refuses_a_graph_that_is_no_density(tmp_path):

@@ -73,7 +73,7 @@ class ActionLoop:
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = 0
         self._gating_entropy: float | None = None
-        self._deviations = np.zeros((1, 1, 1))
+        self._deviations: np.ndarray = np.zeros((1, 1, 1))
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
 
