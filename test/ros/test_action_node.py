@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, running_node, wait_for
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from robots import HOME, Robot, lossless_contract
+from robots import HOME, Robot
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
@@ -30,28 +30,6 @@ def bundle(folder, contract, policy_onnx=HOSTILE):
         rule=ActingRule(sticky_bound=2.0), n_obs_steps=2, horizon=H, n_experts=K,
         policy_onnx=policy_onnx, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
     ).folder  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def domain():
-    with free_domain() as number:
-        yield number
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("action_node")
-
-
-@pytest.fixture(scope="module")
-def lossless(folder, contract_path) -> Contract:
-    return lossless_contract(folder / "contract.yaml", contract_path)
-
-
-@pytest.fixture(scope="module")
-def observer(domain):
-    with Observer(domain) as node:
-        yield node
 
 
 class Node:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, running_node, wait_for
-from robots import HOME, Robot, lossless_contract
+from robots import HOME, Robot
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -17,28 +17,6 @@ from std_srvs.srv import Trigger
 from vdd_ros.nodes.messages import clock_message, joint_state_message, qos_of
 
 AWAY = HOME + 0.4
-
-
-@pytest.fixture(scope="module")
-def domain():
-    with free_domain() as number:
-        yield number
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("command_gate")
-
-
-@pytest.fixture(scope="module")
-def lossless(folder, contract_path):
-    return lossless_contract(folder / "contract.yaml", contract_path)
-
-
-@pytest.fixture(scope="module")
-def observer(domain):
-    with Observer(domain) as node:
-        yield node
 
 
 class Operator:

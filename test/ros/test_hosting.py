@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import Observer, free_domain, running, wait_for
+from harness import Observer, running, wait_for
 
 TOY = """
 import sys
@@ -39,12 +39,6 @@ class Toy(Node):
 
 sys.exit(run_node(Toy))
 """
-
-
-@pytest.fixture(scope="module")
-def domain():
-    with free_domain() as number:
-        yield number
 
 
 def toy(domain, *settings):

@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.bundle import write_bundle
 from vdd_ros.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vdd_ros.contract import Contract
+    from vdd_ros.normalizer import Normalizer
+
 PARITY_WINDOWS = 200
-TEACHER_REPLAN_TICKS = 20
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
 STUDENT_RULE = ActingRule(
     hold_ticks=8, agreement=AGREEMENT, output="sample", replan_ticks=1, ensemble_ticks=10
 )
-TEACHER_RULE = ActingRule(
-    hold_ticks=TEACHER_REPLAN_TICKS,
-    agreement=AGREEMENT,
-    output="sample",
-    replan_ticks=TEACHER_REPLAN_TICKS,
-    ensemble_ticks=10,
-)
+TEACHER_RULE = replace(STUDENT_RULE, hold_ticks=5, replan_ticks=5)  # a call is many times as dear
+
+
+@dataclass(frozen=True)
+class RuleChanges:
+    """What is to differ from the usual acting rule of the policy's kind; see ActingRule."""
+
+    expert: Literal["draw", "argmax"] | None = None
+    hold_ticks: int | None = None
+    sticky_bound: float | None = None
+    agreement: float | None = None
+    output: Literal["mean", "sample"] | None = None
+    replan_ticks: int | None = None
+    ensemble_ticks: int | None = None
+
+    def of(self, usual: ActingRule) -> ActingRule:
+        """The usual rule with these changes; raises UserError where it is none."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(usual, **given)
 
 
 @dataclass(frozen=True)
@@ -45,55 +63,74 @@ class Args:
     """Network calls a chunk, for a teacher (Euler)."""
     candidates: int = 8
     """Samples of a teacher to choose from at each replanning."""
-    rule: ActingRule | None = None
-    """How actions are taken from the policy; the usual way for its kind if not given."""
+    rule: RuleChanges = field(default_factory=RuleChanges)
     seed: int = 0
+
+
+class _Policy(NamedTuple):
+    """What a run brings into its bundle. acting: the torch module that policy_onnx was made of;
+    windows: (N, To, Do), held out."""
+
+    kind: Literal["mixture", "diffusion"]
+    contract: Contract
+    normalizer: Normalizer
+    usual_rule: ActingRule
+    n_experts: int
+    acting: nn.Module
+    policy_onnx: bytes
+    density_onnx: bytes | None
+    windows: np.ndarray
 
 
 def main(args: Args) -> dict:
     """Write the bundle; raises UserError: a run is missing or onnxruntime disagrees with torch."""
     kind = _kind(args.run)
-    fidelity = None
-    if args.fidelity is not None:
-        fidelity = _read(args.fidelity)
-    bundle = (
-        _export_student(args, fidelity) if kind == "student" else _export_teacher(args, fidelity)
+    fidelity = None if args.fidelity is None else _read(args.fidelity)
+    args.rule.of(STUDENT_RULE)  # a bad rule is told at once
+    policy = _student(args) if kind == "student" else _teacher(args)
+    rule = args.rule.of(policy.usual_rule)
+    bundle = write_bundle(
+        args.out,
+        name=args.name or args.run.name,
+        kind=policy.kind,
+        contract=policy.contract,
+        rule=rule,
+        n_obs_steps=policy.windows.shape[1],
+        horizon=policy.normalizer.chunk_mean.shape[0],
+        n_experts=policy.n_experts,
+        policy_onnx=policy.policy_onnx,
+        normalizer=policy.normalizer.to_dict(),
+        certificate=_certificate(args, rule, policy, fidelity),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        density_onnx=policy.density_onnx,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.rule}")
     return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
 
 
-def _export_student(args: Args, fidelity: dict | None) -> Bundle:
+def _student(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingStudent, student_graphs
     from vdd_ros.policies.learn import load_student, load_teacher, load_windows
 
     if args.teacher is None:
         raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
     student = load_student(args.run)
-    teacher = load_teacher(args.teacher)
-    windows = load_windows(teacher, held_out=True).observations
-    shape = windows.shape[1:]
-    policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, shape)
-    acting = ActingStudent(student.moe, student.normalizer)
-    rule = args.rule or STUDENT_RULE
-    return write_bundle(
-        args.out,
-        name=args.name or args.run.name,
-        kind="mixture",
-        contract=student.contract,
-        rule=rule,
-        n_obs_steps=shape[0],
-        horizon=student.normalizer.chunk_mean.shape[0],
-        n_experts=student.config.n_experts,
-        policy_onnx=policy_onnx,
-        normalizer=student.normalizer.to_dict(),
-        certificate=_certificate(args, rule, policy_onnx, acting, windows, fidelity),
-        created=_now(),
-        density_onnx=density_onnx,
+    windows = load_windows(load_teacher(args.teacher), held_out=True).observations
+    policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
+    return _Policy(
+        "mixture",
+        student.contract,
+        student.normalizer,
+        STUDENT_RULE,
+        student.config.n_experts,
+        ActingStudent(student.moe, student.normalizer),
+        policy_onnx,
+        density_onnx,
+        windows,
     )
 
 
-def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
+def _teacher(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingTeacher, teacher_graph
     from vdd_ros.policies.learn import load_teacher, load_windows
     from vdd_ros.policies.teacher import SamplerConfig
@@ -102,35 +139,28 @@ def _export_teacher(args: Args, fidelity: dict | None) -> Bundle:
     windows = load_windows(teacher, held_out=True).observations
     sampler = SamplerConfig("euler", args.sampler_steps)
     parts = (teacher.denoiser, teacher.normalizer, teacher.config.noise, sampler)
-    policy_onnx = teacher_graph(*parts, windows.shape[1:], args.candidates)
-    rule = args.rule or TEACHER_RULE
-    return write_bundle(
-        args.out,
-        name=args.name or args.run.name,
-        kind="diffusion",
-        contract=teacher.contract,
-        rule=rule,
-        n_obs_steps=teacher.config.n_obs_steps,
-        horizon=teacher.config.horizon,
-        n_experts=args.candidates,
-        policy_onnx=policy_onnx,
-        normalizer=teacher.normalizer.to_dict(),
-        certificate=_certificate(args, rule, policy_onnx, ActingTeacher(*parts), windows, fidelity),
-        created=_now(),
+    return _Policy(
+        "diffusion",
+        teacher.contract,
+        teacher.normalizer,
+        TEACHER_RULE,
+        args.candidates,
+        ActingTeacher(*parts),
+        teacher_graph(*parts, windows.shape[1:], args.candidates),
+        None,
+        windows,
     )
 
 
-def _certificate(
-    args: Args, rule: ActingRule, policy_onnx: bytes, acting, windows: np.ndarray, fidelity
-) -> dict:
+def _certificate(args: Args, rule: ActingRule, policy: _Policy, fidelity: dict | None) -> dict:
     from vdd_ros.policies.certify import certificate, parity
 
     rng = np.random.default_rng(args.seed)
-    chosen = windows[rng.permutation(len(windows))[:PARITY_WINDOWS]]
+    chosen = policy.windows[rng.permutation(len(policy.windows))[:PARITY_WINDOWS]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "policy.onnx"
-        path.write_bytes(policy_onnx)
-        found = parity(path, acting.eval(), chosen, args.seed)
+        path.write_bytes(policy.policy_onnx)
+        found = parity(path, policy.acting.eval(), chosen, args.seed)
     return certificate(args.run, str(rule), found, fidelity)
 
 
@@ -146,7 +176,3 @@ def _read(path: Path) -> dict:
     if not isinstance(raw, dict):
         raise UserError(f"{path} is not a JSON object: name what vdd wrote")
     return raw
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

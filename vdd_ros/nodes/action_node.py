@@ -113,6 +113,7 @@ class ActionNode(LifecycleNode):
         bundle = Bundle.load(settings.bundle, contract)
         policy = bundle.open_policy()
         warm_up(policy, _resting_window(contract, policy.n_obs_steps))
+        # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
         loop = ActionLoop(contract, policy, bundle.rule, rng)

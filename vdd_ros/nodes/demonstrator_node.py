@@ -12,13 +12,11 @@ ends when it is done.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
@@ -36,13 +34,12 @@ from vdd_ros.nodes.messages import (
     stamp_ns_of,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.script import Script, ScriptRunner
 
 NEAR_START = 0.05  # [rad]
 AT_REST = 0.02  # [rad/s]
 PATIENCE_S = 1.0  # for a verdict after the leader came to rest, and for the gate to let go
 TRIES = 10  # of one demonstration, before something else must be wrong
-# What `_script` waits for: the answer of a service, or a yes to a question about the arm.
-Awaited = Future | Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,8 @@ class DemonstratorParameters:
 class DemonstratorNode(Node):
     """Hosts an AvoidOperator.
 
-    `_script` is what the person does, step by step. It yields what it waits for: the future of a
-    service call, or a question that every new joint state is asked until it answers True.
+    `_script` is what the person does, step by step; its questions are about the arm, and asked at
+    every new joint state.
     """
 
     def __init__(self) -> None:
@@ -75,7 +72,6 @@ class DemonstratorNode(Node):
         from vdd_ros.sim.tasks.avoid import Avoid
 
         rng = np.random.default_rng(self.settings.seed)
-        self.exit_code: int | None = None
         self._start_q = Avoid.start_q
         self._ways = balanced_ways(rng, N_WAYS, self.settings.episodes)
         self._operator = AvoidOperator(rng)
@@ -83,8 +79,7 @@ class DemonstratorNode(Node):
         self._state: dict[str, np.ndarray] = {}
         self._stamp_ns = self._tick = self._begun_ns = 0
         self._success: bool | None = None  # of the episode that runs
-        self._question: Callable[[], bool] | None = lambda: True
-        self._doing = self._script()
+        self._doing = ScriptRunner(self, self._script())
         self._open_topics()
         publish_diagnostics(self, self._health)
 
@@ -110,7 +105,12 @@ class DemonstratorNode(Node):
             button: self.create_client(Trigger, service) for button, service in services.items()
         }
 
-    def _script(self) -> Generator[Awaited, Any, None]:
+    @property
+    def exit_code(self) -> int | None:
+        """None until the demonstrations are done."""
+        return self._doing.exit_code
+
+    def _script(self) -> Script[None]:
         self.get_logger().info(f"waiting for a gate and a recorder on {self._teleop.topic}")
         yield lambda: self._leader.get_subscription_count() >= 2
         for number, way in enumerate(self._ways, start=1):
@@ -123,9 +123,8 @@ class DemonstratorNode(Node):
             self._saved += 1
             self.get_logger().info(f"demonstration {number}/{len(self._ways)} is saved, way {way}")
         self.get_logger().info(f"done: {self._saved} saved, {self._failed} discarded")
-        self.exit_code = 0
 
-    def _demonstrate(self, way: int) -> Generator[Awaited, Any, bool]:
+    def _demonstrate(self, way: int) -> Script[bool]:
         """One demonstration; returns whether it was saved."""
         yield from self._let_go()
         yield from self._press("set back")
@@ -151,7 +150,7 @@ class DemonstratorNode(Node):
         yield from self._press("save" if went_well else "discard")
         return went_well
 
-    def _let_go(self) -> Generator[Awaited, Any, None]:
+    def _let_go(self) -> Script[None]:
         """The gate refuses while it brings the arm to rest; ask at each joint state."""
         since_ns = self._stamp_ns
         while not (yield from self._ask("let go")).success:
@@ -159,14 +158,14 @@ class DemonstratorNode(Node):
                 raise UserError(f"the gate has not let go of the arm for {PATIENCE_S} s")
             yield lambda: True
 
-    def _press(self, button: str) -> Generator[Awaited, Any, str]:
+    def _press(self, button: str) -> Script[str]:
         """Call a service and return what it says; UserError where it refuses."""
         response = yield from self._ask(button)
         if not response.success:
             raise UserError(f"{self._buttons[button].srv_name} is refused: {response.message}")
         return response.message
 
-    def _ask(self, button: str) -> Generator[Awaited, Any, Trigger.Response]:
+    def _ask(self, button: str) -> Script[Trigger.Response]:
         client = self._buttons[button]
         if not client.service_is_ready():
             self.get_logger().info(f"waiting for {client.srv_name}")
@@ -208,24 +207,7 @@ class DemonstratorNode(Node):
         if stamp_ns <= self._stamp_ns:
             return
         self._state, self._stamp_ns = state, stamp_ns
-        if self._question is not None and self._question():
-            self._go_on()
-
-    def _go_on(self, answer=None) -> None:
-        """Let the script run until it waits again."""
-        self._question = None
-        try:
-            awaited = self._doing.send(answer)
-        except StopIteration:
-            return
-        except UserError as error:
-            self.get_logger().error(str(error))
-            self.exit_code = 1
-            return
-        if isinstance(awaited, Future):
-            awaited.add_done_callback(lambda future: self._go_on(future.result()))
-        else:
-            self._question = awaited
+        self._doing.ask()
 
     def _health(self) -> Health:
         values = {"saved": self._saved, "of": len(self._ways), "discarded": self._failed}

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -32,9 +30,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import run_node
 from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
-
-Question = Callable[[], bool]
-Script = Generator[Future | Question, Any, None]
+from vdd_ros.nodes.script import Script, ScriptRunner
 
 POLL_S = 0.02
 SETTLE_S = 0.3  # after a reset, so that the policy's window holds the arm at rest at its start
@@ -57,13 +53,12 @@ class TrialParameters:
 
 
 class TrialNode(Node):
-    """`_script` yields what it waits for: a service's future, or a question asked every POLL_S."""
+    """`_script` is what it does, step by step; its questions are asked every POLL_S."""
 
     def __init__(self) -> None:
         super().__init__("trial_node")
         self.settings = read_parameters(self, TrialParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
-        self.exit_code: int | None = None
         self._heard: list[dict] = []  # since the last reset
         self._verdicts: list[dict] = []
         self._commands, self._wishes = Arrivals(), Arrivals()
@@ -86,11 +81,16 @@ class TrialNode(Node):
         )
         self._reset = self.create_client(Trigger, f"{names.simulator}/reset")
         self._change = self.create_client(ChangeState, f"{names.policy}/change_state")
-        self._doing = self._script()
-        self._question: Question | None = lambda: True
-        self.create_timer(POLL_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._doing = ScriptRunner(self, self._script())
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(POLL_S, self._doing.ask, clock=steady)
 
-    def _script(self) -> Script:
+    @property
+    def exit_code(self) -> int | None:
+        """None until the episodes are done."""
+        return self._doing.exit_code
+
+    def _script(self) -> Script[None]:
         yield lambda: self._reset.service_is_ready() and self._change.service_is_ready()
         yield from self._transit("configure")
         for number in range(1, self.settings.episodes + 1):
@@ -101,9 +101,8 @@ class TrialNode(Node):
                 f"way {verdict['way']}"
             )
         self._write()
-        self.exit_code = 0
 
-    def _episode(self) -> Script:
+    def _episode(self) -> Script[None]:
         yield self._reset.call_async(Trigger.Request())
         self._heard.clear()
         ready_at = time.monotonic() + SETTLE_S
@@ -117,30 +116,11 @@ class TrialNode(Node):
         self._verdicts.append(self._heard[-1])
         yield from self._transit("deactivate")
 
-    def _transit(self, name: str) -> Script:
+    def _transit(self, name: str) -> Script[None]:
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
         response = yield self._change.call_async(request)
         if not response.success:
             raise UserError(f"{self.settings.policy} refused to {name}: see its log")
-
-    def _poll(self) -> None:
-        if self._question is not None and self._question():
-            self._go_on()
-
-    def _go_on(self, answer: object = None) -> None:
-        self._question = None
-        try:
-            awaited = self._doing.send(answer)
-        except StopIteration:
-            return
-        except UserError as error:
-            self.get_logger().error(str(error))
-            self.exit_code = 1
-            return
-        if isinstance(awaited, Future):
-            awaited.add_done_callback(lambda future: self._go_on(future.result()))
-        else:
-            self._question = awaited
 
     def _on_verdict(self, message: String) -> None:
         self._heard.append(json.loads(message.data))
