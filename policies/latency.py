@@ -11,13 +11,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy, PolicyOutput
+from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.export import ActingStudent, ActingTeacher, to_onnx
+from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
 from vdd_ros.policies.learn import Student, Teacher
 from vdd_ros.policies.nets import count_parameters
@@ -30,6 +29,7 @@ STEPS = (1, 10, 100)
 PARAMETER_RATIO = (0.8, 1.0)  # of student over teacher, for their latencies to be compared
 FLOOR = ("floor", "BLAS sgemv per layer")
 OVERHEAD = ("floor", "call overhead")
+SAMPLE = "vdd-sample"  # a call of vdd at a tick that also draws an expert's deviation
 
 Name = tuple[str, str]  # policy (vdd, teacher-10, ...) and the form it runs in
 
@@ -48,15 +48,23 @@ def ways_to_a_chunk(teacher: Teacher, student: Student, rng: np.random.Generator
     _require_same_shapes(teacher, student)
     window = typical_window(teacher.normalizer, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
-    acting = ActingStudent(student.moe, student.normalizer)
-    graph = to_onnx(acting, (torch.zeros(shape),), ["window"], ["log_gating", "means"])
+    graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
     floor = Floor(graph)
-    fast, eager = opened(OnnxPolicy, graph), Eager(acting)
+    fast, density = opened(OnnxPolicy, graph), opened(OnnxDensity, density_graph)
+    eager = Eager(ActingStudent(student.moe, student.normalizer))
+
+    def sample() -> PolicyOutput:
+        log_gating, means = fast.infer(window)
+        return PolicyOutput(
+            log_gating, means + density.deviations(window, rng).reshape(means.shape)
+        )
+
     calls: dict[Name, Callable[[], PolicyOutput | None]] = {
         FLOOR: floor.multiply,
         OVERHEAD: floor.call_only,
         ("vdd", "onnxruntime"): lambda: fast.infer(window),
         ("vdd", "torch eager"): lambda: eager.infer(window),
+        (SAMPLE, "onnxruntime"): sample,
     }
     for name, policy in teacher_forms(teacher).items():
         calls[name] = partial(policy.infer, window, noise)
@@ -146,6 +154,8 @@ def typical_window(normalizer: Normalizer, rng: np.random.Generator) -> np.ndarr
 
 
 def _network_calls(policy: str) -> int:
+    if policy == SAMPLE:
+        return 2  # policy.onnx and density.onnx
     return int(policy.rpartition("-")[2]) if policy.startswith("teacher-") else 1
 
 
