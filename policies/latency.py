@@ -42,8 +42,11 @@ class Ways(NamedTuple):
     floor_weights: int
 
 
-def ways_to_a_chunk(teacher: Teacher, student: Student, rng: np.random.Generator) -> Ways:
-    """Build every way; raises UserError when teacher and student have other windows or chunks."""
+def ways_to_a_chunk(
+    teacher: Teacher, student: Student, draws: int, rng: np.random.Generator
+) -> Ways:
+    """Build every way; draws: samples of each expert where it samples. Raises UserError when
+    teacher and student have other windows or chunks."""
     shape = _window_shape(teacher.normalizer)
     _require_same_shapes(teacher, student)
     window = typical_window(teacher.normalizer, rng)
@@ -55,9 +58,8 @@ def ways_to_a_chunk(teacher: Teacher, student: Student, rng: np.random.Generator
 
     def sample() -> PolicyOutput:
         log_gating, means = fast.infer(window)
-        return PolicyOutput(
-            log_gating, means + density.deviations(window, rng).reshape(means.shape)
-        )
+        deviations, _ = density.draw(window, draws, rng)
+        return PolicyOutput(log_gating, means + deviations[0].reshape(means.shape))
 
     calls: dict[Name, Callable[[], PolicyOutput | None]] = {
         FLOOR: floor.multiply,

@@ -128,7 +128,7 @@ def distil(
     config: StudentConfig,
     training: TrainingConfig,
     objective: Objective | None = None,
-    pool: int = 40_000,
+    pool: int = 120_000,
     sampler: SamplerConfig | None = None,
     report: Report = QUIET,
 ) -> Student:

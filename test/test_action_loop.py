@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from vdd_ros.acting import ActingRule, ExpertChooser
+from vdd_ros.acting import ActingRule, Choices, ExpertChooser
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import StopReason
+from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
 
@@ -156,10 +157,15 @@ def test_an_expert_is_held_for_so_many_ticks(contract):
         assert chosen == [0] * 12 + [1] * 6
 
 
+def one_each(plans):
+    """One plan (H, Da) of each expert, all of the same density."""
+    return Choices(plans[None], np.zeros((1, len(plans))))
+
+
 def choose(chooser, log_gating, ticks):
     """A choice that does not look back."""
     if not chooser.keeps(log_gating, ticks):
-        chooser.choose(log_gating, np.zeros((len(log_gating), H, DA)), None)
+        chooser.choose(log_gating, one_each(np.zeros((len(log_gating), H, DA))), None)
     return chooser.expert
 
 
@@ -183,10 +189,24 @@ def test_a_choice_agrees_with_the_running_plan():
     means = offsets[:, None, None] + np.zeros((3, H, DA))
     means[:, 3:] += 9.0  # beyond the end of the running plan
     running = np.zeros((3, DA))
-    draws = [chooser.choose(np.log(gating), means, running) for _ in range(4000)]
+    draws = [chooser.choose(np.log(gating), one_each(means), running)[0] for _ in range(4000)]
     expected = gating * np.exp(-0.5 * (offsets / 0.05) ** 2)
     found = np.bincount(draws, minlength=3) / 4000
     np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
+
+
+def test_a_choice_is_among_all_draws_but_those_in_the_tail():
+    """Two experts, three draws of each; the average log-density is .75 * 2 + .25 * (5 - 9) / 3."""
+    chooser = ExpertChooser(ActingRule(tail_nats=1.0), np.random.default_rng(0))
+    plans = np.arange(6.0).reshape(3, 2)[:, :, None, None] + np.zeros((H, DA))
+    choices = Choices(plans, np.array([[2.0, 5.0], [2.0, -9.0], [2.0, 0.0]]))
+    log_gating = np.log([0.75, 0.25])
+    chosen = [chooser.choose(log_gating, choices, None) for _ in range(4000)]
+    assert all(plan[0, 0] % 2 == expert for expert, plan in chosen)
+    found = np.bincount([int(plan[0, 0]) for _, plan in chosen], minlength=6) / 4000
+    expected = np.array([0.75, 0.25, 0.75, 0.0, 0.75, 0.0]) / 2.5
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    assert (found == 0.0).tolist() == (expected == 0.0).tolist()
 
 
 def test_a_plan_says_what_lies_ahead():
@@ -225,9 +245,9 @@ class FakeDensity:
     def __init__(self):
         self.drawn = 0
 
-    def deviations(self, window, rng):
+    def draw(self, window, count, rng):
         self.drawn += 1
-        return np.full((2, H * DA), 0.001 * self.drawn)
+        return Draws(np.full((count, 2, H * DA), 0.001 * self.drawn), np.zeros((count, 2)))
 
 
 def test_a_sample_s_deviation_is_kept_as_long_as_its_expert(contract):
@@ -396,11 +416,11 @@ def test_an_ensemble_without_a_time_constant_is_the_latest_plan():
 
 
 def test_a_rule_is_saved_and_read_back():
-    rule = ActingRule("argmax", 20, 0.25, 0.1, "sample", 5, 8)
+    rule = ActingRule("argmax", 20, 0.25, 0.1, "sample", 6, 2.5, 5, 8)
     assert ActingRule.from_dict(rule.to_dict()) == rule
     assert str(rule) == (
-        "argmax for 20 ticks or until below 0.25, agreement 0.1, sample, replan every 5 ticks, "
-        "ensemble 8 ticks"
+        "argmax for 20 ticks or until below 0.25, agreement 0.1, sample of 6, within 2.5 nats, "
+        "replan every 5 ticks, ensemble 8 ticks"
     )
     assert str(ActingRule()) == "draw for 30 ticks or until below 0.02, mean, replan every tick"
 
@@ -409,7 +429,7 @@ def test_a_rule_is_saved_and_read_back():
     "change",
     [{"expert": "best"}, {"output": "mode"}, {"sticky_bound": -1.0}, {"sticky_bound": float("nan")},
      {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"agreement": -0.1},
-     {"agreement": float("inf")}, {"ensemble_ticks": -1},
+     {"agreement": float("inf")}, {"ensemble_ticks": -1}, {"draws": 0}, {"tail_nats": -1.0},
      {"temperature": 1.0}],
 )  # fmt: skip
 def test_a_rule_nobody_can_follow_is_refused(change):

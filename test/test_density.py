@@ -38,21 +38,22 @@ def as_torch(mixture: MixtureParameters) -> GaussianMixture:
 @pytest.mark.parametrize("rank", [0, 1, 3, 9])
 def test_agrees_with_scipy_and_with_the_learning_part(rank):
     mixture = random_mixture(rank)
-    chunk = np.random.default_rng(99).normal(size=(3, 2))
+    chunks = np.random.default_rng(99).normal(size=(5, 6))
     dense = [
-        multivariate_normal(mean, np.diag(scale**2) + factor @ factor.T).logpdf(chunk.ravel())
+        multivariate_normal(mean, np.diag(scale**2) + factor @ factor.T).logpdf(chunks)
         for mean, scale, factor in zip(*mixture[1:], strict=True)
     ]
-    found = log_density(mixture, chunk)
-    assert found == pytest.approx(logsumexp(mixture.log_gating + dense), abs=1e-10)
-    learned = as_torch(mixture).log_prob(torch.tensor(chunk).reshape(1, 1, -1))
-    assert found == pytest.approx(learned.item(), abs=1e-10)
+    found = log_density(mixture, chunks)
+    expected = logsumexp(mixture.log_gating[:, None] + dense, axis=0)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    learned = as_torch(mixture).log_prob(torch.tensor(chunks)[None])[0]
+    np.testing.assert_allclose(found, learned, atol=1e-10)
 
 
 def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
     mixture = random_mixture(3)._replace(log_gating=np.array([0.0, -np.inf, -np.inf, -np.inf]))
     flat = mixture._replace(scales=np.full_like(mixture.scales, 1e-4))
-    far = log_density(flat, np.full((3, 2), 100.0))
+    (far,) = log_density(flat, np.full((1, 6), 100.0))
     assert np.isfinite(far) and far < -1e9
 
 
@@ -93,12 +94,17 @@ def test_exported_density_is_the_students_own(tmp_path, student):
         density.log_prob(windows[7, :1], chunk)
 
 
-def test_deviations_have_the_covariance_of_their_expert(tmp_path, student):
+def test_draws_have_their_expert_s_covariance_and_the_mixture_s_density(tmp_path, student):
     moe, normalizer, windows = student
     (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (2, 3))[1])
     density, rng = OnnxDensity(tmp_path / "density.onnx"), np.random.default_rng(0)
-    drawn = np.array([density.deviations(windows[7], rng) for _ in range(4000)])
-    factors = density.parameters(windows[7]).factors.astype(np.float64)
+    drawn, log_density = density.draw(windows[7], 4000, rng)
+    _, means, _, factors = density.parameters(windows[7])
+    for row, expert in ((0, 0), (5, 1), (17, 2)):
+        sample = (means[expert] + drawn[row, expert]).reshape(4, 3)
+        expected = density.log_prob(windows[7], sample)
+        assert log_density[row, expert] == pytest.approx(expected, abs=1e-6)
+    factors = factors.astype(np.float64)
     for expert in range(3):
         covariance = factors[expert] @ factors[expert].T
         scale = np.sqrt(np.diag(covariance))

@@ -61,7 +61,7 @@ def test_the_likelihood_is_that_of_the_exported_density(runs, windows):
     for window, chunk in zip(windows["observations"], windows["chunks"], strict=True):
         with torch.no_grad():
             parts = MixtureParameters(*(part.numpy() for part in density(torch.tensor(window))))
-        nll.append(-(log_density(parts, chunk) + volume) / chunk.size)
+        nll.append(-(log_density(parts, chunk.reshape(1, -1))[0] + volume) / chunk.size)
     by_episode = [np.mean(np.array(nll)[windows["episode"] == one]) for one in range(3)]
     found = Judge(teacher, QUICK).of_student(student)
     assert found["nll"] == pytest.approx(np.mean(by_episode), abs=1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,10 @@ class ActingRule:
                     exp(-(distance / agreement)^2 / 2); 0 for a choice that does not look back
     output          the expert's mean, or a sample whose deviation from the mean is drawn with each
                     choice and kept until the next
+    draws           samples drawn of each expert at a choice, all of them to choose from
+    tail_nats       a sample is no choice where its log-density under the mixture is this far below
+                    the average sample's; 0 for all are. What lies between the ways that a mixture
+                    of few Gaussians has to tell apart is bridged by them, at a low density.
     replan_ticks    control ticks between two network calls
     ensemble_ticks  time constant with which a new plan takes over from those before it; with a plan
                     at every tick this is temporal ensembling (Zhao et al. 2023); 0 for at once
@@ -32,6 +36,8 @@ class ActingRule:
     sticky_bound: float = 0.02
     agreement: float = 0.0
     output: Literal["mean", "sample"] = "mean"
+    draws: int = 1
+    tail_nats: float = 0.0
     replan_ticks: int = 1
     ensemble_ticks: int = 0
 
@@ -42,22 +48,24 @@ class ActingRule:
                 raise UserError(
                     f"acting rule: {name} is {getattr(self, name)!r}; write one of {choices}"
                 )
-        for name in ("sticky_bound", "agreement"):
+        for name in ("sticky_bound", "agreement", "tail_nats"):
             if not 0.0 <= getattr(self, name) < np.inf:
                 raise UserError(f"acting rule: {name} is {getattr(self, name)}; write 0 or more")
-        for name, least in (("hold_ticks", 1), ("replan_ticks", 1), ("ensemble_ticks", 0)):
+        least_of = {"hold_ticks": 1, "draws": 1, "replan_ticks": 1, "ensemble_ticks": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise UserError(f"acting rule: {name} is {value!r}; write {least} or more")
 
     def __str__(self) -> str:
-        """One line for tables, such as `draw for 30 ticks or until below 0.02, mean, replan every
-        tick, ensemble 10 ticks`."""
+        """One line for tables, such as `draw for 30 ticks or until below 0.02, sample of 8, within
+        4 nats, replan every tick, ensemble 10 ticks`."""
         every = "tick" if self.replan_ticks == 1 else f"{self.replan_ticks} ticks"
         parts = [
             f"{self.expert} for {self.hold_ticks} ticks or until below {self.sticky_bound:g}",
             *([f"agreement {self.agreement:g}"] if self.agreement else []),
-            self.output,
+            self.output + (f" of {self.draws}" if self.draws > 1 else ""),
+            *([f"within {self.tail_nats:g} nats"] if self.tail_nats else []),
             f"replan every {every}",
         ]
         if self.ensemble_ticks:
@@ -75,6 +83,13 @@ class ActingRule:
         if not isinstance(raw, dict) or set(raw) != known:
             raise UserError(f"acting rule: found {raw!r:.80}; it has exactly {sorted(known)}")
         return cls(**raw)
+
+
+class Choices(NamedTuple):
+    """S plans of each expert. plans: (S, K, H, Da); log_density: (S, K), of the mixture [nats]."""
+
+    plans: np.ndarray
+    log_density: np.ndarray
 
 
 class ExpertChooser:
@@ -100,27 +115,35 @@ class ExpertChooser:
             and bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
         )
 
-    def choose(self, log_gating: np.ndarray, plans: np.ndarray, running: np.ndarray | None) -> int:
-        """Choose the expert to follow from now on.
+    def choose(
+        self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
+    ) -> tuple[int, np.ndarray]:
+        """The expert to follow from now on, and its plan (H, Da).
 
-        log_gating: (K,), normalised; plans: (K, H, Da); running: (h, Da), what the running plan
-        says for the first h steps' times, None at the beginning.
+        log_gating: (K,), normalised; running: (h, Da), what the running plan says for the first h
+        steps' times, None at the beginning.
         """
-        self.expert = self._fresh(self._weigh(log_gating, plans, running))
+        weighed = self._weigh(log_gating, choices, running)
+        draw, expert = np.unravel_index(self._fresh(weighed.ravel()), weighed.shape)
+        self.expert = int(expert)
         self._held_ticks = 0
-        return self.expert
+        return self.expert, choices.plans[draw, expert]
 
     def _weigh(
-        self, log_gating: np.ndarray, plans: np.ndarray, running: np.ndarray | None
+        self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
     ) -> np.ndarray:
-        if running is None or not len(running) or not self.rule.agreement:
-            return log_gating
-        squared = np.square(plans[:, : len(running)] - running).mean(axis=(1, 2))
-        weighed = log_gating - 0.5 * squared / self.rule.agreement**2
+        plans, log_density = choices
+        weighed = np.tile(log_gating, (len(plans), 1))  # (S, K)
+        if self.rule.tail_nats:
+            average = (np.exp(weighed) * log_density).sum() / len(plans)
+            weighed[log_density < average - self.rule.tail_nats] = -np.inf
+        if running is not None and len(running) and self.rule.agreement:
+            squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
+            weighed -= 0.5 * squared / self.rule.agreement**2
         return weighed - weighed.max()
 
-    def _fresh(self, log_gating: np.ndarray) -> int:
+    def _fresh(self, log_weights: np.ndarray) -> int:
         if self.rule.expert == "argmax":
-            return int(np.argmax(log_gating))
-        cumulated = np.cumsum(np.exp(log_gating))
+            return int(np.argmax(log_weights))
+        cumulated = np.cumsum(np.exp(log_weights))
         return int(np.searchsorted(cumulated, self.rng.random() * cumulated[-1], side="right"))

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.acting import ActingRule, ExpertChooser
+from vdd_ros.acting import ActingRule, Choices, ExpertChooser
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
 from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import Policy, PolicyError
+from vdd_ros.inference import Policy, PolicyError, PolicyOutput
 from vdd_ros.stream import Aligner, Window
 
 
@@ -73,7 +73,7 @@ class ActionLoop:
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = 0
         self._gating_entropy: float | None = None
-        self._deviations: np.ndarray = np.zeros((1, 1, 1))
+        self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
 
@@ -161,35 +161,37 @@ class ActionLoop:
         """Replace the chunk by a new one from `window`; seconds spent in networks."""
         begin = self._stopwatch()
         try:
-            log_gating, plans, kept = self._evaluate(window)
+            log_gating, means = self._evaluate(window)
+            kept = self.chooser.keeps(log_gating, self._ticks_since_plan)
+            choices = None if kept else self._choices(means, window)
         except PolicyError:
             self.stop(StopReason.POLICY_FAILED)
             return None
         infer_s = self._stopwatch() - begin
         probability = np.exp(log_gating)
-        if not (np.isfinite(probability).all() and np.isfinite(plans).all()):
+        numbers = (probability, means, *(choices or ()))
+        if not all(np.isfinite(part).all() for part in numbers):
             self.stop(StopReason.NOT_FINITE)
             return infer_s
-        if not kept:
+        if choices is not None:
             running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)
-            self.chooser.choose(log_gating, plans, running)
-        chosen = plans[self.chooser.expert]
-        self._chunk = ActionChunk(chosen, window.tick_ns, self.contract.policy_period_ns)
+            expert, plan = self.chooser.choose(log_gating, choices, running)
+            self._deviation = plan - means[expert]
+        plan = means[self.chooser.expert] + self._deviation
+        self._chunk = ActionChunk(plan, window.tick_ns, self.contract.policy_period_ns)
         self._plans.add(self._chunk)
         self._ticks_since_plan = 0
         self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
         return infer_s
 
-    def _evaluate(self, window: Window) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Log gating (K,), what each expert plans (K, H, Da), and whether the one held is kept.
-
-        Where samples are acted on, each expert's deviation from its mean is drawn when one is
-        chosen, and the same until the next choice.
-        """
-        shape, density = self.policy.noise_shape, self.policy.density
+    def _evaluate(self, window: Window) -> PolicyOutput:
+        shape = self.policy.noise_shape
         noise = None if shape is None else self.rng.standard_normal(shape)
-        log_gating, means = self.policy.infer(window.values, noise)
-        kept = self.chooser.keeps(log_gating, self._ticks_since_plan)
-        if density is not None and not kept:
-            self._deviations = density.deviations(window.values, self.rng).reshape(means.shape)
-        return log_gating, means + self._deviations, kept
+        return self.policy.infer(window.values, noise)
+
+    def _choices(self, means: np.ndarray, window: Window) -> Choices:
+        """The experts' means (K, H, Da), or samples of each."""
+        if self.policy.density is None:
+            return Choices(means[None], np.zeros((1, len(means))))
+        draws = self.policy.density.draw(window.values, self.rule.draws, self.rng)
+        return Choices(means + draws.deviations.reshape(-1, *means.shape), draws.log_density)

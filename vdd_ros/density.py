@@ -27,17 +27,34 @@ class MixtureParameters(NamedTuple):
     factors: np.ndarray
 
 
-def log_density(mixture: MixtureParameters, chunk: np.ndarray) -> float:
-    """Log-density of a whole chunk (H, Da) [nats]; not finite where the parameters are not."""
+class Draws(NamedTuple):
+    """S samples of each expert. deviations: (S, K, D), from the expert's mean [unit]; log_density:
+    (S, K), of the samples under the whole mixture [nats]."""
+
+    deviations: np.ndarray
+    log_density: np.ndarray
+
+
+def log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
+    """(N,): log-densities of whole chunks (N, D) [nats]; not finite where the parameters are
+    not."""
     log_gating, means, scales, factors = (np.asarray(part, np.float64) for part in mixture)
-    a = np.asarray(chunk, np.float64).reshape(-1)
-    whitened = (a - means) / scales  # (K, D)
+    whitened = (chunks.astype(np.float64)[None] - means[:, None]) / scales[:, None]  # (K, N, D)
     scaled = factors / scales[..., None]  # (K, D, R)
-    across = scaled.swapaxes(-1, -2)
-    inner = np.eye(factors.shape[-1]) + across @ scaled  # (K, R, R), the C above
-    along = across @ whitened[..., None]  # (K, R, 1)
-    explained = (along * np.linalg.solve(inner, along)).sum((-2, -1))
-    squared = (whitened**2).sum(-1) - explained
+    inner = np.eye(factors.shape[-1]) + scaled.swapaxes(-1, -2) @ scaled  # (K, R, R), the C above
+    along = whitened @ scaled  # (K, N, R)
+    solved = np.linalg.solve(inner, along.swapaxes(-1, -2)).swapaxes(-1, -2)
+    squared = (whitened**2).sum(-1) - (along * solved).sum(-1)
     log_det = 2.0 * np.log(scales).sum(-1) + np.linalg.slogdet(inner)[1]
-    joint = log_gating - 0.5 * (squared + log_det + a.size * LOG_2PI)
-    return float(np.logaddexp.reduce(joint))
+    constant = log_gating - 0.5 * (log_det + means.shape[-1] * LOG_2PI)
+    return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
+
+
+def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Draws:
+    """`count` samples of each expert, along its factors; the scales are what is left beside."""
+    experts, _, rank = mixture.factors.shape
+    along = rng.standard_normal((count, experts, rank))
+    deviations = np.einsum("kdr,skr->skd", mixture.factors, along)
+    samples = mixture.means + deviations
+    density = log_density(mixture, samples.reshape(count * experts, -1))
+    return Draws(deviations, density.reshape(count, experts))

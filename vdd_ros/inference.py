@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from vdd_ros.density import MixtureParameters, log_density
+from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 
 
@@ -116,14 +116,11 @@ class OnnxDensity:
 
     def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
         """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
-        return log_density(self.parameters(window), chunk)
+        return float(log_density(self.parameters(window), chunk.reshape(1, -1))[0])
 
-    def deviations(self, window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(K, H * Da): one draw from each expert after window (To, Do), minus its mean [unit].
-        Raises PolicyError."""
-        mixture = self.parameters(window)
-        along = rng.standard_normal((len(mixture.factors), mixture.factors.shape[-1]))
-        return np.einsum("kdr,kr->kd", mixture.factors, along)
+    def draw(self, window: np.ndarray, count: int, rng: np.random.Generator) -> Draws:
+        """`count` samples of each expert after window (To, Do). Raises PolicyError."""
+        return draw(self.parameters(window), count, rng)
 
     def parameters(self, window: np.ndarray) -> MixtureParameters:
         """The mixture after window (To, Do). Raises PolicyError."""

@@ -12,9 +12,12 @@ is zero for every single draw, so the fixed point is the teacher, not a blurred 
 
 sigma is log-uniform below sigma_max(t), which falls linearly, so that experts first find the modes
 and then settle in one each; and not below sigma_max(t) / band, because a learned teacher knows the
-score at a small sigma only where its own data are, and the student gets there last. Experts start
-from a short maximum-likelihood phase on teacher samples, and the gating is fitted to
-responsibilities on teacher samples throughout.
+score at a small sigma only where its own data are, and the student gets there last.
+
+Experts start from maximum likelihood on teacher samples. The exact phase comes last, when the
+learning rate has become small: its gradients are those of single draws, and at a large rate they
+throw experts off what the likelihood found. The gating is fitted to responsibilities on teacher
+samples throughout.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ class Vdd:
     sigma_max_start: float = 1.0
     sigma_max_end: float = 0.3
     band: float = 100.0
-    start: float = 0.8
+    start: float = 0.9
     settle: float = 0.7
     gating_weight: float = 1.0
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional, arg
 
+from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.errors import UserError
 from vdd_ros.timing import in_turns, pinned_to_one_core
 
@@ -73,7 +74,9 @@ def measure_latency(args: Args) -> dict:
 
     torch.set_num_threads(1)
     teacher, student = load_teacher(args.teacher), load_student(args.student)
-    ways = latency.ways_to_a_chunk(teacher, student, np.random.default_rng(args.seed))
+    ways = latency.ways_to_a_chunk(
+        teacher, student, STUDENT_RULE.draws, np.random.default_rng(args.seed)
+    )
     difference = latency.largest_difference(ways)
     with pinned_to_one_core() as core:
         began = np.array([time.thread_time_ns(), time.perf_counter_ns()])

@@ -15,7 +15,7 @@ from vdd_ros.policies.objectives import OBJECTIVES, Vdd
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 
-TRAINING = TrainingConfig(steps=5_000, batch_size=256, learning_rate=1e-3, ema_decay=0.995)
+TRAINING = TrainingConfig(steps=6_000, batch_size=256, learning_rate=1e-3, ema_decay=0.995)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Args:
     """vdd: exact reverse KL; vdd-paper: as published; nll: likelihood of teacher samples."""
     threads: int = 2
     """Processor threads."""
-    pool: int = 40_000
+    pool: int = 120_000
     """Training windows to distil on, each with one teacher sample."""
     student: StudentConfig = field(default_factory=StudentConfig)
     objective: Vdd = field(default_factory=Vdd)

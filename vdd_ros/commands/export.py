@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 PARITY_WINDOWS = 200
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
 STUDENT_RULE = ActingRule(
-    hold_ticks=8, agreement=AGREEMENT, output="sample", replan_ticks=1, ensemble_ticks=10
+    hold_ticks=5,
+    agreement=AGREEMENT,
+    output="sample",
+    draws=8,
+    tail_nats=3.0,
+    replan_ticks=1,
+    ensemble_ticks=5,
 )
-TEACHER_RULE = replace(STUDENT_RULE, hold_ticks=5, replan_ticks=5)  # a call is many times as dear
+TEACHER_RULE = ActingRule(
+    hold_ticks=5, agreement=AGREEMENT, output="sample", replan_ticks=5, ensemble_ticks=10
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class RuleChanges:
     sticky_bound: float | None = None
     agreement: float | None = None
     output: Literal["mean", "sample"] | None = None
+    draws: int | None = None
+    tail_nats: float | None = None
     replan_ticks: int | None = None
     ensemble_ticks: int | None = None
 
@@ -61,7 +71,7 @@ class Args:
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
     """Network calls a chunk, for a teacher (Euler)."""
-    candidates: int = 8
+    candidates: int = 16
     """Samples of a teacher to choose from at each replanning."""
     rule: RuleChanges = field(default_factory=RuleChanges)
     seed: int = 0

@@ -35,7 +35,7 @@ class Args:
     """Episodes over ROS in real time."""
     teacher_steps: int = 16_000
     """Gradient steps of the teacher."""
-    student_steps: int = 5_000
+    student_steps: int = 6_000
     """Gradient steps of each student."""
     resume: bool = False
     """Go on where an earlier demo with the same settings was broken off."""

@@ -44,7 +44,7 @@ def distil(args) -> None:
     use_threads(2)
     defaults = DistilArgs(teacher=args.out / "teacher", out=args.out)
     training_pool(load_teacher(args.out / "teacher"), defaults.pool, defaults.sampler, args.seed)
-    lanes = [["vdd"], ["vdd-paper", "nll"]]
+    lanes = [["vdd", "nll"], ["vdd-paper"]]
     running: list[tuple[list[str], subprocess.Popen]] = []
     try:
         running = [(lane[1:], _start_distil(args, lane[0])) for lane in lanes]
