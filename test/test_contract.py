@@ -1,0 +1,93 @@
+"""The contract: what is refused, in which words, and what its hashes cover."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+
+from vdd_ros import cli
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+
+
+def changed(raw: dict, place: str, value=None) -> dict:
+    """A copy with `value` at `place`, such as `joints.0.upper`; None takes the key out."""
+    raw = copy.deepcopy(raw)
+    *path, last = (int(step) if step.isdigit() else step for step in place.split("."))
+    part = raw
+    for step in path:
+        part = part[step]
+    if value is None:
+        del part[last]
+    else:
+        part[last] = value
+    return raw
+
+
+REFUSED = {
+    "unknown key": ("joints.0.colour", "red", ["unknown key 'joints.0.colour'", "remove it"]),
+    "missing limit": ("joints.2.velocity", None, ["missing 'joints.2.velocity'", "mandatory"]),
+    "degrees": ("joints.1.upper", 166.0, ["joints.1", "look like degrees", "write radians"]),
+    "no limit at all": ("joints.1.upper", float("inf"), ["joints.1.upper", "finite"]),
+    "limits the wrong way": ("joints.1.lower", 5.0, ["joints.1", "is not below upper"]),
+    "no velocity": ("joints.3.velocity", 0.0, ["joints.3.velocity", "greater than 0"]),
+    "wrong length": ("joints", [], ["joints", "at least 1 item"]),
+    "a name twice": ("joints.1.name", "panda_joint1", ["joint names repeat"]),
+    "another unit": ("joints.0.unit", "deg", ["joints.0.unit", "'rad', 'm' or 'fraction'", "deg"]),
+    "a stream that is not there": ("action.stream", "no_stream", ["'no_stream'", "declared are"]),
+    "no joint states": ("streams.joint_state", None, ["joint_state"]),
+    "a future version": ("format_version", 2, ["format_version", "found 2"]),
+}
+
+
+@pytest.mark.parametrize(("place", "value", "said"), REFUSED.values(), ids=list(REFUSED))
+def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(
+    contract_path, tmp_path, capsys, place, value, said
+):
+    raw = yaml.safe_load(contract_path.read_text())
+    path = tmp_path / "contract.yaml"
+    path.write_text(yaml.safe_dump(changed(raw, place, value)))
+    assert cli.main(["contract", "check", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"vdd: {path}: ")
+    for words in said:
+        assert words in printed.err
+
+
+@pytest.mark.parametrize("text", ["joints: [", "- 1\n- 2\n", "", "\xff"])
+def test_what_is_no_contract_at_all_is_refused(tmp_path, text):
+    path = tmp_path / "contract.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=str(path)):
+        Contract.from_yaml(path)
+
+
+def test_a_contract_survives_being_written_down(contract):
+    assert Contract.from_dict(contract.to_dict()) == contract
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "ties_the_policy"),
+    [
+        ("joints.0.name", "another_joint", True),
+        ("joints.0.unit", "m", True),
+        ("frames.tool", "another_tool", True),
+        ("rates.policy_hz", 20.0, True),
+        ("observation.0.delay_s", 0.5, True),
+        ("rates.control_hz", 200.0, False),
+        ("joints.0.velocity", 0.5, False),
+        ("streams.joint_state.topic", "/elsewhere", False),
+    ],
+)
+def test_what_ties_a_policy_to_a_robot(contract, place, value, ties_the_policy):
+    other = Contract.from_dict(changed(contract.to_dict(), place, value))
+    assert other.contract_hash != contract.contract_hash
+    assert (other.interface_hash != contract.interface_hash) is ties_the_policy
+    if ties_the_policy:
+        with pytest.raises(UserError, match=f"they differ in {place.split('.')[0]}"):
+            contract.require_same_interface(other, "bundle x")
+    else:
+        contract.require_same_interface(other, "bundle x")
