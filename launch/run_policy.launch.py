@@ -80,6 +80,8 @@ def generate_launch_description():
                 name="action_node",
                 output="screen",
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+                # numpy's threads would make the control thread wait for others
+                additional_env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 parameters=[
                     {
                         "contract": parameter("contract", str),

@@ -1,11 +1,12 @@
 """Checkpoints: safetensors for numbers, JSON for everything else; never pickle.
 
 A run folder holds run.json (kind, configs, contract, normalizer), weights.safetensors (the averaged
-weights that act) and, while it can still be resumed, state.safetensors.
+weights that act) and, while it can still be resumed, a state-*.safetensors named for what it is of.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,14 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is missing; train anew") from None
     except Exception as error:  # safetensors' Rust errors share no base class below Exception
         raise UserError(f"{path} is damaged ({error}); train anew") from None
+
+
+def fingerprint(settings: dict, *tensors: Tensor) -> str:
+    """Tells apart what was made with other settings or from other numbers."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for tensor in tensors:
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], where: str | Path) -> None:

@@ -6,7 +6,7 @@ is what reading the student's weights costs, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -43,12 +43,18 @@ class Ways(NamedTuple):
 
 
 def ways_to_a_chunk(
-    teacher: Teacher, student: Student, draws: int, rng: np.random.Generator
+    teacher: Teacher,
+    student: Student,
+    others: Sequence[Student],
+    draws: int,
+    rng: np.random.Generator,
 ) -> Ways:
-    """Build every way; draws: samples of each expert where it samples. Raises UserError when
-    teacher and student have other windows or chunks."""
+    """Build every way; others: students that are timed as well, by the names of their folders;
+    draws: samples of each expert where the student samples. Raises UserError when teacher and
+    students have other windows or chunks."""
     shape = _window_shape(teacher.normalizer)
-    _require_same_shapes(teacher, student)
+    for one in (student, *others):
+        _require_same_shapes(teacher, one)
     window = typical_window(teacher.normalizer, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
@@ -68,6 +74,11 @@ def ways_to_a_chunk(
         ("vdd", "torch eager"): lambda: eager.infer(window),
         (SAMPLE, "onnxruntime"): sample,
     }
+    for other in others:
+        policy_onnx, _ = student_graphs(other.moe, other.normalizer, shape)
+        calls[other.folder.name, "onnxruntime"] = partial(
+            opened(OnnxPolicy, policy_onnx).infer, window
+        )
     for name, policy in teacher_forms(teacher).items():
         calls[name] = partial(policy.infer, window, noise)
     return Ways(calls, sum(a.size for a, _, _ in floor.layers))

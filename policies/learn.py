@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import (
     Run,
+    fingerprint,
     load_run,
     load_tensors,
     load_weights,
@@ -99,15 +98,16 @@ def train_teacher(
         return denoising_loss(module, chunks[index], cond[index], config.noise, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
-    weights = train(denoiser, loss_of, len(cond), training, folder / "state.safetensors", report)
+    settings = {"teacher": asdict(config), "training": asdict(training)}
+    state_file = _state_file(folder, settings, cond, chunks)
+    weights = train(denoiser, loss_of, len(cond), training, state_file, report)
     _save_windows(folder, windows, is_held_out)
     notes = {
         "held_out": [episode.name for episode in episodes[-held_out:]],
         "trained_on": [episode.name for episode in episodes[:-held_out]],
     }
-    configs = {"teacher": asdict(config), "training": asdict(training)}
-    save_run(folder, Run("teacher", configs, contract, normalizer, notes), weights)
-    (folder / "state.safetensors").unlink(missing_ok=True)
+    save_run(folder, Run("teacher", settings, contract, normalizer, notes), weights)
+    _forget_states(folder)
     return load_teacher(folder)
 
 
@@ -146,10 +146,7 @@ def distil(
         return objective.loss(module, teacher.denoiser, batch, progress, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
-    state_file = folder / "state.safetensors"
-    changes_at = objective.changes_at
-    weights = train(moe, loss_of, len(data.cond), training, state_file, report, changes_at)
-    configs = {
+    settings = {
         "method": method,
         "student": asdict(config),
         "objective": asdict(objective),
@@ -158,9 +155,11 @@ def distil(
         "sampler": asdict(sampler),
         "pool": pool,
     }
-    run = Run("student", configs, teacher.contract, teacher.normalizer, {})
-    save_run(folder, run, weights)
-    (folder / "state.safetensors").unlink(missing_ok=True)
+    state_file = _state_file(folder, settings, *data)
+    changes_at = objective.changes_at
+    weights = train(moe, loss_of, len(data.cond), training, state_file, report, changes_at)
+    save_run(folder, Run("student", settings, teacher.contract, teacher.normalizer, {}), weights)
+    _forget_states(folder)
     return load_student(folder)
 
 
@@ -200,8 +199,9 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
     generator = torch.Generator().manual_seed(seed)
     index = torch.randperm(len(cond), generator=generator)[:pool]
     cond, chunks = cond[index], chunks[index]
-    key = json.dumps([asdict(sampler), pool, seed], sort_keys=True)
-    path = teacher.folder / f"samples-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
+    settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
+    key = fingerprint(settings, cond, *teacher.denoiser.state_dict().values())
+    path = teacher.folder / f"samples-{key}.safetensors"
     if not path.exists():
         samples = sample_chunks(
             teacher.denoiser.denoise,
@@ -213,6 +213,16 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
         )
         save_tensors(path, {"samples": samples})
     return Batch(cond, load_tensors(path)["samples"], chunks)
+
+
+def _state_file(folder: Path, settings: dict, *data: Tensor) -> Path:
+    """Where a training keeps itself: not where another one would take it up as its own."""
+    return folder / f"state-{fingerprint(settings, *data)}.safetensors"
+
+
+def _forget_states(folder: Path) -> None:
+    for path in folder.glob("state-*.safetensors"):
+        path.unlink()
 
 
 def _save_windows(folder: Path, windows: Windows, is_held_out: np.ndarray) -> None:

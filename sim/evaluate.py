@@ -70,7 +70,7 @@ class EvaluationResult:
             "seconds": float(np.mean([r.seconds for r in won])) if won else None,
             "failures": dict(Counter(r.reason for r in self.rollouts if not r.success)),
             "missing": {} if won else dict.fromkeys(("entropy_dropped", "seconds"), "no success"),
-            "acting_rule": str(self.bundle.rule),
+            "acting_rule": self.bundle.acting,
             "bundle_hash": self.bundle.manifest.bundle_hash,
             "contract_hash": self.robot.contract_hash,
             "code_hash": code_hash(),

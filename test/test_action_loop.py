@@ -197,7 +197,7 @@ def test_a_choice_agrees_with_the_running_plan():
 
 def test_a_choice_is_among_all_draws_but_those_in_the_tail():
     """Two experts, three draws of each; the average log-density is .75 * 2 + .25 * (5 - 9) / 3."""
-    chooser = ExpertChooser(ActingRule(tail_nats=1.0), np.random.default_rng(0))
+    chooser = ExpertChooser(ActingRule(output="sample", tail_nats=1.0), np.random.default_rng(0))
     plans = np.arange(6.0).reshape(3, 2)[:, :, None, None] + np.zeros((H, DA))
     choices = Choices(plans, np.array([[2.0, 5.0], [2.0, -9.0], [2.0, 0.0]]))
     log_gating = np.log([0.75, 0.25])
@@ -246,20 +246,26 @@ class FakeDensity:
         self.drawn = 0
 
     def draw(self, window, count, rng):
+        """Deviations of .001 for each call, .01 for each draw and .1 for each expert; all but the
+        last draw of an expert are in the tail."""
         self.drawn += 1
-        return Draws(np.full((count, 2, H * DA), 0.001 * self.drawn), np.zeros((count, 2)))
+        sizes = 0.01 * np.arange(count)[:, None] + 0.1 * np.arange(2) + 0.001 * self.drawn
+        log_density = np.where(np.arange(count) < count - 1, -9.0, 9.0)[:, None] + np.zeros(2)
+        return Draws(sizes[..., None] * np.ones(H * DA), log_density)
 
 
 def test_a_sample_s_deviation_is_kept_as_long_as_its_expert(contract):
-    bench = Bench(contract, rule=ActingRule("argmax", hold_ticks=4, output="sample"))
+    rule = ActingRule("argmax", hold_ticks=4, output="sample", draws=3, tail_nats=1.0)
+    bench = Bench(contract, rule=rule)
     bench.policy.density = FakeDensity()
+    bench.policy.log_gating = np.log([0.4, 0.6])
     results = bench.run(9)
     here = np.array([window[-1] for window in bench.policy.windows])
-    deviations = [result.chunk.steps - bench.policy.steps for result in results]
+    deviations = [result.chunk.steps + bench.policy.steps for result in results]
     for result, at, deviation in zip(results, here, deviations, strict=True):
         assert result.replanned and np.ptp(deviation - at) < 1e-12
     found = [float((one - at)[0, 0]) for one, at in zip(deviations, here, strict=True)]
-    np.testing.assert_allclose(found, [0.001] * 4 + [0.002] * 4 + [0.003], atol=1e-12)
+    np.testing.assert_allclose(found, [0.121] * 4 + [0.122] * 4 + [0.123], atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_run(contract):
@@ -356,9 +362,46 @@ def test_teleop_goes_before_the_policy(contract):
     for _ in range(20):
         bench.loop.add("teleop_command", {"position": HOME}, bench.now + 9 * MS, bench.now + 9 * MS)
         assert bench.tick().output.source == "teleop"
-    outputs = [result.output for result in bench.run(60)]
-    assert outputs[1].source == "teleop" and outputs[-1].source == "policy"
-    assert bench.loop.reason is None
+    assert bench.run(2)[-1].output.source == "teleop", "until the leader counts as silent"
+
+
+def test_a_policy_does_not_take_the_arm_back_by_itself(contract):
+    bench = Bench(contract)
+    bench.run(5)
+    bench.loop.add("teleop_command", {"position": HOME}, bench.now + 9 * MS, bench.now + 9 * MS)
+    assert bench.tick().output.source == "teleop"
+    outputs = [result.output for result in bench.run(100)]
+    assert all(output is None or output.source != "policy" for output in outputs)
+    assert outputs[-40:] == [None] * 40 and bench.loop.reason is StopReason.SOURCE_SILENT
+    bench.loop.start(bench.now)
+    assert bench.tick().output.source == "policy"
+
+
+def test_a_leader_that_tells_no_position_does_not_end_the_loop(contract):
+    bench = Bench(contract)
+    bench.run(5)
+    bench.loop.add("teleop_command", {"velocity": HOME}, bench.now + 9 * MS, bench.now + 9 * MS)
+    assert bench.tick().output.source == "policy"
+
+
+def test_a_clock_that_goes_back_ends_the_run(contract):
+    """Plans and samples from before belong to another time, so nothing may be taken from them."""
+    rule = ActingRule(hold_ticks=1, agreement=0.05, ensemble_ticks=10)
+    bench = Bench(contract, rule=rule)
+    bench.run(30)
+    bench.now -= 500 * MS
+    bench.assert_ends_in_rest(StopReason.CLOCK_BACK)
+    bench.loop.start(bench.now)
+    assert bench.tick().output.source == "policy"
+
+
+@pytest.mark.parametrize("gating", [[0.5, 0.6], [0.0, 0.0]])
+def test_a_gating_that_is_no_probability_ends_in_rest(contract, gating):
+    bench = Bench(contract)
+    bench.run(5)
+    with np.errstate(divide="ignore"):
+        bench.policy.log_gating = np.log(gating)
+    bench.assert_ends_in_rest(StopReason.POLICY_FAILED)
 
 
 def test_gating_entropy_is_in_nats_and_survives_certainty(contract):
@@ -429,7 +472,8 @@ def test_a_rule_is_saved_and_read_back():
     "change",
     [{"expert": "best"}, {"output": "mode"}, {"sticky_bound": -1.0}, {"sticky_bound": float("nan")},
      {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"agreement": -0.1},
-     {"agreement": float("inf")}, {"ensemble_ticks": -1}, {"draws": 0}, {"tail_nats": -1.0},
+     {"agreement": float("inf")}, {"ensemble_ticks": -1}, {"agreement": "0.1"},
+     {"draws": 0}, {"tail_nats": -1.0}, {"draws": 2}, {"tail_nats": 1.0},
      {"temperature": 1.0}],
 )  # fmt: skip
 def test_a_rule_nobody_can_follow_is_refused(change):

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -59,6 +60,7 @@ def runs(tmp_path, contract):
         for kind, net in nets.items():
             run = Run(kind, configs, contract, units[kind], {})
             save_run(tmp_path / kind, run, net.state_dict())
+        save_run(tmp_path / "nll", run, net.state_dict())
         return [f"--{kind}={tmp_path / kind}" for kind in ("teacher", "student")]
 
     return make
@@ -71,12 +73,16 @@ def bench(capsys, *arguments: str) -> tuple[int, dict]:
 
 @pytest.mark.slow
 def test_latency_has_every_row_and_the_forms_agree(runs, capsys):
-    code, result = bench(capsys, *runs())
+    teacher, student = runs()
+    code, result = bench(
+        capsys, teacher, student, "--others", str(Path(student.partition("=")[2]).with_name("nll"))
+    )
     assert code == cli.OK and result["ok"]
     forms = {"Python loop", "unrolled graph", "ONNX Loop"}
     expected = {(f"teacher-{steps}", form) for steps in (1, 10, 100) for form in forms}
     expected |= {("teacher-10", "torch eager"), ("vdd", "onnxruntime"), ("vdd", "torch eager")}
     expected |= {("floor", "BLAS sgemv per layer"), ("vdd-sample", "onnxruntime")}
+    expected |= {("nll", "onnxruntime")}
     assert {(row["policy"], row["form"]) for row in result["rows"]} == expected
     for row in result["rows"]:
         assert row["calls"] in (6, 2) and row["blocks"] == 2

@@ -1,13 +1,16 @@
 """OnnxPolicy against numpy, and what it refuses."""
 
+import contextlib
+
 import graphs
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+from vdd_ros.density import Draws, MixtureParameters
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy, PolicyError
+from vdd_ros.inference import OnnxPolicy, PolicyError, warm_up
 
 K, H, DA = 3, 4, 7
 
@@ -80,3 +83,37 @@ def test_dynamic_axes_are_refused(tmp_path):
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "steps"
     with pytest.raises(UserError, match="dynamic axes"):
         OnnxPolicy(saved(tmp_path, model.SerializeToString()))
+
+
+class Mixture:
+    """The density of a policy whose means are `means` (K, D)."""
+
+    def __init__(self, means, log_density=0.0):
+        self.means, self.log_density = means, log_density
+
+    def parameters(self, window):
+        return MixtureParameters(np.zeros(2), self.means, np.ones((2, 6)), np.ones((2, 6, 1)))
+
+    def draw(self, window, count, rng):
+        return Draws(np.zeros((count, 2, 6)), np.full((count, 2), self.log_density))
+
+
+@pytest.mark.parametrize(
+    ("gating", "density", "said"),
+    [
+        ([0.4, 0.6], None, None),
+        ([0.4, 0.6], Mixture(np.ones((2, 6))), None),
+        ([0.4, 0.7], None, "adds up to 1.1"),
+        ([0.4, 0.6], Mixture(np.zeros((2, 6))), "that of another policy"),
+        ([0.4, 0.6], Mixture(np.ones((3, 6))), "that of another policy"),
+        ([0.4, 0.6], Mixture(np.ones((2, 6)), np.nan), "not finite"),
+    ],
+)
+def test_a_policy_that_is_no_mixture_or_has_another_s_density_is_refused(
+    tmp_path, gating, density, said
+):
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(graphs.mixture(np.log(gating), np.ones((2, 3, 2))))
+    policy = OnnxPolicy(path, density)
+    with pytest.raises(UserError, match=said) if said else contextlib.nullcontext():
+        warm_up(policy, np.zeros((2, 7)), draws=3, calls=2)

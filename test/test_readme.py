@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,3 +22,11 @@ def test_the_readme_says_what_the_result_says():
     assert module.filled(readme, report) == readme
     report["policies"]["vdd"]["success"] += 0.1
     assert module.filled(readme, report) != readme
+
+
+def test_every_test_that_the_safety_page_names_exists():
+    page = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:test_\w+\.py::)?(test_\w+)`", page))
+    files = [path.read_text(encoding="utf-8") for path in (ROOT / "test").rglob("test_*.py")]
+    defined = set(re.findall(r"^def (test_\w+)", "\n".join(files), re.MULTILINE))
+    assert len(named) > 30 and named <= defined, sorted(named - defined)

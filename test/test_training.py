@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.errors import UserError
-from vdd_ros.policies.checkpoint import load_tensors, load_weights
+from vdd_ros.policies.checkpoint import fingerprint, load_tensors, load_weights
 from vdd_ros.policies.training import TrainingConfig, train
 
 CONFIG = TrainingConfig(
@@ -173,3 +173,11 @@ def test_a_change_of_loss_is_resumed_too(tmp_path):
     other = train(network(), noisy_loss, 50, CONFIG)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert any(not torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_what_is_taken_up_is_of_the_same_settings_and_numbers():
+    numbers = torch.arange(6.0).reshape(2, 3)
+    same = fingerprint({"a": 1, "b": [2]}, numbers)
+    assert fingerprint({"b": [2], "a": 1}, numbers.clone()) == same
+    assert fingerprint({"a": 1, "b": [3]}, numbers) != same
+    assert fingerprint({"a": 1, "b": [2]}, numbers + 1e-6) != same

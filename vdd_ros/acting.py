@@ -49,13 +49,16 @@ class ActingRule:
                     f"acting rule: {name} is {getattr(self, name)!r}; write one of {choices}"
                 )
         for name in ("sticky_bound", "agreement", "tail_nats"):
-            if not 0.0 <= getattr(self, name) < np.inf:
-                raise UserError(f"acting rule: {name} is {getattr(self, name)}; write 0 or more")
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0.0 <= value < np.inf:
+                raise UserError(f"acting rule: {name} is {value!r}; write a number, 0 or more")
         least_of = {"hold_ticks": 1, "draws": 1, "replan_ticks": 1, "ensemble_ticks": 0}
         for name, least in least_of.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise UserError(f"acting rule: {name} is {value!r}; write {least} or more")
+        if self.output == "mean" and (self.draws > 1 or self.tail_nats):
+            raise UserError("acting rule: draws and tail_nats are of samples; write output: sample")
 
     def __str__(self) -> str:
         """One line for tables, such as `draw for 30 ticks or until below 0.02, sample of 8, within
@@ -136,7 +139,8 @@ class ExpertChooser:
         weighed = np.tile(log_gating, (len(plans), 1))  # (S, K)
         if self.rule.tail_nats:
             average = (np.exp(weighed) * log_density).sum() / len(plans)
-            weighed[log_density < average - self.rule.tail_nats] = -np.inf
+            bound = min(average - self.rule.tail_nats, log_density.max())
+            weighed[log_density < bound] = -np.inf
         if running is not None and len(running) and self.rule.agreement:
             squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
             weighed -= 0.5 * squared / self.rule.agreement**2

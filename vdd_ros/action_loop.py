@@ -1,8 +1,8 @@
 """ActionLoop: samples in, one command out per control tick. No clock, no ROS.
 
 The robot's node and the simulated rollouts drive this very object. A stop brings the arm to rest
-from the last command sent. All but a source that fell silent and a clock that went back are final
-for the run: only `start` begins anew.
+from the last command sent. All but that of a policy which fell silent are final for the run: only
+`start` begins anew.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule, Choices, ExpertChooser
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
-from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
+from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import Policy, PolicyError, PolicyOutput
+from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
 from vdd_ros.stream import Aligner, Window
 
 
@@ -56,9 +56,10 @@ class ActionLoop:
         self.rule = rule
         self.rng = rng
         self.chooser = ExpertChooser(rule, rng)
-        self.gate = CommandGate(contract)
+        # Who took the arm from a policy and let go of it has not asked for the policy's return.
+        self.gate = CommandGate(contract, final=("teleop",))
         self.running = False
-        self._start_ns = 0
+        self._start_ns = self._now_ns = 0
         self._stopwatch = stopwatch
         self._max_age_ns = np.array(
             [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
@@ -88,7 +89,7 @@ class ActionLoop:
         if not self.gate.reset(now_ns):
             raise UserError("the e-stop is pressed or the arm still moves: release it, then start")
         self._forget()
-        self._start_ns = now_ns
+        self._start_ns = self._now_ns = now_ns
         self.running = True
 
     def stop(self, reason: StopReason) -> None:
@@ -106,7 +107,7 @@ class ActionLoop:
             self._joint_missing = False
             self.gate.observe(fields["position"], stamp_ns)
         if stream == "teleop_command":
-            self._teleop = (fields["position"], stamp_ns)
+            self._teleop = (fields.get("position", NO_POSITION), stamp_ns)
         return self.aligner.add(stream, fields, stamp_ns, received_ns)
 
     def add_incomplete(self, stream: str) -> None:
@@ -115,6 +116,9 @@ class ActionLoop:
 
     def tick(self, now_ns: int) -> TickResult:
         """One control tick at `now_ns`."""
+        if now_ns < self._now_ns:  # samples and plans belong to another time
+            self.stop(StopReason.CLOCK_BACK)
+        self._now_ns = now_ns
         output = self._submit_teleop(now_ns)
         if not self.running or self.gate.locked:
             self.running = False
@@ -172,6 +176,9 @@ class ActionLoop:
         numbers = (probability, means, *(choices or ()))
         if not all(np.isfinite(part).all() for part in numbers):
             self.stop(StopReason.NOT_FINITE)
+            return infer_s
+        if abs(probability.sum() - 1.0) > GATING_BOUND:
+            self.stop(StopReason.POLICY_FAILED)
             return infer_s
         if choices is not None:
             running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)

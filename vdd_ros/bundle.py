@@ -85,6 +85,11 @@ class Bundle:
         return self.manifest.name
 
     @property
+    def acting(self) -> str:
+        """How actions are taken from it, in one line."""
+        return acting_text(self.manifest.kind, self.manifest.n_experts, self.rule)
+
+    @property
     def density_path(self) -> Path | None:
         """The graph of the policy's log-density, where it has one."""
         return self.folder / "density.onnx" if "density.onnx" in self.manifest.files else None
@@ -117,6 +122,11 @@ class Bundle:
                 "use output mean"
             )
         return policy
+
+
+def acting_text(kind: str, n_experts: int, rule: ActingRule) -> str:
+    """The acting rule, and of a diffusion policy how many samples there are to choose from."""
+    return f"{n_experts} candidates, {rule}" if kind == "diffusion" else str(rule)
 
 
 def write_bundle(

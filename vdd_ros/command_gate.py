@@ -17,6 +17,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.safety import SafetyFilter
 
 PRECEDENCE = ("teleop", "policy")
+NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
 # An arm that is further than this from the last command sent [rad, m], and this long after it, does
 # not lag behind: something else has moved it since.
 HELD_WITHIN = 0.05
@@ -59,10 +60,14 @@ class _Heard(NamedTuple):
 
 
 class CommandGate:
-    """Arbitration, watchdog and limits in front of the robot; no clock, no ROS."""
+    """Arbitration, watchdog and limits in front of the robot; no clock, no ROS.
 
-    def __init__(self, contract: Contract):
+    final: sources after whose falling silent nothing may engage before `reset`.
+    """
+
+    def __init__(self, contract: Contract, final: tuple[str, ...] = ()):
         self.filter = SafetyFilter(contract)
+        self._final = final
         self.reason: StopReason | None = None  # of the first stop since the arm last followed
         self.locked = False  # nothing may engage before `reset`
         self.source: str | None = None  # who drives
@@ -166,6 +171,7 @@ class CommandGate:
         if self.source is None:
             return
         if now_ns - self._heard[self.source].stamp_ns > self._max_age_ns[self.source]:
+            self.locked |= self.source in self._final
             self._rest(StopReason.SOURCE_SILENT)
         elif not self._joints_known(now_ns):
             self._rest(StopReason.JOINTS_STALE)

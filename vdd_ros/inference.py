@@ -15,6 +15,9 @@ import numpy as np
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 
+GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
+DENSITY_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of its density's
+
 
 class PolicyError(RuntimeError):
     """The policy could not be evaluated; the arm is to be brought to rest."""
@@ -116,11 +119,19 @@ class OnnxDensity:
 
     def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
         """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
-        return float(log_density(self.parameters(window), chunk.reshape(1, -1))[0])
+        parameters = self.parameters(window)
+        try:
+            return float(log_density(parameters, chunk.reshape(1, -1))[0])
+        except np.linalg.LinAlgError as error:
+            raise PolicyError(str(error)) from error
 
     def draw(self, window: np.ndarray, count: int, rng: np.random.Generator) -> Draws:
         """`count` samples of each expert after window (To, Do). Raises PolicyError."""
-        return draw(self.parameters(window), count, rng)
+        parameters = self.parameters(window)
+        try:
+            return draw(parameters, count, rng)
+        except np.linalg.LinAlgError as error:
+            raise PolicyError(str(error)) from error
 
     def parameters(self, window: np.ndarray) -> MixtureParameters:
         """The mixture after window (To, Do). Raises PolicyError."""
@@ -132,23 +143,37 @@ class OnnxDensity:
         return MixtureParameters(*parts)
 
 
-def warm_up(policy: Policy, window: np.ndarray, calls: int = 50) -> None:
+def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> None:
     """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
-    Raises UserError when the policy fails or gives something that is not finite.
+    draws: samples of each expert where the policy has a density. Raises UserError when the policy
+    fails, gives something that is no mixture, or has another mixture's density.
     """
     shape = policy.noise_shape
     noise = None if shape is None else np.zeros(shape)
+    rng = np.random.default_rng(0)
     try:
-        outputs = [policy.infer(window, noise) for _ in range(calls)]
+        log_gating, means = [policy.infer(window, noise) for _ in range(calls)][-1]
+        drawn: list[Draws] = []
         if policy.density is not None:
-            for _ in range(calls):
-                policy.density.parameters(window)
+            drawn = [policy.density.draw(window, draws, rng) for _ in range(calls)]
+            theirs = policy.density.parameters(window).means
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
-    log_gating, means = outputs[-1]
-    if not (np.isfinite(np.exp(log_gating)).all() and np.isfinite(means).all()):
+    probability = np.exp(log_gating)
+    if not (np.isfinite(probability).all() and np.isfinite(means).all()):
         raise UserError("the policy gives numbers that are not finite: export it again")
+    if abs(probability.sum() - 1.0) > GATING_BOUND:
+        raise UserError(
+            f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
+        )
+    if not drawn:
+        return
+    flat = means.reshape(len(means), -1)
+    if theirs.shape != flat.shape or not np.abs(theirs - flat).max() <= DENSITY_BOUND:
+        raise UserError("the density is that of another policy than the bundle's: export it again")
+    if not all(np.isfinite(part).all() for part in drawn[-1]):
+        raise UserError("the density gives numbers that are not finite: export it again")
 
 
 def open_session(path: str | Path) -> tuple:

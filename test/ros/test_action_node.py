@@ -16,6 +16,7 @@ from std_msgs.msg import Bool
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
 from vdd_ros.contract import Contract
+from vdd_ros.nodes.messages import latched_qos
 from vdd_ros.stream import Aligner
 
 K, H, DA = 2, 8, 7
@@ -197,6 +198,20 @@ def test_the_e_stop_holds_until_it_is_let_go_and_the_node_activated_anew(node):
     node.robot.assert_safe(begin)
 
 
+def test_a_press_from_before_the_node_listened_is_known_to_it(node):
+    assert node.change(Transition.TRANSITION_CLEANUP)
+    topic = node.contract.e_stop_topic
+    button = node.observer.node.create_publisher(Bool, topic, latched_qos())
+    button.publish(Bool(data=True))
+    assert node.change(Transition.TRANSITION_CONFIGURE)
+    wait_for(button.get_subscription_count, "the node's ear for the e-stop")
+    node.robot.assert_silence()  # takes a while, in which the press arrives
+    assert not node.activate()
+    button.publish(Bool(data=False))
+    wait_for(node.activate, "an activation")
+    node.observer.node.destroy_publisher(button)
+
+
 def test_teleop_goes_before_the_policy(node):
     assert node.activate()
     node.robot.wait_for_commands(20)
@@ -211,6 +226,9 @@ def test_teleop_goes_before_the_policy(node):
         return np.abs(node.robot.position - goal).max() < 1e-6
 
     wait_for(there, "the operator's goal", 10.0)
+    node.robot.wait_for_rest()
+    node.wait_for_reason("SOURCE_SILENT")
+    node.robot.assert_silence()  # the policy does not take the arm back by itself
     node.robot.assert_safe(HOME)
 
 

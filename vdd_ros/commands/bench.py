@@ -35,6 +35,8 @@ class Args:
     """Folder of the teacher's run."""
     student: Annotated[Path, arg(metavar="RUN")]
     """Folder of a student distilled from it."""
+    others: tuple[Path, ...] = ()
+    """Folders of other students of the same teacher, to be timed beside it."""
     blocks: int = 20
     """Blocks in which all variants take turns; ratios are medians over them."""
     calls: int = 250
@@ -74,8 +76,9 @@ def measure_latency(args: Args) -> dict:
 
     torch.set_num_threads(1)
     teacher, student = load_teacher(args.teacher), load_student(args.student)
+    others = [load_student(folder) for folder in args.others]
     ways = latency.ways_to_a_chunk(
-        teacher, student, STUDENT_RULE.draws, np.random.default_rng(args.seed)
+        teacher, student, others, STUDENT_RULE.draws, np.random.default_rng(args.seed)
     )
     difference = latency.largest_difference(ways)
     with pinned_to_one_core() as core:

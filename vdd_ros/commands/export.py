@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.bundle import write_bundle
+from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ class RuleChanges:
     ensemble_ticks: int | None = None
 
     def of(self, usual: ActingRule) -> ActingRule:
-        """The usual rule with these changes; raises UserError where it is none."""
+        """The usual rule with these changes; means are not drawn. Raises UserError where it is
+        none."""
+        if self.output == "mean":
+            usual = replace(usual, output="mean", draws=1, tail_nats=0.0)
         given = {name: value for name, value in asdict(self).items() if value is not None}
         return replace(usual, **given)
 
@@ -114,7 +117,7 @@ def main(args: Args) -> dict:
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         density_onnx=policy.density_onnx,
     )
-    print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.rule}")
+    print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
     return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
 
 
@@ -171,7 +174,7 @@ def _certificate(args: Args, rule: ActingRule, policy: _Policy, fidelity: dict |
         path = Path(folder) / "policy.onnx"
         path.write_bytes(policy.policy_onnx)
         found = parity(path, policy.acting.eval(), chosen, args.seed)
-    return certificate(args.run, str(rule), found, fidelity)
+    return certificate(args.run, acting_text(policy.kind, policy.n_experts, rule), found, fidelity)
 
 
 def _kind(run: Path) -> str:

@@ -112,7 +112,7 @@ class ActionNode(LifecycleNode):
         contract = Contract.from_yaml(settings.contract)
         bundle = Bundle.load(settings.bundle, contract)
         policy = bundle.open_policy()
-        warm_up(policy, _resting_window(contract, policy.n_obs_steps))
+        warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
         # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)

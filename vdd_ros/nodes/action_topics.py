@@ -9,7 +9,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from std_msgs.msg import Bool
 
 from vdd_ros.action_loop import TickResult
 from vdd_ros.bundle import Bundle
@@ -18,6 +17,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import RunState
+from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
@@ -97,11 +97,7 @@ class Inputs:
         names = {part.stream for part in contract.observation}
         names |= {"joint_state", "teleop_command"} & set(contract.streams)
         self._subscriptions = [self._subscribe(name) for name in sorted(names)]
-        self._subscriptions.append(
-            node.create_subscription(
-                Bool, contract.e_stop_topic, lambda message: control.e_stop(message.data), 10
-            )
-        )
+        self._subscriptions += listen_to_e_stop(node, contract.e_stop_topic, control.e_stop)
 
     def _subscribe(self, name: str):
         stream = self._contract.streams[name]

@@ -14,16 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from vdd_ros.command_gate import PRECEDENCE, CommandGate, GateOutput, StopReason
+from vdd_ros.command_gate import NO_POSITION, PRECEDENCE, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
@@ -38,7 +37,6 @@ from vdd_ros.nodes.messages import (
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.realtime import pace
 
-NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
 LAST_WORD = Duration(seconds=0.5)
 # A stamp further ahead of /clock than this is from before the simulator was restarted.
 LARGEST_CLOCK_LAG_NS = NS_PER_S // 2
@@ -69,7 +67,7 @@ class CommandGateNode(Node):
             if name in streams:
                 self._listen(name)
         self._listeners = Listeners(self._robot)
-        self.create_subscription(Bool, self.contract.e_stop_topic, self._on_e_stop, 10)
+        listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)
         publish_diagnostics(self, self._health)
@@ -125,8 +123,8 @@ class CommandGateNode(Node):
     def _on_timer(self) -> None:
         self._send(self.gate.tick(self._now_ns()))
 
-    def _on_e_stop(self, message: Bool) -> None:
-        self.gate.e_stop(message.data, self._now_ns())
+    def _on_e_stop(self, pressed: bool) -> None:
+        self.gate.e_stop(pressed, self._now_ns())
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.gate.source is not None:

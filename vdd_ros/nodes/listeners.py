@@ -27,6 +27,7 @@ class Listeners:
             self._since_s = None
             return False
         now_s = time.monotonic()
-        if self._since_s is None:
-            self._since_s = now_s
-        return now_s - self._since_s >= SETTLING_S
+        since_s = self._since_s  # another thread may ask, and forget it, at the same time
+        if since_s is None:
+            self._since_s = since_s = now_s
+        return now_s - since_s >= SETTLING_S

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
@@ -61,21 +62,20 @@ class TrialNode(Node):
         self.contract = Contract.from_yaml(self.settings.contract)
         self._heard: list[dict] = []  # since the last reset
         self._verdicts: list[dict] = []
-        self._commands, self._wishes = Arrivals(), Arrivals()
-        robot, wish = (self.contract.streams[name] for name in ("robot_command", "policy_command"))
+        self._commands = Arrivals()
+        self._state: dict[str, str] = {}  # the policy's own figures, as it last told them
+        self._evaluated: list[tuple[int, int]] = []  # (replannings, ticks) of every episode
+        robot = self.contract.streams["robot_command"]
         self.create_subscription(
             message_class(robot.type),
             robot.topic,
             lambda message: self._commands.take(tuple(message.data), time.monotonic_ns()),
             qos_of(robot, depth=100),
         )
-        self.create_subscription(
-            message_class(wish.type),
-            wish.topic,
-            lambda message: self._wishes.take(tuple(message.position), time.monotonic_ns()),
-            qos_of(wish, depth=100),
-        )
         names = self.settings
+        self.create_subscription(
+            DiagnosticArray, f"{names.policy}/policy_state", self._on_state, 10
+        )
         self.create_subscription(
             String, f"{names.simulator}/episode", self._on_verdict, latched_qos()
         )
@@ -108,12 +108,13 @@ class TrialNode(Node):
         ready_at = time.monotonic() + SETTLE_S
         yield lambda: time.monotonic() >= ready_at
         yield from self._transit("activate")
-        for arrivals in (self._commands, self._wishes):
-            arrivals.open()
+        self._state.clear()
+        self._commands.open()
         yield lambda: bool(self._heard)
-        for arrivals in (self._commands, self._wishes):
-            arrivals.close()
+        self._commands.close()
         self._verdicts.append(self._heard[-1])
+        if self._state:
+            self._evaluated.append((int(self._state["replans"]), int(self._state["ticks"])))
         yield from self._transit("deactivate")
 
     def _transit(self, name: str) -> Script[None]:
@@ -122,8 +123,16 @@ class TrialNode(Node):
         if not response.success:
             raise UserError(f"{self.settings.policy} refused to {name}: see its log")
 
+    def _on_state(self, message: DiagnosticArray) -> None:
+        self._state = {pair.key: pair.value for pair in message.status[0].values}
+
     def _on_verdict(self, message: String) -> None:
         self._heard.append(json.loads(message.data))
+
+    def _policy_rate_hz(self) -> float:
+        """Evaluations of the policy: a share of its ticks, each of which sends a command."""
+        replans, ticks = np.sum(self._evaluated, axis=0) if self._evaluated else (0, 0)
+        return self._commands.rate_hz() * float(replans) / max(1, int(ticks))
 
     def _write(self) -> None:
         interval_ms = self._commands.interval_ms()
@@ -134,7 +143,7 @@ class TrialNode(Node):
             "episodes": len(self._verdicts),
             "success": float(np.mean([verdict["success"] for verdict in self._verdicts])),
             "command_rate_hz": self._commands.rate_hz(),
-            "policy_rate_hz": self._wishes.rate_hz(),
+            "policy_rate_hz": self._policy_rate_hz(),
             "stale_share": self._commands.repeated / max(1, self._commands.count - 1),
             "interval_ms": {"p50": p50, "p99": p99, "max": float(interval_ms.max())},
             "verdicts": self._verdicts,

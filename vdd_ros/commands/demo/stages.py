@@ -115,7 +115,8 @@ def bench(args) -> None:
     process = subprocess.run(
         _words(
             "bench", "latency", "--teacher", args.out / "teacher",
-            "--student", args.out / "vdd", "--json",
+            "--student", args.out / "vdd",
+            "--others", *(args.out / name for name in STUDENTS if name != "vdd"), "--json",
         ),
         env=isolated(0), capture_output=True, text=True,
     )  # fmt: skip

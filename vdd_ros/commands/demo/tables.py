@@ -33,7 +33,7 @@ COLUMNS = (
     ),
     Column(
         "off support",
-        "share of chunks where the teacher has none: samples / executed means; the teacher's own "
+        "share of chunks where the teacher has none: samples / means; the teacher's own "
         "share below",
     ),
     Column("parameters", "of the whole network"),
