@@ -24,7 +24,10 @@ COLUMNS = (
     Column("success", "reached the line, stayed 0.5 s, touched no cylinder; 95 % interval below"),
     Column("entropy", "how evenly successful rollouts spread over the 24 ways; 1: all alike"),
     Column("ways", "taken at least twice, of 24"),
-    Column("NFE", "network evaluations for one action chunk"),
+    Column(
+        "NFE",
+        "network evaluations for one action chunk; in brackets where it was judged with others",
+    ),
     Column("NLL", "of held-out demonstrations, nats per dimension; lower is better"),
     Column(
         "energy distance",
@@ -37,7 +40,7 @@ COLUMNS = (
         "share below",
     ),
     Column("parameters", "of the whole network"),
-    Column("p50 / p99 µs", "latency of one call, numpy in, numpy out, one thread"),
+    Column("p50 / p99 µs", "latency of one call for one chunk, numpy in, numpy out, one thread"),
     Column("acting rule", "how an action is taken from what the network gives"),
 )
 LABELS = {"nll": "NLL", "nfe": "NFE", "latency_us": "latency", "modes": "ways"}
@@ -73,11 +76,14 @@ def _cells(policy: dict) -> list[str]:
     latency = policy.get("latency_us") or {}
     off_support = (policy["off_support"], policy.get("off_support_means"))
     error = number(policy.get("energy_distance_se"), 4)
+    judged_with = number(policy.get("fidelity_nfe", policy["nfe"]), 0)
+    if judged_with == number(policy["nfe"], 0):
+        judged_with = NONE
     return [
         _lines(percent(policy["success"]), _span(policy.get("success_interval"), percent)),
         number(policy["entropy"], 3),
         number(policy["modes"], 0),
-        number(policy["nfe"], 0),
+        _lines(number(policy["nfe"], 0), _after("fidelity", judged_with)),
         _lines(number(policy["nll"], 2), _span(policy.get("nll_interval"), number)),
         _lines(
             number(policy["energy_distance"], 4) + ("" if error == NONE else f" ± {error}"),
