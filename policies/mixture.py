@@ -39,10 +39,7 @@ class GaussianMixture(NamedTuple):
         cls, log_weights: Tensor, means: Tensor, covariance: Tensor
     ) -> GaussianMixture:
         """covariance: (B, K, D, D). Raises torch.linalg.LinAlgError if one is not positive."""
-        cholesky = torch.linalg.cholesky(covariance)
-        eye = torch.eye(means.shape[-1], dtype=means.dtype).expand_as(cholesky)
-        whitener = torch.linalg.solve_triangular(cholesky, eye, upper=False)
-        return cls(log_weights, means, whitener)
+        return cls(log_weights, means, _inverse(torch.linalg.cholesky(covariance)))
 
     def detach(self) -> GaussianMixture:
         return GaussianMixture(*(part.detach() for part in self))
@@ -50,8 +47,7 @@ class GaussianMixture(NamedTuple):
     @torch.autocast("cpu", enabled=False)
     def cholesky(self) -> Tensor:
         """(B, K, D, D): W^-1, the lower triangular L with Sigma = L L^T."""
-        eye = torch.eye(self.means.shape[-1], dtype=self.means.dtype).expand_as(self.whitener)
-        return torch.linalg.solve_triangular(self.whitener, eye, upper=False)
+        return _inverse(self.whitener)
 
     @torch.autocast("cpu", enabled=False)
     def diffused(self, sigma: Tensor, alpha: Tensor | float = 1.0) -> GaussianMixture:
@@ -124,3 +120,9 @@ class GaussianMixture(NamedTuple):
         """(B, K): differential entropy of each component [nats]."""
         log_det = self.whitener.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return 0.5 * self.means.shape[-1] * (1.0 + LOG_2PI) - log_det
+
+
+def _inverse(lower: Tensor) -> Tensor:
+    """(B, K, D, D): the inverse of lower triangular matrices, lower triangular itself."""
+    eye = torch.eye(lower.shape[-1], dtype=lower.dtype).expand_as(lower)
+    return torch.linalg.solve_triangular(lower, eye, upper=False)

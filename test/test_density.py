@@ -57,6 +57,11 @@ def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
     assert np.isfinite(far) and far < -1e9
 
 
+def test_is_not_a_number_where_the_factors_drown_everything_else():
+    mixture = random_mixture(2)._replace(factors=np.full((4, 6, 2), 1e12))
+    assert np.isnan(log_density(mixture, np.zeros((3, 6)))).all()
+
+
 @pytest.fixture
 def student() -> tuple[GaussianMoE, Normalizer, np.ndarray]:
     """A student with correlations, its normalizer in uneven units, and windows (N, To, Do)."""

@@ -37,13 +37,16 @@ class Draws(NamedTuple):
 
 def log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
     """(N,): log-densities of whole chunks (N, D) [nats]; not finite where the parameters are
-    not."""
+    not, or too large to tell."""
     log_gating, means, scales, factors = (np.asarray(part, np.float64) for part in mixture)
     whitened = (chunks.astype(np.float64)[None] - means[:, None]) / scales[:, None]  # (K, N, D)
     scaled = factors / scales[..., None]  # (K, D, R)
     inner = np.eye(factors.shape[-1]) + scaled.swapaxes(-1, -2) @ scaled  # (K, R, R), the C above
     along = whitened @ scaled  # (K, N, R)
-    solved = np.linalg.solve(inner, along.swapaxes(-1, -2)).swapaxes(-1, -2)
+    try:
+        solved = np.linalg.solve(inner, along.swapaxes(-1, -2)).swapaxes(-1, -2)
+    except np.linalg.LinAlgError:  # factors so large that the 1 above is lost beside them
+        return np.full(len(chunks), np.nan)
     squared = (whitened**2).sum(-1) - (along * solved).sum(-1)
     log_det = 2.0 * np.log(scales).sum(-1) + np.linalg.slogdet(inner)[1]
     constant = log_gating - 0.5 * (log_det + means.shape[-1] * LOG_2PI)

@@ -119,19 +119,11 @@ class OnnxDensity:
 
     def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
         """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
-        parameters = self.parameters(window)
-        try:
-            return float(log_density(parameters, chunk.reshape(1, -1))[0])
-        except np.linalg.LinAlgError as error:
-            raise PolicyError(str(error)) from error
+        return float(log_density(self.parameters(window), chunk.reshape(1, -1))[0])
 
     def draw(self, window: np.ndarray, count: int, rng: np.random.Generator) -> Draws:
         """`count` samples of each expert after window (To, Do). Raises PolicyError."""
-        parameters = self.parameters(window)
-        try:
-            return draw(parameters, count, rng)
-        except np.linalg.LinAlgError as error:
-            raise PolicyError(str(error)) from error
+        return draw(self.parameters(window), count, rng)
 
     def parameters(self, window: np.ndarray) -> MixtureParameters:
         """The mixture after window (To, Do). Raises PolicyError."""
