@@ -126,6 +126,15 @@ def test_sampling_needs_noise_in_the_graph(tmp_path, contract):
         bundle.open_policy()
 
 
+@pytest.mark.parametrize("change", [{"draws": 2}, {"tail_nats": 1.0}])
+def test_what_is_asked_of_a_density_needs_one(tmp_path, contract, change):
+    policy = graphs.mixture(np.zeros(K), np.zeros((K, H, DA)), noise=True)
+    rule = ActingRule(output="sample", **change)
+    bundle = write(tmp_path / "bundle", contract, rule=rule, policy_onnx=policy)
+    with pytest.raises(UserError, match="has no density"):
+        bundle.open_policy()
+
+
 def test_an_older_bundle_is_replaced_whole(tmp_path, contract):
     write(tmp_path / "bundle", contract, density_onnx=b"graph")
     bundle = write(tmp_path / "bundle", contract, name="second")

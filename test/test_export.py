@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from vdd_ros.acting import ActingRule
+from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.normalizer import Normalizer
@@ -122,3 +125,11 @@ def test_a_graph_that_differs_gets_no_certificate(
     path = saved(tmp_path, model.SerializeToString())
     with pytest.raises(UserError, match="onnxruntime differs from torch"):
         parity(path, ActingStudent(student, normalizer).eval(), windows, seed=0)
+
+
+def test_every_part_of_an_acting_rule_can_be_changed_at_export():
+    assert [one.name for one in fields(RuleChanges)] == [one.name for one in fields(ActingRule)]
+    changed = RuleChanges(hold_ticks=3, tail_nats=1.5).of(STUDENT_RULE)
+    assert changed == replace(STUDENT_RULE, hold_ticks=3, tail_nats=1.5)
+    mean = RuleChanges(output="mean").of(STUDENT_RULE)
+    assert mean == replace(STUDENT_RULE, output="mean", draws=1, tail_nats=0.0)

@@ -138,9 +138,8 @@ class ExpertChooser:
         plans, log_density = choices
         weighed = np.tile(log_gating, (len(plans), 1))  # (S, K)
         if self.rule.tail_nats:
-            average = (np.exp(weighed) * log_density).sum() / len(plans)
-            bound = min(average - self.rule.tail_nats, log_density.max())
-            weighed[log_density < bound] = -np.inf
+            average = np.average(log_density, weights=np.exp(weighed))
+            weighed[log_density < average - self.rule.tail_nats] = -np.inf
         if running is not None and len(running) and self.rule.agreement:
             squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
             weighed -= 0.5 * squared / self.rule.agreement**2

@@ -121,6 +121,11 @@ class Bundle:
                 f"{path} takes no noise and has no density beside it, so it gives no samples: "
                 "use output mean"
             )
+        if policy.density is None and (self.rule.draws > 1 or self.rule.tail_nats):
+            raise UserError(
+                f"{self.folder} has no density, which draws and tail_nats are of: use draws 1 and "
+                "tail_nats 0"
+            )
         return policy
 
 

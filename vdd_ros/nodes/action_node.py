@@ -131,7 +131,7 @@ class ActionNode(LifecycleNode):
         inputs = Inputs(self, contract, control)
         self._topics = Reporter(self, bundle, control, inputs, outputs), inputs, outputs
         self._control, self.fault = control, None
-        self.get_logger().info(f"{bundle.name}: {policy.n_experts} experts, {bundle.rule}")
+        self.get_logger().info(f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}")
 
     def _health(self) -> Health:
         if self._topics is not None:

@@ -158,7 +158,7 @@ class Reporter:
         values = _figures(control.monitor.state()) | {
             "stop_reason": "" if reason is None else reason.name,
             "bundle": self._bundle.manifest.bundle_hash[:12],
-            "rule": self._bundle.rule,
+            "rule": self._bundle.acting,
             "dropped": control.dropped,
         }
         if reason not in (None, StopReason.DEACTIVATED):
