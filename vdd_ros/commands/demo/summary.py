@@ -173,7 +173,7 @@ def print_summary(report: dict) -> None:
             name,
             *("–" if cell is None else f"{cell:.3g}" for cell in cells),
             f"{row['off_support']:.3f}",
-            "–" if latency is None else f"{latency['p50']:.0f}",
+            f"{latency['p50']:.0f}",
         )
     console.print(table)
     goals = Table("goal", "measured", "target", "")

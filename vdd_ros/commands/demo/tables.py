@@ -43,7 +43,7 @@ COLUMNS = (
     Column("p50 / p99 µs", "latency of one call for one chunk, numpy in, numpy out, one thread"),
     Column("acting rule", "how an action is taken from what the network gives"),
 )
-LABELS = {"nll": "NLL", "nfe": "NFE", "latency_us": "latency", "modes": "ways"}
+LABELS = {"nll": "NLL", "nfe": "NFE", "modes": "ways"}
 
 
 class Table(NamedTuple):
