@@ -105,11 +105,12 @@ def test_the_published_objective_blurs():
 
 @pytest.mark.slow
 def test_with_too_few_experts_only_the_exact_objective_stays_on_the_modes():
-    """Three experts without correlations for four modes, without the likelihood start.
+    """Three experts without correlations for four modes, without likelihood, first or beside.
 
-    That start would leave an expert halfway between two modes, where the pull of both is equal.
+    It would leave an expert halfway between two modes, where the pull of both is equal.
     """
-    chosen = distil(Vdd(**EXACT, start=0.0), n_experts=3, steps=800, bottleneck=0)
+    exact = Vdd(**EXACT, start=0.0, forward_weight=0.0)
+    chosen = distil(exact, n_experts=3, steps=800, bottleneck=0)
     likelihood = distil(Nll(), n_experts=3, steps=800, bottleneck=0)
     assert chosen.off_support < 0.02 and chosen.off_support_means == 0.0
     assert likelihood.off_support > 0.2 and likelihood.off_support_means > 0.2
@@ -126,6 +127,20 @@ def test_the_likelihood_s_noise_falls_to_none(progress, sigma):
     noise = torch.randn(samples.shape, generator=torch.Generator().manual_seed(0))
     expected = -four_modes(cond).log_prob((samples + sigma * noise)[:, None]).mean() / 2
     torch.testing.assert_close(found, expected)
+
+
+def test_the_likelihood_of_every_sample_stays_beside_the_exact_gradient():
+    cond = torch.linspace(-1, 1, 8)[:, None]
+    samples = four_modes(cond).means[:, 1]
+
+    def loss(weight):
+        return Vdd(observations=3, forward_weight=weight).loss(
+            four_modes, OracleTeacher(four_modes), Batch(cond, samples, samples), 0.95,
+            torch.Generator().manual_seed(0),
+        )  # fmt: skip
+
+    likelihood = -four_modes(cond).log_prob(samples[:, None]).mean() / 2
+    torch.testing.assert_close(loss(0.5) - loss(0.0), 0.5 * likelihood)
 
 
 @pytest.mark.parametrize(
