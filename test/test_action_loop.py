@@ -195,6 +195,27 @@ def test_a_choice_agrees_with_the_running_plan():
     np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
 
 
+@pytest.mark.parametrize(("blur", "kept"), [(1.0, True), (0.0, False)])
+def test_a_blurred_look_back_keeps_the_distribution_of_plans(blur, kept):
+    """Five plans in a row, one agreement apart, chosen again and again.
+
+    Without blur the chain is reversible with respect to g_i sum_j g_j K_ij: the middle gains.
+    """
+    chooser = ExpertChooser(
+        ActingRule(hold_ticks=1, agreement=0.05, blur=blur), np.random.default_rng(0)
+    )
+    at = 0.05 * np.arange(5)
+    plans = one_each(at[:, None, None] + np.zeros((5, 1, 1)))
+    gating = np.array([0.3, 0.2, 0.1, 0.2, 0.2])
+    kernel = np.exp(-0.5 * ((at[:, None] - at) / 0.05) ** 2)
+    plan, visits = plans.plans[0, 0], np.zeros(5)
+    for _ in range(20_000):
+        expert, plan = chooser.choose(np.log(gating), plans, plan)
+        visits[expert] += 1
+    expected = gating if kept else gating * (kernel @ gating)
+    np.testing.assert_allclose(visits / 20_000, expected / expected.sum(), atol=0.02)
+
+
 def test_a_choice_is_among_all_draws_but_those_in_the_tail():
     """Two experts, three draws of each; the average log-density is .75 * 2 + .25 * (5 - 9) / 3."""
     chooser = ExpertChooser(ActingRule(output="sample", tail_nats=1.0), np.random.default_rng(0))
@@ -459,11 +480,11 @@ def test_an_ensemble_without_a_time_constant_is_the_latest_plan():
 
 
 def test_a_rule_is_saved_and_read_back():
-    rule = ActingRule("argmax", 20, 0.25, 0.1, "sample", 6, 2.5, 5, 8)
+    rule = ActingRule("argmax", 20, 0.25, 0.1, 0.5, "sample", 6, 2.5, 5, 8)
     assert ActingRule.from_dict(rule.to_dict()) == rule
     assert str(rule) == (
-        "argmax for 20 ticks or until below 0.25, agreement 0.1, sample of 6, within 2.5 nats, "
-        "replan every 5 ticks, ensemble 8 ticks"
+        "argmax for 20 ticks or until below 0.25, agreement 0.1 blurred 0.5, sample of 6, "
+        "within 2.5 nats, replan every 5 ticks, ensemble 8 ticks"
     )
     assert str(ActingRule()) == "draw for 30 ticks or until below 0.02, mean, replan every tick"
 
@@ -474,6 +495,7 @@ def test_a_rule_is_saved_and_read_back():
      {"replan_ticks": 0}, {"replan_ticks": 1.5}, {"hold_ticks": 0}, {"agreement": -0.1},
      {"agreement": float("inf")}, {"ensemble_ticks": -1}, {"agreement": "0.1"},
      {"draws": 0}, {"tail_nats": -1.0}, {"draws": 2}, {"tail_nats": 1.0},
+     {"blur": 0.5}, {"blur": -1.0, "agreement": 0.1},
      {"temperature": 1.0}],
 )  # fmt: skip
 def test_a_rule_nobody_can_follow_is_refused(change):

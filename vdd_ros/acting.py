@@ -20,6 +20,11 @@ class ActingRule:
     agreement       distance from the running plan, root mean square in contract units, at which a
                     choice becomes unlikely: probabilities are multiplied by
                     exp(-(distance / agreement)^2 / 2); 0 for a choice that does not look back
+    blur            noise on the running plan that choices are compared with, of the size that the
+                    agreement allows times this. Looking back favours plans that have many others
+                    near them, at every choice anew; with a blur of 1 a choice leaves the mixture's
+                    own distribution as it is (a step of a Gibbs sampler over plan and blurred
+                    plan), and changes its mind more often.
     output          the expert's mean, or a sample whose deviation from the mean is drawn with each
                     choice and kept until the next
     draws           samples drawn of each expert at a choice, all of them to choose from
@@ -35,6 +40,7 @@ class ActingRule:
     hold_ticks: int = 30
     sticky_bound: float = 0.02
     agreement: float = 0.0
+    blur: float = 0.0
     output: Literal["mean", "sample"] = "mean"
     draws: int = 1
     tail_nats: float = 0.0
@@ -48,7 +54,7 @@ class ActingRule:
                 raise UserError(
                     f"acting rule: {name} is {getattr(self, name)!r}; write one of {choices}"
                 )
-        for name in ("sticky_bound", "agreement", "tail_nats"):
+        for name in ("sticky_bound", "agreement", "blur", "tail_nats"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0.0 <= value < np.inf:
                 raise UserError(f"acting rule: {name} is {value!r}; write a number, 0 or more")
@@ -57,6 +63,8 @@ class ActingRule:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise UserError(f"acting rule: {name} is {value!r}; write {least} or more")
+        if self.blur and not self.agreement:
+            raise UserError("acting rule: blur is of what choices agree with; write an agreement")
         if self.output == "mean" and (self.draws > 1 or self.tail_nats):
             raise UserError("acting rule: draws and tail_nats are of samples; write output: sample")
 
@@ -66,7 +74,7 @@ class ActingRule:
         every = "tick" if self.replan_ticks == 1 else f"{self.replan_ticks} ticks"
         parts = [
             f"{self.expert} for {self.hold_ticks} ticks or until below {self.sticky_bound:g}",
-            *([f"agreement {self.agreement:g}"] if self.agreement else []),
+            *([self._agreement()] if self.agreement else []),
             self.output + (f" of {self.draws}" if self.draws > 1 else ""),
             *([f"within {self.tail_nats:g} nats"] if self.tail_nats else []),
             f"replan every {every}",
@@ -74,6 +82,9 @@ class ActingRule:
         if self.ensemble_ticks:
             parts.append(f"ensemble {self.ensemble_ticks} ticks")
         return ", ".join(parts)
+
+    def _agreement(self) -> str:
+        return f"agreement {self.agreement:g}" + (f" blurred {self.blur:g}" if self.blur else "")
 
     def to_dict(self) -> dict:
         """The rule as plain JSON types; `from_dict` gives it back."""
@@ -141,7 +152,10 @@ class ExpertChooser:
             average = np.average(log_density, weights=np.exp(weighed))
             weighed[log_density < average - self.rule.tail_nats] = -np.inf
         if running is not None and len(running) and self.rule.agreement:
-            squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
+            # the scale that a root mean square of `agreement` means for each number
+            scale = self.rule.agreement * np.sqrt(running.size)
+            blurred = running + self.rule.blur * scale * self.rng.standard_normal(running.shape)
+            squared = np.square(plans[:, :, : len(running)] - blurred).mean(axis=(2, 3))
             weighed -= 0.5 * squared / self.rule.agreement**2
         return weighed - weighed.max()
 

@@ -26,6 +26,7 @@ AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as muc
 STUDENT_RULE = ActingRule(
     hold_ticks=5,
     agreement=AGREEMENT,
+    blur=0.9,
     output="sample",
     draws=8,
     tail_nats=3.0,
@@ -45,6 +46,7 @@ class RuleChanges:
     hold_ticks: int | None = None
     sticky_bound: float | None = None
     agreement: float | None = None
+    blur: float | None = None
     output: Literal["mean", "sample"] | None = None
     draws: int | None = None
     tail_nats: float | None = None
