@@ -17,7 +17,7 @@ demo: venv
 test: lint
 	$(RUN) $(BIN)/python -m pytest -q test
 
-test-fast: venv
+test-fast: lint
 	$(RUN) $(BIN)/python -m pytest -q -m "not slow" test
 
 lint: venv

@@ -55,7 +55,7 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
     folder = Path(folder)
     try:
         raw = json.loads((folder / "run.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"no run at {folder}: name a folder that `vdd train` or `vdd distill` made"
         ) from None
@@ -68,6 +68,8 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
         )
     if raw.get("kind") != kind:
         raise UserError(f"{folder} holds a {raw.get('kind')}, a {kind} is needed here")
+    if missing := [name for name in ("configs", "contract", "normalizer") if name not in raw]:
+        raise UserError(f"{folder / 'run.json'} lacks {', '.join(missing)}; train anew")
     run = Run(
         kind=kind,
         configs=raw["configs"],

@@ -135,6 +135,8 @@ def distil(
     """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each."""
     if method not in OBJECTIVES:
         raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
+    if pool < 1:
+        raise UserError(f"pool is {pool}; distil on at least 1 window")
     objective = objective or OBJECTIVES[method]()
     sampler = sampler or SamplerConfig()
     data = training_pool(teacher, pool, sampler, training.seed)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.checkpoint import load_tensors, save_tensors
 
 LossOf = Callable[[nn.Module, Tensor, float, torch.Generator], Tensor]
@@ -38,6 +39,8 @@ class TrainingConfig:
             raise ValueError(
                 f"steps, batch_size, save_every and learning_rate must be positive: {self}"
             )
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more: {self}")
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: linear warm-up, then cosine."""
@@ -88,7 +91,9 @@ def train(
 
 
 def use_threads(count: int) -> None:
-    """Let torch use `count` processor threads."""
+    """Let torch use `count` processor threads; raises UserError for less than one."""
+    if count < 1:
+        raise UserError(f"threads is {count}; use at least 1")
     torch.set_num_threads(count)
 
 

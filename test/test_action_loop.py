@@ -205,7 +205,7 @@ def test_a_blurred_look_back_keeps_the_distribution_of_plans(blur, kept):
         ActingRule(hold_ticks=1, agreement=0.05, blur=blur), np.random.default_rng(0)
     )
     at = 0.05 * np.arange(5)
-    plans = one_each(at[:, None, None] + np.zeros((5, 1, 1)))
+    plans = one_each(at[:, None, None] + np.zeros((5, 4, 3)))
     gating = np.array([0.3, 0.2, 0.1, 0.2, 0.2])
     kernel = np.exp(-0.5 * ((at[:, None] - at) / 0.05) ** 2)
     plan, visits = plans.plans[0, 0], np.zeros(5)

@@ -264,6 +264,16 @@ def test_after_silence_it_goes_on_from_the_last_command_while_the_arm_holds_it(b
     assert (np.abs(bench.drive().position - last) <= bench.gate.filter.max_change + 1e-12).all()
 
 
+def test_nothing_starts_from_where_an_arm_cannot_be(bench):
+    """Such as a driver that speaks of degrees."""
+    bench.arm = HOME + np.array([0.0, 0.0, 0.0, 0.0, 0.0, 90.0, 0.0])
+    assert bench.drive(ticks=5) is None
+    assert bench.gate.reason is StopReason.OUTSIDE_LIMITS and bench.sent == []
+    bench.arm = HOME.copy()
+    bench.arm[1] = bench.gate.filter.upper[1] + 0.9 * HELD_WITHIN  # calibration is never perfect
+    assert bench.drive().source == "teleop" and bench.gate.reason is None
+
+
 def test_an_arm_that_may_still_be_on_its_way_is_waited_for(bench):
     bench.drive(ticks=20)
     bench.gate.release("teleop")

@@ -43,8 +43,9 @@ class Bench:
         self.sent: list[np.ndarray] = []
         self.heard = True
         self.arm = HOME
+        self.now_ns = time.time_ns
         self.thread = ControlThread(
-            loop, time.time_ns, self.send, lambda: self.heard, keep_log=keep_log
+            loop, lambda: self.now_ns(), self.send, lambda: self.heard, keep_log=keep_log
         )
 
     def send(self, result):
@@ -89,6 +90,16 @@ def test_stopping_brings_the_arm_to_rest_first(bench):
     bench.thread.stop()
     bench.assert_at_rest(StopReason.DEACTIVATED)
     assert not bench.thread.running
+
+
+def test_a_clock_that_stands_still_does_not_keep_the_arm_from_its_rest(bench):
+    """/clock stands still for a node whose executor waits in a transition."""
+    bench.start().wait_for_motion()
+    stopped_ns = time.time_ns()
+    bench.now_ns = lambda: stopped_ns
+    bench.thread.stop()
+    bench.assert_at_rest(StopReason.DEACTIVATED)
+    assert bench.thread.loop.gate.silent
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -22,9 +22,9 @@ class ActingRule:
                     exp(-(distance / agreement)^2 / 2); 0 for a choice that does not look back
     blur            noise on the running plan that choices are compared with, of the size that the
                     agreement allows times this. Looking back favours plans that have many others
-                    near them, at every choice anew; with a blur of 1 a choice leaves the mixture's
-                    own distribution as it is (a step of a Gibbs sampler over plan and blurred
-                    plan), and changes its mind more often.
+                    near them, at every choice anew. With a blur of 1 a choice leaves the
+                    distribution that is chosen from as it is (a step of a Gibbs sampler over plan
+                    and blurred plan, for one observation), and changes its mind more often.
     output          the expert's mean, or a sample whose deviation from the mean is drawn with each
                     choice and kept until the next
     draws           samples drawn of each expert at a choice, all of them to choose from
@@ -95,7 +95,9 @@ class ActingRule:
         """The rule as saved by `to_dict`; raises UserError on an unknown or missing key."""
         known = {field.name for field in fields(cls)}
         if not isinstance(raw, dict) or set(raw) != known:
-            raise UserError(f"acting rule: found {raw!r:.80}; it has exactly {sorted(known)}")
+            raise UserError(
+                f"acting rule: found {raw!r:.80}; it has exactly {sorted(known)}: export it again"
+            )
         return cls(**raw)
 
 

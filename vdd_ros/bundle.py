@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 
 MANIFEST = "bundle.json"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
 OPTIONAL = ("density.onnx",)
 
@@ -35,7 +37,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=NAME)
     kind: Literal["mixture", "diffusion"]
     n_obs_steps: int = Field(ge=1)
     horizon: int = Field(ge=1)
@@ -165,6 +167,10 @@ def write_bundle(
     }
     if density_onnx is not None:
         contents["density.onnx"] = density_onnx
+    if not re.match(NAME, name):
+        raise UserError(
+            f"no bundle can be named {name!r}: write letters, digits, dots, dashes and underscores"
+        )
     manifest = Manifest(
         name=name,
         kind=kind,

@@ -38,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"vdd: {error}", file=sys.stderr)
         return USER_ERROR
+    except OSError as error:  # a file where a folder should be, no permission, a full disk
+        print(f"vdd: {error}: check the path, its permissions and the disk", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         print("vdd: stopped by Ctrl-C; what was already saved is usable", file=sys.stderr)
         return INTERRUPTED
@@ -60,6 +63,8 @@ def run(name: str, arguments: list[str]) -> int:
         description=f"{command.__doc__}\n\nAdd --json to end with one JSON line.",
         args=[word for word in arguments if word != "--json"],
     )
+    if getattr(args, "seed", 0) < 0:
+        raise UserError(f"seed is {args.seed}; write 0 or more")
     result = command.main(args)
     if as_json:
         print(json.dumps(result, allow_nan=False, default=_plain))

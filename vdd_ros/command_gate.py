@@ -37,6 +37,7 @@ class StopReason(Enum):
     NOT_FINITE = "a target is not finite"
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
+    OUTSIDE_LIMITS = "the arm is outside its position limits"
     ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"
     DEACTIVATED = "deactivated"
@@ -214,11 +215,16 @@ class CommandGate:
 
     def _begin(self, measured: np.ndarray, now_ns: int) -> bool:
         """From the last command sent while the arm holds it, so that it does not sag; from where
-        the arm is if it was moved; not yet while it may still be on its way."""
+        the arm is if it was moved; not yet while it may still be on its way, nor from where it
+        could not have got to."""
         last = self.filter.position
         if last is not None and np.abs(measured - last).max() <= HELD_WITHIN:
             return True
         if last is not None and now_ns - self._sent_ns < SETTLING_NS:
+            return False
+        beyond = np.maximum(self.filter.lower - measured, measured - self.filter.upper)
+        if beyond.max() > HELD_WITHIN:  # perhaps not even in the contract's unit
+            self.reason = StopReason.OUTSIDE_LIMITS
             return False
         self.filter.reset(measured)
         return True

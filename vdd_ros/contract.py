@@ -24,6 +24,8 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 # Revolute limits of real arms lie within a few turns; a larger bound is a number in degrees.
 LARGEST_ANGLE = 4.0 * math.pi
+LARGEST_SPEED = 8.0 * math.pi  # [rad/s]; likewise
+TOPIC = r"^(/[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
 class _Part(BaseModel):
@@ -53,6 +55,11 @@ class Joint(_Part):
                 f"limits [{self.lower}, {self.upper}] look like degrees; write radians "
                 f"(at most {LARGEST_ANGLE:.2f})"
             )
+        if self.unit == "rad" and self.velocity > LARGEST_SPEED:
+            raise ValueError(
+                f"velocity {self.velocity} looks like degrees; write radians per second "
+                f"(at most {LARGEST_SPEED:.2f})"
+            )
         if self.unit == "fraction" and (self.lower < 0.0 or self.upper > 1.0):
             raise ValueError("a fraction lies between 0 and 1")
         return self
@@ -73,7 +80,7 @@ class Rates(_Part):
 class Stream(_Part):
     """One topic: where it is, when its samples count, and how old the newest may be."""
 
-    topic: str = Field(pattern=r"^/[A-Za-z_][A-Za-z0-9_/]*$")
+    topic: str = Field(pattern=TOPIC)
     type: Literal["sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"]
     rate_hz: Positive
     max_age_s: Positive
@@ -120,7 +127,7 @@ class Contract(_Part):
     streams: dict[str, Stream]
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
-    e_stop_topic: str = "/e_stop"
+    e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
 
     @model_validator(mode="after")
     def _names_agree(self) -> Contract:
@@ -198,8 +205,8 @@ class Contract(_Part):
             "joints": [(joint.name, joint.unit) for joint in self.joints],
             "frames": self.frames.model_dump(),
             "policy_hz": self.rates.policy_hz,
-            "observation": [(part.name, part.field, part.delay_s) for part in self.observation],
-            "action": (self.action.name, self.action.meaning),
+            "observation": [part.model_dump() for part in self.observation],
+            "action": self.action.model_dump(),
         }
         text = json.dumps(interface, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -158,8 +158,11 @@ class ControlThread:
         ended = self._ending.is_set()
         self.loop.stop(StopReason.DEACTIVATED if ended else StopReason.LOOP_ENDED)
         give_up_ns = time.monotonic_ns() + round(LONGEST_BRAKING_S * 1e9)
-        for wake_ns in pace(self.loop.contract.control_period_ns):
-            now_ns = self._now_ns()
+        period_ns = self.loop.contract.control_period_ns
+        now_ns = self._now_ns()
+        for wake_ns in pace(period_ns):
             self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)))
             if self.loop.gate.silent or wake_ns > give_up_ns:
                 return
+            # A clock that stands still, as /clock does for whoever waits here, does not end this.
+            now_ns = max(now_ns + period_ns, self._now_ns())

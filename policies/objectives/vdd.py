@@ -7,8 +7,8 @@ For each observation o and expert z, with a = mu_z + L_z eps and a_sigma = a + s
 
 weighted by the gating g_z(o), both terms held constant; w = sigma^2, which makes the bracket the
 difference of two denoised chunks. The terms in log N_z and in the entropy of the published
-estimator cancel in expectation and are left out (sticking the landing). At q = teacher the gradient
-is zero for every single draw, so the fixed point is the teacher, not a blurred one.
+estimator cancel in expectation and are left out (sticking the landing). At q = teacher this
+gradient is zero for every single draw, so the fixed point is the teacher, not a blurred one.
 
 sigma is log-uniform below sigma_max(t), which falls linearly, so that experts first find the modes
 and then settle in one each; and not below sigma_max(t) / band, because a learned teacher knows the
@@ -55,6 +55,16 @@ class Vdd:
     settle: float = 0.7
     gating_weight: float = 1.0
     forward_weight: float = 0.3
+
+    def __post_init__(self):
+        if not (0.0 <= self.start <= 1.0 and 0.0 < self.settle <= 1.0):
+            raise ValueError(f"start and settle are shares of the training: {self}")
+        if not 0.0 < self.sigma_min < min(self.sigma_max_start, self.sigma_max_end):
+            raise ValueError(f"sigma_min must be positive and the smallest sigma: {self}")
+        if min(self.observations, self.samples) < 1 or self.band <= 1.0:
+            raise ValueError(f"observations and samples must be positive, band above 1: {self}")
+        if min(self.gating_weight, self.forward_weight) < 0.0:
+            raise ValueError(f"weights must not be negative: {self}")
 
     @property
     def changes_at(self) -> float:

@@ -16,7 +16,7 @@ from std_msgs.msg import Bool
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import latched_qos
+from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
 from vdd_ros.stream import Aligner
 
 K, H, DA = 2, 8, 7
@@ -116,6 +116,20 @@ def test_commands_are_finite_within_limits_and_never_jump_whatever_the_policy_wa
     assert node.publishers() == 1
     wait_for(lambda: len(node.wishes) > 100, "what the policy wanted")
     assert {float(np.abs(wish.position).min()) for wish in node.wishes} == {100.0}
+
+
+def test_it_does_not_start_beside_another_who_drives_the_robot(node):
+    stream = node.contract.streams["robot_command"]
+    rival = node.observer.node.create_publisher(
+        message_class(stream.type), stream.topic, qos_of(stream)
+    )
+
+    def refused():  # as soon as the node knows of the other
+        return not node.activate() or not node.deactivate()
+
+    wait_for(refused, "a refusal", 20.0)
+    node.observer.node.destroy_publisher(rival)
+    wait_for(node.activate, "an activation", 20.0)
 
 
 def test_what_goes_on_is_told_while_active(node):

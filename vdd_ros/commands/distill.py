@@ -25,7 +25,8 @@ class Args:
     out: Path
     """Run folder to make, or to take up."""
     method: str = "vdd"
-    """vdd: exact reverse KL; vdd-paper: as published; nll: likelihood of teacher samples."""
+    """vdd: likelihood, then exact reverse KL beside it; vdd-paper: as published; nll: likelihood of
+    teacher samples."""
     threads: int = 2
     """Processor threads."""
     pool: int = 120_000

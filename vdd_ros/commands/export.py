@@ -29,7 +29,7 @@ STUDENT_RULE = ActingRule(
     blur=0.9,
     output="sample",
     draws=8,
-    tail_nats=3.0,
+    tail_nats=2.0,
     replan_ticks=1,
     ensemble_ticks=5,
 )
@@ -58,6 +58,8 @@ class RuleChanges:
         none."""
         if self.output == "mean":
             usual = replace(usual, output="mean", draws=1, tail_nats=0.0)
+        if self.agreement == 0:
+            usual = replace(usual, agreement=0.0, blur=0.0)
         given = {name: value for name, value in asdict(self).items() if value is not None}
         return replace(usual, **given)
 
@@ -104,6 +106,8 @@ def main(args: Args) -> dict:
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     policy = _student(args) if kind == "student" else _teacher(args)
     rule = args.rule.of(policy.usual_rule)
+    if policy.density_onnx is None and (rule.draws > 1 or rule.tail_nats):
+        raise UserError(f"{args.run} has no density, which draws and tail_nats are of: leave them")
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,

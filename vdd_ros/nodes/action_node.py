@@ -7,6 +7,7 @@ deactivate: brings the arm to rest, then silence. With `autostart` it does the f
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,8 +73,12 @@ class ActionNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state) -> TransitionCallbackReturn:
-        """Start the ticks; fails while the e-stop is pressed."""
-        assert self._control is not None
+        """Start the ticks; fails while the e-stop is pressed or another node drives the robot."""
+        assert self._control is not None and self._topics is not None
+        if rival := self._topics[2].rival():
+            return self._fail(
+                UserError(f"{rival} publishes robot commands: end it, then activate again")
+            )
         super().on_activate(state)
         try:
             self._control.start()
@@ -109,6 +114,8 @@ class ActionNode(LifecycleNode):
 
     def _configure(self) -> None:
         settings = self.settings
+        if settings.log_ticks and not _writable(Path(settings.log_ticks)):
+            raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
         contract = Contract.from_yaml(settings.contract)
         bundle = Bundle.load(settings.bundle, contract)
         policy = bundle.open_policy()
@@ -146,8 +153,11 @@ class ActionNode(LifecycleNode):
         if log is not None:
             path = Path(self.settings.log_ticks)
             again = f"-{self._runs_logged}" if self._runs_logged else ""
-            log.save(path.with_stem(path.stem + again))
-            self._runs_logged += 1
+            try:
+                log.save(path.with_stem(path.stem + again))
+                self._runs_logged += 1
+            except OSError as error:  # the arm is at rest; nothing else may be left undone
+                self.get_logger().error(f"the ticks of this run were not saved: {error}")
 
     def _release(self) -> None:
         self._halt()
@@ -159,6 +169,11 @@ class ActionNode(LifecycleNode):
         self.fault = str(error)
         self.get_logger().error(self.fault)
         return FAILURE
+
+
+def _writable(path: Path) -> bool:
+    """Whether a file of this name can be made: known before the run, not after it."""
+    return bool(path.name) and path.parent.is_dir() and os.access(path.parent, os.W_OK)
 
 
 def _resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:

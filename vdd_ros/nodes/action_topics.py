@@ -61,7 +61,15 @@ class Outputs:
             for stream in (self._robot_stream, self._wish_stream)
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
-        self.listeners = Listeners(self._robot)
+        self.listeners = Listeners(node, self._robot)
+
+    def rival(self) -> str | None:
+        """Another node that publishes to the robot, as far as discovery knows."""
+        mine = self._node.get_name(), self._node.get_namespace()
+        for end in self._node.get_publishers_info_by_topic(self._robot_stream.topic):
+            if (end.node_name, end.node_namespace) != mine:
+                return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
+        return None
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""

@@ -47,6 +47,9 @@ def main(args: Args) -> dict:
     from vdd_ros.commands.demo.summary import print_summary, summarise
 
     Contract.from_yaml(args.contract)
+    for name in ("demonstrations", "rollouts", "ros_episodes", "teacher_steps", "student_steps"):
+        if getattr(args, name) < (least := 2 if name == "demonstrations" else 1):
+            raise UserError(f"{name} is {getattr(args, name)}; the demo needs at least {least}")
     _prepare(args)
     seconds: dict[str, float] = {}
     resumed = False
