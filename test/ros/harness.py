@@ -153,7 +153,7 @@ class Observer:
     Use as a context manager. `listen` gives a list that grows as messages come.
     """
 
-    def __init__(self, domain: int, use_sim_time: bool = False, name: str = "observer"):
+    def __init__(self, domain: int, use_sim_time: bool = False):
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self.context = Context()
         setting = f"use_sim_time:={_yaml(use_sim_time)}"
@@ -163,7 +163,7 @@ class Observer:
             domain_id=domain,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.node = Node(name, context=self.context)
+        self.node = Node("observer", context=self.context)
         self._executor = make_executor(self.context)
         self._executor.add_node(self.node)
         self._ended = threading.Event()

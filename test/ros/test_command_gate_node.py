@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from vdd_ros.nodes.messages import clock_message, joint_state_message, message_class, qos_of
+from vdd_ros.nodes.messages import clock_message, joint_state_message, qos_of
 
 AWAY = HOME + 0.4
 
@@ -104,25 +104,6 @@ def test_nothing_is_sent_before_the_joints_are_known(gate):
     gate.robot.lost_joint = None
     gate.robot.wait_for_commands(20)
     gate.robot.assert_safe(HOME)
-
-
-def test_who_only_looks_on_is_not_the_robot(folder, lossless):
-    """The node named like the recorder hears every command there is, and there is none."""
-    domain, command = free_domain(), lossless.streams["robot_command"]
-    with (
-        Observer(domain, name="recorder_node") as onlooker,
-        Observer(domain) as observer,
-        Robot(onlooker, lossless) as robot,
-        Operator(observer, lossless, "teleop_command") as teleop,
-        running_node("command_gate", domain, {"contract": folder / "contract.yaml"}),
-    ):
-        teleop.target = AWAY
-        health = observer.listen(DiagnosticArray, "/diagnostics")
-        wait_for(lambda: len(health) >= 3, "a gate that has looked about", 20.0)
-        assert robot.commands == []
-        observer.listen(message_class(command.type), command.topic, qos_of(command))
-        robot.wait_for_commands(20)
-        robot.assert_safe(HOME)
 
 
 def test_targets_are_followed_within_limits_and_one_publisher_speaks(gate):

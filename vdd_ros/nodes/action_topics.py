@@ -61,7 +61,7 @@ class Outputs:
             for stream in (self._robot_stream, self._wish_stream)
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
-        self.listeners = Listeners(node, self._robot)
+        self.listeners = Listeners(self._robot)
 
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows."""

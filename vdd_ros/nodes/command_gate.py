@@ -66,7 +66,7 @@ class CommandGateNode(Node):
         for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
             if name in streams:
                 self._listen(name)
-        self._listeners = Listeners(self, self._robot)
+        self._listeners = Listeners(self._robot)
         listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)
