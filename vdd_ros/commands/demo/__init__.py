@@ -27,7 +27,7 @@ class Args:
     """The robot's contract."""
     seed: int = 0
     """Seed of everything random."""
-    demonstrations: int = 336
+    demonstrations: int = 288
     """Demonstrations to record over ROS; the last tenth is never trained on."""
     rollouts: int = 200
     """Rollouts of each policy in simulated time."""
