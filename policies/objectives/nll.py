@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import Batch
 
@@ -36,8 +37,11 @@ class Nll:
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """Forward KL to the teacher up to a constant, in nats per dimension."""
         sigma = self.sigma_start * max(0.0, 1.0 - progress / self.settle)
         noise = torch.randn(batch.samples.shape, generator=generator)
-        log_prob = student(batch.cond).log_prob((batch.samples + sigma * noise)[:, None])
-        return -log_prob.mean() / batch.samples.shape[1]
+        return forward_kl(student(batch.cond), batch.samples + sigma * noise)
+
+
+def forward_kl(mixture: GaussianMixture, samples: Tensor) -> Tensor:
+    """Forward KL to what samples (B, D) are drawn from, up to a constant, in nats per dimension."""
+    return -mixture.log_prob(samples[:, None]).mean() / samples.shape[1]

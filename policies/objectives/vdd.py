@@ -33,7 +33,7 @@ from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives.base import Batch
-from vdd_ros.policies.objectives.nll import Nll
+from vdd_ros.policies.objectives.nll import Nll, forward_kl
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ class Vdd:
         expert_loss = (gating * pull * chunks).mean(2).sum((1, 2)).mean() / chunks.shape[-1]
         loss = expert_loss + self.gating_weight * gating_loss(every, batch.samples)
         if self.forward_weight:
-            log_prob = every.log_prob(batch.samples[:, None])
-            loss = loss - self.forward_weight * log_prob.mean() / chunks.shape[-1]
+            loss = loss + self.forward_weight * forward_kl(every, batch.samples)
         return loss
 
 
