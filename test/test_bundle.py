@@ -1,5 +1,6 @@
 """A bundle is there whole or not at all, and only its own robot takes it."""
 
+import dataclasses
 import json
 
 import graphs
@@ -130,9 +131,15 @@ def test_sampling_needs_noise_in_the_graph(tmp_path, contract):
 def test_what_is_asked_of_a_density_needs_one(tmp_path, contract, change):
     policy = graphs.mixture(np.zeros(K), np.zeros((K, H, DA)), noise=True)
     rule = ActingRule(output="sample", **change)
-    bundle = write(tmp_path / "bundle", contract, rule=rule, policy_onnx=policy)
     with pytest.raises(UserError, match="has no density"):
-        bundle.open_policy()
+        write(tmp_path / "bundle", contract, rule=rule, policy_onnx=policy)
+    assert not (tmp_path / "bundle").exists()
+    bundle = write(
+        tmp_path / "bundle", contract, rule=ActingRule(output="sample"), policy_onnx=policy
+    )
+    foreign = dataclasses.replace(bundle, rule=rule)
+    with pytest.raises(UserError, match="has no density"):
+        foreign.open_policy()
 
 
 def test_an_older_bundle_is_replaced_whole(tmp_path, contract):

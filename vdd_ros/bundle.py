@@ -123,17 +123,21 @@ class Bundle:
                 f"{path} takes no noise and has no density beside it, so it gives no samples: "
                 "use output mean"
             )
-        if policy.density is None and (self.rule.draws > 1 or self.rule.tail_nats):
-            raise UserError(
-                f"{self.folder} has no density, which draws and tail_nats are of: use draws 1 and "
-                "tail_nats 0"
-            )
+        _require_density_for(self.rule, policy.density is not None, self.folder)
         return policy
 
 
 def acting_text(kind: str, n_experts: int, rule: ActingRule) -> str:
     """The acting rule, and of a diffusion policy how many samples there are to choose from."""
     return f"{n_experts} candidates, {rule}" if kind == "diffusion" else str(rule)
+
+
+def _require_density_for(rule: ActingRule, has_density: bool, folder: Path) -> None:
+    if not has_density and (rule.draws > 1 or rule.tail_nats):
+        raise UserError(
+            f"{folder} has no density, which draws and tail_nats are of: use draws 1 and "
+            "tail_nats 0"
+        )
 
 
 def write_bundle(
@@ -154,7 +158,8 @@ def write_bundle(
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
-    Raises UserError when `folder` holds something that is not a bundle.
+    Raises UserError when `folder` holds something that is not a bundle, and for a name or a rule
+    that a bundle cannot have.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / MANIFEST).is_file():
@@ -167,7 +172,8 @@ def write_bundle(
     }
     if density_onnx is not None:
         contents["density.onnx"] = density_onnx
-    if not re.match(NAME, name):
+    _require_density_for(rule, density_onnx is not None, folder)
+    if not re.fullmatch(NAME, name):
         raise UserError(
             f"no bundle can be named {name!r}: write letters, digits, dots, dashes and underscores"
         )
