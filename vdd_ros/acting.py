@@ -154,10 +154,11 @@ class ExpertChooser:
             average = np.average(log_density, weights=np.exp(weighed))
             weighed[log_density < average - self.rule.tail_nats] = -np.inf
         if running is not None and len(running) and self.rule.agreement:
-            # the scale that a root mean square of `agreement` means for each number
-            scale = self.rule.agreement * np.sqrt(running.size)
-            blurred = running + self.rule.blur * scale * self.rng.standard_normal(running.shape)
-            squared = np.square(plans[:, :, : len(running)] - blurred).mean(axis=(2, 3))
+            if self.rule.blur:
+                # the scale that a root mean square of `agreement` means for each number
+                scale = self.rule.blur * self.rule.agreement * np.sqrt(running.size)
+                running = running + scale * self.rng.standard_normal(running.shape)
+            squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
             weighed -= 0.5 * squared / self.rule.agreement**2
         return weighed - weighed.max()
 
