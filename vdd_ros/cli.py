@@ -25,6 +25,8 @@ COMMANDS = {
     "bench": "measure what a policy costs per chunk, beside its teacher and the floor",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+# a file where a folder should be, and the other way round; what may not be read or written
+WRONG_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"vdd: {error}", file=sys.stderr)
         return USER_ERROR
-    except OSError as error:  # a file where a folder should be, no permission, a full disk
-        print(f"vdd: {error}: check the path, its permissions and the disk", file=sys.stderr)
+    except WRONG_PLACE as error:
+        print(f"vdd: {error}: name another path, or mend its permissions", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("vdd: stopped by Ctrl-C; what was already saved is usable", file=sys.stderr)
