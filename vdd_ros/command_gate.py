@@ -69,7 +69,8 @@ class CommandGate:
     def __init__(self, contract: Contract, final: tuple[str, ...] = ()):
         self.filter = SafetyFilter(contract)
         self._final = final
-        self.reason: StopReason | None = None  # of the first stop since the arm last followed
+        # of the first stop since the arm last followed, or why it may not begin to
+        self.reason: StopReason | None = None
         self.locked = False  # nothing may engage before `reset`
         self.source: str | None = None  # who drives
         self.e_stopped = False

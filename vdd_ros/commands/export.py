@@ -106,8 +106,6 @@ def main(args: Args) -> dict:
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     policy = _student(args) if kind == "student" else _teacher(args)
     rule = args.rule.of(policy.usual_rule)
-    if policy.density_onnx is None and (rule.draws > 1 or rule.tail_nats):
-        raise UserError(f"{args.run} has no density, which draws and tail_nats are of: leave them")
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,

@@ -64,7 +64,8 @@ class Outputs:
         self.listeners = Listeners(self._robot)
 
     def rival(self) -> str | None:
-        """Another node that publishes to the robot, as far as discovery knows."""
+        """Another node that publishes to the robot, as far as discovery knows. One of this node's
+        own name may be itself from before it was killed: it is not told apart."""
         mine = self._node.get_name(), self._node.get_namespace()
         for end in self._node.get_publishers_info_by_topic(self._robot_stream.topic):
             if (end.node_name, end.node_namespace) != mine:
