@@ -33,7 +33,7 @@ class Args:
     """Rollouts of each policy in simulated time."""
     ros_episodes: int = 20
     """Episodes over ROS in real time."""
-    teacher_steps: int = 16_000
+    teacher_steps: int = 28_000
     """Gradient steps of the teacher."""
     student_steps: int = 6_000
     """Gradient steps of each student."""
