@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from vdd_ros import cli, commands, machine
-from vdd_ros.commands import doctor
+from vdd_ros.commands import dataset, doctor
 from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
 
@@ -56,15 +56,33 @@ def test_help_loads_no_library():
     assert loaded - sys.stdlib_module_names == {"vdd_ros"}
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_subcommand_explains_itself(name, capsys):
+def jobs() -> list[str]:
+    """Every subcommand, and every tool of those that are a group of tools."""
+    groups = {name: importlib.import_module(f"vdd_ros.commands.{name}") for name in cli.COMMANDS}
+    return [
+        f"{name} {tool}".strip() for name in groups for tool in getattr(groups[name], "TOOLS", [""])
+    ]
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_every_subcommand_explains_itself(job, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main([name, "--help"])
+        cli.main([*job.split(), "--help"])
     printed = capsys.readouterr().out
     assert stop.value.code == 0
-    assert f"usage: vdd {name}" in printed and "--json" in printed
+    assert f"usage: vdd {job}" in printed and "--json" in printed
+    name, _, tool = job.partition(" ")
     module = importlib.import_module(f"vdd_ros.commands.{name}")
+    module = cli.tool_of(module, tool) if tool else module
     assert module.__doc__.splitlines()[0][:40] in printed
+
+
+def test_a_group_of_tools_lists_them(capsys):
+    assert cli.main(["dataset"]) == cli.main(["dataset", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {tool} " in printed for tool in dataset.TOOLS)
+    assert cli.main(["dataset", "shwo"]) == 2
+    assert "no tool 'shwo' of dataset: did you mean 'show'" in capsys.readouterr().err
 
 
 def test_no_subcommand_is_left_out():
@@ -72,7 +90,7 @@ def test_no_subcommand_is_left_out():
     with_main = {
         name
         for name in files
-        if hasattr(importlib.import_module(f"vdd_ros.commands.{name}"), "Args")
+        if vars(importlib.import_module(f"vdd_ros.commands.{name}")).keys() & {"Args", "TOOLS"}
     }
     assert with_main == set(cli.COMMANDS)
 

@@ -11,7 +11,7 @@ from recordings import CONTRACT, SECOND, STARTED, array_cdr, joint_state_cdr, po
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
-from vdd_ros.commands import dataset
+from vdd_ros.commands.dataset import check, show, stats
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
@@ -189,32 +189,26 @@ def test_a_store_needs_a_folder_of_episodes(saved):
         EpisodeStore(saved)
 
 
-def arguments(action: str, folder: Path, **kwargs) -> dataset.Args:
-    return dataset.Args(action=action, folder=folder, **kwargs)
-
-
 def test_dataset_check_reads_every_episode_and_tells_the_broken_from_the_fine(saved, capsys):
     record(saved.parent, way="right")
-    result = dataset.main(arguments("check", saved.parent))
+    result = check.main(check.Args(saved.parent))
     assert result["ok"] and result["verdicts"] == {"PASS": 2}
     (saved / "manifest.json").unlink()
-    result = dataset.main(arguments("check", saved.parent))
+    result = check.main(check.Args(saved.parent))
     assert not result["ok"] and result["verdicts"] == {"BROKEN": 1, "PASS": 1}
     assert "2 episodes: 1 BROKEN, 1 PASS" in capsys.readouterr().out
 
 
 def test_dataset_show_prints_streams_and_what_was_declared(saved, capsys):
-    assert dataset.main(arguments("show", saved.parent, name=saved.name))["name"] == saved.name
+    assert show.main(show.Args(saved.parent, saved.name))["name"] == saved.name
     printed = capsys.readouterr().out
     assert "joint_state" in printed and "way: left" in printed and "PASS" in printed
-    with pytest.raises(UserError, match="which episode"):
-        dataset.main(arguments("show", saved.parent))
 
 
 def test_dataset_stats_counts_what_was_declared(saved):
     record(saved.parent, way="right")
     record(saved.parent, way="right")
-    result = dataset.main(arguments("stats", saved.parent))
+    result = stats.main(stats.Args(saved.parent))
     assert (result["episodes"], result["seconds"]) == (3, 1.5)
     assert result["declared"] == {"way": {"left": 1, "right": 2}}
     assert result["interfaces"] == {CONTRACT.interface_hash: 3}

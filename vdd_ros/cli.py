@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
+import keyword
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
@@ -16,7 +18,7 @@ COMMANDS = {
     "doctor": "say what this machine has, what it lacks, and how to mend it",
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
-    "dataset": "check recorded episodes, show one, or sum them up",
+    "dataset": "look after recorded episodes: check, show, stats",
     "train": "train a diffusion policy, the teacher, on recorded episodes",
     "distill": "distil a teacher into a mixture of experts: one network call",
     "fidelity": "judge students against their teacher and held-out people",
@@ -50,12 +52,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(name: str, arguments: list[str]) -> int:
     """Parse the arguments of subcommand `name` and run it; raises UserError on an unknown name."""
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        guess = f"did you mean {near[0]!r}" if near else f"there are {', '.join(COMMANDS)}"
-        raise UserError(f"no subcommand {name!r}: {guess}; `vdd --help` explains them")
+    _require_known(name, COMMANDS, f"subcommand {name!r}")
     prepare_environment()
     command = importlib.import_module(f"vdd_ros.commands.{name}")
+    if tools := getattr(command, "TOOLS", None):
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(listing(f"vdd {name} TOOL", command.__doc__, tools))
+            return OK
+        _require_known(arguments[0], tools, f"tool {arguments[0]!r} of {name}")
+        command, name = tool_of(command, arguments[0]), f"{name} {arguments[0]}"
+        arguments = arguments[1:]
     import tyro  # after --help and spelling errors, which need none of it
 
     as_json = "--json" in arguments
@@ -73,19 +79,31 @@ def run(name: str, arguments: list[str]) -> int:
     return FAILED if result is not None and result.get("ok") is False else OK
 
 
+def tool_of(group: ModuleType, tool: str) -> ModuleType:
+    """The module of one tool; `import`, which Python has taken, is import_."""
+    suffix = "_" if keyword.iskeyword(tool) else ""
+    return importlib.import_module(f"{group.__name__}.{tool}{suffix}")
+
+
 def overview() -> str:
     """The text of `vdd --help`."""
-    width = max(map(len, COMMANDS))
-    rows = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: vdd SUBCOMMAND [--json] ...   (`vdd SUBCOMMAND --help` for its arguments)",
-            "",
-            "From teleoperated demonstrations to a real-time mixture-of-experts policy.",
-            "",
-            *rows,
-        ]
-    )
+    about = "From teleoperated demonstrations to a real-time mixture-of-experts policy."
+    return listing("vdd SUBCOMMAND", about, COMMANDS)
+
+
+def listing(usage: str, about: str | None, choices: dict[str, str]) -> str:
+    """A help page that names every choice of the next word."""
+    width = max(map(len, choices))
+    rows = [f"  {name:<{width}}  {what}" for name, what in choices.items()]
+    head = f"usage: {usage} [--json] ...   (`{usage} --help` for its arguments)"
+    return "\n".join([head, "", about or "", "", *rows])
+
+
+def _require_known(name: str, choices: dict[str, str], what: str) -> None:
+    if name not in choices:
+        near = difflib.get_close_matches(name, choices, n=1)
+        guess = f"did you mean {near[0]!r}" if near else f"there are {', '.join(choices)}"
+        raise UserError(f"no {what}: {guess}; `vdd --help` explains them")
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,7 @@
+"""Look after folders of episodes: one tool per file."""
+
+TOOLS = {
+    "check": "read every episode whole and tell the broken from the fine",
+    "show": "print what one episode says about itself",
+    "stats": "sum up a folder by what the manifests say",
+}
