@@ -33,6 +33,8 @@ extras = {
         "matplotlib>=3.7",
         "pillow>=10",
     ],
+    # `vdd dataset import`: robosuite's HDF5 and LeRobot's parquet
+    "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
     "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
     "tensorrt": ["tensorrt>=10.3"],
@@ -49,6 +51,7 @@ setup(
         ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),
         ("share/vdd_ros", ["package.xml"]),
         ("share/vdd_ros/config", glob("config/*.yaml")),
+        ("share/vdd_ros/config/sources", glob("config/sources/*.yaml")),
         ("share/vdd_ros/launch", glob("launch/*.launch.py")),
     ],
     python_requires=">=3.10",

@@ -20,7 +20,8 @@ CORE, LAZY, YES = "core", "lazily", "yes"
 MAY_IMPORT = {
     CORE: set(),
     "cli": {CORE, "commands"},
-    "commands": {CORE, "teleop", "policies", "sim", "calibration", "nodes"},
+    "commands": {CORE, "datasets", "teleop", "policies", "sim", "calibration", "nodes"},
+    "datasets": {CORE},
     "teleop": {CORE},
     "policies": {CORE},
     "sim": {CORE},
@@ -39,6 +40,7 @@ EXCEPTIONS = {
 HEAVY = {
     "torch": ({"torch", "torchvision"}, {"policies": YES, "commands": LAZY}),
     "simulator": ({"robosuite", "mujoco", "mink"}, {"sim": YES, "commands": LAZY, "teleop": LAZY}),
+    "data files": ({"h5py", "pyarrow"}, {"datasets": LAZY}),
     "ROS": (
         {"rclpy", "builtin_interfaces", "launch", "launch_ros", "ament_index_python"},
         {"nodes": YES, "commands": LAZY},

@@ -71,7 +71,7 @@ def test_every_source_file_is_installed_once(wheel):
 def test_data_files_are_where_ros_looks(wheel):
     share = {name.split(".data/data/")[1] for name in wheel.namelist() if ".data/data/" in name}
     wanted = {"share/vdd_ros/package.xml", "share/ament_index/resource_index/packages/vdd_ros"}
-    wanted |= {f"share/vdd_ros/config/{path.name}" for path in (ROOT / "config").glob("*.yaml")}
+    wanted |= {f"share/vdd_ros/{path.relative_to(ROOT)}" for path in ROOT.glob("config/**/*.yaml")}
     wanted |= {f"share/vdd_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")}
     assert share == wanted
     assets = {f"vdd_ros/sim/assets/{path.name}" for path in (ROOT / "sim" / "assets").iterdir()}
@@ -127,7 +127,7 @@ def test_workstation_locks_lie_within_the_ranges(lock, wheel):
     "lock", [path for path in LOCKS if path not in WORKSTATION], ids=lambda path: path.stem
 )
 def test_robot_locks_lie_within_the_ranges(lock, wheel):
-    others = {"ros", "train", "sim", "tensorrt", "rtx", "test"}
+    others = {"ros", "train", "data", "sim", "tensorrt", "rtx", "test"}
     assert out_of_range(pins(lock), wheel, others) == []
     assert not {"torch", "robosuite", "mujoco"} & set(pins(lock))
 

@@ -166,7 +166,7 @@ class Contract(_Part):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise UserError(f"{where}: {_first_fault(error)}") from None
+            raise UserError(f"{where}: {first_fault(error)}") from None
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
@@ -234,7 +234,8 @@ class Contract(_Part):
         )
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """The first thing wrong with a file that people write, as a clause with a remedy."""
     fault = error.errors()[0]
     place = ".".join(str(step) for step in fault["loc"]) or "top level"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -1,0 +1,76 @@
+"""Cuts the committed recordings out of the public ones: `python test/data/cut.py FOLDER`.
+
+FOLDER holds g1_bottle and robosuite_human as docs/data.md tells where to get them. What is cut is
+the beginning of two episodes each; nothing else is changed.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+from pyarrow import parquet
+
+HERE = Path(__file__).parent
+FRAMES = 90
+G1_EPISODES = (10, 29)
+LIFT_DEMOS = ("demo_1", "demo_2")
+
+
+def cut_g1(source: Path, target: Path) -> None:
+    """Two episodes, numbered anew, with the statistics that LeRobot keeps of them."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "meta").mkdir(parents=True)
+    (target / "data" / "chunk-000").mkdir(parents=True)
+    rows, statistics = [], []
+    for index, episode in enumerate(G1_EPISODES):
+        table = parquet.read_table(source / f"data/chunk-000/episode_{episode:06d}.parquet")
+        table = table.slice(0, FRAMES)
+        place = table.column_names.index("episode_index")
+        column = np.full(FRAMES, index, dtype=np.int64)
+        table = table.set_column(place, "episode_index", [column])
+        parquet.write_table(table, target / f"data/chunk-000/episode_{index:06d}.parquet")
+        task = json.loads((source / "meta/tasks.jsonl").read_text().splitlines()[0])["task"]
+        rows.append({"episode_index": index, "tasks": [task], "length": FRAMES})
+        features = {
+            name: np.array(table[name].to_pylist()) for name in ("observation.state", "action")
+        }
+        statistics.append(
+            {
+                "episode_index": index,
+                "stats": {
+                    name: {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+                    for name, values in features.items()
+                },
+            }
+        )
+    info = json.loads((source / "meta/info.json").read_text())
+    info |= {"total_episodes": len(rows), "total_frames": FRAMES * len(rows)}
+    info["splits"] = {"train": f"0:{len(rows)}"}
+    (target / "meta/info.json").write_text(json.dumps(info, indent=1))
+    (target / "meta/tasks.jsonl").write_text((source / "meta/tasks.jsonl").read_text())
+    for name, lines in (("episodes", rows), ("episodes_stats", statistics)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (target / f"meta/{name}.jsonl").write_text(text)
+    shutil.copy(source / "LICENSE", target / "LICENSE")
+
+
+def cut_lift(source: Path, target: Path) -> None:
+    """Two demonstrations with the attributes that are read of them."""
+    target.parent.mkdir(exist_ok=True)
+    with h5py.File(source) as old, h5py.File(target, "w") as new:
+        data = new.create_group("data")
+        for key, value in old["data"].attrs.items():
+            data.attrs[key] = value
+        for name in LIFT_DEMOS:
+            for part in ("states", "actions"):
+                rows = old["data"][name][part][: FRAMES + 1]
+                data.create_dataset(f"{name}/{part}", data=rows, compression="gzip")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    cut_g1(folder / "g1_bottle", HERE / "g1_bottle")
+    cut_lift(folder / "robosuite_human/lift_1.4.hdf5", HERE / "robosuite_human/lift.hdf5")

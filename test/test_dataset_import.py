@@ -1,0 +1,148 @@
+"""Recordings of people become episodes; bad ones end in one sentence, clean ones in none."""
+
+import json
+
+import numpy as np
+import pytest
+from foreign_data import CONFIG, DATA, LeRobotFiles, RobosuiteFile, g1, lift
+
+from vdd_ros import cli
+from vdd_ros.contract import Contract
+from vdd_ros.datasets.importing import check, read, write
+from vdd_ros.datasets.source import Source
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.policies.windows import windows_of
+
+
+def test_g1_episodes_hold_the_numbers_of_the_files_frame_for_frame(tmp_path):
+    source, contract = g1()
+    imported = write(
+        check(read(DATA / "g1_bottle", source), source, contract), source, contract, tmp_path / "e"
+    )
+    assert [one.recording for one in imported] == ["episode_000000", "episode_000001"]
+    store = EpisodeStore(tmp_path / "e", contract)
+    for table, name in zip(LeRobotFiles.committed().tables, store.list(), strict=True):
+        episode = store.load(name)
+        assert episode.manifest.verdict.level == "PASS"
+        assert episode.manifest.meta["imported_from"]["licence"] == "MIT"
+        state, command = episode.streams["joint_state"], episode.streams["robot_command"]
+        np.testing.assert_array_equal(state.fields["position"], table["observation.state"])
+        np.testing.assert_array_equal(command.fields["position"], table["action"])
+        # every window shows the state of its own frame and the commands from that frame on
+        windows = windows_of(contract, [episode], n_obs_steps=2, horizon=16)
+        assert len(windows.observations) == len(table["action"])
+        np.testing.assert_array_equal(windows.observations[1:, 1], table["observation.state"][1:])
+        np.testing.assert_array_equal(windows.observations[1:, 0], table["observation.state"][:-1])
+        np.testing.assert_allclose(windows.chunks[5], table["action"][5:21], rtol=0, atol=1e-12)
+
+
+def test_lift_actions_are_the_next_joint_positions_and_the_gripper_command(tmp_path):
+    source, contract = lift()
+    path = DATA / "robosuite_human" / "lift.hdf5"
+    write(check(read(path, source), source, contract), source, contract, tmp_path / "e")
+    store = EpisodeStore(tmp_path / "e", contract)
+    for name, demo in zip(store.list(), RobosuiteFile.committed().demos.values(), strict=True):
+        episode = store.load(name)
+        qpos = demo["states"][:, 1:17]
+        state, command = episode.streams["joint_state"], episode.streams["robot_command"]
+        np.testing.assert_array_equal(state.fields["position"][:, :7], qpos[:-1, :7])
+        np.testing.assert_allclose(
+            state.fields["position"][:, 7], (qpos[:-1, 7] - qpos[:-1, 8]) / 0.08
+        )
+        np.testing.assert_array_equal(command.fields["position"][:, :7], qpos[1:, :7])
+        np.testing.assert_array_equal(
+            command.fields["position"][:, 7], (1.0 - demo["actions"][:-1, 6]) / 2.0
+        )
+        assert episode.manifest.meta["scene_qpos"] == qpos[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("deg", 180.0 / np.pi), ({"span": [-100.0, 100.0], "means": [-4.0, 4.0]}, 25.0)],
+)
+def test_declared_units_become_the_contracts(tmp_path, unit, factor):
+    source, contract = g1()
+    files = LeRobotFiles.committed()
+    expected = [table["action"].astype(np.float64) for table in files.tables]
+    for table in files.tables:
+        for name in ("observation.state", "action"):
+            table[name][:, :14] *= factor
+    files.count_anew()
+    raw = source.model_dump(mode="json")
+    for channel in raw["channels"][:14]:
+        channel["state"]["unit"] = channel["command"]["unit"] = unit
+    declared = Source.model_validate(raw)
+    checked = check(read(files.write(tmp_path / "d"), declared), declared, contract)
+    for (converted, _), values in zip(checked, expected, strict=True):
+        np.testing.assert_allclose(converted.command, values, atol=1e-6)
+
+
+def test_a_unit_that_cannot_be_the_joints_is_refused(tmp_path):
+    source, contract = g1()
+    raw = source.model_dump(mode="json")
+    raw["channels"][3]["state"]["unit"] = "mm"
+    with pytest.raises(UserError, match="kLeftElbow.*mm.*left_elbow_joint is in rad"):
+        Source.model_validate(raw).require_fits(contract)
+    del raw["channels"][3]["state"]["unit"]
+    path = tmp_path / "source.yaml"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"missing 'channels\.3\.state\.unit'"):
+        Source.from_yaml(path)
+
+
+def test_findings_are_reported_with_the_episode(tmp_path):
+    source, contract = g1()
+    files = LeRobotFiles.committed()
+    still = {name: np.repeat(files.tables[0][name][:1], 30, axis=0) for name in files.tables[0]}
+    files.tables[0] = {
+        name: np.concatenate([still[name], values]) for name, values in files.tables[0].items()
+    }
+    files.tables[0]["observation.state"][:, 20] = 0.5
+    rng = np.random.default_rng(0)
+    times = np.arange(120) / 30.0 + rng.uniform(-0.008, 0.008, 120)
+    files.tables[0]["timestamp"] = times
+    files.count_anew()
+    files.statistics = None
+    path = files.write(tmp_path / "d")
+    imported = write(check(read(path, source), source, contract), source, contract, tmp_path / "e")
+    told = "; ".join(imported[0].findings)
+    assert "idle start: 1.0 s" in told
+    assert "stuck: right_hand_pinky" in told
+    assert "frames jitter" in told
+    assert "episodes_stats.jsonl is missing" in told
+    manifest = EpisodeStore(tmp_path / "e").manifest("episode_0001")
+    assert manifest.meta["findings"] == list(imported[0].findings)
+
+
+def test_an_import_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    source, contract = g1()
+    checked = check(read(DATA / "g1_bottle", source), source, contract)
+
+    def interrupted(done, count):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(checked, source, contract, tmp_path / "e", interrupted)
+    assert list(tmp_path.iterdir()) == []
+    write(checked, source, contract, tmp_path / "e")
+    with pytest.raises(UserError, match="exists already"):
+        write(checked, source, contract, tmp_path / "e")
+
+
+def test_the_dataset_lies_where_the_variable_says(tmp_path, monkeypatch, capsys):
+    words = ["dataset", "import", str(CONFIG / "sources" / "g1_bottle.yaml"), str(tmp_path / "e")]
+    words += ["--contract", str(CONFIG / "g1_bottle.yaml")]
+    monkeypatch.delenv("VDD_DATA", raising=False)
+    assert cli.main(words) == 2
+    assert "set VDD_DATA to the folder that holds g1_bottle" in capsys.readouterr().err
+    monkeypatch.setenv("VDD_DATA", str(DATA))
+    assert cli.main(words) == 2  # two of 80 episodes
+    assert "lists 2 episodes, the source says 80" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+
+
+def test_every_declaration_fits_its_contract():
+    for path in sorted((CONFIG / "sources").glob("*.yaml")):
+        contract = "g1_bottle" if path.stem == "g1_bottle" else "panda_gripper"
+        Source.from_yaml(path).require_fits(Contract.from_yaml(CONFIG / f"{contract}.yaml"))

@@ -1,0 +1,1 @@
+"""Demonstrations recorded elsewhere: what they are declared to be, read, checked, made episodes."""

@@ -1,0 +1,193 @@
+"""What a foreign recording must be to be learned from, and what is worth knowing about it.
+
+A fault is told in one sentence that names file, place, finding and remedy, and ends the import. A
+finding is reported with the episode.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vdd_ros.contract import Contract
+from vdd_ros.datasets.converted import Converted
+from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.source import Column, Source
+from vdd_ros.errors import UserError
+
+FEWEST_FRAMES = 8
+RATE_TOLERANCE = 0.02  # of the declared period, for the median one
+GAP = 1.5  # of the declared period; a longer one lacks a frame
+OVER_LIMIT = 0.1  # of a joint's range: more than a controller overshoots, less than a wrong unit
+LEAP = 2.0  # of the velocity limit within one frame
+SWAPPED = 0.2  # of their disagreement is left when two columns change places
+SWAP_LEAST = 0.1  # of a joint's range, and less disagreement is none
+VELOCITY_LEAST, VELOCITY_ERROR = 0.02, 0.5  # [1/s], share of the velocity's root mean square
+STILL = 1e-3  # of a joint's range a frame
+IDLE_S = 0.5  # at rest for longer than this at the beginning or the end
+STUCK = (1e-4, 0.02)  # of a joint's range: the state moves less, the command more
+JITTER = 0.1  # of the period
+ODD_LENGTH = 3.5  # modified z-score (Iglewicz and Hoaglin 1993)
+
+
+def require_sound(recording: Recording, source: Source, contract: Contract) -> None:
+    """Raise UserError for the first fault in frames, times or raw values."""
+    where = recording.where
+    if len(recording) < FEWEST_FRAMES:
+        raise UserError(
+            f"{where} has {len(recording)} frames, an episode needs at least {FEWEST_FRAMES}: "
+            f"leave it out"
+        )
+    for channel in source.in_order_of(contract):
+        sides = (
+            ("state", channel.state, recording.state),
+            ("command", channel.command, recording.command),
+        )
+        for side, column, columns in sides:
+            _require_column(where, side, column, columns)
+    _require_times(where, recording.times_s, 1.0 / source.rate_hz)
+
+
+def _require_column(where: str, side: str, column: Column, columns: dict[str, np.ndarray]) -> None:
+    if column.name not in columns:
+        raise UserError(
+            f"{where}: no {side} column {column.name!r}, there are {', '.join(columns)}: correct "
+            f"the declaration"
+        )
+    values = columns[column.name]
+    if not (finite := np.isfinite(values)).all():
+        at = int(np.flatnonzero(~finite)[0])
+        raise UserError(
+            f"{where}: {side} {column.name} of frame {at} is {values[at]}; restore the file or "
+            f"leave the episode out"
+        )
+    if not (covered := column.covers(values)).all():
+        at = int(np.flatnonzero(~covered)[0])
+        raise UserError(
+            f"{where}: {side} {column.name} of frame {at} is {values[at]:.6g}, outside the span "
+            f"that its unit is declared with: correct the declaration"
+        )
+
+
+def _require_times(where: str, times_s: np.ndarray, period_s: float) -> None:
+    if not (finite := np.isfinite(times_s)).all():
+        at = int(np.flatnonzero(~finite)[0])
+        raise UserError(f"{where}: the time of frame {at} is {times_s[at]}; restore the file")
+    steps = np.diff(times_s)
+    if (steps <= 0).any():
+        at = int(np.flatnonzero(steps <= 0)[0])
+        raise UserError(
+            f"{where}: time goes from {times_s[at]:.6f} s to {times_s[at + 1]:.6f} s after frame "
+            f"{at}; restore the order of the frames and their times"
+        )
+    middle = float(np.median(steps))
+    doubt = 3.0 * 1.2533 * float(steps.std()) / np.sqrt(len(steps))  # of a median, where it jitters
+    if abs(middle - period_s) > RATE_TOLERANCE * period_s + min(doubt, 0.25 * period_s):
+        raise UserError(
+            f"{where}: frames come {1 / middle:.3g} times a second, the source declares "
+            f"{1 / period_s:g}: find out which is true and correct the other"
+        )
+    if steps.max() > GAP * period_s:
+        at = int(steps.argmax())
+        raise UserError(
+            f"{where}: {round(steps[at] / period_s) - 1} frames are missing after frame {at} "
+            f"({steps[at]:.3f} s without one); cut the episode there or leave it out"
+        )
+
+
+def require_plausible(converted: Converted, contract: Contract) -> None:
+    """Raise UserError where values cannot be what they are declared to be."""
+    where = converted.where
+    names = contract.joint_names
+    lower, upper = contract.limit("lower"), contract.limit("upper")
+    margin = OVER_LIMIT * (upper - lower)
+    for side, values in (("state", converted.state), ("command", converted.command)):
+        beyond = (values < lower - margin) | (values > upper + margin)
+        if beyond.any():
+            at, joint = (int(i) for i in np.argwhere(beyond)[0])
+            raise UserError(
+                f"{where}: {side} of {names[joint]} is {values[at, joint]:.6g} at frame {at}, its "
+                f"limits are {lower[joint]:g} and {upper[joint]:g} {contract.joints[joint].unit}: "
+                f"declare its true unit, or leave the episode out"
+            )
+        steps = np.abs(np.diff(values, axis=0)) / np.diff(converted.times_s)[:, None]
+        leaps = steps > LEAP * contract.limit("velocity")
+        if leaps.any() and side == "state":
+            at, joint = (int(i) for i in np.argwhere(leaps)[0])
+            raise UserError(
+                f"{where}: {side} of {names[joint]} leaps from {values[at, joint]:.4g} to "
+                f"{values[at + 1, joint]:.4g} after frame {at}, {steps[at, joint]:.3g} a second "
+                f"(limit {contract.limit('velocity')[joint]:g}); cut the episode there or leave it "
+                f"out"
+            )
+    _require_own_columns(converted, contract)
+    _require_own_velocity(converted, contract)
+
+
+def _require_own_columns(converted: Converted, contract: Contract) -> None:
+    """A joint that is told one thing and does another, which a second one was told."""
+    span = contract.limit("upper") - contract.limit("lower")
+    state, command = converted.state / span, converted.command / span
+    apart = np.abs(state[:, :, None] - command[:, None, :]).mean(0)  # (Da, Da) state, command
+    own = np.diag(apart)
+    pair, crossed = own[:, None] + own[None, :], apart + apart.T
+    swapped = (pair > SWAP_LEAST) & (crossed < SWAPPED * pair)
+    if swapped.any():
+        first, second = (contract.joint_names[int(i)] for i in np.argwhere(swapped)[0])
+        raise UserError(
+            f"{converted.where}: {first} does what {second} is told and the other way round: two "
+            f"columns are in each other's place; correct the declaration or the file"
+        )
+
+
+def _require_own_velocity(converted: Converted, contract: Contract) -> None:
+    """What a joint's positions say of its speed is what its velocities say."""
+    moved = np.diff(converted.state, axis=0) / np.diff(converted.times_s)[:, None]
+    told = 0.5 * (converted.velocity[1:] + converted.velocity[:-1])
+    by_position, by_velocity, error = (
+        np.sqrt((values**2).mean(0)) for values in (moved, told, moved - told)
+    )
+    size = np.maximum(by_position, by_velocity)  # NaN without velocities, and then never wrong
+    wrong = (size > VELOCITY_LEAST) & (error > VELOCITY_ERROR * size)
+    if wrong.any():
+        joint = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{converted.where}: {contract.joint_names[joint]} moves at {by_position[joint]:.3g} a "
+            f"second (root mean square) by its positions and at {by_velocity[joint]:.3g} by its "
+            f"velocities: a unit, a rate or a column is wrong; correct the declaration or the file"
+        )
+
+
+def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
+    """What is not wrong, but good to know before training on it; one clause each."""
+    found = [*converted.notes]
+    period_s = 1.0 / converted.rate_hz
+    steps = np.diff(converted.times_s)
+    if steps.std() > JITTER * period_s:
+        found.append(f"frames jitter: {steps.std() * 1e3:.1f} ms around {period_s * 1e3:.1f} ms")
+    span = contract.limit("upper") - contract.limit("lower")
+    moves = (np.abs(np.diff(converted.command, axis=0)) > STILL * span).any(1)
+    if not moves.any():
+        return (*found, "nothing is commanded to move")
+    for end, still in (("start", int(moves.argmax())), ("end", int(moves[::-1].argmax()))):
+        if still * period_s > IDLE_S:
+            found.append(f"idle {end}: {still * period_s:.1f} s")
+    extent = {
+        "state": np.ptp(converted.state, 0) / span,
+        "command": np.ptp(converted.command, 0) / span,
+    }
+    stuck = (extent["state"] < STUCK[0]) & (extent["command"] > STUCK[1])
+    if stuck.any():
+        found.append(f"stuck: {', '.join(np.array(contract.joint_names)[stuck])}")
+    rate = np.abs(np.diff(converted.command, axis=0)) / steps[:, None]
+    if count := int((rate > contract.limit("velocity")).any(1).sum()):
+        found.append(f"{count} of {len(rate)} commands are faster than the velocity limits")
+    return tuple(found)
+
+
+def odd_lengths(lengths: np.ndarray) -> np.ndarray:
+    """(E,) frames -> (E,) bool: far longer or shorter than the others."""
+    middle = np.median(lengths)
+    spread = np.median(np.abs(lengths - middle))
+    if spread == 0.0:
+        return lengths != middle
+    return np.abs(0.6745 * (lengths - middle) / spread) > ODD_LENGTH

@@ -1,0 +1,155 @@
+"""Foreign recordings become episodes: all of them or none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.bag import typestore
+from vdd_ros.contract import Contract, Stream
+from vdd_ros.datasets.checks import findings, odd_lengths, require_plausible, require_sound
+from vdd_ros.datasets.converted import Converted, convert
+from vdd_ros.datasets.lerobot import read_lerobot
+from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.robosuite_hdf5 import read_robosuite
+from vdd_ros.datasets.source import LeRobotFormat, Source
+from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.durable import sync_folder
+from vdd_ros.errors import UserError
+
+FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
+ON_THE_GRID_S = 1e-4  # LeRobot's own tolerance between a stamp and its frame's number over fps
+UNKNOWN_DATE = "unknown"
+
+
+class Imported(NamedTuple):
+    """One episode made of a recording. findings: clauses worth knowing; verdict: as recorded."""
+
+    name: str
+    recording: str
+    frames: int
+    seconds: float
+    findings: tuple[str, ...]
+    verdict: str
+
+
+def read(path: Path, source: Source) -> list[Recording]:
+    """Every recording of a dataset; raises UserError where it is not what was declared."""
+    if isinstance(source.format, LeRobotFormat):
+        return read_lerobot(path, source, source.format)
+    return read_robosuite(path, source, source.format)
+
+
+def check(
+    recordings: list[Recording], source: Source, contract: Contract
+) -> list[tuple[Converted, tuple[str, ...]]]:
+    """Recordings in the contract's terms, each with its findings; raises UserError at a fault."""
+    if not recordings:
+        raise UserError(f"{source.path} holds no episode; name another dataset")
+    source.require_fits(contract)
+    checked = []
+    odd = odd_lengths(np.array([len(recording) for recording in recordings]))
+    for recording, is_odd in zip(recordings, odd, strict=True):
+        require_sound(recording, source, contract)
+        converted = convert(recording, source, contract)
+        require_plausible(converted, contract)
+        length = (f"odd length: {len(recording)} frames",) if is_odd else ()
+        checked.append((converted, (*findings(converted, contract), *length)))
+    return checked
+
+
+def write(
+    checked: list[tuple[Converted, tuple[str, ...]]],
+    source: Source,
+    contract: Contract,
+    folder: Path,
+    report: Callable[[int, int], None] = lambda done, count: None,
+) -> list[Imported]:
+    """Episodes in a new `folder`, which is there whole or not at all; raises UserError if it is
+    there already."""
+    if folder.exists():
+        raise UserError(f"{folder} exists already; name a folder that does not, or remove it")
+    part = folder.with_name(f".import-{folder.name}")
+    shutil.rmtree(part, ignore_errors=True)  # of an import that was broken off
+    part.mkdir(parents=True)
+    try:
+        recorder = DemoRecorder(contract, part, "episode", source.task)
+        imported = []
+        for converted, found in checked:
+            imported.append(_write_one(recorder, converted, found, source))
+            report(len(imported), len(checked))
+        part.rename(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return imported
+
+
+def _write_one(
+    recorder: DemoRecorder, converted: Converted, found: tuple[str, ...], source: Source
+) -> Imported:
+    contract = recorder.contract
+    stamps_ns = stamps(converted, contract)
+    recorder.start(int(stamps_ns[0]), UNKNOWN_DATE)
+    state, command = contract.streams["joint_state"], contract.streams[contract.action.stream]
+    for at, stamp_ns in enumerate(stamps_ns.tolist()):
+        velocity = converted.velocity[at] if np.isfinite(converted.velocity[at]).all() else None
+        message = _message(state, contract, converted.state[at], velocity, stamp_ns)
+        recorder.add("joint_state", message, stamp_ns)
+        message = _message(command, contract, converted.command[at], None, stamp_ns)
+        recorder.add(contract.action.stream, message, stamp_ns)
+    recorder.annotate(
+        {
+            "imported_from": source.origin.model_dump(mode="json", exclude_none=True),
+            "recording": converted.name,
+            "findings": list(found),
+            **converted.meta,
+        }
+    )
+    recorder.stop(int(stamps_ns[-1]) + contract.policy_period_ns)
+    name, verdict = recorder.name, str(recorder.verdict)
+    recorder.save(int(stamps_ns[-1]))
+    seconds = float(converted.times_s[-1] - converted.times_s[0])
+    return Imported(name, converted.name, len(stamps_ns), seconds, found, verdict)
+
+
+def stamps(converted: Converted, contract: Contract) -> np.ndarray:
+    """(N,) [ns]. Frames on a grid get its exact times: in float32, or added up, a stamp lies now
+    before and now after the tick that it belongs to, and a window would show another frame."""
+    times_s = converted.times_s - converted.times_s[0]
+    grid = np.arange(len(times_s))
+    if (np.abs(times_s - grid / converted.rate_hz) < ON_THE_GRID_S).all():
+        return FIRST_STAMP_NS + grid * round(1e9 / converted.rate_hz)
+    return FIRST_STAMP_NS + np.round(times_s * 1e9).astype(np.int64)
+
+
+def _message(
+    stream: Stream,
+    contract: Contract,
+    position: np.ndarray,
+    velocity: np.ndarray | None,
+    stamp_ns: int,
+) -> bytes:
+    """The CDR of one message of a stream."""
+    store = typestore()
+    kind = store.types[stream.type]
+    if stream.type == "sensor_msgs/msg/JointState":
+        time = store.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
+        header = store.types["std_msgs/msg/Header"](stamp=time, frame_id="")
+        nothing = np.zeros(0)
+        message = kind(
+            header=header,
+            name=list(contract.joint_names),
+            position=position,
+            velocity=nothing if velocity is None else velocity,
+            effort=nothing,
+        )
+    else:
+        layout = store.types["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
+        message = kind(layout=layout, data=position)
+    return bytes(store.serialize_cdr(message, stream.type))

@@ -1,0 +1,186 @@
+"""Source: what a foreign dataset is declared to be. Units are declared, never guessed.
+
+A dataset's own names for its numbers are columns. For every joint of the contract the declaration
+says which column is its measured position, which one its command, and in what unit each is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vdd_ros.contract import Contract, Finite, Positive, first_fault
+from vdd_ros.errors import UserError
+
+# unit of a column -> (unit of the joint that it fits, factor)
+FACTORS = {
+    "rad": ("rad", 1.0),
+    "deg": ("rad", np.pi / 180.0),
+    "m": ("m", 1.0),
+    "mm": ("m", 1e-3),
+    "fraction": ("fraction", 1.0),
+    "percent": ("fraction", 0.01),
+}
+
+OVERSHOOT = 0.02  # of a normalised column's span: what a measured position may lie beside it
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Range(_Part):
+    """A normalised column: `span` in the file is `means` in the joint's unit, linear between."""
+
+    span: tuple[Finite, Finite]
+    means: tuple[Finite, Finite]
+
+    @model_validator(mode="after")
+    def _spans_something(self) -> Range:
+        if self.span[0] == self.span[1]:
+            raise ValueError(f"span {list(self.span)} begins where it ends")
+        return self
+
+
+class Column(_Part):
+    """name: as the reader of the format calls it; unit: what its numbers are."""
+
+    name: str
+    unit: Literal["rad", "deg", "m", "mm", "fraction", "percent"] | Range
+
+    @property
+    def slope(self) -> float:
+        """Units of the joint to one of the file."""
+        if isinstance(self.unit, Range):
+            (low, high), (first, last) = self.unit.span, self.unit.means
+            return (last - first) / (high - low)
+        return FACTORS[self.unit][1]
+
+    def convert(self, values: np.ndarray) -> np.ndarray:
+        """(N,) as in the file -> (N,) in the joint's unit."""
+        if isinstance(self.unit, Range):
+            return self.unit.means[0] + (values - self.unit.span[0]) * self.slope
+        return values * self.slope
+
+    def fits(self, unit: str) -> bool:
+        """Whether its numbers can become numbers of a joint's unit."""
+        return isinstance(self.unit, Range) or FACTORS[self.unit][0] == unit
+
+    def covers(self, values: np.ndarray) -> np.ndarray:
+        """(N,) whether each value, as in the file, lies within a normalised column's span."""
+        if not isinstance(self.unit, Range):
+            return np.ones(len(values), dtype=bool)
+        low, high = sorted(self.unit.span)
+        slack = OVERSHOOT * (high - low)
+        return (values >= low - slack) & (values <= high + slack)
+
+
+class Channel(_Part):
+    """One joint of the contract: `state` is its measured position, `command` what it was told; not
+    given, the column of the same name and unit among the commands."""
+
+    joint: str
+    state: Column
+    command: Column
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_alike(cls, raw: object) -> object:
+        if isinstance(raw, dict) and "state" in raw:
+            return {"command": raw["state"]} | raw
+        return raw
+
+
+class Origin(_Part):
+    """Where the data is from, copied into every episode; sha256: of the file, where it is one."""
+
+    url: str
+    version: str
+    licence: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class LeRobotFormat(_Part):
+    """A folder of LeRobot's format v2.1; columns are the names of the two features' numbers."""
+
+    kind: Literal["lerobot_v2.1"]
+    state: str = "observation.state"
+    action: str = "action"
+
+
+class RobosuiteFormat(_Part):
+    """An HDF5 file of robosuite's demonstrations, which has neither names nor units.
+
+    Row t of `states` is time, qpos, qvel at t; there are `n_positions` numbers in qpos. Columns:
+    qpos0.. and finger_opening (distance of the two fingers, which are qpos7 and -qpos8) at t;
+    next_qpos0.., those of row t + 1; action0.. of `actions`. What a person commanded, in
+    these files a change of the tool's pose, is not a joint position; where the arm was one frame
+    later is what a joint position command would have had to say.
+    """
+
+    kind: Literal["robosuite_hdf5"]
+    env: str
+    robot: str
+    n_positions: Annotated[int, Field(ge=9)]
+
+
+class Source(_Part):
+    """A dataset in a foreign format.
+
+    path: where it lies below the folder that VDD_DATA names; rate_hz: of its frames; episodes: how
+    many there are; task: what people were asked to do; scene: the simulated task that a recording
+    of a simulator was made in.
+    """
+
+    format_version: Literal[1]
+    format: Annotated[LeRobotFormat | RobosuiteFormat, Field(discriminator="kind")]
+    path: str
+    episodes: Annotated[int, Field(ge=1)] | None = None
+    task: str
+    rate_hz: Positive
+    scene: str | None = None
+    origin: Origin
+    channels: tuple[Channel, ...] = Field(min_length=1)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Source:
+        """Read and check a declaration; raises UserError naming the key, value and remedy."""
+        try:
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"no source declaration at {path}: name a YAML file") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path} is not a readable YAML file: {error}") from None
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise UserError(f"{path}: {first_fault(error)}") from None
+
+    def require_fits(self, contract: Contract) -> None:
+        """Raise UserError unless every joint of the contract is declared once, in a unit that
+        becomes its own."""
+        declared = [channel.joint for channel in self.channels]
+        if len(set(declared)) != len(declared) or set(declared) != set(contract.joint_names):
+            missing = sorted(set(contract.joint_names) - set(declared))
+            foreign = sorted(set(declared) - set(contract.joint_names))
+            raise UserError(
+                f"channels do not name each joint of {contract.name} once: missing {missing}, "
+                f"unknown {foreign}, {len(declared) - len(set(declared))} repeated; correct them"
+            )
+        units = {joint.name: joint.unit for joint in contract.joints}
+        for channel in self.channels:
+            for column in (channel.state, channel.command):
+                if not column.fits(units[channel.joint]):
+                    raise UserError(
+                        f"column {column.name!r} is declared in {column.unit}, but {channel.joint} "
+                        f"is in {units[channel.joint]} in {contract.name}: correct the declaration"
+                    )
+
+    def in_order_of(self, contract: Contract) -> tuple[Channel, ...]:
+        """The channels in the order of the contract's joints."""
+        by_joint = {channel.joint: channel for channel in self.channels}
+        return tuple(by_joint[name] for name in contract.joint_names)
