@@ -71,6 +71,7 @@ setup(
             "command_gate = vdd_ros.nodes.command_gate:main",
             "sim_node = vdd_ros.nodes.sim_node:main",
             "demonstrator_node = vdd_ros.nodes.demonstrator_node:main",
+            "replay_node = vdd_ros.nodes.replay_node:main",
             "trial_node = vdd_ros.nodes.trial_node:main",
         ],
     },

@@ -1,4 +1,5 @@
-"""A simulated robot in the contract's terms: joints panda_joint1..7 in rad, times in ns or s."""
+"""A simulated robot in the contract's terms: joints panda_joint1..7 in rad, panda_gripper as a
+fraction (0 closed, 1 open) where the task has one, times in ns or s."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from vdd_ros.errors import UserError
 from vdd_ros.sim.tasks import TASKS
 from vdd_ros.sim.tasks.status import Status
 
-JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
+ARM = tuple(f"panda_joint{i}" for i in range(1, 8))
+GRIPPER = "panda_gripper"
+FINGER_M = 0.04  # the way of each of the two fingers
 PHYSICS_STEP_NS = 5_000_000  # robosuite's Python loop is the cost: 2 ms would be 2.5 times slower
 RATE_HZ = round(1e9 / PHYSICS_STEP_NS)
 
@@ -33,12 +36,19 @@ CONTROLLER = {
 }
 
 
+def joints_of(task: str) -> tuple[str, ...]:
+    """The joints of a task's robot, in the simulator's order; UserError for an unknown task."""
+    if task not in TASKS:
+        raise UserError(f"unknown task {task!r}: choose one of {', '.join(TASKS)}")
+    return (*ARM, GRIPPER) if TASKS[task].has_gripper else ARM
+
+
 @dataclass(frozen=True)
 class JointReading:
-    """One reading of the arm's encoders."""
+    """One reading of the robot's encoders, J joints."""
 
-    position: np.ndarray  # (7,) [rad]
-    velocity: np.ndarray  # (7,) [rad/s]
+    position: np.ndarray  # (J,) [rad, fraction]
+    velocity: np.ndarray  # (J,) per second
     stamp_ns: int  # simulated time since the last reset
 
 
@@ -53,8 +63,7 @@ class RobosuiteEnv:
     """
 
     def __init__(self, task: str = "avoid", reset_noise_rad: float = 0.0):
-        if task not in TASKS:
-            raise UserError(f"unknown task {task!r}: choose one of {', '.join(TASKS)}")
+        self.joints = joints_of(task)
         robosuite.macros.SIMULATION_TIMESTEP = PHYSICS_STEP_NS / 1e9  # read when the model is made
         self._env = TASKS[task](
             robots="Panda",
@@ -71,32 +80,54 @@ class RobosuiteEnv:
         model, gripper = self._env.robots[0].robot_model, self._env.robots[0].gripper["right"]
         self._base = self._env.sim.data.get_body_xpos(model.root_body).copy()
         self._tool = self._env.sim.model.site_name2id(gripper.important_sites["grip_site"])
+        sim_model = self._env.sim.model
+        self._fingers = [sim_model.actuator_name2id(name) for name in gripper.actuators]
         self.reset(seed=0)
 
-    def reset(self, seed: int) -> None:
-        """Back to the start pose at rest, time 0; `seed` decides all that is random."""
+    def reset(self, seed: int, scene: np.ndarray | None = None) -> None:
+        """Back to the start pose at rest, time 0; `seed` decides all that is random.
+
+        scene: positions of everything in the simulation, as a recording has them, to begin with
+        instead; raises UserError if they are not as many as this task has.
+        """
         self._env.rng = np.random.default_rng(seed)
         self._env.reset()
+        if scene is not None:
+            self._put(scene)
         self._steps = 0
         self._target = self.observe().position
         self._is_new_target = True
         self._env.watch(0.0, self.tool_position())
 
+    def _put(self, scene: np.ndarray) -> None:
+        data = self._env.sim.data
+        if scene.shape != data.qpos.shape or not np.isfinite(scene).all():
+            raise UserError(
+                f"a scene of {scene.size} numbers was given, this task's has {data.qpos.size} "
+                f"finite ones: use a recording of this task"
+            )
+        data.qpos[:], data.qvel[:] = scene, 0.0
+        self._env.sim.forward()
+
     def observe(self) -> JointReading:
         """What the joint encoders show now."""
         data = self._env.sim.data
-        return JointReading(
-            data.qpos[:7].copy(), data.qvel[:7].copy(), self._steps * PHYSICS_STEP_NS
-        )
+        position, velocity = data.qpos[:7].copy(), data.qvel[:7].copy()
+        if GRIPPER in self.joints:  # its fingers follow the arm; the second moves the other way
+            position, velocity = (
+                np.append(arm, (fingers[0] - fingers[1]) / (2.0 * FINGER_M))
+                for arm, fingers in ((position, data.qpos[7:9]), (velocity, data.qvel[7:9]))
+            )
+        return JointReading(position, velocity, self._steps * PHYSICS_STEP_NS)
 
-    def apply(self, q_target: np.ndarray) -> None:
-        """Set the joint position target (7,) [rad]; it holds until the next call.
+    def apply(self, target: np.ndarray) -> None:
+        """Set the position target (J,) [rad, fraction]; it holds until the next call.
 
-        Raises ValueError if the target is not seven finite numbers.
+        Raises ValueError if the target is not one finite number for each joint.
         """
-        target = np.asarray(q_target, dtype=float)
-        if target.shape != (7,) or not np.isfinite(target).all():
-            raise ValueError(f"a joint target is 7 finite numbers in rad, got {q_target}")
+        target = np.asarray(target, dtype=float)
+        if target.shape != (len(self.joints),) or not np.isfinite(target).all():
+            raise ValueError(f"a target is {len(self.joints)} finite numbers, got {target}")
         self._target, self._is_new_target = target.copy(), True
 
     def advance(self, duration_s: float) -> None:
@@ -113,7 +144,11 @@ class RobosuiteEnv:
     def _step(self) -> None:
         # robosuite.step() without its observables, and in another order: the first half of the
         # next physics step comes last, so that positions and contacts are those of now.
-        self._env._pre_action(self._target, policy_step=self._is_new_target)
+        action = np.append(self._target[:7], np.zeros(len(self.joints) - 7))
+        self._env._pre_action(action, policy_step=self._is_new_target)
+        if self._fingers:  # robosuite's own command only knows to open and to close
+            way = FINGER_M * float(np.clip(self._target[7], 0.0, 1.0))
+            self._env.sim.data.ctrl[self._fingers] = (way, -way)
         self._env.sim.step2()
         self._env.sim.step1()
         self._is_new_target = False

@@ -23,6 +23,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.sim.avoid_field import N_WAYS
+from vdd_ros.sim.env import joints_of
 from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.pool import rollouts_of
 from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, wire
@@ -120,7 +121,7 @@ def evaluate(
             f"cannot evaluate {task!r} with {len(set(seeds))} different of {len(seeds)} seeds in "
             f"{processes} processes: at least 1 of each, and one of {', '.join(N_MODES)}"
         )
-    wire(robot)
+    wire(robot, joints_of(task))
     bundle = Bundle.load(folder, robot)
     bundle.open_policy()  # a corrupt graph is told here, not by each process
     journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task)}")

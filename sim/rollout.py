@@ -17,7 +17,7 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import Policy
-from vdd_ros.sim.env import JOINTS, PHYSICS_STEP_NS, RobosuiteEnv
+from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv
 
 START_NS = 1_000_000_000  # zero would mean "no clock yet" over ROS
 PATH_STEP_NS = 20_000_000
@@ -56,19 +56,20 @@ class Rollout:
 class Wiring(NamedTuple):
     """How a contract's joints and rates meet those of the simulated arm."""
 
-    from_arm: list[int]  # joints of the contract, by their place in JOINTS
-    to_arm: list[int]  # joints of the arm, by their place in the contract
+    from_arm: list[int]  # joints of the contract, by their place in the simulator
+    to_arm: list[int]  # joints of the simulator, by their place in the contract
     state_period_ns: int
     states_per_tick: int
 
 
-def wire(contract: Contract) -> Wiring:
-    """Raises UserError where the contract is that of another arm, or its rates cannot be kept."""
+def wire(contract: Contract, joints: tuple[str, ...]) -> Wiring:
+    """Raises UserError where the contract is that of another robot than the simulated one with
+    these joints, or its rates cannot be kept."""
     names = contract.joint_names
-    if sorted(names) != sorted(JOINTS):
+    if sorted(names) != sorted(joints):
         raise UserError(
             f"the contract's joints {list(names)} are not those of the simulated arm, "
-            f"{list(JOINTS)}: use a contract of that arm"
+            f"{list(joints)}: use a contract of that arm"
         )
     rate_hz, tick_ns = contract.streams["joint_state"].rate_hz, contract.control_period_ns
     state_ns = round(1e9 / rate_hz)
@@ -78,8 +79,8 @@ def wire(contract: Contract) -> Wiring:
             f"not fit the simulation: their periods have to be multiples of "
             f"{PHYSICS_STEP_NS / 1e6:g} ms and of one another"
         )
-    from_arm = [JOINTS.index(name) for name in names]
-    to_arm = [names.index(name) for name in JOINTS]
+    from_arm = [joints.index(name) for name in names]
+    to_arm = [names.index(name) for name in joints]
     return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns)
 
 
@@ -96,7 +97,7 @@ def rollout(
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
     context: decides the scene. Raises UserError where contract and simulation do not fit.
     """
-    wiring = wire(contract)
+    wiring = wire(contract, env.joints)
     loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
     env.reset(context)
     loop.start(START_NS)

@@ -54,7 +54,7 @@ def test_lift_actions_are_the_next_joint_positions_and_the_gripper_command(tmp_p
         np.testing.assert_array_equal(
             command.fields["position"][:, 7], (1.0 - demo["actions"][:-1, 6]) / 2.0
         )
-        assert episode.manifest.meta["scene_qpos"] == qpos[0].tolist()
+        assert episode.manifest.meta["scene"] == qpos[0].tolist()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from vdd_ros.inference import PolicyError, PolicyOutput
 from vdd_ros.sim.avoid_field import FIELD, way
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.rod_arm import RodArm
-from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.env import RobosuiteEnv, joints_of
 from vdd_ros.sim.rollout import NO_EXPERT, rollout, wire
 from vdd_ros.sim.tasks.avoid import Avoid
 
@@ -143,7 +143,7 @@ def test_a_robot_that_is_not_simulated_is_refused(contract):
     raw = contract.to_dict()
     raw["joints"][0]["name"] = "ur_joint1"
     with pytest.raises(UserError, match="ur_joint1.*use a contract of that arm"):
-        wire(Contract.from_dict(raw))
+        wire(Contract.from_dict(raw), joints_of("avoid"))
 
 
 @pytest.mark.parametrize(("rates", "rate_hz"), [((120.0, 10.0), 200.0), ((100.0, 10.0), 300.0)])
@@ -152,4 +152,4 @@ def test_rates_that_the_simulation_cannot_keep_are_refused(contract, rates, rate
     raw["rates"] = dict(zip(("control_hz", "policy_hz"), rates, strict=True))
     raw["streams"]["joint_state"]["rate_hz"] = rate_hz
     with pytest.raises(UserError, match="multiples of 5 ms"):
-        wire(Contract.from_dict(raw))
+        wire(Contract.from_dict(raw), joints_of("avoid"))

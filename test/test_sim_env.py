@@ -125,3 +125,35 @@ def test_robosuite_says_nothing():
     code = "from vdd_ros.sim.env import RobosuiteEnv; RobosuiteEnv().close()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_gripper_opens_and_closes_to_a_fraction():
+    env = RobosuiteEnv("lift")
+    assert env.joints[-1] == "panda_gripper"
+    start = env.observe().position
+    for fraction in (1.0, 0.5, 0.1):
+        env.apply(np.append(start[:7], fraction))
+        env.advance(2.0)
+        reading = env.observe()
+        # half a millimetre of friction in each finger, of 40
+        assert reading.position[7] == pytest.approx(fraction, abs=0.06)
+        assert abs(reading.velocity[7]) < 0.02  # it creeps
+        assert np.abs(reading.position[:7] - start[:7]).max() < 2e-3
+    env.close()
+
+
+def test_a_scene_is_put_where_a_recording_began():
+    env = RobosuiteEnv("lift")
+    env.reset(seed=3)
+    scene = env._env.sim.data.qpos.copy()
+    scene[:7] += 0.05
+    scene[9:11] += 0.1
+    env.reset(seed=4, scene=scene)
+    np.testing.assert_array_equal(env._env.sim.data.qpos, scene)
+    np.testing.assert_array_equal(env.observe().position[:7], scene[:7])
+    assert env.observe().stamp_ns == 0
+    env.advance(0.5)
+    assert np.abs(env.observe().position[:7] - scene[:7]).max() < 2e-3
+    with pytest.raises(UserError, match="a scene of 5 numbers was given, this task's has 16"):
+        env.reset(seed=4, scene=np.zeros(5))
+    env.close()

@@ -19,6 +19,7 @@ COMMANDS = {
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "look after recorded episodes: check, show, stats, import",
+    "replay": "send a recorded episode to the simulator again, through the gate",
     "train": "train a diffusion policy, the teacher, on recorded episodes",
     "distill": "distil a teacher into a mixture of experts: one network call",
     "fidelity": "judge students against their teacher and held-out people",

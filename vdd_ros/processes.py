@@ -30,6 +30,12 @@ def free_domain() -> int:
     raise UserError(f"all ROS domains up to {HIGHEST_DOMAIN} are in use: end some ROS programs")
 
 
+def require_domain(domain: int | None) -> None:
+    """Raise UserError for a ROS_DOMAIN_ID that is none; None stands for a free one."""
+    if domain is not None and not 0 <= domain <= HIGHEST_DOMAIN:
+        raise UserError(f"domain is {domain}; choose one of 0 to {HIGHEST_DOMAIN}")
+
+
 def is_inhabited(domain: int) -> bool:
     """Whether the unicast port of the domain's first participant on this machine is taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -1,5 +1,8 @@
 """The tasks that the simulator offers, by name."""
 
-from vdd_ros.sim.tasks.avoid import Avoid
+from typing import Any
 
-TASKS = {"avoid": Avoid}
+from vdd_ros.sim.tasks.avoid import Avoid
+from vdd_ros.sim.tasks.lift import Lift
+
+TASKS: dict[str, Any] = {"avoid": Avoid, "lift": Lift}

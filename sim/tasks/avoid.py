@@ -61,7 +61,7 @@ class Avoid(ManipulationEnv):
     """The scene and its verdict; reset and stepped by `vdd_ros.sim.env.RobosuiteEnv`."""
 
     sim: Any  # robosuite leaves it untyped and empty until the model is loaded
-    gripper_type = "RodGripper"
+    gripper_type, has_gripper = "RodGripper", False
     # [rad] Rod upright at the start of the field, elbow where the operator's kinematics puts it
     start_q = np.array([-0.5171, 0.554, -0.0849, -1.8627, 0.0671, 2.4139, 0.1465])
     time_limit_s = FIELD.time_limit_s

@@ -1,7 +1,8 @@
 """Cuts the committed recordings out of the public ones: `python test/data/cut.py FOLDER`.
 
 FOLDER holds g1_bottle and robosuite_human as docs/data.md tells where to get them. What is cut is
-the beginning of two episodes each; nothing else is changed.
+the beginning of two episodes each, and one of Lift is whole, to be replayed; nothing else is
+changed.
 """
 
 import json
@@ -16,7 +17,7 @@ from pyarrow import parquet
 HERE = Path(__file__).parent
 FRAMES = 90
 G1_EPISODES = (10, 29)
-LIFT_DEMOS = ("demo_1", "demo_2")
+LIFT_SHORTENED, LIFT_WHOLE = ("demo_1", "demo_2"), ("demo_3",)
 
 
 def cut_g1(source: Path, target: Path) -> None:
@@ -57,20 +58,23 @@ def cut_g1(source: Path, target: Path) -> None:
     shutil.copy(source / "LICENSE", target / "LICENSE")
 
 
-def cut_lift(source: Path, target: Path) -> None:
-    """Two demonstrations with the attributes that are read of them."""
+def cut_lift(source: Path, target: Path, names: tuple[str, ...], rows: int | None) -> None:
+    """Some demonstrations with the attributes that are read of them."""
     target.parent.mkdir(exist_ok=True)
     with h5py.File(source) as old, h5py.File(target, "w") as new:
         data = new.create_group("data")
         for key, value in old["data"].attrs.items():
             data.attrs[key] = value
-        for name in LIFT_DEMOS:
+        for name in names:
             for part in ("states", "actions"):
-                rows = old["data"][name][part][: FRAMES + 1]
-                data.create_dataset(f"{name}/{part}", data=rows, compression="gzip")
+                values = old["data"][name][part][:rows]
+                options = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+                data.create_dataset(f"{name}/{part}", data=values, **options)
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     cut_g1(folder / "g1_bottle", HERE / "g1_bottle")
-    cut_lift(folder / "robosuite_human/lift_1.4.hdf5", HERE / "robosuite_human/lift.hdf5")
+    lift = folder / "robosuite_human/lift_1.4.hdf5"
+    cut_lift(lift, HERE / "robosuite_human/lift.hdf5", LIFT_SHORTENED, FRAMES + 1)
+    cut_lift(lift, HERE / "robosuite_human/lift_whole.hdf5", LIFT_WHOLE, None)

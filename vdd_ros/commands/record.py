@@ -15,7 +15,7 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.processes import HIGHEST_DOMAIN, Nodes, free_domain
+from vdd_ros.processes import Nodes, free_domain, require_domain
 
 POLL_S = 0.2
 
@@ -38,8 +38,7 @@ def main(args: Args) -> dict:
     """Record, then say how many, how long, and how fast; raises UserError if a node fails."""
     if args.episodes < 1:
         raise UserError(f"episodes is {args.episodes}; record at least 1")
-    if args.domain is not None and not 0 <= args.domain <= HIGHEST_DOMAIN:
-        raise UserError(f"domain is {args.domain}; choose one of 0 to {HIGHEST_DOMAIN}")
+    require_domain(args.domain)
     contract = args.contract.resolve()
     Contract.from_yaml(contract)
     args.out.mkdir(parents=True, exist_ok=True)

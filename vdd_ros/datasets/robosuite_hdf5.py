@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from vdd_ros.datasets.recording import Recording
 from vdd_ros.datasets.source import RobosuiteFormat, Source
@@ -33,7 +34,7 @@ def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[
                     f"{path} holds {len(names)} demonstrations, the source declares "
                     f"{source.episodes}: restore what is missing or correct the number"
                 )
-            return [_read(path, name, file["data"][name], layout) for name in names]
+            return [_read(path, name, file["data"][name], source, layout) for name in names]
     except (OSError, RuntimeError, KeyError) as error:
         raise UserError(f"{path} is not readable HDF5 ({error}); restore it") from None
 
@@ -61,7 +62,7 @@ def _check_env(path: Path, attributes: Any, layout: RobosuiteFormat) -> None:
             )
 
 
-def _read(path: Path, name: str, group: Any, layout: RobosuiteFormat) -> Recording:
+def _read(path: Path, name: str, group: Any, source: Source, layout: RobosuiteFormat) -> Recording:
     where = f"{path}, {name}"
     states = _matrix(where, group, "states")
     actions = _matrix(where, group, "actions")
@@ -95,8 +96,15 @@ def _read(path: Path, name: str, group: Any, layout: RobosuiteFormat) -> Recordi
         state={column: values[:-1] for column, values in positions.items()},
         command=commands,
         velocity=velocities,
-        meta={"scene_qpos": qpos[0].tolist() if len(qpos) and np.isfinite(qpos[0]).all() else []},
+        meta=_scene(qpos, source),
     )
+
+
+def _scene(qpos: np.ndarray, source: Source) -> dict[str, JsonValue]:
+    """The simulated task and the positions of everything in it at the beginning."""
+    if source.scene is None or not len(qpos) or not np.isfinite(qpos[0]).all():
+        return {}
+    return {"simulated_task": source.scene, "scene": qpos[0].tolist()}
 
 
 def _matrix(where: str, group: Any, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""sim_node: a simulated arm behind the robot's own topics; nobody can tell it from the robot.
+"""sim_node: a simulated robot behind the robot's own topics; nobody can tell it from the robot.
 
 joint states out, position commands in (topics of the contract); the last command is held, as a
 forward position controller holds it. Beyond the robot: /clock, ~/reset (std_srvs/Trigger: arm at
@@ -15,7 +15,9 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -24,6 +26,7 @@ from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Manifest
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import (
     NS_PER_S,
@@ -47,6 +50,9 @@ class SimParameters:
 
     contract: str = parameter("", "path of the contract YAML", required=True)
     task: str = parameter("avoid", "name of the simulated task")
+    scene: str = parameter(
+        "", "folder of an episode recorded in this task: every reset is to its beginning"
+    )
     seed: int = parameter(0, "seed of the first episode; each reset takes the next", lower=0)
     time_base: str = parameter("wall", "what stamps and /clock carry", choices=("wall", "sim"))
     lockstep_timeout_s: float = parameter(
@@ -65,11 +71,12 @@ class SimNode(Node):
         self.settings = read_parameters(self, SimParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
-        from vdd_ros.sim.env import JOINTS, PHYSICS_STEP_NS, RobosuiteEnv
+        from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
         from vdd_ros.sim.lockstep import Lockstep
 
-        self._joints = JOINTS
-        self._order = _order(self.contract.joint_names, JOINTS)
+        self._joints = joints_of(self.settings.task)
+        self._order = _order(self.contract.joint_names, self._joints)
+        self._scene = scene_of(Path(self.settings.scene)) if self.settings.scene else None
         self._env = RobosuiteEnv(self.settings.task)
         self._in_sim_time = self.settings.time_base == "sim"
         self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
@@ -97,7 +104,7 @@ class SimNode(Node):
         self.create_service(Trigger, "~/reset", self._on_reset)
 
     def _begin(self, seed: int) -> None:
-        self._env.reset(seed)
+        self._env.reset(seed, self._scene)
         self._seed, self._decided = seed, False
         self._lockstep.release()
 
@@ -199,6 +206,14 @@ def _step_ns(contract: Contract, physics_step_ns: int) -> int:
             f"{physics_step_ns / 1e6:g} ms and of one another"
         )
     return step_ns
+
+
+def scene_of(folder: Path) -> np.ndarray:
+    """Positions of everything in the scene that an episode began with; raises UserError."""
+    scene = Manifest.read(folder).meta.get("scene")
+    if not isinstance(scene, list):
+        raise UserError(f"{folder} does not know the scene it began with: leave scene away")
+    return np.array(scene, dtype=np.float64)
 
 
 def _order(joint_names: tuple[str, ...], simulated: tuple[str, ...]) -> list[int]:
