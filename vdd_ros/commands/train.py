@@ -14,7 +14,7 @@ from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 
-TRAINING = TrainingConfig(steps=28_000, batch_size=256, learning_rate=1e-3)
+TRAINING = TrainingConfig(steps=28_000, batch_size=256, learning_rate=2e-3)
 
 
 @dataclass(frozen=True)
