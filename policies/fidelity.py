@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import LowRankMultivariateNormal
 
 from vdd_ros.policies.mixture import GaussianMixture
 
@@ -50,15 +51,14 @@ def nll_per_dimension(
         rows = (~is_pad).sum(1) == real
         if rows.any():
             kept = real * dim
-            factor = factors[rows, :, :kept]
-            noise = torch.diag(remainder_std.flatten()[:kept] ** 2)
-            part = GaussianMixture.of_covariance(
-                mixture.log_weights[rows].double(),
+            experts = LowRankMultivariateNormal(
                 means[rows, :, :kept],
-                factor @ factor.mT + noise,
+                factors[rows, :, :kept],
+                remainder_std.flatten()[:kept] ** 2,
+                validate_args=False,
             )
-            log_prob = part.log_prob(offsets[rows, :real].reshape(-1, 1, kept))[:, 0]
-            result[rows] = -log_prob / kept
+            log_prob = experts.log_prob(offsets[rows, :real].reshape(-1, 1, kept))
+            result[rows] = -torch.logsumexp(mixture.log_weights[rows] + log_prob, dim=1) / kept
     return result
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.baselines import Predict
 from vdd_ros.policies.fidelity import (
     bootstrap,
     energy_distance,
@@ -18,6 +20,9 @@ from vdd_ros.policies.fidelity import (
 from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
+from vdd_ros.policies.windows import Windows
+
+NLL_ROWS = 128  # at a time; a covariance over a whole chunk is large
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,19 @@ class Judge:
             "off_support_means": None,
         }
 
-    @torch.no_grad()
     def of_student(self, student: Student) -> dict:
-        """Every figure of a student; NLL over all held-out windows, mean over episodes."""
-        mixture = student.moe(self.cond[self.index])
+        """Every figure of a student, see `of`."""
+        return self.of(lambda cond, observations: student.moe(cond))
+
+    @torch.no_grad()
+    def of(self, predict: Predict) -> dict:
+        """Every figure of a density; NLL over all held-out windows, mean over episodes."""
+        mixture = _single(
+            predict(self.cond[self.index], self.windows.observations[self.index.numpy()])
+        )
         samples = self._standardize(mixture.sample(self.config.samples, self.generator))
         means = self._standardize(mixture.sample_means(self.config.samples, self.generator))
-        nll = bootstrap(self._nll_by_episode(student), self.config.seed)
+        nll = bootstrap(self._nll_by_episode(predict), self.config.seed)
         return {
             "nfe": 1,
             "nll": nll.mean,
@@ -83,27 +94,10 @@ class Judge:
             "off_support_means": self._off_support(means),
         }
 
-    def _nll_by_episode(self, student: Student) -> np.ndarray:
-        normalizer, windows = self.teacher.normalizer, self.windows
-        nothing = np.zeros((len(windows.chunks), normalizer.sizes[-1]))
-        centre = normalizer.unnormalize(nothing, windows.observations)
-        offsets = torch.tensor((windows.chunks - centre) / normalizer.action_std)
-        horizon = len(normalizer.remainder_std)
-        decoder = torch.tensor(
-            normalizer.decoder / np.tile(normalizer.action_std, horizon)[:, None]
-        )
-        remainder_std = torch.tensor(normalizer.remainder_std / normalizer.action_std)
-        is_pad = torch.tensor(windows.is_pad)
-        parts = [
-            nll_per_dimension(student.moe(cond), part, decoder, remainder_std, pad)
-            for cond, part, pad in zip(
-                self.cond.split(512), offsets.split(512), is_pad.split(512), strict=True
-            )
-        ]
-        values = torch.cat(parts).numpy()
-        return np.array(
-            [values[windows.episode == one].mean() for one in np.unique(windows.episode)]
-        )
+    def _nll_by_episode(self, predict: Predict) -> np.ndarray:
+        values = nll_by_window(self.teacher.normalizer, predict, self.cond, self.windows)
+        episode = self.windows.episode
+        return np.array([values[episode == one].mean() for one in np.unique(episode)])
 
     def _distances(self, samples: Tensor) -> dict:
         energy = bootstrap(energy_distance(samples, self.draw_a).numpy(), self.config.seed)
@@ -136,6 +130,32 @@ class Judge:
         observations = self.windows.observations[self.index.numpy()][:, None]
         chunks = normalizer.unnormalize(normalized.double().numpy(), observations)
         return torch.tensor(normalizer.standardize(chunks), dtype=torch.float32).flatten(2)
+
+
+@torch.no_grad()
+def nll_by_window(
+    normalizer: Normalizer, predict: Predict, cond: Tensor, windows: Windows
+) -> np.ndarray:
+    """(N,) NLL of the chunk that was demonstrated at each window [nats per dimension]."""
+    nothing = np.zeros((len(windows.chunks), normalizer.sizes[-1]))
+    centre = normalizer.unnormalize(nothing, windows.observations)
+    offsets = torch.tensor((windows.chunks - centre) / normalizer.action_std)
+    horizon = len(normalizer.remainder_std)
+    decoder = torch.tensor(normalizer.decoder / np.tile(normalizer.action_std, horizon)[:, None])
+    remainder_std = torch.tensor(normalizer.remainder_std / normalizer.action_std)
+    is_pad = torch.tensor(windows.is_pad)
+    parts = []
+    for begin in range(0, len(windows.chunks), NLL_ROWS):
+        rows = slice(begin, begin + NLL_ROWS)
+        mixture = predict(cond[rows], windows.observations[rows])
+        parts.append(
+            nll_per_dimension(mixture, offsets[rows], decoder, remainder_std, is_pad[rows])
+        )
+    return torch.cat(parts).numpy()
+
+
+def _single(mixture: GaussianMixture) -> GaussianMixture:
+    return GaussianMixture(*(part.float() for part in mixture))
 
 
 def describe_mixture(mixture: GaussianMixture) -> dict:

@@ -14,6 +14,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.baselines import Fitted
 from vdd_ros.policies.checkpoint import (
     Run,
     fingerprint,
@@ -37,18 +38,19 @@ QUIET: Report = lambda step, steps, loss: None  # noqa: E731
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained teacher with the windows it was trained on."""
+    """A trained teacher; notes: names of the episodes it was trained on and of those held out."""
 
     folder: Path
     contract: Contract
     config: TeacherConfig
     normalizer: Normalizer
     denoiser: Denoiser
+    notes: dict
 
 
 @dataclass(frozen=True)
 class Student:
-    """A distilled student."""
+    """A distilled student; notes: its teacher's."""
 
     folder: Path
     contract: Contract
@@ -56,6 +58,7 @@ class Student:
     config: StudentConfig
     normalizer: Normalizer
     moe: GaussianMoE
+    notes: dict
 
 
 class WindowTensors(NamedTuple):
@@ -118,7 +121,7 @@ def load_teacher(folder: str | Path) -> Teacher:
     config = TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
     denoiser = make_teacher(config, *run.normalizer.sizes)
     load_weights(denoiser, weights, folder)
-    return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval())
+    return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval(), run.notes)
 
 
 def distil(
@@ -160,7 +163,8 @@ def distil(
     state_file = _state_file(folder, settings, *data)
     changes_at = objective.changes_at
     weights = train(moe, loss_of, len(data.cond), training, state_file, report, changes_at)
-    save_run(folder, Run("student", settings, teacher.contract, teacher.normalizer, {}), weights)
+    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
+    save_run(folder, run, weights)
     _forget_states(folder)
     return load_student(folder)
 
@@ -172,7 +176,9 @@ def load_student(folder: str | Path) -> Student:
     moe = GaussianMoE(config, *run.normalizer.sizes)
     load_weights(moe, weights, folder)
     method = run.configs["method"]
-    return Student(Path(folder), run.contract, method, config, run.normalizer, moe.eval())
+    return Student(
+        Path(folder), run.contract, method, config, run.normalizer, moe.eval(), run.notes
+    )
 
 
 def load_windows(teacher: Teacher, held_out: bool) -> Windows:
@@ -182,6 +188,12 @@ def load_windows(teacher: Teacher, held_out: bool) -> Windows:
     }
     rows = tensors["is_held_out"] == held_out
     return Windows(*(tensors[name][rows] for name in Windows._fields))
+
+
+def training_data(teacher: Teacher) -> Fitted:
+    """What a teacher was trained on, for what is fitted without a network."""
+    cond, chunks, windows = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
+    return Fitted(teacher.normalizer, cond, chunks, windows)
 
 
 def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:

@@ -200,7 +200,7 @@ def test_dataset_check_reads_every_episode_and_tells_the_broken_from_the_fine(sa
 
 
 def test_dataset_show_prints_streams_and_what_was_declared(saved, capsys):
-    assert show.main(show.Args(saved.parent, saved.name))["name"] == saved.name
+    assert show.main(show.Args(saved.parent, (saved.name,)))["episodes"][0]["name"] == saved.name
     printed = capsys.readouterr().out
     assert "joint_state" in printed and "way: left" in printed and "PASS" in printed
 

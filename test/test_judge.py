@@ -48,8 +48,8 @@ def runs(tmp_path_factory, windows, contract) -> tuple[Teacher, Student]:
     moe = GaussianMoE(of_student, *normalizer.sizes).eval()
     for head in (moe.gating, moe.log_scale, moe.follow):
         torch.nn.init.normal_(head.weight, std=0.3)
-    teacher = Teacher(folder, contract, config, normalizer, denoiser)
-    return teacher, Student(folder, contract, "nll", of_student, normalizer, moe)
+    teacher = Teacher(folder, contract, config, normalizer, denoiser, {})
+    return teacher, Student(folder, contract, "nll", of_student, normalizer, moe, {})
 
 
 def test_the_likelihood_is_that_of_the_exported_density(runs, windows):

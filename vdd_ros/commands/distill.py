@@ -26,7 +26,7 @@ class Args:
     """Run folder to make, or to take up."""
     method: str = "vdd"
     """vdd: likelihood, then exact reverse KL beside it; vdd-paper: as published; nll: likelihood of
-    teacher samples."""
+    teacher samples; em: likelihood of the demonstrations, which needs no teacher."""
     threads: int = 2
     """Processor threads."""
     pool: int = 120_000

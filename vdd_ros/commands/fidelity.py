@@ -11,8 +11,9 @@ from rich.table import Table
 
 from vdd_ros.commands.progress import progress
 from vdd_ros.durable import write_text
+from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import load_student, load_teacher
+from vdd_ros.policies.learn import load_student, load_teacher, training_data
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.training import use_threads
 
@@ -23,6 +24,8 @@ class Args:
     """Run folder of the teacher."""
     students: tuple[Path, ...] = ()
     """Run folders of its students."""
+    baselines: bool = False
+    """Also judge what needs no network: linear-Gaussian, nearest neighbours, hold-last."""
     out: Path | None = None
     """Folder for one <policy>.json each; nothing is written if not given."""
     threads: int = 2
@@ -35,6 +38,7 @@ def main(args: Args) -> dict:
     use_threads(args.threads)
     teacher = load_teacher(args.teacher)
     students = [load_student(folder) for folder in args.students]
+    baselines = BASELINES if args.baselines else {}
     with progress("judging") as report:
         judge = Judge(teacher, args.judge)
         of_teacher = {"parameters": count_parameters(teacher.denoiser)}
@@ -45,7 +49,10 @@ def main(args: Args) -> dict:
         for done, student in enumerate(students, start=1):
             parameters = count_parameters(student.moe)
             results[student.folder.name] = judge.of_student(student) | {"parameters": parameters}
-            report(done, len(students))
+            report(done, len(students) + len(baselines))
+        for done, (name, fit) in enumerate(baselines.items(), start=len(students) + 1):
+            results[name] = judge.of(fit(training_data(teacher)))
+            report(done, len(students) + len(baselines))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         for name, figures in results.items():

@@ -2,7 +2,7 @@
 
 TOOLS = {
     "check": "read every episode whole and tell the broken from the fine",
-    "show": "print what one episode says about itself",
+    "show": "show episodes: what they say about themselves, and as a page how a policy sees them",
     "import": "make episodes of demonstrations recorded elsewhere, as they are declared to be",
     "stats": "sum up a folder by what the manifests say",
 }

@@ -1,4 +1,8 @@
-"""Show what one episode says about itself."""
+"""Show episodes: what each says about itself, and with --page everything to look at.
+
+With a student's --run the page tells where the episodes lie under the policy, over time, and which
+expert speaks when.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,62 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.durable import write_text
+from vdd_ros.episode import Episode, EpisodeStore
+from vdd_ros.errors import UserError
 
 
 @dataclass(frozen=True)
 class Args:
     folder: Positional[Path]
     """The folder that the episodes were saved in."""
-    name: Positional[str]
-    """The episode to show."""
+    names: Positional[tuple[str, ...]] = ()
+    """The episodes to show; with --run, those that the run held out if none is named."""
+    page: Path | None = None
+    """HTML file to write, which needs no other."""
+    run: Path | None = None
+    """Run folder of a student."""
 
 
 def main(args: Args) -> dict:
-    """Print streams and declarations; raises UserError when the episode cannot be used."""
-    manifest = EpisodeStore(args.folder).load(args.name).manifest
-    table = Table("stream", "messages", "Hz", "of", "longest gap s", "incomplete", title=args.name)
+    """Print, and write the page; raises UserError where an episode or the run cannot be used."""
+    store = EpisodeStore(args.folder)
+    student = None
+    if args.run is not None:
+        from vdd_ros.policies.learn import load_student  # which needs torch
+
+        student = load_student(args.run)
+        store = EpisodeStore(args.folder, student.contract)
+    held_out = student.notes.get("held_out", []) if student else []
+    names = args.names or tuple(held_out)
+    if not names:
+        raise UserError(f"which episode? `vdd dataset show {args.folder} NAME`")
+    episodes = [store.load(name) for name in names]
+    for episode in episodes:
+        _print(episode)
+    likelihoods = {}
+    if student is not None:
+        from vdd_ros.policies.likelihood import likelihood_of
+
+        likelihoods = {episode.name: likelihood_of(student, episode) for episode in episodes}
+    if args.page is not None:
+        from vdd_ros.commands.dataset import episode_page
+
+        policy = None if args.run is None else args.run.name
+        write_text(args.page, episode_page.write(episodes, likelihoods, policy))
+        print(f"the page: {args.page}")
+    nll = {name: float(one.nll.mean()) for name, one in likelihoods.items()}
+    for name, value in nll.items():
+        print(f"{name}: NLL {value:.3f} nats per dimension")
+    manifests = [episode.manifest.model_dump(mode="json") for episode in episodes]
+    return {"ok": True, "episodes": manifests, "nll": nll}
+
+
+def _print(episode: Episode) -> None:
+    manifest = episode.manifest
+    table = Table(
+        "stream", "messages", "Hz", "of", "longest gap s", "incomplete", title=episode.name
+    )
     for stream, summary in manifest.streams.items():
         declared = manifest.contract.streams[stream].rate_hz
         table.add_row(
@@ -37,8 +82,7 @@ def main(args: Args) -> dict:
     lines = [
         f"task {manifest.task}, started {manifest.started}, {manifest.duration_s:.2f} s, "
         f"{manifest.software}",
-        *(f"{key}: {value}" for key, value in manifest.meta.items()),
+        *(f"{key}: {value}" for key, value in manifest.meta.items() if key != "scene"),
         str(manifest.verdict),
     ]
     Console().print(table, *lines, sep="\n", highlight=False, markup=False)
-    return {"ok": True, **manifest.model_dump(mode="json")}

@@ -9,7 +9,7 @@ import numpy as np
 
 from vdd_ros.commands.demo import sections
 from vdd_ros.commands.demo.pictures import Rollouts
-from vdd_ros.commands.demo.style import CSS
+from vdd_ros.commands.page.html import document
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 
@@ -36,20 +36,5 @@ def write_page(folder: Path) -> Path:
         sections.again(report),
     ]
     page = folder / "report.html"
-    write_text(page, document(body))
+    write_text(page, document("vdd demo", body))
     return page
-
-
-def document(body: list[str]) -> str:
-    """A whole page around its sections."""
-    return "\n".join(
-        [
-            "<!doctype html>",
-            "<html lang=en><head><meta charset=utf-8>",
-            "<meta name=viewport content='width=device-width, initial-scale=1'>",
-            f"<title>vdd demo</title><style>{CSS}</style></head>",
-            "<body><main>",
-            *body,
-            "</main></body></html>\n",
-        ]
-    )

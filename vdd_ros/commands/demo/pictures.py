@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import colorsys
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from vdd_ros.commands.page.charts import (
+    FAILED,
+    INK,
+    PALE,
+    STONE,
+    STUDENT,
+    STYLE,
+    chart,
+    expert_colour,
+    legend,
+    plain,
+    png,
+)
 from vdd_ros.sim.avoid_field import FIELD, N_WAYS, gaps
 
-INK, PALE, STONE = "#222831", "#b9c0c7", "#59636e"
-FAILED = "#d1242f"
-TEACHER, STUDENT = "#a3abb3", "#0a6ebd"
-EXPERTS = (
-    "#0a6ebd", "#e07b00", "#2a8c4a", "#b02a8f", "#7a5230", "#00939c", "#c9a100", "#6b4fbb",
-    "#d1495b", "#4d5d6c",
-)  # fmt: skip
-RESOLUTION = 160  # dots per inch: two to three per point of a phone
-STYLE: dict[str, Any] = {"size": 9, "color": INK}
+TEACHER = "#a3abb3"
 
 
 class Rollouts(NamedTuple):
@@ -76,7 +79,7 @@ def routes(rollouts: Rollouts) -> bytes:
         else:
             axes.plot(*path.T, color=TEACHER, linewidth=0.8, alpha=0.75, zorder=3)
             axes.plot(*path[-1], "x", color=FAILED, markersize=5, markeredgewidth=1.4, zorder=6)
-    return _png(figure)
+    return png(figure)
 
 
 def expert_routes(rollouts: Rollouts) -> bytes:
@@ -89,17 +92,12 @@ def expert_routes(rollouts: Rollouts) -> bytes:
         line = np.where(follows[:, None], rollouts.paths, np.nan)
         line = np.insert(line, rollouts.path_ends[:-1], np.nan, axis=0)
         axes.plot(*line.T, color=expert_colour(expert), linewidth=0.8, alpha=0.8, zorder=2)
-    return _png(figure)
-
-
-def expert_colour(expert: int) -> str:
-    """The same in every picture."""
-    return EXPERTS[expert % len(EXPERTS)]
+    return png(figure)
 
 
 def way_histogram(teacher: Rollouts, student: Rollouts) -> bytes:
     """24 pairs of bars: how often the teacher and vdd reached the line by each way."""
-    figure, axes = _chart(4.6, 2.9)
+    figure, axes = chart(4.6, 2.9)
     at = np.arange(N_WAYS)
     axes.bar(at - 0.2, teacher.way_counts(), 0.4, color=TEACHER, label="teacher")
     axes.bar(at + 0.2, student.way_counts(), 0.4, color=STUDENT, label="vdd")
@@ -108,8 +106,8 @@ def way_histogram(teacher: Rollouts, student: Rollouts) -> bytes:
     axes.set_xlim(-0.7, N_WAYS - 0.3)
     axes.set_xlabel("way (gap taken in row 1, 2, 3)", **STYLE)
     axes.set_ylabel("successful rollouts", **STYLE)
-    _legend(axes, columns=2)
-    return _png(figure)
+    legend(axes, columns=2)
+    return png(figure)
 
 
 def expert_histogram(rollouts: Mapping[str, Rollouts], n_experts: int) -> bytes:
@@ -118,19 +116,19 @@ def expert_histogram(rollouts: Mapping[str, Rollouts], n_experts: int) -> bytes:
     rows = figure.subplots(len(rollouts), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     at = np.arange(n_experts)
     for axes, (name, student) in zip(rows, rollouts.items(), strict=True):
-        _plain(axes)
+        plain(axes)
         share = 100.0 * student.expert_shares(n_experts)
         axes.bar(at, share, 0.7, color=[expert_colour(expert) for expert in range(n_experts)])
         axes.axhline(100.0 / n_experts, color=PALE, linewidth=0.8, linestyle=":", zorder=0)
         axes.set_ylabel(name, **STYLE)
     rows[-1].set_xticks(at, [str(expert + 1) for expert in range(n_experts)])
     rows[-1].set_xlabel("expert (share of ticks in %; dotted: all alike)", **STYLE)
-    return _png(figure)
+    return png(figure)
 
 
 def interval_histogram(interval_ms: np.ndarray, period_ms: float) -> bytes:
     """Time between two commands as the subscriber saw it, counts on a logarithmic axis."""
-    figure, axes = _chart(4.6, 2.6)
+    figure, axes = chart(4.6, 2.6)
     late_ms = 1.5 * period_ms
     reach = max(2.0 * period_ms, float(interval_ms.max()) * 1.02)
     axes.hist(interval_ms, bins=np.linspace(0.0, reach, 81).tolist(), color=STUDENT, log=True)
@@ -139,8 +137,8 @@ def interval_histogram(interval_ms: np.ndarray, period_ms: float) -> bytes:
     axes.set_xlim(0.0, reach)
     axes.set_xlabel("time between two commands [ms]", **STYLE)
     axes.set_ylabel("commands", **STYLE)
-    _legend(axes, columns=2)
-    return _png(figure)
+    legend(axes, columns=2)
+    return png(figure)
 
 
 def _field() -> tuple[Figure, Axes]:
@@ -162,30 +160,3 @@ def _field() -> tuple[Figure, Axes]:
     axes.set_aspect("equal")
     axes.set_axis_off()
     return figure, axes
-
-
-def _chart(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    _plain(axes)
-    return figure, axes
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(colors=INK, labelsize=8, color=PALE)
-
-
-def _legend(axes: Axes, columns: int) -> None:
-    """Above the data, where it hides none."""
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, frameon=False, fontsize=8
-    )
-
-
-def _png(figure: Figure) -> bytes:
-    image = io.BytesIO()
-    figure.set_dpi(RESOLUTION)
-    FigureCanvasAgg(figure).print_png(image)
-    return image.getvalue()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from vdd_ros.commands.demo import pictures, tables
 from vdd_ros.commands.demo.pictures import Rollouts
 from vdd_ros.commands.demo.tables import NONE, number, percent, plain
+from vdd_ros.commands.page.html import definitions, figure
 from vdd_ros.sim.avoid_field import N_WAYS
 
 STUDENTS = ("vdd", "vdd-paper", "nll")
@@ -65,7 +65,7 @@ def goals(entries: list[dict]) -> str:
 def policies(entries: dict) -> str:
     """The main table, what its columns mean, and why a figure is missing."""
     table = tables.policy_table(entries)
-    meanings = _definitions(tables.COLUMNS[1:], "meanings")
+    meanings = definitions(tables.COLUMNS[1:], "meanings")
     missing = "".join(f"<li>{escape(why)}</li>" for why in tables.missing_figures(entries))
     return f"""<h2>Policies</h2>
 <p>All were trained on the same recordings and rolled out from the same starts. <b>teacher-1</b> is
@@ -85,7 +85,7 @@ def routes(rollouts: Mapping[str, Rollouts]) -> str:
         failed = int((~rollout.success.astype(bool)).sum())
         ways_taken = int((rollout.way_counts() >= 2).sum())
         text = f"{ways_taken} ways, {failed} of {len(rollout.success)} failed"
-        panels += _figure(pictures.routes(rollout), name, text)
+        panels += figure(pictures.routes(rollout), name, text)
     return f"""<h2>Routes</h2>
 <p>The field from above; the rod starts at the bottom. One colour per way; a failed route is grey
 and ends in a red cross. Dark discs are the cylinders, the pale rims around them the rod's own
@@ -99,19 +99,19 @@ def ways(teacher: Rollouts, student: Rollouts) -> str:
     text = "A student that keeps only some of its teacher's ways has gaps here."
     return f"""<h2>Ways taken</h2>
 <p>Which of the {N_WAYS} ways the successful rollouts took, for the teacher and for vdd.</p>
-{_figure(picture, "teacher and vdd", text)}"""
+{figure(picture, "teacher and vdd", text)}"""
 
 
 def experts(rollouts: Mapping[str, Rollouts]) -> str:
     """Who was followed how often, and where."""
     students = {name: rollouts[name] for name in STUDENTS if name in rollouts}
     n_experts = 1 + max(int(r.experts.max()) for r in students.values())
-    share = _figure(
+    share = figure(
         pictures.expert_histogram(students, n_experts),
         "Share of ticks",
         "An expert without a bar is never followed.",
     )
-    where = _figure(
+    where = figure(
         pictures.expert_routes(students["vdd"]),
         "Who is followed where",
         "by vdd, in the colours of the bars.",
@@ -126,7 +126,7 @@ def over_ros(ros: dict, interval_ms: np.ndarray) -> str:
     """The run over topics, as an independent subscriber saw it."""
     interval = ros["interval_ms"]
     missed = int((interval_ms > 1.5 * PERIOD_MS).sum())
-    facts = _definitions(
+    facts = definitions(
         [
             ("episodes", f"{ros['episodes']}, {percent(ros['success'])} successful"),
             ("commands", f"{number(ros['command_rate_hz'], 2)} Hz"),
@@ -145,7 +145,7 @@ def over_ros(ros: dict, interval_ms: np.ndarray) -> str:
 <p>Simulator, policy and an independent subscriber ran as separate processes; the policy was
 evaluated afresh at every tick. The picture shows the time between two commands as the subscriber
 received them; its counts are logarithmic, so that a single late command can be seen.</p>
-<div class=charts>{_figure(picture, "Commands", "The nearer to the dotted line, the better.")}
+<div class=charts>{figure(picture, "Commands", "The nearer to the dotted line, the better.")}
 <div>{facts}</div></div>"""
 
 
@@ -159,7 +159,7 @@ def again(report: dict) -> str:
     )
     minutes = report["seconds"] / 60
     calls = "in one run of" if not report["resumed"] else "in several calls, whose stages took"
-    facts = _definitions([("hardware", str(report["hardware"])), ("seed", str(report["seed"]))])
+    facts = definitions([("hardware", str(report["hardware"])), ("seed", str(report["seed"]))])
     return f"""<h2>Run it again</h2>
 <p>Everything on this page was measured {calls} {minutes:.1f} minutes. The same figures
 with all their digits are in <code>report.json</code> beside this page.</p>
@@ -167,18 +167,3 @@ with all their digits are in <code>report.json</code> beside this page.</p>
 {facts}
 <h2>Where the time went</h2>
 {bars}"""
-
-
-def _figure(png: bytes, name: str, text: str) -> str:
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    alt = escape(f"{name}: {text}", quote=True)
-    caption = f"<figcaption><b>{escape(name)}</b> {escape(text)}</figcaption>"
-    return f"<figure><img src='{source}' alt='{alt}'>{caption}</figure>"
-
-
-def _definitions(pairs: Iterable[tuple[str, str]], kind: str = "facts") -> str:
-    return (
-        f"<dl class={kind}>"
-        + "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in pairs)
-        + "</dl>"
-    )

@@ -1,0 +1,1 @@
+"""Pages in one file: their looks, their words around figures, their charts."""
