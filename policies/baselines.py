@@ -39,10 +39,10 @@ def linear_gaussian(data: Fitted) -> Predict:
     """z = A [1, cond] + noise of one covariance: least squares."""
     terms = _with_one(data.cond)
     weights = torch.linalg.lstsq(terms, data.z.double()).solution
-    covariance = _covariance(data.z.double() - terms @ weights)
+    whitener = _whitener(data.z.double() - terms @ weights)
 
     def predict(cond: Tensor, observations: np.ndarray) -> GaussianMixture:
-        return _gaussian(_with_one(cond) @ weights, covariance)
+        return _gaussian(_with_one(cond) @ weights, whitener)
 
     return predict
 
@@ -56,8 +56,8 @@ def hold_last(data: Fitted) -> Predict:
         chunks = np.repeat(newest[:, None], horizon, axis=1)
         return torch.tensor(data.normalizer.normalize(chunks, observations))
 
-    covariance = _covariance(data.z.double() - centre(data.windows.observations))
-    return lambda cond, observations: _gaussian(centre(observations), covariance)
+    whitener = _whitener(data.z.double() - centre(data.windows.observations))
+    return lambda cond, observations: _gaussian(centre(observations), whitener)
 
 
 def nearest_neighbours(data: Fitted) -> Predict:
@@ -77,10 +77,10 @@ def nearest_neighbours(data: Fitted) -> Predict:
         ]
     )
     left = data.z.double()[:, None] - centres(nearest, data.windows.observations)
-    covariance = _covariance(left[:, 0])
+    whitener = _whitener(left[:, 0])
 
     def predict(cond: Tensor, observations: np.ndarray) -> GaussianMixture:
-        return _gaussian(centres(_nearest(cond, data.cond, NEIGHBOURS), observations), covariance)
+        return _gaussian(centres(_nearest(cond, data.cond, NEIGHBOURS), observations), whitener)
 
     return predict
 
@@ -96,9 +96,11 @@ def _with_one(cond: Tensor) -> Tensor:
     return torch.cat([torch.ones(len(cond), 1, dtype=torch.float64), cond.double()], dim=1)
 
 
-def _covariance(left: Tensor) -> Tensor:
-    """(N, D) residuals -> (D, D) about zero, positive definite."""
-    return left.mT @ left / len(left) + VARIANCE_FLOOR * torch.eye(left.shape[1]).double()
+def _whitener(left: Tensor) -> Tensor:
+    """(N, D) residuals -> (D, D): W of their covariance about zero, see GaussianMixture."""
+    covariance = left.mT @ left / len(left) + VARIANCE_FLOOR * torch.eye(left.shape[1]).double()
+    unit = torch.eye(left.shape[1], dtype=torch.float64)
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), unit, upper=False)
 
 
 def _nearest(cond: Tensor, known: Tensor, count: int, barred: Tensor | None = None) -> Tensor:
@@ -109,10 +111,9 @@ def _nearest(cond: Tensor, known: Tensor, count: int, barred: Tensor | None = No
     return distance.topk(count, largest=False).indices
 
 
-def _gaussian(means: Tensor, covariance: Tensor) -> GaussianMixture:
-    """means: (B, D), or (B, K, D) equally likely; one covariance (D, D) for all."""
+def _gaussian(means: Tensor, whitener: Tensor) -> GaussianMixture:
+    """means: (B, D), or (B, K, D) equally likely; one whitener (D, D) for all."""
     means = means if means.ndim == 3 else means[:, None]
     batch, experts, dim = means.shape
     log_weights = torch.full((batch, experts), -math.log(experts), dtype=means.dtype)
-    spread = covariance.expand(batch, experts, dim, dim)
-    return GaussianMixture.of_covariance(log_weights, means, spread)
+    return GaussianMixture(log_weights, means, whitener.expand(batch, experts, dim, dim))
