@@ -9,6 +9,7 @@ from vdd_ros.statistics import (
     Pair,
     behaviour_entropy,
     equal_to_teacher,
+    mean_interval,
     modes_covered,
     modes_taken,
     paired_bootstrap,
@@ -20,6 +21,12 @@ EVEN = list(range(24)) * 10
 
 def shuffled(ways, seed):
     return [ways[i] for i in np.random.default_rng(seed).permutation(len(ways))]
+
+
+def test_the_interval_of_a_mean_is_students():
+    mean, low, high = mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    half = 2.7764451 * np.sqrt(2.5) / np.sqrt(5)  # t of 4 degrees of freedom, from the tables
+    assert (mean, low, high) == pytest.approx((3.0, 3.0 - half, 3.0 + half))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ COMMANDS = {
     "fidelity": "judge students against their teacher and held-out people",
     "export": "export a run as a bundle, the folder that is deployed",
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
+    "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
     "bench": "measure what a policy costs per chunk, beside its teacher and the floor",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130

@@ -80,6 +80,15 @@ def wilson(successes: int, n: int) -> Interval:
     )
 
 
+def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """(mean, low, high): 95 % interval of the mean of (N,) values by Student's t, N >= 2."""
+    from scipy.stats import t
+
+    mean = float(values.mean())
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
 def behaviour_entropy(ways: Ways, n_modes: int, contexts: Sequence[int] | None = None) -> Entropy:
     """Plug-in entropy of the ways of successful rollouts, log base `n_modes`, mean over contexts.
 

@@ -1,0 +1,81 @@
+"""A sweep: splits that share no episode, cells that are finished once, a plan without typos."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from foreign_data import CONFIG, DATA, g1
+
+from vdd_ros import cli
+from vdd_ros.commands.sweep.plan import Plan
+from vdd_ros.datasets.importing import check, read, write
+from vdd_ros.errors import UserError
+
+PLAN = CONFIG / "benchmarks" / "g1_bottle.yaml"
+
+
+def test_splits_share_no_episode_and_the_held_out_ones_are_in_no_fold():
+    plan = Plan.from_yaml(PLAN)
+    names = tuple(f"episode_{i:04d}" for i in range(1, 81))
+    splits = plan.splits(names)
+    assert list(splits) == ["held-out", *(f"fold-{i}" for i in range(1, 6))]
+    last = set(names[-10:])
+    assert set(splits["held-out"].judge) == last
+    for name, split in splits.items():
+        assert not set(split.train) & set(split.judge)
+        assert not last & set(split.train)
+        assert len(split.train) + len(split.judge) == (80 if name == "held-out" else 70)
+    folds = [split.judge for name, split in splits.items() if name != "held-out"]
+    assert sorted(sum(folds, ())) == sorted(names[:-10])
+    with pytest.raises(UserError, match="12 episodes are too few"):
+        plan.splits(names[:12])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"teacher": {"horizn": 8}}, "TeacherConfig has no 'horizn'"),
+        ({"students": {"vdd": {"method": "vd"}}}, "method is one of vdd"),
+        ({"baselines": ["oracle"]}, "baseline 'oracle' is none of"),
+        ({"fold": 5}, "unknown key 'fold'"),
+        ({"folds": 1}, "one fold leaves nothing to train on"),
+    ],
+)
+def test_a_plan_with_a_typo_is_refused(tmp_path, change, message):
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(PLAN.read_text()) | change))
+    with pytest.raises(UserError, match=message):
+        Plan.from_yaml(path)
+
+
+def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(tmp_path, capsys):
+    source, contract = g1()
+    episodes = tmp_path / "episodes"
+    write(check(read(DATA / "g1_bottle", source), source, contract), source, contract, episodes)
+    raw = yaml.safe_load(PLAN.read_text()) | {
+        "contract": str(CONFIG / "g1_bottle.yaml"),
+        "held_out": 1,
+        "folds": 0,
+        "teacher": {"horizon": 4, "rank": 6, "width": 16, "blocks": 1},
+        "teacher_training": {"steps": 3},
+        "student": {"width": 16, "blocks": 1, "bottleneck": 4, "n_experts": 2},
+        "student_training": {"steps": 3},
+        "students": {"vdd": {"method": "vdd"}, "em": {"method": "em"}},
+    }
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump(raw))
+    out = tmp_path / "out"
+    words = ["sweep", str(plan), "--episodes", str(episodes), "--out", str(out), "--json"]
+    assert cli.main(words) == 0
+    printed = capsys.readouterr().out
+    assert "1 splits, 7 cells" in printed and "9 in all" in printed
+    lines = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    assert [line["policy"] for line in lines] == Plan.from_yaml(plan).judged
+    assert json.loads(printed.splitlines()[-1])["cells"] == lines
+    by_name = {line["policy"]: line for line in lines}
+    for name in ("vdd", "em", "linear-gaussian", "nearest-neighbour", "hold-last"):
+        assert np.isfinite(by_name[name]["nll"]) and 0.0 <= by_name[name]["off_support"] <= 1.0
+    stamp = (out / "held-out" / "vdd" / "run.json").stat().st_mtime_ns
+    assert cli.main(words) == 0
+    assert (out / "held-out" / "vdd" / "run.json").stat().st_mtime_ns == stamp

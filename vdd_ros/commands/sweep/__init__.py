@@ -1,0 +1,113 @@
+"""Train, distil and judge everything that a file of config/benchmarks/ names, cell by cell.
+
+A split of the episodes is trained and judged by a process of its own, so many at a time as
+--processes allows. A sweep that was broken off is taken up where it stopped. It ends with a table,
+and with one JSON line per finished cell in <out>/cells.jsonl.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from tyro.conf import Positional
+
+from vdd_ros.commands.sweep.plan import Plan
+from vdd_ros.commands.sweep.table import table_of
+from vdd_ros.contract import Contract
+from vdd_ros.durable import write_text
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Args:
+    plan: Positional[Path]
+    """File of config/benchmarks/."""
+    episodes: Path
+    """Folder of the episodes."""
+    out: Path
+    """Folder of runs and results; what is finished there is kept."""
+    processes: int = 2
+    """Splits that are worked on at a time, each in one thread."""
+    split: str | None = None
+    """Work on this split alone, in this process."""
+
+
+def main(args: Args) -> dict:
+    """Print the budget, work, print the table; raises UserError if a split fails."""
+    plan = Plan.from_yaml(args.plan)
+    if args.processes < 1:
+        raise UserError(f"processes is {args.processes}; use at least 1")
+    store = EpisodeStore(args.episodes, Contract.from_yaml(plan.contract))
+    splits = plan.splits(store.list())
+    if args.split is not None:
+        if args.split not in splits:
+            raise UserError(f"no split {args.split!r}: there are {', '.join(splits)}")
+        from vdd_ros.commands.sweep.split import work
+
+        work(plan, store, splits[args.split], args.out / args.split)
+        return {"ok": True, "split": args.split}
+    print(plan.budget(splits))
+    args.out.mkdir(parents=True, exist_ok=True)
+    _work_on_all(args, list(splits))
+    cells = _cells(plan, args, list(splits))
+    lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
+    write_text(args.out / "cells.jsonl", lines)
+    Console().print(table_of(cells))
+    return {"ok": True, "cells": cells}
+
+
+def _work_on_all(args: Args, waiting: list[str]) -> None:
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < args.processes:
+                name = waiting.pop(0)
+                running[name] = _start(args, name)
+            time.sleep(POLL_S)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                if code := running.pop(name).returncode:
+                    log = args.out / f"{name}.log"
+                    last = log.read_text(encoding="utf-8", errors="replace").rstrip()
+                    raise UserError(
+                        f"{name} ended with exit code {code}: {last.rpartition(chr(10))[2]} (all "
+                        f"it said is in {log})"
+                    )
+                print(f"{name} is done", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait()
+
+
+def _start(args: Args, name: str) -> subprocess.Popen:
+    words = ("sweep", args.plan, "--episodes", args.episodes, "--out", args.out, "--split", name)
+    with (args.out / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "vdd_ros.cli", *map(str, words)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _cells(plan: Plan, args: Args, splits: list[str]) -> list[dict]:
+    """Every cell's figures, with what they are of."""
+    command = f"vdd sweep {args.plan} --episodes EPISODES --out OUT"
+    cells = []
+    for split in splits:
+        for name in plan.judged:
+            figures = json.loads((args.out / split / "results" / f"{name}.json").read_text())
+            where = {"benchmark": plan.name, "split": split, "policy": name, "seed": plan.seed}
+            cells.append(where | figures | {"command": command})
+    return cells

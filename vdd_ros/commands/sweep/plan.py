@@ -1,0 +1,133 @@
+"""Plan: a file of config/benchmarks/, checked."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vdd_ros.contract import first_fault
+from vdd_ros.errors import UserError
+from vdd_ros.policies.baselines import BASELINES
+from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.training import TrainingConfig
+
+HELD_OUT = "held-out"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudentPlan(_Part):
+    """method: one of OBJECTIVES; student: what differs from the plan's student."""
+
+    method: str
+    student: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _is_a_method(self) -> StudentPlan:
+        if self.method not in OBJECTIVES:
+            raise ValueError(f"method is one of {', '.join(OBJECTIVES)}")
+        return self
+
+
+class Split(NamedTuple):
+    """Names of the episodes that are trained on, and of those that are judged on."""
+
+    train: tuple[str, ...]
+    judge: tuple[str, ...]
+
+
+class Plan(_Part):
+    """What to train and judge.
+
+    held_out: the last so many episodes are judged on once, and never trained on; folds: of a
+    cross-validation over all others, consecutive episodes together. Choices of training are given
+    as differences from the defaults.
+    """
+
+    format_version: Literal[1]
+    name: str
+    contract: Path
+    held_out: Annotated[int, Field(ge=1)]
+    folds: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    teacher: dict[str, Any]
+    teacher_training: dict[str, Any]
+    student: dict[str, Any]
+    student_training: dict[str, Any]
+    students: dict[str, StudentPlan]
+    baselines: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _choices_exist(self) -> Plan:
+        if self.folds == 1:
+            raise ValueError("one fold leaves nothing to train on: write 0 for none, or 2 and more")
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise ValueError(f"baseline {name!r} is none of {', '.join(BASELINES)}")
+        choices = [
+            (TeacherConfig, self.teacher),
+            (TrainingConfig, self.teacher_training),
+            (TrainingConfig, self.student_training),
+            (StudentConfig, self.student),
+            *((StudentConfig, student.student) for student in self.students.values()),
+        ]
+        for kind, given in choices:
+            known = {item.name for item in fields(kind)}
+            if unknown := sorted(set(given) - known):
+                raise ValueError(f"{kind.__name__} has no {unknown[0]!r}, only {sorted(known)}")
+        return self
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Plan:
+        """Read a plan; raises UserError naming the key, value and remedy."""
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"no plan at {path}: name a file of config/benchmarks/") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path} is not a readable YAML file: {error}") from None
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise UserError(f"{path}: {first_fault(error)}") from None
+
+    @property
+    def judged(self) -> list[str]:
+        """Every policy that a split ends with."""
+        return ["teacher", "teacher-1", *self.students, *self.baselines]
+
+    def splits(self, names: tuple[str, ...]) -> dict[str, Split]:
+        """By name; raises UserError where there are too few episodes."""
+        if len(names) < self.held_out + max(1, self.folds):
+            raise UserError(
+                f"{len(names)} episodes are too few to hold {self.held_out} out and train on "
+                f"{self.folds} folds: import all of them"
+            )
+        rest, last = names[: -self.held_out], names[-self.held_out :]
+        splits = {HELD_OUT: Split(rest, last)}
+        if self.folds:
+            for number, part in enumerate(np.array_split(np.arange(len(rest)), self.folds), 1):
+                fold = tuple(rest[i] for i in part)
+                train = tuple(name for name in rest if name not in fold)
+                splits[f"fold-{number}"] = Split(train, fold)
+        return splits
+
+    def budget(self, splits: dict[str, Split]) -> str:
+        """What is going to be done, in gradient steps."""
+        teacher = TrainingConfig(**self.teacher_training).steps
+        student = TrainingConfig(**self.student_training).steps
+        steps = len(splits) * (teacher + len(self.students) * student)
+        return (
+            f"{len(splits)} splits, {len(splits) * len(self.judged)} cells: a teacher of "
+            f"{teacher:,} and {len(self.students)} students of {student:,} gradient steps each, "
+            f"{steps:,} in all"
+        )

@@ -1,0 +1,96 @@
+"""One split of a sweep: a teacher, its students, and all of them judged."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from vdd_ros.commands.bench import processor
+from vdd_ros.commands.distill import TRAINING as STUDENT_TRAINING
+from vdd_ros.commands.progress import progress
+from vdd_ros.commands.sweep.plan import Plan, Split
+from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
+from vdd_ros.durable import write_text
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.policies.baselines import BASELINES
+from vdd_ros.policies.judge import Judge, JudgeConfig
+from vdd_ros.policies.learn import (
+    Student,
+    Teacher,
+    distil,
+    load_student,
+    load_teacher,
+    train_teacher,
+    training_data,
+)
+from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.training import use_threads
+
+
+def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
+    """Fill `folder` with runs and results; what is there already is kept."""
+    use_threads(1)
+    teacher = _teacher(plan, store, split, folder / "teacher")
+    students = {name: _student(plan, teacher, name, folder / name) for name in plan.students}
+    results = folder / "results"
+    if all((results / f"{name}.json").exists() for name in plan.judged):
+        return
+    results.mkdir(exist_ok=True)
+    for name, figures in _judged(plan, teacher, students).items():
+        hardware = f"{processor()}, {os.cpu_count()} cores"
+        text = json.dumps(figures | {"hardware": hardware}, allow_nan=False)
+        write_text(results / f"{name}.json", text)
+
+
+def _teacher(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> Teacher:
+    if (folder / "run.json").exists():
+        return load_teacher(folder)
+    assert store.contract is not None
+    episodes = [store.load(name) for name in (*split.train, *split.judge)]
+    training = replace(TEACHER_TRAINING, **plan.teacher_training, seed=plan.seed)
+    with progress("teacher") as report:
+        return train_teacher(
+            store.contract,
+            episodes,
+            folder,
+            TeacherConfig(**plan.teacher),
+            training,
+            len(split.judge),
+            report,
+        )
+
+
+def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
+    if (folder / "run.json").exists():
+        return load_student(folder)
+    wanted = plan.students[name]
+    training = replace(STUDENT_TRAINING, **plan.student_training, seed=plan.seed)
+    with progress(name) as report:
+        return distil(
+            teacher,
+            folder,
+            wanted.method,
+            StudentConfig(**{**plan.student, **wanted.student}),
+            training,
+            OBJECTIVES[wanted.method](),
+            report=report,
+        )
+
+
+def _judged(plan: Plan, teacher: Teacher, students: dict[str, Student]) -> dict[str, dict]:
+    judge = Judge(teacher, JudgeConfig(seed=plan.seed))
+    size = {"parameters": count_parameters(teacher.denoiser)}
+    results = {
+        "teacher": judge.of_teacher() | size,
+        "teacher-1": judge.of_one_step_teacher() | size,
+    }
+    for name, student in students.items():
+        results[name] = judge.of_student(student) | {"parameters": count_parameters(student.moe)}
+    for name in plan.baselines:
+        results[name] = judge.of(BASELINES[name](training_data(teacher)))
+    return results
