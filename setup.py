@@ -52,6 +52,7 @@ setup(
         ("share/vdd_ros", ["package.xml"]),
         ("share/vdd_ros/config", glob("config/*.yaml")),
         ("share/vdd_ros/config/sources", glob("config/sources/*.yaml")),
+        ("share/vdd_ros/config/benchmarks", glob("config/benchmarks/*.yaml")),
         ("share/vdd_ros/launch", glob("launch/*.launch.py")),
     ],
     python_requires=">=3.10",
