@@ -76,6 +76,7 @@ class RobosuiteEnv:
             control_freq=RATE_HZ,
             hard_reset=False,
             ignore_done=True,
+            seed=0,  # of what is drawn when the model is made, such as a cube's size
         )
         model, gripper = self._env.robots[0].robot_model, self._env.robots[0].gripper["right"]
         self._base = self._env.sim.data.get_body_xpos(model.root_body).copy()

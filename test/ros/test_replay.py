@@ -2,16 +2,21 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from foreign_data import CONFIG, DATA, lift
-from harness import Observer, free_domain, running
-from std_msgs.msg import Float64MultiArray
+from harness import Observer, free_domain, running, wait_for
+from std_msgs.msg import Bool, Float64MultiArray
 
 from vdd_ros import cli
+from vdd_ros.contract import Contract
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import Verdict
+from vdd_ros.nodes.replay_node import commands_of
 
 CONTRACT_PATH = CONFIG / "panda_gripper.yaml"
 
@@ -29,7 +34,7 @@ def demonstration(tmp_path_factory):
 def test_the_cube_is_lifted_with_every_limit_in_force(demonstration, tmp_path):
     _, contract = lift()
     words = [sys.executable, "-m", "vdd_ros.cli", "replay", demonstration, "--json"]
-    words += ["--contract", CONTRACT_PATH, "--log", tmp_path]
+    words += ["--contract", CONTRACT_PATH, "--log", tmp_path, "--real-time"]
     with free_domain() as domain, Observer(domain) as observer:
         topic = contract.streams["robot_command"].topic
         sent = observer.listen(Float64MultiArray, topic)
@@ -53,6 +58,12 @@ def test_the_cube_is_lifted_with_every_limit_in_force(demonstration, tmp_path):
     assert np.abs(asked).max() == 1.0 and np.abs(moves[:, 7]).max() < 0.3
 
 
+def test_it_goes_as_fast_as_the_simulator(demonstration, tmp_path, capsys):
+    words = ["replay", str(demonstration), "--contract", str(CONTRACT_PATH)]
+    assert cli.main([*words, "--log", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["success"]
+
+
 def test_an_episode_without_a_simulated_task_is_refused(tmp_path, capsys):
     source, contract = lift()
     source = source.model_copy(update={"scene": None})
@@ -61,3 +72,36 @@ def test_an_episode_without_a_simulated_task_is_refused(tmp_path, capsys):
     words = ["replay", str(tmp_path / "e" / "episode_0001"), "--contract", str(CONTRACT_PATH)]
     assert cli.main(words) == 2
     assert "name one with --task" in capsys.readouterr().err
+
+
+def test_the_e_stop_ends_a_replay_for_good(demonstration, tmp_path):
+    words = [sys.executable, "-m", "vdd_ros.cli", "replay", demonstration]
+    words += ["--contract", CONTRACT_PATH, "--log", tmp_path, "--real-time"]
+    with free_domain() as domain, Observer(domain) as observer:
+        sent = observer.listen(Float64MultiArray, "/forward_position_controller/commands")
+        with running([*map(str, words), "--domain", str(domain)], domain) as command:
+            wait_for(lambda: len(sent) > 60, "the replay to be under way")
+            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            assert command.wait(60.0) == 2, command.output
+            assert "the e-stop is pressed; nothing more is sent" in command.output
+
+
+def test_what_is_not_fit_to_be_sent_is_refused(demonstration):
+    _, contract = lift()
+    episode = EpisodeStore(demonstration.parent, contract).load(demonstration.name)
+    times_s, targets = commands_of(episode, contract)
+    assert times_s[0] == 0.0 and len(times_s) == len(targets)
+    raw = contract.to_dict()
+    raw["joints"][3]["lower"] = -2.0
+    with pytest.raises(UserError, match=r"asks panda_joint4 for -2\.\d* at 0\.00 s, outside"):
+        commands_of(episode, Contract.from_dict(raw))
+    stream = episode.streams["robot_command"]
+    broken = stream.fields["position"].copy()
+    broken[7, 2] = np.nan
+    streams = {"robot_command": replace(stream, fields={"position": broken})}
+    with pytest.raises(UserError, match="not finite"):
+        commands_of(replace(episode, streams=episode.streams | streams), contract)
+    verdict = Verdict(level="FAIL", reasons=("silent",))
+    manifest = episode.manifest.model_copy(update={"verdict": verdict})
+    with pytest.raises(UserError, match="not fit to be sent, FAIL: silent"):
+        commands_of(replace(episode, manifest=manifest), contract)
