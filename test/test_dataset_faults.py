@@ -176,6 +176,40 @@ def row_short(f):
     f.tables[1][STATE] = np.array(rows, dtype=object)
 
 
+def commands_zero(f):
+    f.tables[1][ACTION][:] = 0.0
+    f.count_anew()
+
+
+def arm_columns_shifted(f):
+    f.tables[1][STATE][:, 7:14] = np.roll(f.tables[1][STATE][:, 7:14], 1, axis=1)
+    f.count_anew()
+
+
+def length_a_text(f):
+    f.rows[1]["length"] = "90"
+
+
+def tasks_a_number(f):
+    f.rows[1]["tasks"] = [3]
+
+
+def features_gone(f):
+    f.info["features"] = None
+
+
+def statistics_a_list(f):
+    f.statistics[1]["stats"] = [1]
+
+
+def statistics_of_another_size(f):
+    f.statistics[1]["stats"][ACTION]["max"].pop()
+
+
+def stamps_as_text(f):
+    f.tables[1]["timestamp"] = np.array([str(one) for one in f.tables[1]["timestamp"]])
+
+
 EPISODE = r"episode_000001\.parquet"
 LEROBOT = {
     nan_in_state: rf"{EPISODE}: state kLeftElbow of frame 40 is nan",
@@ -186,7 +220,7 @@ LEROBOT = {
     channel_undeclared: r"info\.json: .*not declared \['kWaistYaw'\]",
     columns_swapped_since: rf"{EPISODE}: min of .*kLeftElbow .*columns are in another order",
     state_columns_swapped: rf"{EPISODE}: left_elbow_joint does what left_wrist_pitch_joint is told",
-    degrees: rf"{EPISODE}: state of left_shoulder_pitch_joint is -4.* rad.*true unit",
+    degrees: rf"{EPISODE}: state of left_shoulder_pitch_joint is -4.* rad.*another unit",
     percent: rf"{EPISODE}: state of left_hand_pinky is .* 0 and 1 fraction",
     time_backwards: rf"{EPISODE}: time goes from .* after frame 49",
     time_stands_still: rf"{EPISODE}: time goes from .* after frame 50",
@@ -207,6 +241,14 @@ LEROBOT = {
     version_3: r"info\.json: codebase_version is 'v3.0', 'v2.1' is read",
     column_missing: rf"{EPISODE} lacks the column 'timestamp'",
     feature_missing: r"info\.json: no feature 'observation.state'",
+    commands_zero: rf"{EPISODE}: left_shoulder_pitch_joint is 0\..* rad from its command",
+    arm_columns_shifted: rf"{EPISODE}: right_shoulder_pitch_joint is .* those of another joint",
+    length_a_text: r"episodes\.jsonl, line 2: length: .*integer.*found '90'",
+    tasks_a_number: r"episodes\.jsonl, line 2: tasks\.0: .*string",
+    features_gone: r"info\.json: features: ",
+    statistics_a_list: r"episodes_stats\.jsonl, line 2: stats: ",
+    statistics_of_another_size: rf"{EPISODE}: meta/.* has no max of each of the 26 numbers",
+    stamps_as_text: rf"{EPISODE}: column 'timestamp' holds no numbers",
     row_short: rf"{EPISODE}: observation.state of frame 20 has 25 numbers",
 }
 
@@ -237,10 +279,10 @@ FILES = [
     ("data/chunk-000/episode_000001.parquet", deleted, rf"{EPISODE} is missing"),
     ("meta/info.json", deleted, r"no .*info\.json"),
     ("meta/info.json", renamed_fields, r"info\.json: data_path .* names no file"),
-    ("meta/info.json", truncated, r"info\.json is not readable JSON"),
+    ("meta/info.json", truncated, r"info\.json: .*Invalid JSON"),
     ("meta/episodes.jsonl", deleted, r"episodes\.jsonl is missing"),
-    ("meta/episodes.jsonl", garbled, r"episodes\.jsonl, line 1: not JSON"),
-    ("meta/episodes_stats.jsonl", garbled, r"episodes_stats\.jsonl, line 1: not JSON"),
+    ("meta/episodes.jsonl", garbled, r"episodes\.jsonl, line 1: .*Invalid JSON"),
+    ("meta/episodes_stats.jsonl", garbled, r"episodes_stats\.jsonl, line 1: .*Invalid JSON"),
 ]
 
 
@@ -333,8 +375,8 @@ ROBOSUITE = {
     states_of_integers: rf"{DEMO}: states is int64",
     states_of_another_scene: rf"{DEMO}: states have 20 numbers",
     position_not_a_number: rf"{DEMO}: state qpos1 of frame 33 is nan",
-    positions_in_degrees: rf"{DEMO}: state of panda_joint2 is .* true unit",
-    joints_swapped: rf"{DEMO}: ",
+    positions_in_degrees: rf"{DEMO}: state of panda_joint2 is .* another unit",
+    joints_swapped: rf"{DEMO}: state of panda_joint2 is .* another unit or column",
     velocities_in_degrees: rf"{DEMO}: panda_joint\d moves at .* by its velocities",
     clock_backwards: rf"{DEMO}: time goes from .* after frame 69",
     rows_missing: rf"{DEMO}: 2 frames are missing after frame 19",
@@ -411,7 +453,7 @@ def test_a_clean_lerobot_dataset_raises_no_alarm(tmp_path, seed):
             table[name] = noisy.astype(kind)[:, order]
             table[name][:, order >= 14] = table[name][:, order >= 14].clip(0.0, 1.0)
         times = np.arange(len(rows)) / 30.0 + rng.choice([0.0, 17.25])
-        times = times + rng.choice([0.0, 0.006]) * rng.uniform(-1.0, 1.0, len(rows))
+        times = times + rng.choice([0.0, 0.006, 0.01]) * rng.uniform(-1.0, 1.0, len(rows))
         table["timestamp"] = times.astype(rng.choice([np.float32, np.float64]))
         if rng.random() < 0.3:
             table["next.done"] = np.arange(len(rows)) == len(rows) - 1
@@ -419,7 +461,8 @@ def test_a_clean_lerobot_dataset_raises_no_alarm(tmp_path, seed):
         names = [files.names()[j] for j in order] if name == STATE else None
         files.info["features"][name]["names"] = names or files.info["features"][name]["names"]
     shuffled = files.info["features"][STATE]["names"]
-    files.info["features"][ACTION]["names"] = shuffled if rng.random() < 0.5 else [shuffled]
+    forms = (shuffled, [shuffled], {"motors": shuffled})
+    files.info["features"][ACTION]["names"] = forms[rng.integers(3)]
     files.count_anew()
     if rng.random() < 0.3:
         files.statistics = None

@@ -46,7 +46,9 @@ def get_g1(url: str, scratch: Path, target: Path) -> None:
     subprocess.run(
         ["git", "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, clone], check=True
     )
-    subprocess.run([*git, "sparse-checkout", "set", "--no-cone", "/data/", "/meta/"], check=True)
+    subprocess.run(
+        [*git, "sparse-checkout", "set", "--no-cone", "/data/", "/meta/", "/LICENSE"], check=True
+    )
     subprocess.run([*git, "checkout", "--quiet", G1_COMMIT], check=True)
     (target / "meta").mkdir(parents=True)
     info = json.loads((clone / "meta/info.json").read_text())
@@ -55,6 +57,8 @@ def get_g1(url: str, scratch: Path, target: Path) -> None:
         (target / f"meta/{name}.jsonl").write_text("".join(lines))
         if name == "episodes":
             info["total_frames"] = sum(json.loads(line)["length"] for line in lines)
+    for name in ("LICENSE", "meta/tasks.jsonl"):
+        (target / name).write_bytes((clone / name).read_bytes())
     info |= {"total_episodes": G1_EPISODES, "splits": {"train": f"0:{G1_EPISODES}"}}
     (target / "meta/info.json").write_text(json.dumps(info, indent=1))
     for index in range(G1_EPISODES):

@@ -22,9 +22,8 @@ LIFT_SHORTENED, LIFT_WHOLE = ("demo_1", "demo_2"), ("demo_3",)
 
 def cut_g1(source: Path, target: Path) -> None:
     """Two episodes, numbered anew, with the statistics that LeRobot keeps of them."""
-    shutil.rmtree(target, ignore_errors=True)
-    (target / "meta").mkdir(parents=True)
-    (target / "data" / "chunk-000").mkdir(parents=True)
+    for folder in ("meta", "data/chunk-000"):
+        (target / folder).mkdir(parents=True, exist_ok=True)
     rows, statistics = [], []
     for index, episode in enumerate(G1_EPISODES):
         table = parquet.read_table(source / f"data/chunk-000/episode_{episode:06d}.parquet")

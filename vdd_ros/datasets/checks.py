@@ -20,12 +20,14 @@ GAP = 1.5  # of the declared period; a longer one lacks a frame
 OVER_LIMIT = 0.1  # of a joint's range: more than a controller overshoots, less than a wrong unit
 LEAP = 2.0  # of the velocity limit within one frame
 SWAPPED = 0.2  # of their disagreement is left when two columns change places
+OBEYS = 0.05  # of a joint's range; people's recordings come to a quarter of that
 SWAP_LEAST = 0.1  # of a joint's range, and less disagreement is none
 VELOCITY_LEAST, VELOCITY_ERROR = 0.02, 0.5  # [1/s], share of the velocity's root mean square
-STILL = 1e-3  # of a joint's range a frame
+STILL = 0.02  # of a joint's range from where it began or ends
 IDLE_S = 0.5  # at rest for longer than this at the beginning or the end
 STUCK = (1e-4, 0.02)  # of a joint's range: the state moves less, the command more
 JITTER = 0.1  # of the period
+ODD_SHARE = 0.1  # of the usual length, and less is not odd
 ODD_LENGTH = 3.5  # modified z-score (Iglewicz and Hoaglin 1993)
 
 
@@ -86,8 +88,11 @@ def _require_times(where: str, times_s: np.ndarray, period_s: float) -> None:
             f"{where}: frames come {1 / middle:.3g} times a second, the source declares "
             f"{1 / period_s:g}: find out which is true and correct the other"
         )
-    if steps.max() > GAP * period_s:
-        at = int(steps.argmax())
+    # a late frame is made up for by an early neighbour, a missing one is not
+    beside = np.minimum(np.r_[np.inf, steps[:-1]], np.r_[steps[1:], np.inf])
+    missing = (steps > GAP * period_s) & (steps + beside > (1.0 + GAP) * period_s)
+    if missing.any():
+        at = int(np.flatnonzero(missing)[0])
         raise UserError(
             f"{where}: {round(steps[at] / period_s) - 1} frames are missing after frame {at} "
             f"({steps[at]:.3f} s without one); cut the episode there or leave it out"
@@ -107,9 +112,10 @@ def require_plausible(converted: Converted, contract: Contract) -> None:
             raise UserError(
                 f"{where}: {side} of {names[joint]} is {values[at, joint]:.6g} at frame {at}, its "
                 f"limits are {lower[joint]:g} and {upper[joint]:g} {contract.joints[joint].unit}: "
-                f"declare its true unit, or leave the episode out"
+                f"is it another unit or column? correct the declaration, or leave the episode out"
             )
-        steps = np.abs(np.diff(values, axis=0)) / np.diff(converted.times_s)[:, None]
+        took_s = np.maximum(np.diff(converted.times_s), 1.0 / converted.rate_hz)
+        steps = np.abs(np.diff(values, axis=0)) / took_s[:, None]
         leaps = steps > LEAP * contract.limit("velocity")
         if leaps.any() and side == "state":
             at, joint = (int(i) for i in np.argwhere(leaps)[0])
@@ -120,6 +126,7 @@ def require_plausible(converted: Converted, contract: Contract) -> None:
                 f"out"
             )
     _require_own_columns(converted, contract)
+    _require_obedience(converted, contract)
     _require_own_velocity(converted, contract)
 
 
@@ -136,6 +143,21 @@ def _require_own_columns(converted: Converted, contract: Contract) -> None:
         raise UserError(
             f"{converted.where}: {first} does what {second} is told and the other way round: two "
             f"columns are in each other's place; correct the declaration or the file"
+        )
+
+
+def _require_obedience(converted: Converted, contract: Contract) -> None:
+    """A joint of an arm is about where it is told to be; a hand stops at what it holds."""
+    is_arm = np.array([joint.unit != "fraction" for joint in contract.joints])
+    span = contract.limit("upper") - contract.limit("lower")
+    apart = np.abs(converted.command - converted.state).mean(0) * is_arm
+    wrong = apart > OBEYS * span
+    if wrong.any():
+        joint = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{converted.where}: {contract.joint_names[joint]} is {apart[joint]:.3g} "
+            f"{contract.joints[joint].unit} from its command on average: states or commands are "
+            f"those of another joint, or commands are no positions; correct the declaration"
         )
 
 
@@ -165,10 +187,9 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     if steps.std() > JITTER * period_s:
         found.append(f"frames jitter: {steps.std() * 1e3:.1f} ms around {period_s * 1e3:.1f} ms")
     span = contract.limit("upper") - contract.limit("lower")
-    moves = (np.abs(np.diff(converted.command, axis=0)) > STILL * span).any(1)
-    if not moves.any():
-        return (*found, "nothing is commanded to move")
-    for end, still in (("start", int(moves.argmax())), ("end", int(moves[::-1].argmax()))):
+    for end, command in (("start", converted.command), ("end", converted.command[::-1])):
+        moved = (np.abs(command - command[0]) > STILL * span).any(1)
+        still = int(moved.argmax()) if moved.any() else len(moved)
         if still * period_s > IDLE_S:
             found.append(f"idle {end}: {still * period_s:.1f} s")
     extent = {
@@ -181,13 +202,18 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     rate = np.abs(np.diff(converted.command, axis=0)) / steps[:, None]
     if count := int((rate > contract.limit("velocity")).any(1).sum()):
         found.append(f"{count} of {len(rate)} commands are faster than the velocity limits")
+    lower, upper = contract.limit("lower"), contract.limit("upper")
+    beyond = ((converted.command < lower) | (converted.command > upper)).any(1)
+    if count := int(beyond.sum()):
+        found.append(f"{count} of {len(converted.command)} commands are beyond the limits")
+    same = (np.diff(np.hstack([converted.state, converted.command]), axis=0) == 0.0).all(1)
+    if count := int(same.sum()):
+        found.append(f"{count} frames repeat the one before")
     return tuple(found)
 
 
 def odd_lengths(lengths: np.ndarray) -> np.ndarray:
     """(E,) frames -> (E,) bool: far longer or shorter than the others."""
-    middle = np.median(lengths)
-    spread = np.median(np.abs(lengths - middle))
-    if spread == 0.0:
-        return lengths != middle
-    return np.abs(0.6745 * (lengths - middle) / spread) > ODD_LENGTH
+    off = np.abs(lengths - np.median(lengths))
+    spread = max(float(np.median(off)), 1e-9)
+    return (0.6745 * off / spread > ODD_LENGTH) & (off > ODD_SHARE * np.median(lengths))

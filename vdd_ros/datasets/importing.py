@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from vdd_ros.datasets.source import LeRobotFormat, Source
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import FileSummary
 
 FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
 ON_THE_GRID_S = 1e-4  # LeRobot's own tolerance between a stamp and its frame's number over fps
@@ -39,9 +42,22 @@ class Imported(NamedTuple):
 
 def read(path: Path, source: Source) -> list[Recording]:
     """Every recording of a dataset; raises UserError where it is not what was declared."""
+    _require_file(path, source)
     if isinstance(source.format, LeRobotFormat):
         return read_lerobot(path, source, source.format)
     return read_robosuite(path, source, source.format)
+
+
+def _require_file(path: Path, source: Source) -> None:
+    declared = source.origin.sha256
+    if declared is None or not path.is_file():
+        return
+    found = FileSummary.of(path).sha256
+    if found != declared:
+        raise UserError(
+            f"{path} is not the file that the source declares: its sha256 is {found[:12]}..., not "
+            f"{declared[:12]}...; get that one, or declare this one"
+        )
 
 
 def check(
@@ -71,23 +87,36 @@ def write(
 ) -> list[Imported]:
     """Episodes in a new `folder`, which is there whole or not at all; raises UserError if it is
     there already."""
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} exists already; name a folder that does not, or remove it")
-    part = folder.with_name(f".import-{folder.name}")
-    shutil.rmtree(part, ignore_errors=True)  # of an import that was broken off
-    part.mkdir(parents=True)
+    if not folder.parent.is_dir():
+        raise UserError(f"{folder.parent} is no folder: make it first, or name another place")
+    try:
+        part = Path(mkdtemp(prefix=f".import-{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"cannot write beside {folder} ({error.strerror}): name another") from None
     try:
         recorder = DemoRecorder(contract, part, "episode", source.task)
         imported = []
         for converted, found in checked:
             imported.append(_write_one(recorder, converted, found, source))
             report(len(imported), len(checked))
+        part.chmod(0o777 & ~_umask())  # mkdtemp's is private
         part.rename(folder)
         sync_folder(folder.parent)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise UserError(f"writing {folder} failed ({error.strerror}); nothing is kept") from None
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return imported
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write_one(
@@ -98,10 +127,9 @@ def _write_one(
     recorder.start(int(stamps_ns[0]), UNKNOWN_DATE)
     state, command = contract.streams["joint_state"], contract.streams[contract.action.stream]
     for at, stamp_ns in enumerate(stamps_ns.tolist()):
-        velocity = converted.velocity[at] if np.isfinite(converted.velocity[at]).all() else None
-        message = _message(state, contract, converted.state[at], velocity, stamp_ns)
+        message = _message(state, contract, converted.state[at], stamp_ns)
         recorder.add("joint_state", message, stamp_ns)
-        message = _message(command, contract, converted.command[at], None, stamp_ns)
+        message = _message(command, contract, converted.command[at], stamp_ns)
         recorder.add(contract.action.stream, message, stamp_ns)
     recorder.annotate(
         {
@@ -113,6 +141,12 @@ def _write_one(
     )
     recorder.stop(int(stamps_ns[-1]) + contract.policy_period_ns)
     name, verdict = recorder.name, str(recorder.verdict)
+    if recorder.verdict.level == "FAIL":
+        recorder.discard()
+        raise UserError(
+            f"{converted.where} would be an episode that is not fit to learn from, {verdict}: use "
+            f"a contract whose observation and rates the dataset can give"
+        )
     recorder.save(int(stamps_ns[-1]))
     seconds = float(converted.times_s[-1] - converted.times_s[0])
     return Imported(name, converted.name, len(stamps_ns), seconds, found, verdict)
@@ -128,13 +162,7 @@ def stamps(converted: Converted, contract: Contract) -> np.ndarray:
     return FIRST_STAMP_NS + np.round(times_s * 1e9).astype(np.int64)
 
 
-def _message(
-    stream: Stream,
-    contract: Contract,
-    position: np.ndarray,
-    velocity: np.ndarray | None,
-    stamp_ns: int,
-) -> bytes:
+def _message(stream: Stream, contract: Contract, position: np.ndarray, stamp_ns: int) -> bytes:
     """The CDR of one message of a stream."""
     store = typestore()
     kind = store.types[stream.type]
@@ -146,7 +174,7 @@ def _message(
             header=header,
             name=list(contract.joint_names),
             position=position,
-            velocity=nothing if velocity is None else velocity,
+            velocity=nothing,
             effort=nothing,
         )
     else:

@@ -25,7 +25,7 @@ def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[
         raise UserError(f"no file {path}: name an HDF5 file of robosuite demonstrations")
     try:
         with h5py.File(path, "r") as file:
-            if "data" not in file:
+            if not isinstance(file.get("data"), h5py.Group):
                 raise UserError(f"{path} has no group 'data'; it is no robosuite demonstration")
             _check_env(path, file["data"].attrs, layout)
             names = sorted(file["data"], key=_number)
@@ -109,7 +109,9 @@ def _scene(qpos: np.ndarray, source: Source) -> dict[str, JsonValue]:
 
 def _matrix(where: str, group: Any, name: str) -> np.ndarray:
     """(N, D) float64."""
-    if name not in group:
+    import h5py
+
+    if not isinstance(group, h5py.Group) or not isinstance(group.get(name), h5py.Dataset):
         raise UserError(f"{where} lacks {name!r}; restore the file")
     values = np.asarray(group[name][()])
     if values.ndim != 2 or values.dtype.kind != "f":

@@ -41,8 +41,8 @@ class Range(_Part):
 
     @model_validator(mode="after")
     def _spans_something(self) -> Range:
-        if self.span[0] == self.span[1]:
-            raise ValueError(f"span {list(self.span)} begins where it ends")
+        if self.span[0] == self.span[1] or self.means[0] == self.means[1]:
+            raise ValueError(f"span {list(self.span)} or means {list(self.means)} is one point")
         return self
 
 
@@ -111,6 +111,12 @@ class LeRobotFormat(_Part):
     state: str = "observation.state"
     action: str = "action"
 
+    @model_validator(mode="after")
+    def _are_two(self) -> LeRobotFormat:
+        if self.state == self.action:
+            raise ValueError(f"state and action are both {self.state!r}")
+        return self
+
 
 class RobosuiteFormat(_Part):
     """An HDF5 file of robosuite's demonstrations, which has neither names nor units.
@@ -171,6 +177,13 @@ class Source(_Part):
                 f"channels do not name each joint of {contract.name} once: missing {missing}, "
                 f"unknown {foreign}, {len(declared) - len(set(declared))} repeated; correct them"
             )
+        for side in ("state", "command"):
+            names = [getattr(channel, side).name for channel in self.channels]
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise UserError(
+                    f"column {repeated[0]!r} is declared as the {side} of several joints: correct "
+                    f"the declaration"
+                )
         units = {joint.name: joint.unit for joint in contract.joints}
         for channel in self.channels:
             for column in (channel.state, channel.command):
