@@ -92,13 +92,15 @@ def train_teacher(
         for_training.chunks,
         config.rank,
         np.random.default_rng(training.seed),
+        config.reference_degree,
     )
     cond, chunks, _ = to_tensors(normalizer, for_training)
     torch.manual_seed(training.seed)
     denoiser = make_teacher(config, *normalizer.sizes)
 
     def loss_of(module, index, progress, generator):
-        return denoising_loss(module, chunks[index], cond[index], config.noise, generator)
+        seen = _blurred(cond[index], config.observation_noise, generator)
+        return denoising_loss(module, chunks[index], seen, config.noise, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"teacher": asdict(config), "training": asdict(training)}
@@ -208,11 +210,19 @@ def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
 
 
 def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int) -> Batch:
-    """`pool` training windows with one teacher sample each, drawn once and kept in the folder."""
+    """`pool` training windows with one teacher sample each, drawn once and kept in the folder.
+
+    Where the teacher was trained with noise on observations, a window is drawn again and again,
+    with other noise; otherwise there are at most as many as were recorded.
+    """
     cond, chunks, _ = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
     generator = torch.Generator().manual_seed(seed)
-    index = torch.randperm(len(cond), generator=generator)[:pool]
-    cond, chunks = cond[index], chunks[index]
+    noise = teacher.config.observation_noise
+    if noise:
+        index = torch.randint(len(cond), (pool,), generator=generator)
+    else:
+        index = torch.randperm(len(cond), generator=generator)[:pool]
+    cond, chunks = _blurred(cond[index], noise, generator), chunks[index]
     settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
     key = fingerprint(settings, cond, *teacher.denoiser.state_dict().values())
     path = teacher.folder / f"samples-{key}.safetensors"
@@ -227,6 +237,13 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
         )
         save_tensors(path, {"samples": samples})
     return Batch(cond, load_tensors(path)["samples"], chunks)
+
+
+def _blurred(cond: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """(B, C) with noise of that standard deviation; without any the generator is left alone."""
+    if not noise:
+        return cond
+    return cond + noise * torch.randn(cond.shape, generator=generator)
 
 
 def _state_file(folder: Path, settings: dict, *data: Tensor) -> Path:

@@ -38,8 +38,10 @@ class SamplerConfig:
 @dataclass(frozen=True)
 class TeacherConfig:
     """n_obs_steps: To; horizon: H, counted from the newest observation: step h of a chunk is the
-    command h policy periods after the tick, and step 0 is the first executable one; rank: numbers
-    that stand for a chunk, see Normalizer.
+    command h policy periods after the tick, and step 0 is the first executable one; rank and
+    reference_degree: numbers that stand for a chunk, and its reference, see Normalizer;
+    observation_noise: std of noise on standardised observations while training, also its students,
+    which widens what few demonstrations know exactly.
 
     One observation is enough where the arm is all there is to see. Two tell the speed, and a policy
     then learns to go on as it goes instead of where to go (de Haan et al. 2019).
@@ -48,11 +50,19 @@ class TeacherConfig:
     n_obs_steps: int = 1
     horizon: int = 8
     rank: int = 32
+    reference_degree: int = 2
+    observation_noise: float = 0.0
     width: int = 320
     blocks: int = 4
     octaves: int = 4
     sigma_data: float = 1.0
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+    def __post_init__(self):
+        if self.reference_degree not in (1, 2):
+            raise ValueError(f"reference_degree is 1 or 2: {self}")
+        if not self.observation_noise >= 0.0:
+            raise ValueError(f"observation_noise must not be negative: {self}")
 
 
 def make_teacher(config: TeacherConfig, newest_dim: int, cond_dim: int, dim: int) -> Denoiser:

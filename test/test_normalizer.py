@@ -118,3 +118,17 @@ def test_a_dimension_that_never_moves_is_not_divided_by_zero():
     still = np.ones((50, 2, 2))
     normalizer = Normalizer.fit(still, np.ones((50, 3, 2)), 6, np.random.default_rng(0))
     assert np.isfinite(normalizer.normalize(np.ones((3, 2)), still[0])).all()
+
+
+def test_a_linear_reference_has_no_products_and_does_not_fit_noise():
+    """Twelve joints and forty windows: 144 products explain whatever is asked of them."""
+    rng = np.random.default_rng(0)
+    observations, noise = rng.normal(size=(440, 1, 12)), rng.normal(size=(440, HORIZON, 12))
+    chunks = observations + 0.1 * noise
+    left = {}
+    for degree in (1, 2):
+        normalizer = Normalizer.fit(observations[:40], chunks[:40], 12, rng, degree)
+        off = chunks[40:] - normalizer.reference_chunk(observations[40:])
+        left[degree] = off.std()
+        assert normalizer.reference[13:].any() == (degree == 2)
+    assert left[1] < 0.15 < 2.0 * left[1] < left[2]

@@ -5,11 +5,11 @@ standardised. It sees a chunk as R numbers z of about unit variance:
 
     a = r(o) + mean + std * (B (spread * z)) + what B leaves out
 
-r(o) is a reference motion, a quadratic regression of the chunk on those features, which takes away
-most of a chunk's variance. The columns of B are the R directions (principal components) in which
-chunks differ most from it. Smooth chunks fill few of their H * Da directions: in all others there
-is nothing to learn, and a density over them is nearly singular. The spread has a floor, so that
-mere noise is not blown up to the size of what matters.
+r(o) is a reference motion, a quadratic or linear regression of the chunk on those features, which
+takes away most of a chunk's variance. The columns of B are the R directions (principal components)
+in which chunks differ most from it. Smooth chunks fill few of their H * Da directions: in all
+others there is nothing to learn, and a density over them is nearly singular. The spread has a
+floor, so that mere noise is not blown up to the size of what matters.
 
 The regression is fitted on readings shifted by a little noise. Demonstrations of a task in a plane
 leave an arm of seven joints on a surface of two dimensions; the noise teaches the reference to lead
@@ -57,18 +57,27 @@ class Normalizer:
 
     @classmethod
     def fit(
-        cls, observations: np.ndarray, chunks: np.ndarray, rank: int, rng: np.random.Generator
+        cls,
+        observations: np.ndarray,
+        chunks: np.ndarray,
+        rank: int,
+        rng: np.random.Generator,
+        degree: int = 2,
     ) -> Normalizer:
         """observations: (N, To, Do); chunks: (N, H, Da), both in contract units; rank: R, at most
-        H * Da are used."""
+        H * Da are used; degree: 1 for a linear reference, whose weights of products are zero. There
+        are Do^2 products: with tens of joints and episodes a quadratic one fits noise."""
         newest, difference = observations[:, -1], np.diff(observations, axis=1)
         newest_mean, newest_std = newest.mean(0), np.maximum(newest.std(0), STD_FLOOR)
         difference_std = np.maximum(difference.std(0), STD_FLOOR)
         shift = SHIFT_STD * rng.standard_normal((len(newest), 1, newest.shape[1]))
         scales = (newest_mean, newest_std, difference_std)
         terms = quadratic(features(observations + shift, *scales), newest.shape[1])
-        gram = terms.T @ terms + RIDGE * len(terms) * np.eye(terms.shape[1])
-        reference = np.linalg.solve(gram, terms.T @ chunks.reshape(len(chunks), -1))
+        used = terms if degree == 2 else terms[:, : 1 + observations[0].size]
+        gram = used.T @ used + RIDGE * len(used) * np.eye(used.shape[1])
+        reference = np.zeros((terms.shape[1], chunks[0].size))
+        flat = chunks.reshape(len(chunks), -1)
+        reference[: used.shape[1]] = np.linalg.solve(gram, used.T @ flat)
         terms = quadratic(features(observations, *scales), newest.shape[1])
         relative = chunks - (terms @ reference).reshape(chunks.shape)
         chunk_mean, chunk_std = relative.mean(0), np.maximum(relative.std(0), STD_FLOOR)
