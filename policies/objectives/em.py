@@ -2,14 +2,13 @@
 
 Expectation maximisation by gradient: with responsibilities r_k(a) held constant, the gradient of
     sum_k r_k(a) log [ g_k(o) N(a; mu_k(o), Sigma_k(o)) ]
-is that of the log-likelihood (Neal and Hinton 1998), so one step of the loop is a step of both. As
-in `nll`, noise is added to the chunks at first.
+is that of the log-likelihood (Neal and Hinton 1998). One step of the loop is therefore a step of
+both, and em is `nll` on the demonstrations.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,16 +16,12 @@ from torch import Tensor
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.objectives.nll import Nll
 
 
 @dataclass(frozen=True)
-class Em:
-    """sigma_start, settle: as in Nll."""
-
-    sigma_start: float = 0.5
-    settle: float = 0.5
-
-    changes_at: ClassVar[None] = None
+class Em(Nll):
+    """Settings as in Nll."""
 
     def loss(
         self,
@@ -36,10 +31,5 @@ class Em:
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        sigma = self.sigma_start * max(0.0, 1.0 - progress / self.settle)
-        noise = torch.randn(batch.demos.shape, generator=generator)
-        chunks = (batch.demos + sigma * noise)[:, None]
-        mixture = student(batch.cond)
-        responsibility = mixture.detach().log_responsibilities(chunks).exp()
-        joint = mixture.log_weights[:, None] + mixture.component_log_prob(chunks)
-        return -(responsibility * joint).sum(-1).mean() / chunks.shape[-1]
+        of_people = batch._replace(samples=batch.demos)
+        return super().loss(student, teacher, of_people, progress, generator)
