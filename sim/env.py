@@ -96,8 +96,7 @@ class RobosuiteEnv:
         if scene is not None:
             self._put(scene)
         self._steps = 0
-        self._target = self.observe().position
-        self._is_new_target = True
+        self.apply(self.observe().position)
         self._env.watch(0.0, self.tool_position())
 
     def _put(self, scene: np.ndarray) -> None:
@@ -129,7 +128,11 @@ class RobosuiteEnv:
         target = np.asarray(target, dtype=float)
         if target.shape != (len(self.joints),) or not np.isfinite(target).all():
             raise ValueError(f"a target is {len(self.joints)} finite numbers, got {target}")
-        self._target, self._is_new_target = target.copy(), True
+        self._action, self._is_new_target = target.copy(), True
+        if self._fingers:
+            way = FINGER_M * min(max(float(target[7]), 0.0), 1.0)
+            self._finger_targets = (way, -way)
+            self._action[7] = 0.0
 
     def advance(self, duration_s: float) -> None:
         """Let `duration_s` of simulated time pass; a multiple of the physics step.
@@ -145,11 +148,9 @@ class RobosuiteEnv:
     def _step(self) -> None:
         # robosuite.step() without its observables, and in another order: the first half of the
         # next physics step comes last, so that positions and contacts are those of now.
-        action = np.append(self._target[:7], np.zeros(len(self.joints) - 7))
-        self._env._pre_action(action, policy_step=self._is_new_target)
+        self._env._pre_action(self._action, policy_step=self._is_new_target)
         if self._fingers:  # robosuite's own command only knows to open and to close
-            way = FINGER_M * float(np.clip(self._target[7], 0.0, 1.0))
-            self._env.sim.data.ctrl[self._fingers] = (way, -way)
+            self._env.sim.data.ctrl[self._fingers] = self._finger_targets
         self._env.sim.step2()
         self._env.sim.step1()
         self._is_new_target = False
