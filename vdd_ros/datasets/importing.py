@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -91,32 +89,19 @@ def write(
         raise UserError(f"{folder} exists already; name a folder that does not, or remove it")
     if not folder.parent.is_dir():
         raise UserError(f"{folder.parent} is no folder: make it first, or name another place")
+    imported = []
     try:
-        part = Path(mkdtemp(prefix=f".import-{folder.name}-", dir=folder.parent))
+        with TemporaryDirectory(prefix=f".import-{folder.name}-", dir=folder.parent) as scratch:
+            part = Path(scratch) / folder.name
+            recorder = DemoRecorder(contract, part, "episode", source.task)
+            for converted, found in checked:
+                imported.append(_write_one(recorder, converted, found, source))
+                report(len(imported), len(checked))
+            part.rename(folder)
+            sync_folder(folder.parent)
     except OSError as error:
-        raise UserError(f"cannot write beside {folder} ({error.strerror}): name another") from None
-    try:
-        recorder = DemoRecorder(contract, part, "episode", source.task)
-        imported = []
-        for converted, found in checked:
-            imported.append(_write_one(recorder, converted, found, source))
-            report(len(imported), len(checked))
-        part.chmod(0o777 & ~_umask())  # mkdtemp's is private
-        part.rename(folder)
-        sync_folder(folder.parent)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         raise UserError(f"writing {folder} failed ({error.strerror}); nothing is kept") from None
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return imported
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write_one(
