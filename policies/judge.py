@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.baselines import Predict
+from vdd_ros.policies.baselines import BASELINES, Predict
 from vdd_ros.policies.fidelity import (
     bootstrap,
     energy_distance,
@@ -17,8 +18,9 @@ from vdd_ros.policies.fidelity import (
     off_support,
     sliced_w2,
 )
-from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors
+from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors, training_data
 from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows
 
@@ -130,6 +132,31 @@ class Judge:
         observations = self.windows.observations[self.index.numpy()][:, None]
         chunks = normalizer.unnormalize(normalized.double().numpy(), observations)
         return torch.tensor(normalizer.standardize(chunks), dtype=torch.float32).flatten(2)
+
+
+def judged(
+    teacher: Teacher,
+    students: Mapping[str, Student],
+    baselines: Sequence[str],
+    config: JudgeConfig,
+    report: Callable[[int, int], None] = lambda done, count: None,
+) -> dict[str, dict]:
+    """Every figure of a teacher, of it with one step, of students and of BASELINES, by name."""
+    judge, count = Judge(teacher, config), len(students) + len(baselines)
+    size = {"parameters": count_parameters(teacher.denoiser)}
+    results = {
+        "teacher": judge.of_teacher() | size,
+        "teacher-1": judge.of_one_step_teacher() | size,
+    }
+    for done, (name, student) in enumerate(students.items(), start=1):
+        results[name] = judge.of_student(student) | {"parameters": count_parameters(student.moe)}
+        report(done, count)
+    data = training_data(teacher) if baselines else None
+    for done, name in enumerate(baselines, start=len(students) + 1):
+        assert data is not None
+        results[name] = judge.of(BASELINES[name](data))
+        report(done, count)
+    return results
 
 
 @torch.no_grad()

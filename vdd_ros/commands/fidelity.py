@@ -12,9 +12,8 @@ from rich.table import Table
 from vdd_ros.commands.progress import progress
 from vdd_ros.durable import write_text
 from vdd_ros.policies.baselines import BASELINES
-from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import load_student, load_teacher, training_data
-from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.judge import JudgeConfig, judged
+from vdd_ros.policies.learn import load_student, load_teacher
 from vdd_ros.policies.training import use_threads
 
 
@@ -37,22 +36,10 @@ def main(args: Args) -> dict:
     """Print the figures as a table; METRICS in docs/metrics.md defines each."""
     use_threads(args.threads)
     teacher = load_teacher(args.teacher)
-    students = [load_student(folder) for folder in args.students]
-    baselines = BASELINES if args.baselines else {}
+    students = {folder.name: load_student(folder) for folder in args.students}
+    baselines = tuple(BASELINES) if args.baselines else ()
     with progress("judging") as report:
-        judge = Judge(teacher, args.judge)
-        of_teacher = {"parameters": count_parameters(teacher.denoiser)}
-        results = {
-            "teacher": judge.of_teacher() | of_teacher,
-            "teacher-1": judge.of_one_step_teacher() | of_teacher,
-        }
-        for done, student in enumerate(students, start=1):
-            parameters = count_parameters(student.moe)
-            results[student.folder.name] = judge.of_student(student) | {"parameters": parameters}
-            report(done, len(students) + len(baselines))
-        for done, (name, fit) in enumerate(baselines.items(), start=len(students) + 1):
-            results[name] = judge.of(fit(training_data(teacher)))
-            report(done, len(students) + len(baselines))
+        results = judged(teacher, students, baselines, args.judge, report)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         for name, figures in results.items():

@@ -14,8 +14,7 @@ from vdd_ros.commands.sweep.plan import Plan, Split
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.policies.baselines import BASELINES
-from vdd_ros.policies.judge import Judge, JudgeConfig
+from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.learn import (
     Student,
     Teacher,
@@ -23,10 +22,8 @@ from vdd_ros.policies.learn import (
     load_student,
     load_teacher,
     train_teacher,
-    training_data,
 )
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import use_threads
@@ -41,7 +38,8 @@ def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
     if all((results / f"{name}.json").exists() for name in plan.judged):
         return
     results.mkdir(exist_ok=True)
-    for name, figures in _judged(plan, teacher, students).items():
+    found = judged(teacher, students, plan.baselines, JudgeConfig(seed=plan.seed))
+    for name, figures in found.items():
         hardware = f"{processor()}, {os.cpu_count()} cores"
         text = json.dumps(figures | {"hardware": hardware}, allow_nan=False)
         write_text(results / f"{name}.json", text)
@@ -80,17 +78,3 @@ def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
             OBJECTIVES[wanted.method](),
             report=report,
         )
-
-
-def _judged(plan: Plan, teacher: Teacher, students: dict[str, Student]) -> dict[str, dict]:
-    judge = Judge(teacher, JudgeConfig(seed=plan.seed))
-    size = {"parameters": count_parameters(teacher.denoiser)}
-    results = {
-        "teacher": judge.of_teacher() | size,
-        "teacher-1": judge.of_one_step_teacher() | size,
-    }
-    for name, student in students.items():
-        results[name] = judge.of_student(student) | {"parameters": count_parameters(student.moe)}
-    for name in plan.baselines:
-        results[name] = judge.of(BASELINES[name](training_data(teacher)))
-    return results

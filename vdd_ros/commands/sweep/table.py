@@ -17,27 +17,12 @@ FIGURES = {
 NONE = "–"
 
 
-def rows_of(cells: list[dict]) -> tuple[list[str], list[list[str]]]:
-    """Headings, and one row of texts per policy in the cells' order."""
-    names = list(dict.fromkeys(cell["policy"] for cell in cells))
-    headings = ["policy", *FIGURES.values(), "NLL over folds", "parameters"]
-    return headings, [_row(name, [c for c in cells if c["policy"] == name]) for name in names]
-
-
 def table_of(cells: list[dict]) -> Table:
-    """For people at a terminal."""
-    headings, rows = rows_of(cells)
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*row)
+    """One row per policy, in the cells' order."""
+    table = Table("policy", *FIGURES.values(), "NLL over folds", "parameters")
+    for name in dict.fromkeys(cell["policy"] for cell in cells):
+        table.add_row(*_row(name, [cell for cell in cells if cell["policy"] == name]))
     return table
-
-
-def to_markdown(cells: list[dict]) -> str:
-    """For a README."""
-    headings, rows = rows_of(cells)
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _row(name: str, cells: list[dict]) -> list[str]:
