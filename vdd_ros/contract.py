@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vdd_ros.errors import UserError
+from vdd_ros.yaml_file import checked, read_yaml
 
 FORMAT_VERSION = 1
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -151,22 +151,12 @@ class Contract(_Part):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
-        path = Path(path)
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"no contract at {path}: name an existing YAML file") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path} is not a readable YAML file: {error}") from None
-        return cls.from_dict(raw, where=str(path))
+        return read_yaml(path, cls, "contract")
 
     @classmethod
     def from_dict(cls, raw: object, where: str = "contract") -> Contract:
         """Check a mapping, as read from YAML or JSON; raises UserError as `from_yaml` does."""
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            raise UserError(f"{where}: {first_fault(error)}") from None
+        return checked(cls, raw, where)
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
@@ -232,15 +222,3 @@ class Contract(_Part):
             f"than this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
             f"{', '.join(differing)}: use the contract it was made with, or train anew"
         )
-
-
-def first_fault(error: ValidationError) -> str:
-    """The first thing wrong with a file that people write, as a clause with a remedy."""
-    fault = error.errors()[0]
-    place = ".".join(str(step) for step in fault["loc"]) or "top level"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {place!r}; remove it or correct its spelling{more}"
-    if fault["type"] == "missing":
-        return f"missing {place!r}; it is mandatory, add it{more}"
-    return f"{place}: {fault['msg']} (found {fault['input']!r:.80}); correct it{more}"

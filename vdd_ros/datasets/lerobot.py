@@ -12,10 +12,10 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vdd_ros.contract import first_fault
 from vdd_ros.datasets.recording import Recording
 from vdd_ros.datasets.source import LeRobotFormat, Source
 from vdd_ros.errors import UserError
+from vdd_ros.yaml_file import first_fault
 
 VERSION = "v2.1"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vdd_ros.contract import Contract, Finite, Positive, first_fault
+from vdd_ros.contract import Contract, Finite, Positive
 from vdd_ros.errors import UserError
+from vdd_ros.yaml_file import read_yaml
 
 # unit of a column -> (unit of the joint that it fits, factor)
 FACTORS = {
@@ -155,16 +155,7 @@ class Source(_Part):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Source:
         """Read and check a declaration; raises UserError naming the key, value and remedy."""
-        try:
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"no source declaration at {path}: name a YAML file") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path} is not a readable YAML file: {error}") from None
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            raise UserError(f"{path}: {first_fault(error)}") from None
+        return read_yaml(path, cls, "source declaration")
 
     def require_fits(self, contract: Contract) -> None:
         """Raise UserError unless every joint of the contract is declared once, in a unit that

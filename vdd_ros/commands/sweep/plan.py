@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vdd_ros.contract import first_fault
 from vdd_ros.errors import UserError
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
+from vdd_ros.yaml_file import read_yaml
 
 HELD_OUT = "held-out"
 
@@ -89,16 +88,7 @@ class Plan(_Part):
     @classmethod
     def from_yaml(cls, path: Path) -> Plan:
         """Read a plan; raises UserError naming the key, value and remedy."""
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"no plan at {path}: name a file of config/benchmarks/") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path} is not a readable YAML file: {error}") from None
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            raise UserError(f"{path}: {first_fault(error)}") from None
+        return read_yaml(path, cls, "plan")
 
     @property
     def judged(self) -> list[str]:

@@ -1,0 +1,46 @@
+"""Files that people write: read, checked by a schema, and what is wrong told in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from vdd_ros.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: str | Path, kind: type[Model], what: str) -> Model:
+    """The file at `path`, a `what`; raises UserError naming the key, the value and a remedy."""
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"no {what} at {path}: name an existing YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())  # the parser's own message has several lines
+        raise UserError(f"{path} is not a readable YAML file: {told}") from None
+    return checked(kind, raw, str(path))
+
+
+def checked(kind: type[Model], raw: object, where: str) -> Model:
+    """`raw`, as read from YAML or JSON, as a model; raises UserError as `read_yaml` does."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_fault(error)}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing wrong with a file that people write, as a clause with a remedy."""
+    fault = error.errors()[0]
+    place = ".".join(str(step) for step in fault["loc"]) or "top level"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {place!r}; remove it or correct its spelling{more}"
+    if fault["type"] == "missing":
+        return f"missing {place!r}; it is mandatory, add it{more}"
+    return f"{place}: {fault['msg']} (found {fault['input']!r:.80}); correct it{more}"
