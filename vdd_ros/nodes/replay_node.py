@@ -23,14 +23,13 @@ from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.leader import open_leader
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     Health,
     command_message,
     fields_of,
     latched_qos,
-    message_class,
-    qos_of,
     sample_stamp_ns,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -76,15 +75,8 @@ class ReplayNode(Node):
         publish_diagnostics(self, self._health)
 
     def _open_topics(self) -> None:
-        states, self._teleop = (
-            self.contract.streams[name] for name in ("joint_state", "teleop_command")
-        )
-        self.create_subscription(
-            message_class(states.type), states.topic, self._on_state, qos_of(states)
-        )
-        self._leader = self.create_publisher(
-            message_class(self._teleop.type), self._teleop.topic, qos_of(self._teleop)
-        )
+        self._teleop = self.contract.streams["teleop_command"]
+        self._leader = open_leader(self, self.contract, self._on_state)
         listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
         topic = f"{self.settings.simulator}/success"
         self.create_subscription(Bool, topic, self._on_success, latched_qos())

@@ -1,0 +1,18 @@
+"""The leader's side of the topics: joint states come in, teleop commands go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from vdd_ros.contract import Contract
+from vdd_ros.nodes.messages import message_class, qos_of
+
+
+def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher:
+    """Listen to the contract's joint states, and return the publisher of its teleop stream."""
+    states, teleop = (contract.streams[name] for name in ("joint_state", "teleop_command"))
+    node.create_subscription(message_class(states.type), states.topic, on_state, qos_of(states))
+    return node.create_publisher(message_class(teleop.type), teleop.topic, qos_of(teleop))
