@@ -67,7 +67,8 @@ class ReplayNode(Node):
         # a hand or gripper stops at what is between its fingers
         self._is_arm = np.array([joint.unit != "fraction" for joint in self.contract.joints])
         self._state = self._sent = np.zeros(0)
-        self._success: bool | None = None
+        self._success: bool | None = None  # of this replay; a verdict from before is another's
+        self._is_sending = False
         self._fault: str | None = None  # why nothing more may be sent
         self._stamp_ns = self._tick = self._near_ns = 0
         self._doing = ScriptRunner(self, self._script())
@@ -94,7 +95,7 @@ class ReplayNode(Node):
         yield from self._lead(*self._way_to_first())
         self._require_at(self._targets[0], "first")
         self.get_logger().info(f"sends {self._times_s[-1]:.1f} s of commands")
-        self._success = None  # a verdict from before is another episode's
+        self._is_sending = True
         yield from self._lead(self._times_s, self._targets)
         if self._success is None:
             still = np.array([0.0, SETTLING_S])
@@ -171,7 +172,8 @@ class ReplayNode(Node):
             self._fault = "the e-stop is pressed"
 
     def _on_success(self, message: Bool) -> None:
-        self._success = message.data
+        if self._is_sending:
+            self._success = message.data
 
     def _on_state(self, message) -> None:
         stream = self.contract.streams["joint_state"]
