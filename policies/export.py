@@ -14,6 +14,7 @@ import math
 import warnings
 from dataclasses import fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,9 +34,7 @@ class Units(nn.Module):
         for field in fields(normalizer):
             value = torch.tensor(getattr(normalizer, field.name), dtype=torch.float32)
             self.register_buffer(field.name, value)
-        for name in ("decoder", "remainder_std"):
-            value = torch.tensor(getattr(normalizer, name), dtype=torch.float32)
-            self.register_buffer(name, value)
+        self.register_buffer("decoder", torch.tensor(normalizer.decoder, dtype=torch.float32))
 
     def features(self, window: Tensor) -> Tensor:
         """(To, Do) -> (1, To*Do)."""
@@ -72,21 +71,22 @@ class ActingStudent(nn.Module):
 class StudentDensity(nn.Module):
     """The whole mixture over flattened chunks, in contract units.
 
-    A covariance L L^T of R numbers becomes one of H * Da: the factors are decoder L, the scales
-    what the decoder cannot say.
+    A covariance L L^T of R numbers becomes one of H * Da: the factors are decoder L, the whitener
+    is that of what the decoder cannot say.
     """
 
     def __init__(self, student: GaussianMoE, normalizer: Normalizer):
         super().__init__()
         self.student, self.units = student, Units(normalizer)
+        whitener = np.linalg.inv(np.linalg.cholesky(normalizer.remainder_covariance))
+        self.register_buffer("whitener", torch.tensor(whitener, dtype=torch.float32))
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cond = self.units.features(window)
         mixture = self.student(cond)
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
-        scales = self.units.remainder_std.flatten().expand_as(means)
         factors = self.units.decoder @ lower_inverse(mixture.whitener[0])
-        return mixture.log_weights[0], means, scales, factors
+        return mixture.log_weights[0], means, self.whitener.clone(), factors
 
 
 def lower_inverse(whitener: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def student_graphs(
         StudentDensity(student, normalizer),
         (window,),
         ["window"],
-        ["log_gating", "means", "scales", "factors"],
+        ["log_gating", "means", "whitener", "factors"],
     )
     return policy, density
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import LowRankMultivariateNormal
 
-from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.mixture import LOG_2PI, GaussianMixture
 
 
 class Estimate(NamedTuple):
@@ -33,33 +32,45 @@ def nll_per_dimension(
     mixture: GaussianMixture,
     offsets: Tensor,
     decoder: Tensor,
-    remainder_std: Tensor,
+    remainder: Tensor,
     is_pad: Tensor,
 ) -> Tensor:
     """(B,) negative log density of standardised chunks, nats per dimension, padded steps left out.
 
     mixture: over the R numbers z of a chunk; offsets: (B, H, Da) chunk minus its value at z = 0;
-    decoder: (H*Da, R) d chunk / d z; remainder_std: (H, Da) of what z cannot say; all float64 and
-    in standardised actions. is_pad: (B, H). Steps that are padding are integrated out: a marginal
-    of a Gaussian mixture only drops rows.
+    decoder: (H*Da, R) d chunk / d z; remainder: (H*Da, H*Da) covariance of what z cannot say; all
+    float64 and in standardised actions. is_pad: (B, H). Steps that are padding are integrated out:
+    a marginal of a Gaussian mixture only drops rows.
+
+    Where the remainder is whitened, a chunk is standard normal but for the few directions Q that
+    the decoder Q T reaches, and only there is it a mixture.
     """
-    horizon, dim = remainder_std.shape
-    means = mixture.means.double() @ decoder.mT
-    factors = decoder @ GaussianMixture(*(part.double() for part in mixture)).cholesky()
+    _, horizon, dim = offsets.shape
+    mixture = GaussianMixture(*(part.double() for part in mixture))
     result = torch.empty(len(offsets), dtype=torch.float64)
     for real in range(1, horizon + 1):  # padding is always a tail
         rows = (~is_pad).sum(1) == real
-        if rows.any():
-            kept = real * dim
-            experts = LowRankMultivariateNormal(
-                means[rows, :, :kept],
-                factors[rows, :, :kept],
-                remainder_std.flatten()[:kept] ** 2,
-                validate_args=False,
-            )
-            log_prob = experts.log_prob(offsets[rows, :real].reshape(-1, 1, kept))
-            result[rows] = -torch.logsumexp(mixture.log_weights[rows] + log_prob, dim=1) / kept
+        if not rows.any():
+            continue
+        kept = real * dim
+        root = torch.linalg.cholesky(remainder[:kept, :kept])
+        within = torch.linalg.solve_triangular(root, decoder[:kept], upper=False)
+        white = torch.linalg.solve_triangular(root, offsets[rows, :real].flatten(1).mT, upper=False)
+        q, t = torch.linalg.qr(within)
+        along = (q.mT @ white).mT  # (B, min(kept, R))
+        log_prob = _along(GaussianMixture(*(part[rows] for part in mixture)), t, along)
+        squared = white.square().sum(0) - along.square().sum(1)
+        outside = -0.5 * (squared + (kept - len(q.mT)) * LOG_2PI)
+        result[rows] = -(log_prob + outside - root.diagonal().log().sum()) / kept
     return result
+
+
+def _along(mixture: GaussianMixture, t: Tensor, values: Tensor) -> Tensor:
+    """(B,) log density of T z + standard normal noise at values (B, S); t: (S, R)."""
+    factors = t @ mixture.cholesky()
+    covariance = factors @ factors.mT + torch.eye(len(t), dtype=t.dtype)
+    along = GaussianMixture.of_covariance(mixture.log_weights, mixture.means @ t.mT, covariance)
+    return along.log_prob(values[:, None])[:, 0]
 
 
 def energy_distance(a: Tensor, b: Tensor) -> Tensor:

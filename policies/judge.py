@@ -167,17 +167,15 @@ def nll_by_window(
     nothing = np.zeros((len(windows.chunks), normalizer.sizes[-1]))
     centre = normalizer.unnormalize(nothing, windows.observations)
     offsets = torch.tensor((windows.chunks - centre) / normalizer.action_std)
-    horizon = len(normalizer.remainder_std)
-    decoder = torch.tensor(normalizer.decoder / np.tile(normalizer.action_std, horizon)[:, None])
-    remainder_std = torch.tensor(normalizer.remainder_std / normalizer.action_std)
+    scale = np.tile(normalizer.action_std, len(normalizer.chunk_mean))
+    decoder = torch.tensor(normalizer.decoder / scale[:, None])
+    remainder = torch.tensor(normalizer.remainder_covariance / np.outer(scale, scale))
     is_pad = torch.tensor(windows.is_pad)
     parts = []
     for begin in range(0, len(windows.chunks), NLL_ROWS):
         rows = slice(begin, begin + NLL_ROWS)
         mixture = predict(cond[rows], windows.observations[rows])
-        parts.append(
-            nll_per_dimension(mixture, offsets[rows], decoder, remainder_std, is_pad[rows])
-        )
+        parts.append(nll_per_dimension(mixture, offsets[rows], decoder, remainder, is_pad[rows]))
     return torch.cat(parts).numpy()
 
 

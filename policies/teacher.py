@@ -59,8 +59,8 @@ class TeacherConfig:
     noise: NoiseConfig = field(default_factory=NoiseConfig)
 
     def __post_init__(self):
-        if self.reference_degree not in (1, 2):
-            raise ValueError(f"reference_degree is 1 or 2: {self}")
+        if self.reference_degree not in (0, 1, 2):
+            raise ValueError(f"reference_degree is 0, 1 or 2: {self}")
         if not self.observation_noise >= 0.0:
             raise ValueError(f"observation_noise must not be negative: {self}")
 

@@ -24,14 +24,14 @@ def random_mixture(rank: int, experts: int = 4, dim: int = 6) -> MixtureParamete
     return MixtureParameters(
         gates - logsumexp(gates),
         rng.normal(size=(experts, dim)),
-        0.2 + rng.random((experts, dim)),
+        np.tril(rng.normal(size=(dim, dim)), -1) + np.diag(0.2 + rng.random(dim)),
         rng.normal(size=(experts, dim, rank)),
     )
 
 
 def as_torch(mixture: MixtureParameters) -> GaussianMixture:
-    gates, means, scales, factors = (torch.tensor(part)[None] for part in mixture)
-    covariance = torch.diag_embed(scales**2) + factors @ factors.mT
+    gates, means, whitener, factors = (torch.tensor(part)[None] for part in mixture)
+    covariance = torch.linalg.inv(whitener.mT @ whitener)[:, None] + factors @ factors.mT
     return GaussianMixture.of_covariance(gates, means, covariance)
 
 
@@ -39,9 +39,10 @@ def as_torch(mixture: MixtureParameters) -> GaussianMixture:
 def test_agrees_with_scipy_and_with_the_learning_part(rank):
     mixture = random_mixture(rank)
     chunks = np.random.default_rng(99).normal(size=(5, 6))
+    shared = np.linalg.inv(mixture.whitener.T @ mixture.whitener)
     dense = [
-        multivariate_normal(mean, np.diag(scale**2) + factor @ factor.T).logpdf(chunks)
-        for mean, scale, factor in zip(*mixture[1:], strict=True)
+        multivariate_normal(mean, shared + factor @ factor.T).logpdf(chunks)
+        for mean, factor in zip(mixture.means, mixture.factors, strict=True)
     ]
     found = log_density(mixture, chunks)
     expected = logsumexp(mixture.log_gating[:, None] + dense, axis=0)
@@ -52,7 +53,7 @@ def test_agrees_with_scipy_and_with_the_learning_part(rank):
 
 def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
     mixture = random_mixture(3)._replace(log_gating=np.array([0.0, -np.inf, -np.inf, -np.inf]))
-    flat = mixture._replace(scales=np.full_like(mixture.scales, 1e-4))
+    flat = mixture._replace(whitener=1e4 * np.eye(6))
     (far,) = log_density(flat, np.full((1, 6), 100.0))
     assert np.isfinite(far) and far < -1e9
 
@@ -88,7 +89,7 @@ def test_exported_density_is_the_students_own(tmp_path, student):
         own = moe(features[None])
     means = normalizer.unnormalize(own.means[0].numpy(), windows[7]).reshape(3, -1)
     factors = normalizer.decoder @ own.cholesky()[0].double().numpy()
-    covariances = factors @ factors.swapaxes(1, 2) + np.diag(normalizer.remainder_std.ravel() ** 2)
+    covariances = factors @ factors.swapaxes(1, 2) + normalizer.remainder_covariance
     dense = [
         multivariate_normal(mean, covariance).logpdf(chunk.ravel())
         for mean, covariance in zip(means, covariances, strict=True)
@@ -130,5 +131,5 @@ def test_a_triangular_inverse_of_products_alone(dim):
 def test_refuses_a_graph_that_is_no_density(tmp_path):
     path = tmp_path / "density.onnx"
     path.write_bytes(policy_graph(np.zeros(1), np.zeros((1, 4, 3)), observation_dim=3))
-    with pytest.raises(UserError, match="scales"):
+    with pytest.raises(UserError, match="whitener"):
         OnnxDensity(path)

@@ -84,17 +84,18 @@ def test_nll_is_that_of_the_standardised_chunk_without_its_padding():
     nothing = np.array([decode(np.zeros(rank), row) for row in range(5)])
     offsets = normalizer.standardize(recorded[:5]) - nothing.reshape(5, horizon, dim)
     decoder = np.array([decode(one, 0) - nothing[0] for one in np.eye(rank)]).T
-    remainder_std = normalizer.remainder_std / normalizer.action_std
+    scale = np.tile(normalizer.action_std, horizon)
+    remainder = normalizer.remainder_covariance / np.outer(scale, scale)
     found = nll_per_dimension(
         GaussianMixture.of_covariance(*map(torch.tensor, mixture)),
-        *map(torch.tensor, (offsets, decoder, remainder_std, is_pad)),
+        *map(torch.tensor, (offsets, decoder, remainder, is_pad)),
     )
     for row, steps in enumerate(real):
         kept = steps * dim
         standard = normalizer.standardize(recorded[row]).ravel()[:kept]
         dense = []
         for mean, root in zip(means[row], roots[row], strict=True):
-            covariance = decoder @ root @ root.T @ decoder.T + np.diag(remainder_std.ravel() ** 2)
+            covariance = decoder @ root @ root.T @ decoder.T + remainder
             normal = multivariate_normal(decode(mean, row)[:kept], covariance[:kept, :kept])
             dense.append(normal.logpdf(standard))
         expected = -logsumexp(gates[row] + dense) / kept

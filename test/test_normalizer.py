@@ -47,8 +47,9 @@ def test_what_a_low_rank_loses_is_the_remainder_and_the_least_that_can_be(data):
     assert normalizer.sizes == (DIM, 2 * DIM, LOW)
     normalized = normalizer.normalize(chunks, observations)
     lost = (chunks - normalizer.unnormalize(normalized, observations)) / normalizer.chunk_std
-    np.testing.assert_allclose(lost.std(0), normalizer.remainder, rtol=1e-6)
-    assert normalizer.remainder.max() > 0.2
+    covariance = np.cov(lost.reshape(len(lost), -1).T, bias=True)
+    np.testing.assert_allclose(covariance, normalizer.remainder, atol=1e-9)
+    assert normalizer.remainder.max() > 0.2**2
     others = full.normalize(chunks, observations)[:, LOW:] * full.spread[LOW:]
     assert (lost**2).sum() == pytest.approx((others**2).sum())
 
@@ -77,9 +78,17 @@ def test_the_decoder_is_the_derivative_and_normalize_undoes_it(data, rank):
 
 def test_the_remainder_is_in_contract_units_and_has_a_floor(data):
     low, full = fitted(data, LOW), fitted(data, FULL)
-    np.testing.assert_allclose(low.remainder_std, low.remainder * low.chunk_std)
-    floor = np.broadcast_to(STD_FLOOR * full.action_std, (HORIZON, DIM))
-    np.testing.assert_allclose(full.remainder_std, floor)
+    floor = np.diag(np.tile(STD_FLOOR * full.action_std, HORIZON) ** 2)
+    np.testing.assert_allclose(full.remainder_covariance, floor, atol=1e-12)
+    lost = data[1] - low.unnormalize(low.normalize(data[1], data[0]), data[0])
+    covariance = np.cov(lost.reshape(len(lost), -1).T, bias=True)
+    np.testing.assert_allclose(low.remainder_covariance, covariance + floor, atol=1e-9)
+
+
+def test_with_degree_0_the_reference_is_where_the_arm_is(data):
+    normalizer = Normalizer.fit(*data, LOW, np.random.default_rng(1), degree=0)
+    stays = np.repeat(data[0][:, -1:], HORIZON, axis=1)
+    np.testing.assert_allclose(normalizer.reference_chunk(data[0]), stays, atol=1e-12)
 
 
 def test_the_reference_leads_back_to_the_surface(data):

@@ -102,8 +102,8 @@ class OnnxPolicy:
 class OnnxDensity:
     """The whole mixture after a window: onnxruntime gives its parameters, numpy the rest.
 
-    The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D), `scales` (K, D)
-    and `factors` (K, D, R) over flattened chunks, in the units of the contract.
+    The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D),
+    `whitener` (D, D) and `factors` (K, D, R) over flattened chunks, in the units of the contract.
     """
 
     def __init__(self, path: Path):

@@ -5,15 +5,18 @@ standardised. It sees a chunk as R numbers z of about unit variance:
 
     a = r(o) + mean + std * (B (spread * z)) + what B leaves out
 
-r(o) is a reference motion, a quadratic or linear regression of the chunk on those features, which
-takes away most of a chunk's variance. The columns of B are the R directions (principal components)
-in which chunks differ most from it. Smooth chunks fill few of their H * Da directions: in all
-others there is nothing to learn, and a density over them is nearly singular. The spread has a
-floor, so that mere noise is not blown up to the size of what matters.
+r(o) is a reference motion, which takes away most of a chunk's variance: a quadratic or linear
+regression of the chunk on those features, or the arm staying where it is. The columns of B are the
+R directions (principal components) in which chunks differ most from it. Smooth chunks fill few of
+their H * Da directions: in all others there is little to learn. What B leaves out is a Gaussian of
+one covariance wherever a density over whole chunks is asked for. The spread has a floor, so that
+mere noise is not blown up to the size of what matters.
 
 The regression is fitted on readings shifted by a little noise. Demonstrations of a task in a plane
 leave an arm of seven joints on a surface of two dimensions; the noise teaches the reference to lead
-back to that surface. A chunk relative to where the arm is now would let errors off it add up.
+back to that surface. A chunk relative to where the arm is now would let errors off it add up. Where
+a joint moves less within an episode than between episodes, though, a regression learns the
+episodes by heart, and where the arm is now is the better reference.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ STD_FLOOR = 1e-3  # [contract unit]; a dimension that never moves must not be di
 SHIFT_STD = 0.01  # [contract unit] of the readings that the reference is fitted on
 RIDGE = 1e-6  # relative to the number of windows; the features are standardised
 SPREAD_FLOOR = 0.1  # of one standardised number of a chunk
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class Normalizer:
     newest_mean, newest_std: (Do,) of the newest observation; difference_std: (To-1, Do) of the
     steps between observations; reference: (P, H*Da) weights of the regression; chunk_mean,
     chunk_std: (H, Da) of the chunk relative to the reference; basis: (H*Da, R), the B above,
-    orthonormal; spread: (R,); remainder: (H, Da) std of what the basis leaves out, in units of
-    chunk_std; action_mean, action_std: (Da,) of the actions themselves, for figures in standardised
-    actions.
+    orthonormal; spread: (R,); remainder: (H*Da, H*Da) covariance of what the basis leaves out, in
+    units of chunk_std; action_mean, action_std: (Da,) of the actions themselves, for figures in
+    standardised actions.
     """
 
     newest_mean: np.ndarray
@@ -64,21 +67,26 @@ class Normalizer:
         rng: np.random.Generator,
         degree: int = 2,
     ) -> Normalizer:
-        """observations: (N, To, Do); chunks: (N, H, Da), both in contract units; rank: R, at most
-        H * Da are used; degree: 1 for a linear reference, whose weights of products are zero. There
-        are Do^2 products: with tens of joints and episodes a quadratic one fits noise."""
+        """observations: (N, To, Do), the first Da of Do the joints that actions are of; chunks:
+        (N, H, Da), both in contract units; rank: R, at most H * Da are used; degree: 2 or 1 for a
+        quadratic or linear reference, 0 for the arm staying where it is. There are Do^2 products:
+        with tens of joints and episodes a quadratic one fits noise."""
         newest, difference = observations[:, -1], np.diff(observations, axis=1)
         newest_mean, newest_std = newest.mean(0), np.maximum(newest.std(0), STD_FLOOR)
         difference_std = np.maximum(difference.std(0), STD_FLOOR)
-        shift = SHIFT_STD * rng.standard_normal((len(newest), 1, newest.shape[1]))
         scales = (newest_mean, newest_std, difference_std)
-        terms = quadratic(features(observations + shift, *scales), newest.shape[1])
-        used = terms if degree == 2 else terms[:, : 1 + observations[0].size]
-        gram = used.T @ used + RIDGE * len(used) * np.eye(used.shape[1])
-        reference = np.zeros((terms.shape[1], chunks[0].size))
-        flat = chunks.reshape(len(chunks), -1)
-        reference[: used.shape[1]] = np.linalg.solve(gram, used.T @ flat)
         terms = quadratic(features(observations, *scales), newest.shape[1])
+        reference = np.zeros((terms.shape[1], chunks[0].size))
+        if degree == 0:
+            weights = np.vstack([newest_mean, np.diag(newest_std)])[:, : chunks.shape[-1]]
+            reference[: len(weights)] = np.tile(weights, chunks.shape[1])
+        else:
+            shift = SHIFT_STD * rng.standard_normal((len(newest), 1, newest.shape[1]))
+            used = quadratic(features(observations + shift, *scales), newest.shape[1])
+            used = used if degree == 2 else used[:, : 1 + observations[0].size]
+            gram = used.T @ used + RIDGE * len(used) * np.eye(used.shape[1])
+            flat = chunks.reshape(len(chunks), -1)
+            reference[: used.shape[1]] = np.linalg.solve(gram, used.T @ flat)
         relative = chunks - (terms @ reference).reshape(chunks.shape)
         chunk_mean, chunk_std = relative.mean(0), np.maximum(relative.std(0), STD_FLOOR)
         standardised = ((relative - chunk_mean) / chunk_std).reshape(len(chunks), -1)
@@ -95,7 +103,7 @@ class Normalizer:
             chunk_std=chunk_std,
             basis=basis,
             spread=np.maximum(np.sqrt(np.maximum(variance[largest], 0.0)), SPREAD_FLOOR),
-            remainder=left_out.std(0).reshape(chunk_std.shape),
+            remainder=left_out.T @ left_out / len(left_out),
             action_mean=chunks.mean((0, 1)),
             action_std=np.maximum(chunks.std((0, 1)), STD_FLOOR),
         )
@@ -137,10 +145,13 @@ class Normalizer:
         return self.chunk_std.reshape(-1, 1) * self.basis * self.spread
 
     @property
-    def remainder_std(self) -> np.ndarray:
-        """(H, Da) std of what the basis leaves out, in contract units, at least STD_FLOOR times
-        that of the actions: a density over whole chunks is not sharper than that (METRICS: NLL)."""
-        return np.maximum(self.remainder * self.chunk_std, STD_FLOOR * self.action_std)
+    def remainder_covariance(self) -> np.ndarray:
+        """(H*Da, H*Da) covariance of what the basis leaves out, in contract units, and of a little
+        noise, STD_FLOOR times the std of the actions: a density over whole chunks is not sharper
+        than that (METRICS: NLL)."""
+        scale = self.chunk_std.ravel()
+        floor = STD_FLOOR * np.tile(self.action_std, len(self.chunk_std))
+        return self.remainder * np.outer(scale, scale) + np.diag(floor**2)
 
     def to_dict(self) -> dict:
         """Plain lists, for JSON; `from_dict` gives it back."""
