@@ -2,7 +2,8 @@
 
 Each is a density over the numbers that stand for a chunk (normalised units), fitted on training
 windows in closed form, and judged as every student is. A low likelihood loss can come from nothing
-more than commands that stay close to where the joints are: these say how low.
+more than commands that stay close to where the joints are: these say how low. What each would do on
+a robot, with nothing but numpy, is timed beside the students.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +23,17 @@ from vdd_ros.policies.windows import Windows
 
 # (B, C) features, (B, To, Do) observations in contract units -> B mixtures over D numbers
 Predict = Callable[[Tensor, np.ndarray], GaussianMixture]
+# (To, Do) observations -> (K, H, Da) means, both in contract units
+Act = Callable[[np.ndarray], np.ndarray]
 VARIANCE_FLOOR = 1e-4  # [normalised units squared], the square of the students' scale_floor
 NEIGHBOURS = 8  # as many as a student has experts
+
+
+class Baseline(NamedTuple):
+    """predict: for what judges a density; act: for a robot."""
+
+    predict: Predict
+    act: Act
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Fitted:
     windows: Windows
 
 
-def linear_gaussian(data: Fitted) -> Predict:
+def linear_gaussian(data: Fitted) -> Baseline:
     """z = A [1, cond] + noise of one covariance: least squares."""
     terms = _with_one(data.cond)
     weights = torch.linalg.lstsq(terms, data.z.double()).solution
@@ -44,23 +55,35 @@ def linear_gaussian(data: Fitted) -> Predict:
     def predict(cond: Tensor, observations: np.ndarray) -> GaussianMixture:
         return _gaussian(_with_one(cond) @ weights, whitener)
 
-    return predict
+    constant, slope = weights.numpy()[0], weights.numpy()[1:]
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        z = constant + data.normalizer.features(observations) @ slope
+        return data.normalizer.unnormalize(z, observations)[None]
+
+    return Baseline(predict, act)
 
 
-def hold_last(data: Fitted) -> Predict:
+def hold_last(data: Fitted) -> Baseline:
     """The joints stay where they are; the covariance is that of what they did instead."""
-    horizon = len(data.normalizer.chunk_mean)
+    horizon, dim = data.normalizer.chunk_mean.shape
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        return np.repeat(observations[None, -1:, :dim], horizon, axis=1)
 
     def centre(observations: np.ndarray) -> Tensor:
-        newest = observations[:, -1, : data.normalizer.action_mean.size]
-        chunks = np.repeat(newest[:, None], horizon, axis=1)
+        chunks = np.repeat(observations[:, -1:, :dim], horizon, axis=1)
         return torch.tensor(data.normalizer.normalize(chunks, observations))
 
     whitener = _whitener(data.z.double() - centre(data.windows.observations))
-    return lambda cond, observations: _gaussian(centre(observations), whitener)
+
+    def predict(cond: Tensor, observations: np.ndarray) -> GaussianMixture:
+        return _gaussian(centre(observations), whitener)
+
+    return Baseline(predict, act)
 
 
-def nearest_neighbours(data: Fitted) -> Predict:
+def nearest_neighbours(data: Fitted) -> Baseline:
     """The chunks that followed the most similar observations, as many as a student has experts,
     equally likely; one covariance, that of what a neighbour in another episode leaves."""
     chunks = data.windows.chunks
@@ -82,10 +105,16 @@ def nearest_neighbours(data: Fitted) -> Predict:
     def predict(cond: Tensor, observations: np.ndarray) -> GaussianMixture:
         return _gaussian(centres(_nearest(cond, data.cond, NEIGHBOURS), observations), whitener)
 
-    return predict
+    known = data.cond.numpy()
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        squared = np.square(known - data.normalizer.features(observations)).sum(1)
+        return chunks[np.argpartition(squared, NEIGHBOURS)[:NEIGHBOURS]]
+
+    return Baseline(predict, act)
 
 
-BASELINES: dict[str, Callable[[Fitted], Predict]] = {
+BASELINES: dict[str, Callable[[Fitted], Baseline]] = {
     "linear-gaussian": linear_gaussian,
     "nearest-neighbour": nearest_neighbours,
     "hold-last": hold_last,

@@ -46,10 +46,11 @@ class Units(nn.Module):
 
     def chunk(self, normalized: Tensor, cond: Tensor) -> Tensor:
         """(K, R), (1, C) -> (K, H, Da)."""
-        newest = cond[:, : len(self.newest_mean)]
-        products = (newest[:, :, None] * newest[:, None, :]).flatten(1)
-        terms = torch.cat([torch.ones_like(cond[:, :1]), cond, products], dim=1)
-        centre = terms @ self.reference + self.chunk_mean.flatten()
+        terms = [torch.ones_like(cond[:, :1]), cond]
+        if len(self.reference) > 1 + cond.shape[1]:
+            newest = cond[:, : len(self.newest_mean)]
+            terms.append((newest[:, :, None] * newest[:, None, :]).flatten(1))
+        centre = torch.cat(terms, dim=1) @ self.reference + self.chunk_mean.flatten()
         return (normalized @ self.decoder.mT + centre).view(-1, *self.chunk_mean.shape)
 
 

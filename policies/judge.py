@@ -80,17 +80,19 @@ class Judge:
 
     @torch.no_grad()
     def of(self, predict: Predict) -> dict:
-        """Every figure of a density; NLL over all held-out windows, mean over episodes."""
+        """Every figure of a density; NLL over all held-out windows, by and over episodes."""
         mixture = _single(
             predict(self.cond[self.index], self.windows.observations[self.index.numpy()])
         )
         samples = self._standardize(mixture.sample(self.config.samples, self.generator))
         means = self._standardize(mixture.sample_means(self.config.samples, self.generator))
-        nll = bootstrap(self._nll_by_episode(predict), self.config.seed)
+        by_episode = self._nll_by_episode(predict)
+        nll = bootstrap(by_episode, self.config.seed)
         return {
             "nfe": 1,
             "nll": nll.mean,
             "nll_interval": [nll.low, nll.high],
+            "nll_by_episode": by_episode.tolist(),
             **self._distances(samples),
             "off_support": self._off_support(samples),
             "off_support_means": self._off_support(means),
@@ -154,7 +156,7 @@ def judged(
     data = training_data(teacher) if baselines else None
     for done, name in enumerate(baselines, start=len(students) + 1):
         assert data is not None
-        results[name] = judge.of(BASELINES[name](data))
+        results[name] = judge.of(BASELINES[name](data).predict)
         report(done, count)
     return results
 

@@ -30,7 +30,7 @@ def fitted(chunks_of) -> Fitted:
 def test_hold_last_knows_a_robot_that_stays():
     noise = 0.1
     data = fitted(lambda o, rng: o + noise * rng.normal(size=(COUNT, HORIZON, DIM)))
-    mixture = hold_last(data)(data.cond, data.windows.observations)
+    mixture = hold_last(data).predict(data.cond, data.windows.observations)
     held = data.normalizer.unnormalize(mixture.means[:, 0].numpy(), data.windows.observations)
     np.testing.assert_allclose(
         held, np.repeat(data.windows.observations, HORIZON, axis=1), atol=1e-6
@@ -48,7 +48,7 @@ def test_linear_gaussian_finds_the_weights_and_the_noise():
     terms = torch.cat([torch.ones(COUNT, 1), data.cond], dim=1).double()
     noise = 0.3 * torch.randn(COUNT, HORIZON * DIM, dtype=torch.float64)
     data = Fitted(data.normalizer, data.cond, terms @ weights + noise, data.windows)
-    mixture = linear_gaussian(data)(data.cond, data.windows.observations)
+    mixture = linear_gaussian(data).predict(data.cond, data.windows.observations)
     assert (mixture.means[:, 0] - terms @ weights).abs().max() < 0.2
     std = mixture.cholesky()[0, 0].square().sum(-1).sqrt()
     assert std.numpy() == pytest.approx(0.3, abs=0.04)
@@ -66,10 +66,17 @@ def test_a_baseline_is_a_density_that_generalises(name):
         data.z[:half],
         Windows(*(part[:half] for part in data.windows)),
     )
-    predict = BASELINES[name](seen)
+    predict, act = BASELINES[name](seen)
     mixture: GaussianMixture = predict(data.cond, data.windows.observations)
     assert mixture.means.shape[1] == (NEIGHBOURS if name == "nearest-neighbour" else 1)
     assert torch.isfinite(mixture.means).all()
+    acted = [act(window) for window in data.windows.observations[:5]]
+    known = data.normalizer.normalize(np.array(acted), data.windows.observations[:5, None])
+    # experts have no order
+    for row in range(5):
+        means = mixture.means[row].numpy()
+        found, expected = (one[one[:, 0].argsort()] for one in (known[row], means))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
     log_prob = mixture.log_prob(data.z.double()[:, None])[:, 0]
     if name != "nearest-neighbour":  # which finds itself among those it was fitted on
         assert log_prob[half:].mean() == pytest.approx(log_prob[:half].mean(), abs=1.0)

@@ -39,7 +39,7 @@ class Normalizer:
     """Statistics of the training split; all in contract units.
 
     newest_mean, newest_std: (Do,) of the newest observation; difference_std: (To-1, Do) of the
-    steps between observations; reference: (P, H*Da) weights of the regression; chunk_mean,
+    steps between observations; reference: (P, H*Da) weights of the P terms below; chunk_mean,
     chunk_std: (H, Da) of the chunk relative to the reference; basis: (H*Da, R), the B above,
     orthonormal; spread: (R,); remainder: (H*Da, H*Da) covariance of what the basis leaves out, in
     units of chunk_std; action_mean, action_std: (Da,) of the actions themselves, for figures in
@@ -75,18 +75,17 @@ class Normalizer:
         newest_mean, newest_std = newest.mean(0), np.maximum(newest.std(0), STD_FLOOR)
         difference_std = np.maximum(difference.std(0), STD_FLOOR)
         scales = (newest_mean, newest_std, difference_std)
-        terms = quadratic(features(observations, *scales), newest.shape[1])
-        reference = np.zeros((terms.shape[1], chunks[0].size))
         if degree == 0:
             weights = np.vstack([newest_mean, np.diag(newest_std)])[:, : chunks.shape[-1]]
+            reference = np.zeros((1 + observations[0].size, chunks[0].size))
             reference[: len(weights)] = np.tile(weights, chunks.shape[1])
         else:
+            products = newest.shape[1] if degree == 2 else 0
             shift = SHIFT_STD * rng.standard_normal((len(newest), 1, newest.shape[1]))
-            used = quadratic(features(observations + shift, *scales), newest.shape[1])
-            used = used if degree == 2 else used[:, : 1 + observations[0].size]
-            gram = used.T @ used + RIDGE * len(used) * np.eye(used.shape[1])
-            flat = chunks.reshape(len(chunks), -1)
-            reference[: used.shape[1]] = np.linalg.solve(gram, used.T @ flat)
+            shifted = terms_of(features(observations + shift, *scales), products)
+            gram = shifted.T @ shifted + RIDGE * len(shifted) * np.eye(shifted.shape[1])
+            reference = np.linalg.solve(gram, shifted.T @ chunks.reshape(len(chunks), -1))
+        terms = _terms_for(reference, features(observations, *scales), newest.shape[1])
         relative = chunks - (terms @ reference).reshape(chunks.shape)
         chunk_mean, chunk_std = relative.mean(0), np.maximum(relative.std(0), STD_FLOOR)
         standardised = ((relative - chunk_mean) / chunk_std).reshape(len(chunks), -1)
@@ -126,7 +125,7 @@ class Normalizer:
 
     def reference_chunk(self, observations: np.ndarray) -> np.ndarray:
         """(..., To, Do) -> (..., H, Da): r(o), in contract units."""
-        terms = quadratic(self.features(observations), self.newest_mean.size)
+        terms = _terms_for(self.reference, self.features(observations), self.newest_mean.size)
         return (terms @ self.reference).reshape(*terms.shape[:-1], *self.chunk_mean.shape)
 
     def standardize(self, chunks: np.ndarray) -> np.ndarray:
@@ -185,9 +184,15 @@ def features(
     return np.concatenate([newest, steps.reshape(*steps.shape[:-2], -1)], axis=-1)
 
 
-def quadratic(standardised: np.ndarray, newest: int) -> np.ndarray:
-    """(..., C) -> (..., 1 + C + newest^2): one, the features, products of the first `newest`."""
-    first = standardised[..., :newest]
-    products = (first[..., :, None] * first[..., None, :]).reshape(*first.shape[:-1], -1)
+def terms_of(standardised: np.ndarray, products: int) -> np.ndarray:
+    """(..., C) -> (..., P): one, the features, and all products of the first `products`."""
+    first = standardised[..., :products]
+    pairs = (first[..., :, None] * first[..., None, :]).reshape(*first.shape[:-1], -1)
     one = np.ones((*first.shape[:-1], 1))
-    return np.concatenate([one, standardised, products], axis=-1)
+    return np.concatenate([one, standardised, pairs], axis=-1)
+
+
+def _terms_for(reference: np.ndarray, standardised: np.ndarray, newest: int) -> np.ndarray:
+    """The terms that a reference has weights of: with products, or without."""
+    has_products = len(reference) > 1 + standardised.shape[-1]
+    return terms_of(standardised, newest if has_products else 0)

@@ -25,10 +25,14 @@ class _Part(BaseModel):
 
 
 class StudentPlan(_Part):
-    """method: one of OBJECTIVES; student: what differs from the plan's student."""
+    """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
+    training: what differs from the plan's student and student_training.
+    """
 
     method: str
+    objective: dict[str, Any] = {}
     student: dict[str, Any] = {}
+    training: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _is_a_method(self) -> StudentPlan:
@@ -72,17 +76,23 @@ class Plan(_Part):
         for name in self.baselines:
             if name not in BASELINES:
                 raise ValueError(f"baseline {name!r} is none of {', '.join(BASELINES)}")
-        choices = [
+        choices: list[tuple[type, dict[str, Any]]] = [
             (TeacherConfig, self.teacher),
             (TrainingConfig, self.teacher_training),
             (TrainingConfig, self.student_training),
             (StudentConfig, self.student),
-            *((StudentConfig, student.student) for student in self.students.values()),
         ]
+        for student in self.students.values():
+            choices += [
+                (OBJECTIVES[student.method], student.objective),
+                (StudentConfig, student.student),
+                (TrainingConfig, student.training),
+            ]
         for kind, given in choices:
             known = {item.name for item in fields(kind)}
             if unknown := sorted(set(given) - known):
                 raise ValueError(f"{kind.__name__} has no {unknown[0]!r}, only {sorted(known)}")
+            kind(**given)  # raises ValueError for a value that cannot be
         return self
 
     @classmethod
@@ -114,10 +124,12 @@ class Plan(_Part):
     def budget(self, splits: dict[str, Split]) -> str:
         """What is going to be done, in gradient steps."""
         teacher = TrainingConfig(**self.teacher_training).steps
-        student = TrainingConfig(**self.student_training).steps
-        steps = len(splits) * (teacher + len(self.students) * student)
+        students = [self._student_steps(student) for student in self.students.values()]
         return (
             f"{len(splits)} splits, {len(splits) * len(self.judged)} cells: a teacher of "
-            f"{teacher:,} and {len(self.students)} students of {student:,} gradient steps each, "
-            f"{steps:,} in all"
+            f"{teacher:,} and {len(students)} students of {min(students):,} to "
+            f"{max(students):,} gradient steps, {len(splits) * (teacher + sum(students)):,} in all"
         )
+
+    def _student_steps(self, student: StudentPlan) -> int:
+        return TrainingConfig(**{**self.student_training, **student.training}).steps

@@ -67,7 +67,8 @@ def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
     if (folder / "run.json").exists():
         return load_student(folder)
     wanted = plan.students[name]
-    training = replace(STUDENT_TRAINING, **plan.student_training, seed=plan.seed)
+    chosen = {**plan.student_training, **wanted.training}
+    training = replace(STUDENT_TRAINING, **chosen, seed=plan.seed)
     with progress(name) as report:
         return distil(
             teacher,
@@ -75,6 +76,6 @@ def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
             wanted.method,
             StudentConfig(**{**plan.student, **wanted.student}),
             training,
-            OBJECTIVES[wanted.method](),
+            OBJECTIVES[wanted.method](**wanted.objective),
             report=report,
         )
