@@ -6,7 +6,7 @@ is what reading the student's weights costs, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,9 +16,10 @@ from torch import nn
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
-from vdd_ros.policies.learn import Student, Teacher
+from vdd_ros.policies.learn import Student, Teacher, training_data
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import karras_sigmas
 from vdd_ros.policies.teacher import SamplerConfig
@@ -82,6 +83,24 @@ def ways_to_a_chunk(
     for name, policy in teacher_forms(teacher).items():
         calls[name] = partial(policy.infer, window, noise)
     return Ways(calls, sum(a.size for a, _, _ in floor.layers))
+
+
+def fast_ways(
+    teacher: Teacher,
+    students: Mapping[str, Student],
+    baselines: Sequence[str],
+    rng: np.random.Generator,
+) -> dict[Name, Callable[[], object]]:
+    """Students and BASELINES of one teacher as a robot would run them, after one window."""
+    window = typical_window(teacher.normalizer, rng)
+    calls: dict[Name, Callable[[], object]] = {}
+    for name, student in students.items():
+        graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
+        calls[name, "onnxruntime"] = partial(opened(OnnxPolicy, graph).infer, window)
+    data = training_data(teacher)
+    for name in baselines:
+        calls[name, "numpy"] = partial(BASELINES[name](data).act, window)
+    return calls
 
 
 def teacher_forms(teacher: Teacher) -> dict[Name, OnnxPolicy | StepByStep | Eager]:

@@ -9,6 +9,7 @@ from foreign_data import CONFIG, DATA, g1
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.plan import Plan
+from vdd_ros.commands.sweep.table import table_of
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.errors import UserError
 
@@ -76,6 +77,28 @@ def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(tmp_path, 
     by_name = {line["policy"]: line for line in lines}
     for name in ("vdd", "em", "linear-gaussian", "nearest-neighbour", "hold-last"):
         assert np.isfinite(by_name[name]["nll"]) and 0.0 <= by_name[name]["off_support"] <= 1.0
+        assert 0.0 < by_name[name]["p50_us"] <= by_name[name]["p99_us"]
+    assert "p50_us" not in by_name["teacher"]
+    assert by_name["hold-last"]["form"] == "numpy" and by_name["vdd"]["form"] == "onnxruntime"
     stamp = (out / "held-out" / "vdd" / "run.json").stat().st_mtime_ns
     assert cli.main(words) == 0
     assert (out / "held-out" / "vdd" / "run.json").stat().st_mtime_ns == stamp
+
+
+def test_the_table_says_what_a_policy_adds_to_staying_by_the_spread_over_folds():
+    """Each fold's likelihoods are compared within the fold: what makes a fold easy cancels."""
+    easy, mixture, figures = [0.0, -1.0, 1.0], [-0.2, -0.3, -0.1], {"off_support": 0.5}
+    cells = [{"policy": "vdd", "split": "held-out", "nll": -3.0, "nll_interval": [-3.1, -2.9]}]
+    cells += [{"policy": "hold-last", "split": "held-out", "nll": -2.5}]
+    for fold, (ease, gain) in enumerate(zip(easy, mixture, strict=True)):
+        where = {"split": f"fold-{fold}"} | figures
+        cells += [{"policy": "vdd", "nll": ease + gain} | where]
+        cells += [{"policy": "hold-last", "nll": ease} | where]
+    table = table_of(cells)
+    columns = {column.header: list(column.cells) for column in table.columns}
+    assert columns["policy"] == ["vdd", "hold-last"]
+    assert columns["NLL"] == ["-3.000 [-3.100, -2.900]", "-2.500"]
+    half = 4.302653 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
+    expected = f"-0.200 [{-0.2 - half:.3f}, {-0.2 + half:.3f}]"
+    assert columns["less hold-last's"] == [expected, "–"]
+    assert columns["off support over folds"][0] == "0.500 [0.500, 0.500]"

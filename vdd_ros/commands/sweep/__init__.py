@@ -1,8 +1,9 @@
 """Train, distil and judge everything that a file of config/benchmarks/ names, cell by cell.
 
 A split of the episodes is trained and judged by a process of its own, so many at a time as
---processes allows. A sweep that was broken off is taken up where it stopped. It ends with a table,
-and with one JSON line per finished cell in <out>/cells.jsonl.
+--processes allows. Then one call of each policy of the held-out split is timed, all in one run. A
+sweep that was broken off is taken up where it stopped. It ends with a table, and with one JSON line
+per finished cell in <out>/cells.jsonl.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from tyro.conf import Positional
 
-from vdd_ros.commands.sweep.plan import Plan
+from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
 from vdd_ros.commands.sweep.table import table_of
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
@@ -59,7 +60,7 @@ def main(args: Args) -> dict:
     print(plan.budget(splits))
     args.out.mkdir(parents=True, exist_ok=True)
     _work_on_all(args, list(splits))
-    cells = _cells(plan, args, list(splits))
+    cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
     lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
     write_text(args.out / "cells.jsonl", lines)
     Console().print(table_of(cells))
@@ -101,13 +102,24 @@ def _start(args: Args, name: str) -> subprocess.Popen:
         )
 
 
-def _cells(plan: Plan, args: Args, splits: list[str]) -> list[dict]:
-    """Every cell's figures, with what they are of."""
+def _latencies(plan: Plan, out: Path) -> dict[str, dict]:
+    """One call of each policy of the held-out split, by name, measured unless it has been."""
+    path = out / "latency.json"
+    if not path.exists():
+        from vdd_ros.commands.sweep.split import latencies
+
+        write_text(path, json.dumps(latencies(plan, out / HELD_OUT), allow_nan=False))
+    return json.loads(path.read_text())
+
+
+def _cells(plan: Plan, args: Args, splits: list[str], latency: dict[str, dict]) -> list[dict]:
+    """Every cell's figures, with what they are of; latencies only with the held-out split."""
     command = f"vdd sweep {args.plan} --episodes EPISODES --out OUT"
     cells = []
     for split in splits:
         for name in plan.judged:
             figures = json.loads((args.out / split / "results" / f"{name}.json").read_text())
             where = {"benchmark": plan.name, "split": split, "policy": name, "seed": plan.seed}
-            cells.append(where | figures | {"command": command})
+            timed = latency.get(name, {}) if split == HELD_OUT else {}
+            cells.append(where | figures | timed | {"command": command})
     return cells

@@ -1,11 +1,14 @@
-"""One split of a sweep: a teacher, its students, and all of them judged."""
+"""One split of a sweep: a teacher, its students, and all of them judged, or timed."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from vdd_ros.commands.bench import processor
 from vdd_ros.commands.distill import TRAINING as STUDENT_TRAINING
@@ -15,6 +18,7 @@ from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.judge import JudgeConfig, judged
+from vdd_ros.policies.latency import fast_ways
 from vdd_ros.policies.learn import (
     Student,
     Teacher,
@@ -27,6 +31,9 @@ from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import use_threads
+from vdd_ros.timing import in_turns, pinned_to_one_core
+
+BLOCKS, CALLS = 20, 250  # docs/metrics.md: 5,000 calls, in turns
 
 
 def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
@@ -43,6 +50,25 @@ def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
         hardware = f"{processor()}, {os.cpu_count()} cores"
         text = json.dumps(figures | {"hardware": hardware}, allow_nan=False)
         write_text(results / f"{name}.json", text)
+
+
+def latencies(plan: Plan, folder: Path) -> dict[str, dict]:
+    """p50 and p99 of one call of each policy in `folder`, finished before, all in one run."""
+    use_threads(1)
+    students = {name: load_student(folder / name) for name in plan.students}
+    rng = np.random.default_rng(plan.seed)
+    calls = fast_ways(load_teacher(folder / "teacher"), students, plan.baselines, rng)
+    with pinned_to_one_core():
+        timings = in_turns(calls, time.perf_counter_ns, BLOCKS, CALLS)
+    return {
+        name: {
+            "form": form,
+            "p50_us": timing.percentile_us(50),
+            "p99_us": timing.percentile_us(99),
+            "calls": timing.samples_us.size,
+        }
+        for (name, form), timing in timings.items()
+    }
 
 
 def _teacher(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> Teacher:

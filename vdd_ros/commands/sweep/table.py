@@ -9,35 +9,57 @@ from vdd_ros.commands.sweep.plan import HELD_OUT
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {
-    "nll": "NLL",
     "energy_distance": "energy distance",
-    "off_support": "off-support",
-    "off_support_means": "off-support of means",
+    "off_support": "off support",
+    "off_support_means": "of means",
 }
+STAYS = "hold-last"  # what a likelihood says of a policy is what it adds to this one's
 NONE = "–"
 
 
 def table_of(cells: list[dict]) -> Table:
     """One row per policy, in the cells' order."""
-    table = Table("policy", *FIGURES.values(), "NLL over folds", "parameters")
+    headings = ("NLL", *FIGURES.values(), "parameters", "p50 / p99 µs", "NLL over folds")
+    beside = (f"less {STAYS}'s",) if _over_folds(cells, STAYS, "nll") is not None else ()
+    table = Table("policy", *headings, *beside, "off support over folds")
     for name in dict.fromkeys(cell["policy"] for cell in cells):
-        table.add_row(*_row(name, [cell for cell in cells if cell["policy"] == name]))
+        table.add_row(name, *_row(name, cells, bool(beside)))
     return table
 
 
-def _row(name: str, cells: list[dict]) -> list[str]:
-    held_out = next(cell for cell in cells if cell["split"] == HELD_OUT)
-    figures = [_text(held_out.get(figure)) for figure in FIGURES]
-    if (interval := held_out.get("nll_interval")) is not None:
-        figures[0] += f" [{interval[0]:.3g}, {interval[1]:.3g}]"
-    folds = [cell["nll"] for cell in cells if cell["split"] != HELD_OUT and cell["nll"] is not None]
-    over_folds = NONE
-    if len(folds) > 1:
-        mean, low, high = mean_interval(np.array(folds))
-        over_folds = f"{mean:.3g} [{low:.3g}, {high:.3g}]"
-    parameters = held_out.get("parameters")
-    return [name, *figures, over_folds, NONE if parameters is None else f"{parameters:,}"]
+def _row(name: str, cells: list[dict], is_beside: bool) -> list[str]:
+    held_out = next(c for c in cells if (c["policy"], c["split"]) == (name, HELD_OUT))
+    nll, low_high = _text(held_out["nll"]), held_out.get("nll_interval")
+    parameters, p50 = held_out.get("parameters"), held_out.get("p50_us")
+    row = [
+        nll if low_high is None else f"{nll} [{low_high[0]:.3f}, {low_high[1]:.3f}]",
+        *(_text(held_out.get(figure)) for figure in FIGURES),
+        NONE if parameters is None else f"{parameters:,}",
+        NONE if p50 is None else f"{p50:.0f} / {held_out['p99_us']:.0f}",
+    ]
+    over_folds, stays = (_over_folds(cells, one, "nll") for one in (name, STAYS))
+    row.append(_interval(over_folds))
+    if is_beside:
+        row.append(_interval(_less(over_folds, None if name == STAYS else stays)))
+    return [*row, _interval(_over_folds(cells, name, "off_support"))]
+
+
+def _less(values: np.ndarray | None, others: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None or others is None else values - others
+
+
+def _over_folds(cells: list[dict], name: str, figure: str) -> np.ndarray | None:
+    """(folds,) of one policy; None where there are too few for an interval."""
+    values = [c[figure] for c in cells if c["policy"] == name and c["split"] != HELD_OUT]
+    return np.array(values) if len(values) > 1 and None not in values else None
+
+
+def _interval(values: np.ndarray | None) -> str:
+    if values is None:
+        return NONE
+    mean, low, high = mean_interval(values)
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _text(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"
+    return NONE if value is None else f"{value:.3f}"
