@@ -186,6 +186,11 @@ def arm_columns_shifted(f):
     f.count_anew()
 
 
+def hand_columns_shifted(f):
+    f.tables[1][STATE][:, 20:26] = np.roll(f.tables[1][STATE][:, 20:26], 1, axis=1)
+    f.count_anew()
+
+
 def length_a_text(f):
     f.rows[1]["length"] = "90"
 
@@ -242,7 +247,8 @@ LEROBOT = {
     column_missing: rf"{EPISODE} lacks the column 'timestamp'",
     feature_missing: r"info\.json: no feature 'observation.state'",
     commands_zero: rf"{EPISODE}: left_shoulder_pitch_joint is 0\..* rad from its command",
-    arm_columns_shifted: rf"{EPISODE}: right_shoulder_pitch_joint is .* those of another joint",
+    arm_columns_shifted: rf"{EPISODE}: right_shoulder_pitch_joint does .*, and \d joints more",
+    hand_columns_shifted: rf"{EPISODE}: right_hand_\w+ does what .* is told, and \d joints more",
     length_a_text: r"episodes\.jsonl, line 2: length: .*integer.*found '90'",
     tasks_a_number: r"episodes\.jsonl, line 2: tasks\.0: .*string",
     features_gone: r"info\.json: features: ",

@@ -92,6 +92,51 @@ def test_a_unit_that_cannot_be_the_joints_is_refused(tmp_path):
         Source.from_yaml(path)
 
 
+@pytest.mark.parametrize("unit", ["turns", ["rad"], 3])
+def test_a_unit_that_is_none_is_told_once(tmp_path, unit):
+    raw = g1()[0].model_dump(mode="json")
+    raw["channels"][3]["state"]["unit"] = unit
+    path = tmp_path / "source.yaml"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"a unit is one of rad, deg, .* or a range: ") as told:
+        Source.from_yaml(path)
+    assert "more)" not in str(told.value)
+
+
+def test_columns_that_no_joint_has_are_ignored_where_that_is_declared(tmp_path):
+    files, (source, _) = LeRobotFiles.committed(), g1()
+    for feature in ("observation.state", "action"):
+        files.info["features"][feature]["names"][0].append("kWaistYaw")
+        files.info["features"][feature]["shape"] = [27]
+        for table in files.tables:
+            table[feature] = np.pad(table[feature], ((0, 0), (0, 1)))
+    files.count_anew()
+    path = files.write(tmp_path / "d")
+    with pytest.raises(UserError, match="kWaistYaw.*or name it under ignored"):
+        read(path, source)
+    source = source.model_copy(update={"ignored": ("kWaistYaw",)})
+    assert all(converted.state.shape[1] == 26 for converted, _ in checked_of(path, source))
+
+
+def checked_of(path, source):
+    return check(read(path, source), source, g1()[1])
+
+
+def test_states_that_were_read_slowly_are_found(tmp_path):
+    """In these recordings the hands' states are new in three frames of ten, while they move."""
+    files, (source, _) = LeRobotFiles.committed(), g1()
+    (_, _), (_, before) = checked_of(files.write(tmp_path / "a"), source)
+    assert before == ("states of 6 joints, right_hand_pinky first, are new 9 times a second",)
+    for table in files.tables:
+        fresh = 1e-4 * np.arange(len(table["timestamp"]), dtype=np.float32)[:, None]
+        table["observation.state"][:, 14:] = (table["observation.state"][:, 14:] + fresh).clip(
+            0.0, 1.0
+        )
+    files.count_anew()
+    (_, _), (_, after) = checked_of(files.write(tmp_path / "b"), source)
+    assert after == ()
+
+
 def test_findings_are_reported_with_the_episode(tmp_path):
     source, contract = g1()
     files = LeRobotFiles.committed()

@@ -28,14 +28,22 @@ SUMS = Path(__file__).with_name("SHA256SUMS")
 
 
 def main() -> int:
-    """Get everything; 1 where a file is not what it was."""
+    """Get everything; 1 where a file is not what it was, or could not be got."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to make")
     parser.add_argument("--g1", default=G1_URL, help="a clone of the G1 repository, or its address")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        get_g1(args.g1, Path(scratch), args.folder / "g1_bottle")
-        get_robosuite(Path(scratch), args.folder / "robosuite_human")
+    if args.folder.exists():
+        print(f"{args.folder} exists already; name a folder to make", file=sys.stderr)
+        return 2
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            get_g1(args.g1, Path(scratch), args.folder / "g1_bottle")
+            get_robosuite(Path(scratch), args.folder / "robosuite_human")
+    except (subprocess.CalledProcessError, OSError) as error:
+        # git and pip have said themselves what was wrong
+        print(f"not all of it could be got ({error}); remove {args.folder}", file=sys.stderr)
+        return 1
     return compare(args.folder)
 
 

@@ -19,13 +19,15 @@ RATE_TOLERANCE = 0.02  # of the declared period, for the median one
 GAP = 1.5  # of the declared period; a longer one lacks a frame
 OVER_LIMIT = 0.1  # of a joint's range: more than a controller overshoots, less than a wrong unit
 LEAP = 2.0  # of the velocity limit within one frame
-SWAPPED = 0.2  # of their disagreement is left when two columns change places
+SWAPPED = 0.5  # of their disagreement is left when columns change places; of people's, all is
 OBEYS = 0.05  # of a joint's range; people's recordings come to a quarter of that
 SWAP_LEAST = 0.1  # of a joint's range, and less disagreement is none
 VELOCITY_LEAST, VELOCITY_ERROR = 0.02, 0.5  # [1/s], share of the velocity's root mean square
 STILL = 0.02  # of a joint's range from where it began or ends
 IDLE_S = 0.5  # at rest for longer than this at the beginning or the end
 STUCK = (1e-4, 0.02)  # of a joint's range: the state moves less, the command more
+MOVES = 0.02  # of a joint's range within four frames: it is in motion
+SLOW = (10, 0.5)  # frames in motion at least; share of them that repeat the reading before
 JITTER = 0.1  # of the period
 ODD_SHARE = 0.1  # of the usual length, and less is not odd
 ODD_LENGTH = 3.5  # modified z-score (Iglewicz and Hoaglin 1993)
@@ -131,18 +133,22 @@ def require_plausible(converted: Converted, contract: Contract) -> None:
 
 
 def _require_own_columns(converted: Converted, contract: Contract) -> None:
-    """A joint that is told one thing and does another, which a second one was told."""
+    """Joints that are told one thing and do another, which another of them was told."""
+    from scipy.optimize import linear_sum_assignment
+
     span = contract.limit("upper") - contract.limit("lower")
     state, command = converted.state / span, converted.command / span
     apart = np.abs(state[:, :, None] - command[:, None, :]).mean(0)  # (Da, Da) state, command
-    own = np.diag(apart)
-    pair, crossed = own[:, None] + own[None, :], apart + apart.T
-    swapped = (pair > SWAP_LEAST) & (crossed < SWAPPED * pair)
-    if swapped.any():
-        first, second = (contract.joint_names[int(i)] for i in np.argwhere(swapped)[0])
+    joint, best = linear_sum_assignment(apart)
+    moved = joint != best
+    own, others = apart[joint, joint][moved].sum(), apart[joint, best][moved].sum()
+    if own > SWAP_LEAST and others < SWAPPED * own:
+        first = int(np.flatnonzero(moved)[0])
+        more = f", and {moved.sum() - 1} joints more likewise" if moved.sum() > 2 else ""
         raise UserError(
-            f"{converted.where}: {first} does what {second} is told and the other way round: two "
-            f"columns are in each other's place; correct the declaration or the file"
+            f"{converted.where}: {contract.joint_names[first]} does what "
+            f"{contract.joint_names[int(best[first])]} is told{more}: states are in another order "
+            f"than commands; correct the declaration or the file"
         )
 
 
@@ -199,6 +205,13 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     stuck = (extent["state"] < STUCK[0]) & (extent["command"] > STUCK[1])
     if stuck.any():
         found.append(f"stuck: {', '.join(np.array(contract.joint_names)[stuck])}")
+    share = _repeated_in_motion(converted.state / span)
+    if (slow := share > SLOW[1]).any():
+        read_hz = (1.0 - share[slow].mean()) / period_s
+        first = contract.joint_names[int(slow.argmax())]
+        found.append(
+            f"states of {slow.sum()} joints, {first} first, are new {read_hz:.0f} times a second"
+        )
     rate = np.abs(np.diff(converted.command, axis=0)) / steps[:, None]
     if count := int((rate > contract.limit("velocity")).any(1).sum()):
         found.append(f"{count} of {len(rate)} commands are faster than the velocity limits")
@@ -210,6 +223,15 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     if count := int(same.sum()):
         found.append(f"{count} frames repeat the one before")
     return tuple(found)
+
+
+def _repeated_in_motion(state: np.ndarray) -> np.ndarray:
+    """(N, Da) in ranges -> (Da,) share of the frames in which a joint moves, by those around, whose
+    reading is the one before; 0 for joints that hardly move."""
+    in_motion = np.abs(state[4:] - state[:-4]) > MOVES
+    repeats = (state[2:-2] == state[1:-3]) & in_motion
+    count = in_motion.sum(0)
+    return np.where(count >= SLOW[0], repeats.sum(0) / np.maximum(count, 1), 0.0)
 
 
 def odd_lengths(lengths: np.ndarray) -> np.ndarray:

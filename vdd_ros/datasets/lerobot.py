@@ -71,7 +71,10 @@ def read_lerobot(folder: Path, source: Source, layout: LeRobotFormat) -> list[Re
         layout.state: [channel.state.name for channel in source.channels],
         layout.action: [channel.command.name for channel in source.channels],
     }
-    names = {feature: _names(path, info, feature, used) for feature, used in columns.items()}
+    names = {
+        feature: _names(path, info, feature, used, source.ignored)
+        for feature, used in columns.items()
+    }
     rows = _lines(folder / "meta" / "episodes.jsonl", Row)
     _check_count(folder, info, rows, source)
     path = folder / "meta" / "episodes_stats.jsonl"
@@ -93,7 +96,9 @@ def _check_info(path: Path, info: Info, source: Source) -> None:
         )
 
 
-def _names(path: Path, info: Info, feature: str, used: list[str]) -> list[str]:
+def _names(
+    path: Path, info: Info, feature: str, used: list[str], ignored: tuple[str, ...]
+) -> list[str]:
     if feature not in info.features:
         raise UserError(
             f"{path}: no feature {feature!r}, there are {', '.join(sorted(info.features))}: "
@@ -113,11 +118,12 @@ def _names(path: Path, info: Info, feature: str, used: list[str]) -> list[str]:
             f"one name for each number"
         )
     unknown = sorted(set(used) - set(names))
-    undeclared = sorted(set(names) - set(used))
+    undeclared = sorted(set(names) - set(used) - set(ignored))
     if unknown or undeclared or len(set(names)) != len(names):
         raise UserError(
             f"{path}: the names of {feature} are not those declared: not declared {undeclared}, "
-            f"not in the file {unknown}; declare every channel with its unit, once"
+            f"not in the file {unknown}; declare every column with its unit, once, or "
+            f"name it under ignored"
         )
     return names
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vdd_ros.contract import Contract, Finite, Positive
 from vdd_ros.errors import UserError
@@ -51,6 +51,17 @@ class Column(_Part):
 
     name: str
     unit: Literal["rad", "deg", "m", "mm", "fraction", "percent"] | Range
+
+    @field_validator("unit", mode="before")
+    @classmethod
+    def _is_a_unit(cls, raw: object) -> object:
+        """Told here: of a choice of two kinds, pydantic tells two faults."""
+        if not isinstance(raw, Range | dict) and (not isinstance(raw, str) or raw not in FACTORS):
+            raise ValueError(
+                f"a unit is one of {', '.join(FACTORS)}, or a range: {{span: [-100, 100], means: "
+                f"[-1.57, 1.57]}}"
+            )
+        return raw
 
     @property
     def slope(self) -> float:
@@ -139,7 +150,7 @@ class Source(_Part):
 
     path: where it lies below the folder that VDD_DATA names; rate_hz: of its frames; episodes: how
     many there are; task: what people were asked to do; scene: the simulated task that a recording
-    of a simulator was made in.
+    of a simulator was made in; ignored: columns that no joint of the contract has.
     """
 
     format_version: Literal[1]
@@ -151,6 +162,7 @@ class Source(_Part):
     scene: str | None = None
     origin: Origin
     channels: tuple[Channel, ...] = Field(min_length=1)
+    ignored: tuple[str, ...] = ()
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Source:
