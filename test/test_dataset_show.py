@@ -51,13 +51,17 @@ def test_the_likelihood_over_time_is_the_judges(made):
 def test_the_page_shows_the_held_out_episode_and_needs_no_other_file(made, capsys):
     folder, *_ = made
     page = folder / "page.html"
-    words = ["dataset", "show", str(folder / "episodes"), "--run", str(folder / "vdd")]
-    assert cli.main([*words, "--page", str(page)]) == 0
+    words = ["dataset", "show", str(folder / "episodes")]
+    against = ["--page", str(page), "--run", str(folder / "vdd")]
+    assert cli.main([*words, *against]) == 0
     assert "episode_0002: NLL" in capsys.readouterr().out
     text = page.read_text()
     assert "<h2>episode_0002</h2>" in text and "<h2>episode_0001</h2>" not in text
-    for title in ("Joints", "Likelihood over time", "Who speaks when", "Under the policy"):
+    for title in ("Joints", "Likelihood over time", "Who speaks when"):
         assert f"<b>{title}</b>" in text
+    assert "<b>Under the policy</b>" not in text  # where episodes are compared
+    assert cli.main([*words, "episode_0001", "episode_0002", *against]) == 0
+    assert "<b>Under the policy</b>" in page.read_text()
     assert not re.findall(r"(?:src|href)=['\"](?!data:)", text)
     assert "commit d1d3bb45" in text
 

@@ -95,7 +95,7 @@ def test_the_table_says_what_a_policy_adds_to_staying_by_the_spread_over_folds()
         cells += [{"policy": "vdd", "nll": ease + gain} | where]
         cells += [{"policy": "hold-last", "nll": ease} | where]
     table = table_of(cells)
-    columns = {column.header: list(column.cells) for column in table.columns}
+    columns = {head: list(texts) for head, *texts in zip(table.heads, *table.rows, strict=True)}
     assert columns["policy"] == ["vdd", "hold-last"]
     assert columns["NLL"] == ["-3.000 [-3.100, -2.900]", "-2.500"]
     half = 4.302653 * 0.1 / 3**0.5  # Student's t of two degrees of freedom

@@ -1,8 +1,8 @@
-"""Write the figures of docs/results/demo.json into README.md, between its two markers.
+"""Write the figures of docs/results/ into README.md, each between its two markers.
 
-    python docs/results/fill_readme.py [out/demo/report.json]
+    python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl]
 
-With a report it is first taken over as docs/results/demo.json.
+What is named is first taken over: a report as demo.json, the cells of a sweep under its name.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import sys
 from pathlib import Path
 
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table, to_markdown
+from vdd_ros.commands.sweep.table import table_of
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULT = ROOT / "docs" / "results" / "demo.json"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 
 
-def section(report: dict) -> str:
-    """What stands between the markers for a report of the demo."""
+def of_demo(text: str) -> str:
+    """The section for a report of the demo."""
+    report = json.loads(text)
     goals = report["goals"]
     reached = sum(goal["reached"] is True for goal in goals)
     machine = report["hardware"]
@@ -35,21 +35,50 @@ def section(report: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def filled(readme: str, report: dict) -> str:
-    """README with the section of `report` between its markers."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + section(report) + END + after
+def of_sweep(text: str) -> str:
+    """The section for the cells of a sweep."""
+    cells = [json.loads(line) for line in text.splitlines()]
+    splits = len({cell["split"] for cell in cells})
+    head = f"`{cells[0]['command']}`, {splits} splits, {cells[0]['hardware']}:"
+    return f"{head}\n\n{to_markdown(table_of(cells))}\n"
+
+
+SECTIONS = {"demo.json": of_demo, "g1_bottle.jsonl": of_sweep}
+
+
+def filled(readme: str, results: dict[str, str]) -> str:
+    """README with the sections of `results`, by file name, between their markers."""
+    for name, text in results.items():
+        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+        before, _, rest = readme.partition(begin)
+        _, _, after = rest.partition(end)
+        readme = before + begin + SECTIONS[name](text) + end + after
+    return readme
+
+
+def committed() -> dict[str, str]:
+    """The results in this folder."""
+    here = Path(__file__).parent
+    return {name: (here / name).read_text() for name in SECTIONS}
+
+
+def take_over(path: Path) -> None:
+    """Copy a report or cells here; where they lay is nobody else's business."""
+    if path.suffix == ".jsonl":
+        text = path.read_text()
+        name = f"{json.loads(text.splitlines()[0])['benchmark']}.jsonl"
+    else:
+        report = json.loads(path.read_text())
+        report["command"] = re.sub(r" --out \S+", "", report["command"])
+        name, text = "demo.json", json.dumps(report, indent=1, allow_nan=False) + "\n"
+    (Path(__file__).parent / name).write_text(text)
 
 
 def main() -> None:
-    """Take over a report, if one is named, and fill the README."""
-    if len(sys.argv) > 1:
-        report = json.loads(Path(sys.argv[1]).read_text())
-        # where the report lay is nobody else's business
-        report["command"] = re.sub(r" --out \S+", "", report["command"])
-        RESULT.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    README.write_text(filled(README.read_text(), json.loads(RESULT.read_text())))
+    """Take over what is named, and fill the README."""
+    for path in sys.argv[1:]:
+        take_over(Path(path))
+    README.write_text(filled(README.read_text(), committed()))
 
 
 if __name__ == "__main__":

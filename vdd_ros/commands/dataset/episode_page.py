@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 COMMAND = "#e07b00"
+LEAST_HEIGHT = 0.03  # of a joint's range: noise must not fill a panel as a movement does
 
 
 def write(
@@ -36,7 +37,7 @@ def write(
 ) -> str:
     """The whole page; likelihoods: by name of the episode, empty without a policy."""
     parts = [_opening(episodes, policy)]
-    if likelihoods:
+    if len(likelihoods) > 1:
         picture = _overview(likelihoods)
         text = "NLL of what people did next, one line per episode. Lower is likelier."
         parts.append(f"<div class=charts>{figure(picture, 'Under the policy', text)}</div>")
@@ -49,7 +50,8 @@ def _opening(episodes: list[Episode], policy: str | None) -> str:
     seconds = sum(episode.manifest.duration_s for episode in episodes)
     task = escape(episodes[0].manifest.task)
     judged = "" if policy is None else f" They are held against the policy {escape(policy)}."
-    return f"<h1>{task}</h1><p>{len(episodes)} episodes, {seconds:.0f} s.{judged}</p>"
+    count = f"{len(episodes)} episode{'s' * (len(episodes) > 1)}"
+    return f"<h1>{task}</h1><p>{count}, {seconds:.0f} s.{judged}</p>"
 
 
 def _section(
@@ -64,13 +66,14 @@ def _section(
         ("seconds", f"{manifest.duration_s:.2f}"),
         *((key, _text(value)) for key, value in meta.items()),
     ]
-    charts = [figure(_joints(episode), "Joints", "measured (blue) and commanded (orange)")]
+    charts = []
     if likelihood is not None:
         charts.append(
             figure(
                 _nll(likelihood, others),
                 "Likelihood over time",
-                f"mean {likelihood.nll.mean():.2f} nats per dimension; grey: the other episodes",
+                f"mean {likelihood.nll.mean():.2f} nats per dimension; grey: the other episodes; "
+                "towards the end fewer and fewer steps are left to be judged",
             )
         )
         charts.append(
@@ -81,9 +84,10 @@ def _section(
                 "that followed belongs to",
             )
         )
+    joints = figure(_joints(episode), "Joints", "measured (blue) and commanded (orange)")
     return (
         f"<h2>{escape(episode.name)}</h2>{definitions(facts)}"
-        f"<div class=charts>{''.join(charts)}</div>"
+        f"<div class=charts>{''.join(charts)}</div><div class=panels>{joints}</div>"
     )
 
 
@@ -100,7 +104,7 @@ def _joints(episode: Episode) -> bytes:
     contract = episode.contract
     state, command = (episode.streams[name] for name in ("joint_state", contract.action.stream))
     rows = -(-contract.action_dim // COLUMNS)
-    picture = Figure(figsize=(1.9 * COLUMNS, 0.95 * rows + 0.3), layout="constrained")
+    picture = Figure(figsize=(2.4 * COLUMNS, 0.95 * rows + 0.3), layout="constrained")
     panels = picture.subplots(rows, COLUMNS, sharex=True, squeeze=False)
     begin_ns = min(int(stream.stamps_ns[0]) for stream in (state, command))
     for joint, axes in zip(contract.joints, panels.flat, strict=False):
@@ -110,6 +114,9 @@ def _joints(episode: Episode) -> bytes:
             axes.plot(times_s, stream.fields["position"][:, index], color=colour, linewidth=0.8)
         plain(axes)
         axes.tick_params(labelsize=6)
+        low, high = axes.get_ylim()
+        missing = max(0.0, LEAST_HEIGHT * (joint.upper - joint.lower) - (high - low))
+        axes.set_ylim(low - missing / 2, high + missing / 2)
         axes.set_title(f"{joint.name} [{joint.unit}]", size=6.5, color=INK, pad=2)
     for axes in panels.flat[contract.action_dim :]:
         axes.set_axis_off()

@@ -36,6 +36,8 @@ summary { cursor: pointer }
   grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)) }
 figure { margin: 0 }
 img { width: 100%; max-width: 34rem; display: block }
+.panels { margin-top: 1.2rem }
+.panels img { max-width: none }
 figcaption { font-size: .86rem; line-height: 1.4 }
 figcaption b { color: var(--ink) }
 dl { font-size: .86rem; margin: .6rem 0 }

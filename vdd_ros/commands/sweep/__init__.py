@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich import table as rich_table
 from rich.console import Console
 from tyro.conf import Positional
 
@@ -63,7 +64,11 @@ def main(args: Args) -> dict:
     cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
     lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
     write_text(args.out / "cells.jsonl", lines)
-    Console().print(table_of(cells))
+    heads, rows = table_of(cells)
+    shown = rich_table.Table(*heads)
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)
     return {"ok": True, "cells": cells}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from rich.table import Table
 
 from vdd_ros.commands.sweep.plan import HELD_OUT
 from vdd_ros.statistics import mean_interval
@@ -17,14 +18,20 @@ STAYS = "hold-last"  # what a likelihood says of a policy is what it adds to thi
 NONE = "–"
 
 
+class Table(NamedTuple):
+    """rows: lists of texts, one per column of `heads`."""
+
+    heads: list[str]
+    rows: list[list[str]]
+
+
 def table_of(cells: list[dict]) -> Table:
     """One row per policy, in the cells' order."""
-    headings = ("NLL", *FIGURES.values(), "parameters", "p50 / p99 µs", "NLL over folds")
-    beside = (f"less {STAYS}'s",) if _over_folds(cells, STAYS, "nll") is not None else ()
-    table = Table("policy", *headings, *beside, "off support over folds")
-    for name in dict.fromkeys(cell["policy"] for cell in cells):
-        table.add_row(name, *_row(name, cells, bool(beside)))
-    return table
+    heads = ["policy", "NLL", *FIGURES.values(), "parameters", "p50 / p99 µs", "NLL over folds"]
+    is_beside = _over_folds(cells, STAYS, "nll") is not None
+    heads += [f"less {STAYS}'s"] * is_beside + ["off support over folds"]
+    names = dict.fromkeys(cell["policy"] for cell in cells)
+    return Table(heads, [[name, *_row(name, cells, is_beside)] for name in names])
 
 
 def _row(name: str, cells: list[dict], is_beside: bool) -> list[str]:
