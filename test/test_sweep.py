@@ -9,7 +9,7 @@ from foreign_data import CONFIG, DATA, g1
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.plan import Plan
-from vdd_ros.commands.sweep.table import table_of
+from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.errors import UserError
 
@@ -94,11 +94,14 @@ def test_the_table_says_what_a_policy_adds_to_staying_by_the_spread_over_folds()
         where = {"split": f"fold-{fold}"} | figures
         cells += [{"policy": "vdd", "nll": ease + gain} | where]
         cells += [{"policy": "hold-last", "nll": ease} | where]
-    table = table_of(cells)
-    columns = {head: list(texts) for head, *texts in zip(table.heads, *table.rows, strict=True)}
-    assert columns["policy"] == ["vdd", "hold-last"]
-    assert columns["NLL"] == ["-3.000 [-3.100, -2.900]", "-2.500"]
+    first, second = held_out_table(cells), folds_table(cells)
+    assert [row[:2] for row in first.rows] == [
+        ["vdd", "-3.000 [-3.100, -2.900]"],
+        ["hold-last", "-2.500"],
+    ]
     half = 4.302653 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
-    expected = f"-0.200 [{-0.2 - half:.3f}, {-0.2 + half:.3f}]"
-    assert columns["less hold-last's"] == [expected, "–"]
-    assert columns["off support over folds"][0] == "0.500 [0.500, 0.500]"
+    less = f"-0.200 [{-0.2 - half:.3f}, {-0.2 + half:.3f}]"
+    assert [row[0] for row in second.rows] == ["vdd", "hold-last"]
+    assert [row[2] for row in second.rows] == [less, "–"]
+    assert [row[3] for row in second.rows] == ["0.500 [0.500, 0.500]"] * 2
+    assert folds_table(cells[:2]) is None

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table, to_markdown
-from vdd_ros.commands.sweep.table import table_of
+from vdd_ros.commands.sweep.table import folds_table, held_out_table
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -40,7 +40,9 @@ def of_sweep(text: str) -> str:
     cells = [json.loads(line) for line in text.splitlines()]
     splits = len({cell["split"] for cell in cells})
     head = f"`{cells[0]['command']}`, {splits} splits, {cells[0]['hardware']}:"
-    return f"{head}\n\n{to_markdown(table_of(cells))}\n"
+    return (
+        "\n\n".join([head, *map(to_markdown, (held_out_table(cells), folds_table(cells)))]) + "\n"
+    )
 
 
 SECTIONS = {"demo.json": of_demo, "g1_bottle.jsonl": of_sweep}

@@ -2,7 +2,7 @@
 
 A split of the episodes is trained and judged by a process of its own, so many at a time as
 --processes allows. Then one call of each policy of the held-out split is timed, all in one run. A
-sweep that was broken off is taken up where it stopped. It ends with a table, and with one JSON line
+sweep that was broken off is taken up where it stopped. It ends with tables, and with one JSON line
 per finished cell in <out>/cells.jsonl.
 """
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
-from vdd_ros.commands.sweep.table import table_of
+from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
@@ -64,11 +64,12 @@ def main(args: Args) -> dict:
     cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
     lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
     write_text(args.out / "cells.jsonl", lines)
-    heads, rows = table_of(cells)
-    shown = rich_table.Table(*heads)
-    for row in rows:
-        shown.add_row(*row)
-    Console().print(shown)
+    for table in (held_out_table(cells), folds_table(cells)):
+        if table is not None:
+            shown = rich_table.Table(*table.heads)
+            for row in table.rows:
+                shown.add_row(*row)
+            Console().print(shown)
     return {"ok": True, "cells": cells}
 
 

@@ -25,30 +25,38 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def table_of(cells: list[dict]) -> Table:
-    """One row per policy, in the cells' order."""
-    heads = ["policy", "NLL", *FIGURES.values(), "parameters", "p50 / p99 µs", "NLL over folds"]
-    is_beside = _over_folds(cells, STAYS, "nll") is not None
-    heads += [f"less {STAYS}'s"] * is_beside + ["off support over folds"]
-    names = dict.fromkeys(cell["policy"] for cell in cells)
-    return Table(heads, [[name, *_row(name, cells, is_beside)] for name in names])
+def held_out_table(cells: list[dict]) -> Table:
+    """One row per policy, in the cells' order: figures of the held-out split."""
+    heads = ["policy", "NLL", *FIGURES.values(), "parameters", "p50 / p99 µs"]
+    held_out = [cell for cell in cells if cell["split"] == HELD_OUT]
+    return Table(heads, [_held_out_row(cell) for cell in held_out])
 
 
-def _row(name: str, cells: list[dict], is_beside: bool) -> list[str]:
-    held_out = next(c for c in cells if (c["policy"], c["split"]) == (name, HELD_OUT))
-    nll, low_high = _text(held_out["nll"]), held_out.get("nll_interval")
-    parameters, p50 = held_out.get("parameters"), held_out.get("p50_us")
-    row = [
+def _held_out_row(cell: dict) -> list[str]:
+    low_high, parameters, p50 = (cell.get(key) for key in ("nll_interval", "parameters", "p50_us"))
+    nll = _text(cell["nll"])
+    return [
+        cell["policy"],
         nll if low_high is None else f"{nll} [{low_high[0]:.3f}, {low_high[1]:.3f}]",
-        *(_text(held_out.get(figure)) for figure in FIGURES),
+        *(_text(cell.get(figure)) for figure in FIGURES),
         NONE if parameters is None else f"{parameters:,}",
-        NONE if p50 is None else f"{p50:.0f} / {held_out['p99_us']:.0f}",
+        NONE if p50 is None else f"{p50:.0f} / {cell['p99_us']:.0f}",
     ]
-    over_folds, stays = (_over_folds(cells, one, "nll") for one in (name, STAYS))
-    row.append(_interval(over_folds))
-    if is_beside:
-        row.append(_interval(_less(over_folds, None if name == STAYS else stays)))
-    return [*row, _interval(_over_folds(cells, name, "off_support"))]
+
+
+def folds_table(cells: list[dict]) -> Table | None:
+    """One row per policy, means over folds with their intervals; None without folds."""
+    names = dict.fromkeys(cell["policy"] for cell in cells)
+    rows = []
+    for name in names:
+        nll, support, stays = (
+            _over_folds(cells, one, figure)
+            for one, figure in ((name, "nll"), (name, "off_support"), (STAYS, "nll"))
+        )
+        less = None if name == STAYS else _less(nll, stays)
+        rows.append([name, _interval(nll), _interval(less), _interval(support)])
+    heads = ["policy, over folds", "NLL", f"NLL less {STAYS}'s", "off support"]
+    return Table(heads, rows) if any(row[-1] != NONE for row in rows) else None
 
 
 def _less(values: np.ndarray | None, others: np.ndarray | None) -> np.ndarray | None:
