@@ -25,7 +25,7 @@ from vdd_ros.policies.windows import Windows
 Predict = Callable[[Tensor, np.ndarray], GaussianMixture]
 # (To, Do) observations -> (K, H, Da) means, both in contract units
 Act = Callable[[np.ndarray], np.ndarray]
-VARIANCE_FLOOR = 1e-4  # [normalised units squared], the square of the students' scale_floor
+VARIANCE_FLOOR = 1e-4  # [normalised units squared], far below what any of them leaves over
 NEIGHBOURS = 8  # as many as a student has experts
 
 

@@ -1,7 +1,8 @@
 """Export: a run becomes a bundle's ONNX graphs, normalisation included, contract units outside.
 
 policy.onnx    window (To, Do) [, noise (K, R)] -> log_gating (K,), means (K, H, Da)
-density.onnx   window (To, Do) -> log_gating (K,), means, scales (K, D), factors (K, D, R)
+density.onnx   window (To, Do) -> log_gating (K,), means (K, D), whitener (D, D),
+               factors (K, D, R)
 
 D = H * Da, and noise is for a teacher alone, R the rank of the normalizer.
 """

@@ -22,7 +22,7 @@ from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors, t
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
-from vdd_ros.policies.windows import Windows
+from vdd_ros.policies.windows import Windows, require_positions_first
 
 NLL_ROWS = 128  # at a time; a covariance over a whole chunk is large
 
@@ -71,6 +71,18 @@ class Judge:
             "nll": None,
             **self._distances(samples),
             "off_support": self._off_support(samples),
+            "off_support_means": None,
+        }
+
+    def of_people(self) -> dict:
+        """What the demonstrations themselves are to the teacher: one chunk per observation, which
+        is too few for a distance."""
+        shown = self._standardize(self.chunks[self.index][:, None])
+        return {
+            "nfe": None,
+            "nll": None,
+            "energy_distance": None,
+            "off_support": self._off_support(shown),
             "off_support_means": None,
         }
 
@@ -143,10 +155,14 @@ def judged(
     config: JudgeConfig,
     report: Callable[[int, int], None] = lambda done, count: None,
 ) -> dict[str, dict]:
-    """Every figure of a teacher, of it with one step, of students and of BASELINES, by name."""
+    """Every figure of people, of a teacher, of it with one step, of students and of BASELINES, by
+    name; raises UserError for a contract that a baseline cannot read."""
+    if "hold-last" in baselines:
+        require_positions_first(teacher.contract, "hold-last")
     judge, count = Judge(teacher, config), len(students) + len(baselines)
     size = {"parameters": count_parameters(teacher.denoiser)}
     results = {
+        "people": judge.of_people(),
         "teacher": judge.of_teacher() | size,
         "teacher-1": judge.of_one_step_teacher() | size,
     }

@@ -31,7 +31,7 @@ from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
 from vdd_ros.policies.training import Report, TrainingConfig, train
-from vdd_ros.policies.windows import Windows, windows_of
+from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
 
 QUIET: Report = lambda step, steps, loss: None  # noqa: E731
 
@@ -84,6 +84,8 @@ def train_teacher(
             f"{held_out} of {len(episodes)} episodes held out; hold out at least one and train on "
             "at least one"
         )
+    if config.reference_degree == 0:
+        require_positions_first(contract, "reference_degree 0")
     windows = windows_of(contract, episodes, config.n_obs_steps, config.horizon)
     is_held_out = windows.episode >= len(episodes) - held_out
     for_training = Windows(*(part[~is_held_out] for part in windows))

@@ -18,7 +18,8 @@ class EpisodeLikelihood(NamedTuple):
 
     times_s: (N,) since the first; nll: (N,) of the chunk that was demonstrated from there on [nats
     per dimension]; gating: (N, K) what the student chooses among before it sees the chunk;
-    responsibility: (N, K) which expert the chunk belongs to.
+    responsibility: (N, K) which expert the chunk belongs to, NaN where the episode ends before the
+    chunk does.
     """
 
     times_s: np.ndarray
@@ -36,9 +37,11 @@ def likelihood_of(student: Student, episode: Episode) -> EpisodeLikelihood:
     cond, z, windows = to_tensors(student.normalizer, windows)
     nll = nll_by_window(student.normalizer, lambda c, _: student.moe(c), cond, windows)
     mixture = student.moe(cond)
+    responsibility = mixture.log_responsibilities(z[:, None])[:, 0].exp().numpy()
+    responsibility[windows.is_pad.any(1)] = np.nan
     return EpisodeLikelihood(
         times_s=np.arange(len(nll)) * student.contract.control_period_ns / 1e9,
         nll=nll,
         gating=mixture.log_weights.exp().numpy(),
-        responsibility=mixture.log_responsibilities(z[:, None])[:, 0].exp().numpy(),
+        responsibility=responsibility,
     )

@@ -40,6 +40,17 @@ def windows_of(
     return Windows(observations, chunks, is_pad, index)
 
 
+def require_positions_first(contract: Contract, who: str) -> None:
+    """Raise UserError unless an observation begins with the joints' positions."""
+    first = contract.observation[0]
+    if first.field != "position":
+        raise UserError(
+            f"{who} takes the first numbers of an observation for the joints' positions, but in "
+            f"contract {contract.name} they are {first.name} ({first.field}): put the positions "
+            f"first, or do without"
+        )
+
+
 def _of_one(
     contract: Contract, episode: Episode, n_obs_steps: int, horizon: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

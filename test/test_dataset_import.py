@@ -137,6 +137,17 @@ def test_states_that_were_read_slowly_are_found(tmp_path):
     assert after == ()
 
 
+def test_a_unit_that_makes_values_too_small_is_told(tmp_path):
+    source, _ = g1()
+    path = LeRobotFiles.committed().write(tmp_path / "d")
+    raw = source.model_dump(mode="json")
+    for channel in raw["channels"][:14]:
+        channel["state"]["unit"] = channel["command"]["unit"] = "deg"
+    for _, found in checked_of(path, Source.model_validate(raw)):
+        assert re.match(r"no joint declared in deg moves through more than 0\.\d% of its", found[0])
+    assert not any("is that its unit" in one for _, two in checked_of(path, source) for one in two)
+
+
 def test_findings_are_reported_with_the_episode(tmp_path):
     source, contract = g1()
     files = LeRobotFiles.committed()

@@ -43,9 +43,11 @@ def test_the_likelihood_over_time_is_the_judges(made):
     )
     assert found.nll.mean() == pytest.approx(judge.of_student(student)["nll"], abs=1e-4)
     assert len(found.times_s) == len(found.nll) == 90
-    for shares in (found.gating, found.responsibility):
+    whole = 90 - 3  # with a horizon of four steps
+    for shares, count in ((found.gating, 90), (found.responsibility, whole)):
         assert shares.shape == (90, 3)
-        np.testing.assert_allclose(shares.sum(1), 1.0, atol=1e-5)
+        np.testing.assert_allclose(shares[:count].sum(1), 1.0, atol=1e-5)
+    assert np.isnan(found.responsibility[whole:]).all()
 
 
 def test_the_page_shows_the_held_out_episode_and_needs_no_other_file(made, capsys):
@@ -62,7 +64,7 @@ def test_the_page_shows_the_held_out_episode_and_needs_no_other_file(made, capsy
     assert "<b>Under the policy</b>" not in text  # where episodes are compared
     assert cli.main([*words, "episode_0001", "episode_0002", *against]) == 0
     assert "<b>Under the policy</b>" in page.read_text()
-    assert not re.findall(r"(?:src|href)=['\"](?!data:)", text)
+    assert not re.findall(r"(?:src|href)=(?!['\"]?data:)", text)
     assert "commit d1d3bb45" in text
 
 

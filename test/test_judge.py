@@ -69,6 +69,15 @@ def test_the_likelihood_is_that_of_the_exported_density(runs, windows):
     assert low < found["nll"] < high
 
 
+def test_people_are_off_a_teachers_support_where_they_do_what_it_never_does(runs):
+    """An untrained teacher draws from a standard normal, nearly."""
+    judge = Judge(runs[0], QUICK)
+    judge.chunks = torch.zeros_like(judge.chunks)
+    assert judge.of_people()["off_support"] < 0.2
+    judge.chunks = judge.chunks + 100.0
+    assert judge.of_people()["off_support"] == 1.0
+
+
 def test_draws_of_the_teacher_are_judged_by_themselves(runs):
     figures = Judge(runs[0], QUICK).of_teacher()
     assert figures["energy_distance"] == figures["energy_floor"]

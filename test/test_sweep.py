@@ -50,7 +50,9 @@ def test_a_plan_with_a_typo_is_refused(tmp_path, change, message):
         Plan.from_yaml(path)
 
 
-def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(tmp_path, capsys):
+@pytest.fixture
+def sweep_words(tmp_path):
+    """The command line of a small sweep, and its plan."""
     source, contract = g1()
     episodes = tmp_path / "episodes"
     write(check(read(DATA / "g1_bottle", source), source, contract), source, contract, episodes)
@@ -67,10 +69,16 @@ def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(tmp_path, 
     plan = tmp_path / "plan.yaml"
     plan.write_text(yaml.safe_dump(raw))
     out = tmp_path / "out"
-    words = ["sweep", str(plan), "--episodes", str(episodes), "--out", str(out), "--json"]
+    return ["sweep", str(plan), "--episodes", str(episodes), "--out", str(out), "--json"], plan
+
+
+def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(
+    tmp_path, capsys, sweep_words
+):
+    (words, plan), out = sweep_words, tmp_path / "out"
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
-    assert "1 splits, 7 cells" in printed and "9 in all" in printed
+    assert "1 splits, 8 cells" in printed and "9 in all" in printed
     lines = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
     assert [line["policy"] for line in lines] == Plan.from_yaml(plan).judged
     assert json.loads(printed.splitlines()[-1])["cells"] == lines
@@ -85,23 +93,36 @@ def test_a_sweep_ends_with_a_line_per_cell_and_keeps_what_is_finished(tmp_path, 
     assert (out / "held-out" / "vdd" / "run.json").stat().st_mtime_ns == stamp
 
 
-def test_the_table_says_what_a_policy_adds_to_staying_by_the_spread_over_folds():
-    """Each fold's likelihoods are compared within the fold: what makes a fold easy cancels."""
-    easy, mixture, figures = [0.0, -1.0, 1.0], [-0.2, -0.3, -0.1], {"off_support": 0.5}
-    cells = [{"policy": "vdd", "split": "held-out", "nll": -3.0, "nll_interval": [-3.1, -2.9]}]
-    cells += [{"policy": "hold-last", "split": "held-out", "nll": -2.5}]
-    for fold, (ease, gain) in enumerate(zip(easy, mixture, strict=True)):
-        where = {"split": f"fold-{fold}"} | figures
-        cells += [{"policy": "vdd", "nll": ease + gain} | where]
-        cells += [{"policy": "hold-last", "nll": ease} | where]
-    first, second = held_out_table(cells), folds_table(cells)
-    assert [row[:2] for row in first.rows] == [
-        ["vdd", "-3.000 [-3.100, -2.900]"],
-        ["hold-last", "-2.500"],
+def test_the_tables_say_what_a_policy_adds_to_staying():
+    """Folds are compared within a fold, episodes within an episode: what makes one easy cancels."""
+    cells = [
+        {"policy": "vdd", "split": "held-out", "nll": -3.0, "nll_interval": [-3.1, -2.9]},
+        {"policy": "hold-last", "split": "held-out", "nll": -2.5},
     ]
-    half = 4.302653 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
-    less = f"-0.200 [{-0.2 - half:.3f}, {-0.2 + half:.3f}]"
+    cells[0]["nll_by_episode"], cells[1]["nll_by_episode"] = [-9.2, 3.2], [-9.0, 4.0]
+    for fold, (ease, gain) in enumerate([(0.0, -0.2), (-1.0, -0.3), (1.0, 0.2)]):
+        for name, nll in (("vdd", ease + gain), ("hold-last", ease)):
+            cells.append({"policy": name, "split": f"fold-{fold}", "nll": nll, "off_support": 0.5})
+            cells[-1]["nll_by_episode"] = [nll, nll]
+    first, second = held_out_table(cells), folds_table(cells)
+    half = 12.7062 * np.std([-0.2, -0.8], ddof=1) / 2**0.5  # Student's t of one degree of freedom
+    assert [row[:3] for row in first.rows] == [
+        ["vdd", "-3.000 [-3.100, -2.900]", f"-0.500 [{-0.5 - half:.3f}, {-0.5 + half:.3f}]"],
+        ["hold-last", "-2.500", "–"],
+    ]
+    half = 4.302653 * np.std([-0.2, -0.3, 0.2], ddof=1) / 3**0.5  # of two
+    less = f"-0.100 [{-0.1 - half:.3f}, {-0.1 + half:.3f}]"
     assert [row[0] for row in second.rows] == ["vdd", "hold-last"]
-    assert [row[2] for row in second.rows] == [less, "–"]
-    assert [row[3] for row in second.rows] == ["0.500 [0.500, 0.500]"] * 2
+    assert [row[2:4] for row in second.rows] == [[less, "4 of 6"], ["–", "–"]]
+    assert [row[4] for row in second.rows] == ["0.500 [0.500, 0.500]"] * 2
+    assert second.rows[0][5] == "0.500 0.500 0.500"
     assert folds_table(cells[:2]) is None
+
+
+def test_a_folder_of_another_plan_is_refused(tmp_path, sweep_words):
+    words, plan = sweep_words
+    assert cli.main(words) == 0
+    before = sorted(tmp_path.rglob("*.json"))
+    plan.write_text(plan.read_text().replace("seed: 0", "seed: 1"))
+    assert cli.main(words) == 2
+    assert sorted(tmp_path.rglob("*.json")) == before

@@ -6,6 +6,8 @@ finding is reported with the episode.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vdd_ros.contract import Contract
@@ -19,6 +21,7 @@ RATE_TOLERANCE = 0.02  # of the declared period, for the median one
 GAP = 1.5  # of the declared period; a longer one lacks a frame
 OVER_LIMIT = 0.1  # of a joint's range: more than a controller overshoots, less than a wrong unit
 LEAP = 2.0  # of the velocity limit within one frame
+ABSURD = 100.0  # of the velocity limit; another unit is less, and told by what positions say
 SWAPPED = 0.5  # of their disagreement is left when columns change places; of people's, all is
 OBEYS = 0.05  # of a joint's range; people's recordings come to a quarter of that
 SWAP_LEAST = 0.1  # of a joint's range, and less disagreement is none
@@ -28,6 +31,7 @@ IDLE_S = 0.5  # at rest for longer than this at the beginning or the end
 STUCK = (1e-4, 0.02)  # of a joint's range: the state moves less, the command more
 MOVES = 0.02  # of a joint's range within four frames: it is in motion
 SLOW = (10, 0.5)  # frames in motion at least; share of them that repeat the reading before
+HARDLY = 0.03  # of a joint's range, the farthest of all joints of a unit in a whole dataset
 JITTER = 0.1  # of the period
 ODD_SHARE = 0.1  # of the usual length, and less is not odd
 ODD_LENGTH = 3.5  # modified z-score (Iglewicz and Hoaglin 1993)
@@ -48,6 +52,7 @@ def require_sound(recording: Recording, source: Source, contract: Contract) -> N
         )
         for side, column, columns in sides:
             _require_column(where, side, column, columns)
+        _require_finite(where, "velocity", channel.state.name, recording.velocity)
     _require_times(where, recording.times_s, 1.0 / source.rate_hz)
 
 
@@ -57,18 +62,23 @@ def _require_column(where: str, side: str, column: Column, columns: dict[str, np
             f"{where}: no {side} column {column.name!r}, there are {', '.join(columns)}: correct "
             f"the declaration"
         )
+    _require_finite(where, side, column.name, columns)
     values = columns[column.name]
-    if not (finite := np.isfinite(values)).all():
-        at = int(np.flatnonzero(~finite)[0])
-        raise UserError(
-            f"{where}: {side} {column.name} of frame {at} is {values[at]}; restore the file or "
-            f"leave the episode out"
-        )
     if not (covered := column.covers(values)).all():
         at = int(np.flatnonzero(~covered)[0])
         raise UserError(
             f"{where}: {side} {column.name} of frame {at} is {values[at]:.6g}, outside the span "
             f"that its unit is declared with: correct the declaration"
+        )
+
+
+def _require_finite(where: str, side: str, name: str, columns: dict[str, np.ndarray]) -> None:
+    values = columns.get(name, np.zeros(0))
+    if not (finite := np.isfinite(values)).all():
+        at = int(np.flatnonzero(~finite)[0])
+        raise UserError(
+            f"{where}: {side} {name} of frame {at} is {values[at]}; restore the file or leave the "
+            f"episode out"
         )
 
 
@@ -169,6 +179,14 @@ def _require_obedience(converted: Converted, contract: Contract) -> None:
 
 def _require_own_velocity(converted: Converted, contract: Contract) -> None:
     """What a joint's positions say of its speed is what its velocities say."""
+    absurd = np.abs(converted.velocity) > ABSURD * contract.limit("velocity")
+    if absurd.any():
+        at, joint = (int(i) for i in np.argwhere(absurd)[0])
+        raise UserError(
+            f"{converted.where}: velocity of {contract.joint_names[joint]} is "
+            f"{converted.velocity[at, joint]:.3g} a second at frame {at}, its limit is "
+            f"{contract.limit('velocity')[joint]:g}: restore the file or leave the episode out"
+        )
     moved = np.diff(converted.state, axis=0) / np.diff(converted.times_s)[:, None]
     told = 0.5 * (converted.velocity[1:] + converted.velocity[:-1])
     by_position, by_velocity, error = (
@@ -232,6 +250,22 @@ def _repeated_in_motion(state: np.ndarray) -> np.ndarray:
     repeats = (state[2:-2] == state[1:-3]) & in_motion
     count = in_motion.sum(0)
     return np.where(count >= SLOW[0], repeats.sum(0) / np.maximum(count, 1), 0.0)
+
+
+def small_motions(
+    converted: Sequence[Converted], source: Source, contract: Contract
+) -> tuple[str, ...]:
+    """One clause for each declared unit in which no joint moves as far as demonstrations do."""
+    span = contract.limit("upper") - contract.limit("lower")
+    extent = np.max([np.ptp(one.state, axis=0) for one in converted], axis=0) / span
+    units = [str(channel.state.unit) for channel in source.in_order_of(contract)]
+    largest = {unit: max(extent[[one == unit for one in units]]) for unit in units}
+    return tuple(
+        f"no joint declared in {unit} moves through more than {share:.1%} of its range in any "
+        f"episode: is that its unit?"
+        for unit, share in largest.items()
+        if share < HARDLY
+    )
 
 
 def odd_lengths(lengths: np.ndarray) -> np.ndarray:

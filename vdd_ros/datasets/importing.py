@@ -11,7 +11,13 @@ import numpy as np
 
 from vdd_ros.bag import typestore
 from vdd_ros.contract import Contract, Stream
-from vdd_ros.datasets.checks import findings, odd_lengths, require_plausible, require_sound
+from vdd_ros.datasets.checks import (
+    findings,
+    odd_lengths,
+    require_plausible,
+    require_sound,
+    small_motions,
+)
 from vdd_ros.datasets.converted import Converted, convert
 from vdd_ros.datasets.lerobot import read_lerobot
 from vdd_ros.datasets.recording import Recording
@@ -65,7 +71,7 @@ def check(
     if not recordings:
         raise UserError(f"{source.path} holds no episode; name another dataset")
     source.require_fits(contract)
-    checked = []
+    checked: list[tuple[Converted, tuple[str, ...]]] = []
     odd = odd_lengths(np.array([len(recording) for recording in recordings]))
     for recording, is_odd in zip(recordings, odd, strict=True):
         require_sound(recording, source, contract)
@@ -73,7 +79,8 @@ def check(
         require_plausible(converted, contract)
         length = (f"odd length: {len(recording)} frames",) if is_odd else ()
         checked.append((converted, (*findings(converted, contract), *length)))
-    return checked
+    small = small_motions([converted for converted, _ in checked], source, contract)
+    return [(converted, (*small, *found)) for converted, found in checked]
 
 
 def write(

@@ -35,7 +35,8 @@ def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[
                     f"{source.episodes}: restore what is missing or correct the number"
                 )
             return [_read(path, name, file["data"][name], source, layout) for name in names]
-    except (OSError, RuntimeError, KeyError) as error:
+    # h5py's own words for what a damaged file makes of types and sizes
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not readable HDF5 ({error}); restore it") from None
 
 

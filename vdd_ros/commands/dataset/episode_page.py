@@ -49,7 +49,7 @@ def write(
 def _opening(episodes: list[Episode], policy: str | None) -> str:
     seconds = sum(episode.manifest.duration_s for episode in episodes)
     task = escape(episodes[0].manifest.task)
-    judged = "" if policy is None else f" They are held against the policy {escape(policy)}."
+    judged = "" if policy is None else f" Likelihoods are those of the policy {escape(policy)}."
     count = f"{len(episodes)} episode{'s' * (len(episodes) > 1)}"
     return f"<h1>{task}</h1><p>{count}, {seconds:.0f} s.{judged}</p>"
 
@@ -72,8 +72,9 @@ def _section(
             figure(
                 _nll(likelihood, others),
                 "Likelihood over time",
-                f"mean {likelihood.nll.mean():.2f} nats per dimension; grey: the other episodes; "
-                "towards the end fewer and fewer steps are left to be judged",
+                f"mean {likelihood.nll.mean():.2f} nats per dimension; "
+                + "grey: the other episodes; " * (len(others) > 1)
+                + "towards the end fewer and fewer steps are left to be judged",
             )
         )
         charts.append(
@@ -154,11 +155,14 @@ def _experts(one: EpisodeLikelihood) -> bytes:
     bands = picture.subplots(2, 1, sharex=True)
     names = ("chosen", "belongs to")
     for axes, shares, name in zip(bands, (one.gating, one.responsibility), names, strict=True):
-        colours = [expert_colour(expert) for expert in range(shares.shape[1])]
-        axes.stackplot(one.times_s, shares.T, colors=colours, linewidth=0)
+        experts = range(shares.shape[1])
+        colours = [expert_colour(expert) for expert in experts]
+        labels = [str(expert + 1) for expert in experts]
+        axes.stackplot(one.times_s, shares.T, colors=colours, labels=labels, linewidth=0)
         plain(axes)
         axes.set_ylim(0.0, 1.0)
         axes.set_xlim(0.0, float(one.times_s[-1]) if np.ptp(one.times_s) else 1.0)
         axes.set_ylabel(name, **STYLE)
+    legend(bands[0], columns=shares.shape[1])
     bands[-1].set_xlabel("s", **STYLE)
     return png(picture)

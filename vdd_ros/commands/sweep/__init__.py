@@ -8,6 +8,7 @@ per finished cell in <out>/cells.jsonl.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -51,6 +52,7 @@ def main(args: Args) -> dict:
         raise UserError(f"processes is {args.processes}; use at least 1")
     store = EpisodeStore(args.episodes, Contract.from_yaml(plan.contract))
     splits = plan.splits(store.list())
+    _require_same(plan, store, args.out)
     if args.split is not None:
         if args.split not in splits:
             raise UserError(f"no split {args.split!r}: there are {', '.join(splits)}")
@@ -59,7 +61,6 @@ def main(args: Args) -> dict:
         work(plan, store, splits[args.split], args.out / args.split)
         return {"ok": True, "split": args.split}
     print(plan.budget(splits))
-    args.out.mkdir(parents=True, exist_ok=True)
     _work_on_all(args, list(splits))
     cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
     lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
@@ -71,6 +72,23 @@ def main(args: Args) -> dict:
                 shown.add_row(*row)
             Console().print(shown)
     return {"ok": True, "cells": cells}
+
+
+def _require_same(plan: Plan, store: EpisodeStore, out: Path) -> None:
+    """Raise UserError where `out` holds what another plan, or other episodes, led to."""
+    files = {name: store.manifest(name).files for name in store.list()}
+    sums = {name: sorted(one.sha256 for one in files[name].values()) for name in files}
+    digest = hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+    text = json.dumps(plan.model_dump(mode="json") | {"episodes_sha256": digest}, indent=1)
+    path = out / "plan.json"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise UserError(
+            f"{out} holds a sweep of another plan or of other episodes ({path} says which): name "
+            f"another folder for this one, or remove that"
+        )
 
 
 def _work_on_all(args: Args, waiting: list[str]) -> None:

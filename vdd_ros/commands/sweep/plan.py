@@ -102,8 +102,8 @@ class Plan(_Part):
 
     @property
     def judged(self) -> list[str]:
-        """Every policy that a split ends with."""
-        return ["teacher", "teacher-1", *self.students, *self.baselines]
+        """Everything that a split ends with figures of."""
+        return ["people", "teacher", "teacher-1", *self.students, *self.baselines]
 
     def splits(self, names: tuple[str, ...]) -> dict[str, Split]:
         """By name; raises UserError where there are too few episodes."""
