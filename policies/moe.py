@@ -63,6 +63,11 @@ class GaussianMoE(nn.Module):
             nn.init.zeros_(head.bias)
         nn.init.normal_(self.mean.bias, std=0.7)
 
+    def start_at(self, centres: Tensor) -> None:
+        """Let the experts of an untrained student start at centres (K, D), wherever it looks."""
+        with torch.no_grad():
+            self.mean.bias.copy_(centres.flatten())
+
     def forward(self, cond: Tensor) -> GaussianMixture:
         """(B, C) -> B mixtures of K experts in D dimensions."""
         hidden = self.trunk(cond)
@@ -79,6 +84,18 @@ class GaussianMoE(nn.Module):
             follow = self.follow(self.narrow(hidden)).float()
             unit[..., self.below[0], self.below[1]] = follow.view(*shape[:2], -1)
         return unit / scale[..., None]
+
+
+def k_means(samples: Tensor, count: int, seed: int) -> Tensor:
+    """(N, D) -> (count, D): centres of clusters, by k-means++ (Arthur and Vassilvitskii 2007).
+
+    From centres at random, two experts easily end in one mode and one between two others, and
+    neither likelihood nor reverse KL gets them out of there.
+    """
+    from scipy.cluster.vq import kmeans2
+
+    centres, _ = kmeans2(samples.double().numpy(), count, minit="++", seed=seed)
+    return torch.tensor(centres, dtype=samples.dtype)
 
 
 _SOFTPLUS_ONE = 0.5413  # softplus of it is 1

@@ -163,6 +163,9 @@ def _experts(one: EpisodeLikelihood) -> bytes:
         axes.set_ylim(0.0, 1.0)
         axes.set_xlim(0.0, float(one.times_s[-1]) if np.ptp(one.times_s) else 1.0)
         axes.set_ylabel(name, **STYLE)
-    legend(bands[0], columns=shares.shape[1])
+    bands[0].legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=shares.shape[1], frameon=False,
+        fontsize=8, handlelength=0.9, handletextpad=0.4, columnspacing=1.0,
+    )  # fmt: skip
     bands[-1].set_xlabel("s", **STYLE)
     return png(picture)
