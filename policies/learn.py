@@ -28,12 +28,10 @@ from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.diffusion_loss import denoising_loss
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective
+from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
-from vdd_ros.policies.training import Report, TrainingConfig, train
+from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
-
-QUIET: Report = lambda step, steps, loss: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -150,10 +148,6 @@ def distil(
     torch.manual_seed(training.seed)
     moe = GaussianMoE(config, *teacher.normalizer.sizes)
 
-    def loss_of(module, index, progress, generator):
-        batch = Batch(*(part[index] for part in data))
-        return objective.loss(module, teacher.denoiser, batch, progress, generator)
-
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "method": method,
@@ -165,8 +159,7 @@ def distil(
         "pool": pool,
     }
     state_file = _state_file(folder, settings, *data)
-    changes_at = objective.changes_at
-    weights = train(moe, loss_of, len(data.cond), training, state_file, report, changes_at)
+    weights = fit(moe, teacher.denoiser, data, objective, training, state_file, report)
     run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
     save_run(folder, run, weights)
     _forget_states(folder)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
-from vdd_ros.policies.objectives import Batch, Objective
+from vdd_ros.policies.objectives import Batch, Objective, fit
 from vdd_ros.policies.oracle import OracleTeacher
-from vdd_ros.policies.training import Report, TrainingConfig, train
+from vdd_ros.policies.training import QUIET, Report, TrainingConfig
 
 SAMPLES = 20_000  # of the true distribution, for objectives that learn from samples
 JUDGED = 50_000  # samples of the student
@@ -55,7 +55,7 @@ def distil_toy(
     objective: Objective,
     config: StudentConfig = STUDENT,
     training: TrainingConfig = TRAINING,
-    report: Report = lambda step, steps, loss: None,
+    report: Report = QUIET,
 ) -> GaussianMixture:
     """The student's mixture after training, one row."""
     generator = torch.Generator().manual_seed(training.seed)
@@ -64,16 +64,8 @@ def distil_toy(
     torch.manual_seed(training.seed)
     student = GaussianMoE(config, newest_dim=1, cond_dim=1, dim=toy.centres.shape[1])
     student.start_at(k_means(samples, config.n_experts, training.seed))
-    teacher = OracleTeacher(toy.mixture)
-
-    def loss_of(module, index, progress, generator):
-        batch = Batch(cond[index], samples[index], samples[index])
-        return objective.loss(module, teacher, batch, progress, generator)
-
-    weights = train(
-        student, loss_of, SAMPLES, training, report=report, changes_at=objective.changes_at
-    )
-    student.load_state_dict(weights)
+    data, teacher = Batch(cond, samples, samples), OracleTeacher(toy.mixture)
+    student.load_state_dict(fit(student, teacher, data, objective, training, report=report))
     with torch.no_grad():
         return student.eval()(cond[:1])
 

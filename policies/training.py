@@ -16,6 +16,7 @@ from vdd_ros.policies.checkpoint import load_tensors, save_tensors
 
 LossOf = Callable[[nn.Module, Tensor, float, torch.Generator], Tensor]
 Report = Callable[[int, int, float], None]
+QUIET: Report = lambda step, steps, loss: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def train(
     rows: int,
     config: TrainingConfig,
     state_file: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
+    report: Report = QUIET,
     changes_at: float | None = None,
 ) -> dict[str, Tensor]:
     """Minimise loss_of(module, row indices (B,), progress, generator); returns averaged weights.

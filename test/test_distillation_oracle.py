@@ -11,10 +11,10 @@ import torch
 
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
-from vdd_ros.policies.objectives import Batch, Nll, Vdd, VddPaper
+from vdd_ros.policies.objectives import Batch, Nll, Vdd, VddPaper, fit
 from vdd_ros.policies.objectives.vdd import reverse_kl_gradient
 from vdd_ros.policies.oracle import OracleTeacher
-from vdd_ros.policies.training import TrainingConfig, train
+from vdd_ros.policies.training import TrainingConfig
 
 WEIGHTS = torch.tensor([0.30, 0.25, 0.20, 0.25])
 SPREAD = 0.08
@@ -54,14 +54,9 @@ def distil(objective, n_experts: int, steps: int = 1500, bottleneck: int = 4) ->
         n_experts=n_experts, width=64, blocks=1, octaves=0, bottleneck=bottleneck
     )
     student = GaussianMoE(config, newest_dim=1, cond_dim=1, dim=2)
-    teacher = OracleTeacher(four_modes)
-
-    def loss_of(module, index, progress, g):
-        batch = Batch(cond[index], samples[index], samples[index])
-        return objective.loss(module, teacher, batch, progress, g)
-
+    data, teacher = Batch(cond, samples, samples), OracleTeacher(four_modes)
     training = TrainingConfig(steps=steps, batch_size=BATCH, learning_rate=2e-3, ema_decay=0.99)
-    student.load_state_dict(train(student, loss_of, len(cond), training))
+    student.load_state_dict(fit(student, teacher, data, objective, training))
     return judge(student, generator)
 
 
