@@ -13,7 +13,6 @@ import io
 import logging
 import math
 import warnings
-from dataclasses import fields
 
 import numpy as np
 import torch
@@ -28,14 +27,17 @@ from vdd_ros.policies.teacher import SamplerConfig
 
 
 class Units(nn.Module):
-    """Normalizer as constants of the graph, in float32."""
+    """What a graph needs of a Normalizer, as constants in float32."""
+
+    CONSTANTS = (
+        "newest_mean", "newest_std", "difference_std", "reference", "chunk_mean", "decoder",
+    )  # fmt: skip
 
     def __init__(self, normalizer: Normalizer):
         super().__init__()
-        for field in fields(normalizer):
-            value = torch.tensor(getattr(normalizer, field.name), dtype=torch.float32)
-            self.register_buffer(field.name, value)
-        self.register_buffer("decoder", torch.tensor(normalizer.decoder, dtype=torch.float32))
+        for name in self.CONSTANTS:
+            value = torch.tensor(getattr(normalizer, name), dtype=torch.float32)
+            self.register_buffer(name, value)
 
     def features(self, window: Tensor) -> Tensor:
         """(To, Do) -> (1, To*Do)."""

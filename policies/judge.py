@@ -55,24 +55,12 @@ class Judge:
 
     def of_teacher(self) -> dict:
         """The floors: one draw of the teacher against another."""
-        return {
-            "nfe": self.config.sampler.nfe,
-            "nll": None,
-            **self._distances(self.draw_b),
-            "off_support": self._off_support(self.draw_b),
-            "off_support_means": None,
-        }
+        return self._of_draws(self.config.sampler.nfe, self.draw_b)
 
     def of_one_step_teacher(self) -> dict:
         """The teacher asked once, at sigma_max: the mean of everything it could do."""
         samples = self._teacher_draws(self.config.samples, SamplerConfig("euler", 1))
-        return {
-            "nfe": 1,
-            "nll": None,
-            **self._distances(samples),
-            "off_support": self._off_support(samples),
-            "off_support_means": None,
-        }
+        return self._of_draws(1, samples)
 
     def of_people(self) -> dict:
         """What the demonstrations themselves are to the teacher: one chunk per observation, which
@@ -114,6 +102,16 @@ class Judge:
         values = nll_by_window(self.teacher.normalizer, predict, self.cond, self.windows)
         episode = self.windows.episode
         return np.array([values[episode == one].mean() for one in np.unique(episode)])
+
+    def _of_draws(self, nfe: int, samples: Tensor) -> dict:
+        """What has neither a density nor experts."""
+        return {
+            "nfe": nfe,
+            "nll": None,
+            **self._distances(samples),
+            "off_support": self._off_support(samples),
+            "off_support_means": None,
+        }
 
     def _distances(self, samples: Tensor) -> dict:
         energy = bootstrap(energy_distance(samples, self.draw_a).numpy(), self.config.seed)
