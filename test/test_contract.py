@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import yaml
 
@@ -66,6 +67,15 @@ def test_what_is_no_contract_at_all_is_refused(tmp_path, text):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=str(path)):
         Contract.from_yaml(path)
+
+
+def test_beyond_is_outside_the_limits_by_more_than_a_share_of_the_range(contract):
+    lower, upper = contract.limit("lower"), contract.limit("upper")
+    np.testing.assert_allclose(contract.span, upper - lower)
+    positions = np.stack([lower, upper, lower - 0.05 * contract.span, upper + 0.2 * contract.span])
+    assert contract.beyond(positions).all(axis=1).tolist() == [False, False, True, True]
+    assert contract.beyond(positions, 0.1).all(axis=1).tolist() == [False, False, False, True]
+    assert not contract.beyond(positions, 0.1)[:3].any()
 
 
 def test_a_contract_survives_being_written_down(contract):

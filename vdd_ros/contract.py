@@ -189,6 +189,17 @@ class Contract(_Part):
         return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
 
     @property
+    def span(self) -> np.ndarray:
+        """(Da,) range of each joint, upper minus lower [unit]."""
+        return self.limit("upper") - self.limit("lower")
+
+    def beyond(self, positions: np.ndarray, share: float = 0.0) -> np.ndarray:
+        """(N, Da) -> (N, Da): outside the limits by more than that share of a joint's range."""
+        margin = share * self.span
+        too_low = positions < self.limit("lower") - margin
+        return too_low | (positions > self.limit("upper") + margin)
+
+    @property
     def interface_hash(self) -> str:
         """sha256 over what a policy is tied to; topics, QoS and limits are not part of it."""
         interface = {

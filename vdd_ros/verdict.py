@@ -97,10 +97,8 @@ def _values(contract: Contract, name: str, data: StreamData) -> Iterator[Finding
         if bad := int((~np.isfinite(data.fields[field]).all(axis=1)).sum()):
             yield Finding("FAIL", f"has {bad} messages whose {field} is missing or not finite")
     position = data.fields["position"]
-    lower, upper = contract.limit("lower"), contract.limit("upper")
     # a tenth of the range: more than a controller overshoots, less than degrees for radians
-    margin = 0.1 * (upper - lower)
-    beyond = ((position < lower - margin) | (position > upper + margin)).any(axis=0)
+    beyond = contract.beyond(position, 0.1).any(axis=0)
     if beyond.any():
         joints = ", ".join(np.array(contract.joint_names)[beyond])
         yield Finding("WARN", f"leaves the position limits at {joints}: is the unit right?")

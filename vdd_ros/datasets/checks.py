@@ -116,9 +116,8 @@ def require_plausible(converted: Converted, contract: Contract) -> None:
     where = converted.where
     names = contract.joint_names
     lower, upper = contract.limit("lower"), contract.limit("upper")
-    margin = OVER_LIMIT * (upper - lower)
     for side, values in (("state", converted.state), ("command", converted.command)):
-        beyond = (values < lower - margin) | (values > upper + margin)
+        beyond = contract.beyond(values, OVER_LIMIT)
         if beyond.any():
             at, joint = (int(i) for i in np.argwhere(beyond)[0])
             raise UserError(
@@ -146,7 +145,7 @@ def _require_own_columns(converted: Converted, contract: Contract) -> None:
     """Joints that are told one thing and do another, which another of them was told."""
     from scipy.optimize import linear_sum_assignment
 
-    span = contract.limit("upper") - contract.limit("lower")
+    span = contract.span
     state, command = converted.state / span, converted.command / span
     apart = np.abs(state[:, :, None] - command[:, None, :]).mean(0)  # (Da, Da) state, command
     joint, best = linear_sum_assignment(apart)
@@ -165,7 +164,7 @@ def _require_own_columns(converted: Converted, contract: Contract) -> None:
 def _require_obedience(converted: Converted, contract: Contract) -> None:
     """A joint of an arm is about where it is told to be; a hand stops at what it holds."""
     is_arm = np.array([joint.unit != "fraction" for joint in contract.joints])
-    span = contract.limit("upper") - contract.limit("lower")
+    span = contract.span
     apart = np.abs(converted.command - converted.state).mean(0) * is_arm
     wrong = apart > OBEYS * span
     if wrong.any():
@@ -210,7 +209,7 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     steps = np.diff(converted.times_s)
     if steps.std() > JITTER * period_s:
         found.append(f"frames jitter: {steps.std() * 1e3:.1f} ms around {period_s * 1e3:.1f} ms")
-    span = contract.limit("upper") - contract.limit("lower")
+    span = contract.span
     for end, command in (("start", converted.command), ("end", converted.command[::-1])):
         moved = (np.abs(command - command[0]) > STILL * span).any(1)
         still = int(moved.argmax()) if moved.any() else len(moved)
@@ -233,9 +232,7 @@ def findings(converted: Converted, contract: Contract) -> tuple[str, ...]:
     rate = np.abs(np.diff(converted.command, axis=0)) / steps[:, None]
     if count := int((rate > contract.limit("velocity")).any(1).sum()):
         found.append(f"{count} of {len(rate)} commands are faster than the velocity limits")
-    lower, upper = contract.limit("lower"), contract.limit("upper")
-    beyond = ((converted.command < lower) | (converted.command > upper)).any(1)
-    if count := int(beyond.sum()):
+    if count := int(contract.beyond(converted.command).any(1).sum()):
         found.append(f"{count} of {len(converted.command)} commands are beyond the limits")
     same = (np.diff(np.hstack([converted.state, converted.command]), axis=0) == 0.0).all(1)
     if count := int(same.sum()):
@@ -256,7 +253,7 @@ def small_motions(
     converted: Sequence[Converted], source: Source, contract: Contract
 ) -> tuple[str, ...]:
     """One clause for each declared unit in which no joint moves as far as demonstrations do."""
-    span = contract.limit("upper") - contract.limit("lower")
+    span = contract.span
     extent = np.max([np.ptp(one.state, axis=0) for one in converted], axis=0) / span
     units = [str(channel.state.unit) for channel in source.in_order_of(contract)]
     largest = {unit: max(extent[[one == unit for one in units]]) for unit in units}

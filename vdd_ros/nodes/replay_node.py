@@ -216,15 +216,13 @@ def commands_of(episode: Episode, contract: Contract) -> tuple[np.ndarray, np.nd
     times_s = (commands.stamps_ns - commands.stamps_ns[0]) / NS_PER_S
     if not np.isfinite(targets).all() or (np.diff(times_s) <= 0).any():
         raise UserError(f"{name} has commands that are not finite or go back in time: send another")
-    lower, upper = contract.limit("lower"), contract.limit("upper")
-    margin = BESIDE * (upper - lower)
-    beyond = (targets < lower - margin) | (targets > upper + margin)
+    beyond = contract.beyond(targets, BESIDE)
     if beyond.any():
-        at, joint = (int(i) for i in np.argwhere(beyond)[0])
+        at, index = (int(i) for i in np.argwhere(beyond)[0])
+        joint = contract.joints[index]
         raise UserError(
-            f"{name} asks {contract.joint_names[joint]} for {targets[at, joint]:.3f} at "
-            f"{times_s[at]:.2f} s, outside its limits {lower[joint]:g} and {upper[joint]:g}: send "
-            f"another"
+            f"{name} asks {joint.name} for {targets[at, index]:.3f} at {times_s[at]:.2f} s, "
+            f"outside its limits {joint.lower:g} and {joint.upper:g}: send another"
         )
     return times_s, targets
 
