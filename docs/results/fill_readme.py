@@ -12,7 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table, to_markdown
+from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
+from vdd_ros.commands.page.table import to_markdown
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ import numpy as np
 
 from vdd_ros.commands.demo import pictures, tables
 from vdd_ros.commands.demo.pictures import Rollouts
-from vdd_ros.commands.demo.tables import NONE, number, percent, plain
+from vdd_ros.commands.demo.tables import percent, plain
 from vdd_ros.commands.page.html import definitions, figure
+from vdd_ros.commands.page.table import NONE, number, to_markdown
 from vdd_ros.sim.avoid_field import N_WAYS
 
 STUDENTS = ("vdd", "vdd-paper", "nll")
@@ -74,7 +75,7 @@ maximum likelihood, on the same network as <b>vdd</b>.</p>
 <div class='scroll wide' tabindex=0>{tables.to_html(table)}</div>
 <ul class=soft>{missing}</ul>
 <details><summary>What the columns mean</summary>{meanings}</details>
-<details><summary>The table as Markdown</summary><pre>{escape(tables.to_markdown(table))}</pre>
+<details><summary>The table as Markdown</summary><pre>{escape(to_markdown(table))}</pre>
 </details>"""
 
 

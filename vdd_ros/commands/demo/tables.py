@@ -6,7 +6,8 @@ from collections.abc import Callable
 from html import escape
 from typing import NamedTuple
 
-NONE = "–"
+from vdd_ros.commands.page.table import NONE, Table, number
+
 VERDICTS = {
     True: ("reached", "✓ reached"), False: ("missed", "✗ missed"), None: ("open", "not measured"),
 }  # fmt: skip
@@ -44,15 +45,6 @@ COLUMNS = (
     Column("acting rule", "how an action is taken from what the network gives"),
 )
 LABELS = {"nll": "NLL", "nfe": "NFE", "modes": "ways"}
-
-
-class Table(NamedTuple):
-    """rows: lists of texts, one per column of `heads`, a line break before what matters less;
-    kinds: of rows, for their looks."""
-
-    heads: list[str]
-    rows: list[list[str]]
-    kinds: list[str]
 
 
 def policy_table(policies: dict) -> Table:
@@ -118,18 +110,6 @@ def to_html(table: Table) -> str:
         cells = "".join(f"<td>{_html_lines(text)}</td>" for text in rest)
         body += f"<tr class='{kind}'><th scope=row>{escape(first)}</th>{cells}</tr>\n"
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
-
-
-def to_markdown(table: Table) -> str:
-    """The same rows, to be pasted elsewhere."""
-    rows = [[text.replace("\n", " ") for text in row] for row in table.rows]
-    lines = [table.heads, ["---"] * len(table.heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """Fixed digits; a dash for None."""
-    return NONE if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from vdd_ros.commands.page.table import NONE, Table, number
 from vdd_ros.commands.sweep.plan import HELD_OUT
 from vdd_ros.statistics import mean_interval
 
@@ -15,14 +14,6 @@ FIGURES = {
     "off_support_means": "of means",
 }
 STAYS = "hold-last"  # what a likelihood says of a policy is what it adds to this one's
-NONE = "–"
-
-
-class Table(NamedTuple):
-    """rows: lists of texts, one per column of `heads`."""
-
-    heads: list[str]
-    rows: list[list[str]]
 
 
 def held_out_table(cells: list[dict]) -> Table:
@@ -36,12 +27,12 @@ def held_out_table(cells: list[dict]) -> Table:
 
 def _held_out_row(cell: dict, less: np.ndarray | None) -> list[str]:
     low_high, parameters, p50 = (cell.get(key) for key in ("nll_interval", "parameters", "p50_us"))
-    nll = _text(cell["nll"])
+    nll = number(cell["nll"], 3)
     return [
         cell["policy"],
         nll if low_high is None else f"{nll} [{low_high[0]:.3f}, {low_high[1]:.3f}]",
         _interval(less) if cell["policy"] != STAYS else NONE,
-        *(_text(cell.get(figure)) for figure in FIGURES),
+        *(number(cell.get(figure), 3) for figure in FIGURES),
         NONE if parameters is None else f"{parameters:,}",
         NONE if p50 is None else f"{p50:.0f} / {cell['p99_us']:.0f}",
     ]
@@ -99,7 +90,3 @@ def _interval(values: np.ndarray | None) -> str:
         return NONE
     mean, low, high = mean_interval(values)
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _text(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
