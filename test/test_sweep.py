@@ -41,6 +41,8 @@ def test_splits_share_no_episode_and_the_held_out_ones_are_in_no_fold():
         ({"baselines": ["oracle"]}, "baseline 'oracle' is none of"),
         ({"fold": 5}, "unknown key 'fold'"),
         ({"folds": 1}, "one fold leaves nothing to train on"),
+        ({"students": {}}, "students: "),
+        ({"teacher": {"reference_degree": 3}}, "reference_degree is 0, 1 or 2"),
     ],
 )
 def test_a_plan_with_a_typo_is_refused(tmp_path, change, message):
@@ -117,6 +119,13 @@ def test_the_tables_say_what_a_policy_adds_to_staying():
     assert [row[4] for row in second.rows] == ["0.500 [0.500, 0.500]"] * 2
     assert second.rows[0][5] == "0.500 0.500 0.500"
     assert folds_table(cells[:2]) is None
+
+
+def test_a_split_that_is_none_leaves_nothing_behind(tmp_path, capsys, sweep_words):
+    words, _ = sweep_words
+    assert cli.main([*words, "--split", "fold-9"]) == 2
+    assert "no split 'fold-9': there are held-out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_another_plan_is_refused(tmp_path, sweep_words):

@@ -22,6 +22,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
+from vdd_ros.commands.sweep.split import latencies, work
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
@@ -52,12 +53,10 @@ def main(args: Args) -> dict:
         raise UserError(f"processes is {args.processes}; use at least 1")
     store = EpisodeStore(args.episodes, Contract.from_yaml(plan.contract))
     splits = plan.splits(store.list())
+    if args.split not in (None, *splits):
+        raise UserError(f"no split {args.split!r}: there are {', '.join(splits)}")
     _require_same(plan, store, args.out)
     if args.split is not None:
-        if args.split not in splits:
-            raise UserError(f"no split {args.split!r}: there are {', '.join(splits)}")
-        from vdd_ros.commands.sweep.split import work
-
         work(plan, store, splits[args.split], args.out / args.split)
         return {"ok": True, "split": args.split}
     print(plan.budget(splits))
@@ -130,8 +129,6 @@ def _latencies(plan: Plan, out: Path) -> dict[str, dict]:
     """One call of each policy of the held-out split, by name, measured unless it has been."""
     path = out / "latency.json"
     if not path.exists():
-        from vdd_ros.commands.sweep.split import latencies
-
         write_text(path, json.dumps(latencies(plan, out / HELD_OUT), allow_nan=False))
     return json.loads(path.read_text())
 

@@ -66,7 +66,7 @@ class Plan(_Part):
     teacher_training: dict[str, Any]
     student: dict[str, Any]
     student_training: dict[str, Any]
-    students: dict[str, StudentPlan]
+    students: Annotated[dict[str, StudentPlan], Field(min_length=1)]
     baselines: tuple[str, ...] = ()
 
     @model_validator(mode="after")
