@@ -5,21 +5,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 import robosuite.macros
 
 from vdd_ros.errors import UserError
+from vdd_ros.sim.joint_control import JointControl
 from vdd_ros.sim.tasks import TASKS
 from vdd_ros.sim.tasks.status import Status
 
 ARM = tuple(f"panda_joint{i}" for i in range(1, 8))
 GRIPPER = "panda_gripper"
 FINGER_M = 0.04  # the way of each of the two fingers
-PHYSICS_STEP_NS = 5_000_000  # robosuite's Python loop is the cost: 2 ms would be 2.5 times slower
+PHYSICS_STEP_NS = 5_000_000
 RATE_HZ = round(1e9 / PHYSICS_STEP_NS)
 
 # Critically damped: the arm follows its target 2 / sqrt(kp) = 50 ms late and without overshoot.
 # robosuite's default kp of 50 is 280 ms late.
+KP, DAMPING_RATIO = 1600.0, 1.0
+# The same for robosuite's own loop, which builds the model and is compared with.
 CONTROLLER = {
     "type": "BASIC",
     "body_parts": {
@@ -28,8 +32,8 @@ CONTROLLER = {
             "input_type": "absolute",
             "impedance_mode": "fixed",
             "interpolation": None,
-            "kp": 1600.0,
-            "damping_ratio": 1.0,
+            "kp": KP,
+            "damping_ratio": DAMPING_RATIO,
             "gripper": {"type": "GRIP"},
         }
     },
@@ -52,8 +56,30 @@ class JointReading:
     stamp_ns: int  # simulated time since the last reset
 
 
+def make_robosuite(task: str, control_hz: int = RATE_HZ, reset_noise_rad: float = 0.0):
+    """The task as a robosuite environment; UserError if there is no such task."""
+    joints_of(task)
+    robosuite.macros.SIMULATION_TIMESTEP = PHYSICS_STEP_NS / 1e9  # read when the model is made
+    return TASKS[task](
+        robots="Panda",
+        controller_configs=CONTROLLER,
+        gripper_types=TASKS[task].gripper_type,
+        initialization_noise={"magnitude": reset_noise_rad, "type": "gaussian"},
+        use_camera_obs=False,
+        has_offscreen_renderer=False,
+        renderer="mujoco",
+        control_freq=control_hz,
+        hard_reset=False,
+        ignore_done=True,
+        seed=0,  # of what is drawn when the model is made, such as a cube's size
+    )
+
+
 class RobosuiteEnv:
     """A robosuite task driven by absolute joint position targets.
+
+    robosuite makes the model and resets it; its own Python around each physics step, several times
+    as long as the step itself, is replaced by `JointControl`, which does the same.
 
     Args:
         task: name of an entry of TASKS.
@@ -63,30 +89,32 @@ class RobosuiteEnv:
     """
 
     def __init__(self, task: str = "avoid", reset_noise_rad: float = 0.0):
-        self.joints = joints_of(task)
-        robosuite.macros.SIMULATION_TIMESTEP = PHYSICS_STEP_NS / 1e9  # read when the model is made
-        self._env = TASKS[task](
-            robots="Panda",
-            controller_configs=CONTROLLER,
-            gripper_types=TASKS[task].gripper_type,
-            initialization_noise={"magnitude": reset_noise_rad, "type": "gaussian"},
-            use_camera_obs=False,
-            has_offscreen_renderer=False,
-            renderer="mujoco",
-            control_freq=RATE_HZ,
-            hard_reset=False,
-            ignore_done=True,
-            seed=0,  # of what is drawn when the model is made, such as a cube's size
+        self.task_name, self.joints = task, joints_of(task)
+        self._env = make_robosuite(task, reset_noise_rad=reset_noise_rad)
+        robot = self._env.robots[0]
+        gripper = robot.gripper["right"]
+        self._base = self._env.sim.data.get_body_xpos(robot.robot_model.root_body).copy()
+        self._model, self._data = self._env.sim.model._model, self._env.sim.data._data
+        self._arm = JointControl(
+            self._model,
+            self._data,
+            tuple(robot.robot_model.joints),
+            tuple(robot.robot_model.actuators),
+            KP,
+            DAMPING_RATIO,
         )
-        model, gripper = self._env.robots[0].robot_model, self._env.robots[0].gripper["right"]
-        self._base = self._env.sim.data.get_body_xpos(model.root_body).copy()
-        self._tool = self._env.sim.model.site_name2id(gripper.important_sites["grip_site"])
-        sim_model = self._env.sim.model
-        self._fingers = [sim_model.actuator_name2id(name) for name in gripper.actuators]
+        self._tool = self._model.site(gripper.important_sites["grip_site"]).id
+        self._fingers = [self._model.actuator(name).id for name in gripper.actuators]
+        self._finger_joints = [self._model.joint(name) for name in gripper.joints]
         self.reset(seed=0)
 
+    @property
+    def task(self):
+        """The task itself."""
+        return self._env
+
     def reset(self, seed: int, scene: np.ndarray | None = None) -> None:
-        """Back to the start pose at rest, time 0; `seed` decides all that is random.
+        """Back to the start pose at rest, time 0; `seed` decides all that is random, the context.
 
         scene: positions of everything in the simulation, as a recording has them, to begin with
         instead; raises UserError if they are not as many as this task has.
@@ -100,7 +128,7 @@ class RobosuiteEnv:
         self._env.watch(0.0, self.tool_position())
 
     def _put(self, scene: np.ndarray) -> None:
-        data = self._env.sim.data
+        data = self._data
         if scene.shape != data.qpos.shape or not np.isfinite(scene).all():
             raise UserError(
                 f"a scene of {scene.size} numbers was given, this task's has {data.qpos.size} "
@@ -111,14 +139,19 @@ class RobosuiteEnv:
 
     def observe(self) -> JointReading:
         """What the joint encoders show now."""
-        data = self._env.sim.data
-        position, velocity = data.qpos[:7].copy(), data.qvel[:7].copy()
-        if GRIPPER in self.joints:  # its fingers follow the arm; the second moves the other way
-            position, velocity = (
-                np.append(arm, (fingers[0] - fingers[1]) / (2.0 * FINGER_M))
-                for arm, fingers in ((position, data.qpos[7:9]), (velocity, data.qvel[7:9]))
+        position, velocity = self._arm.position, self._arm.velocity
+        if GRIPPER in self.joints:  # the second finger moves the other way
+            one, two = (
+                (self._data.qpos[joint.qposadr[0]], self._data.qvel[joint.dofadr[0]])
+                for joint in self._finger_joints
             )
+            position = np.append(position, (one[0] - two[0]) / (2.0 * FINGER_M))
+            velocity = np.append(velocity, (one[1] - two[1]) / (2.0 * FINGER_M))
         return JointReading(position, velocity, self._steps * PHYSICS_STEP_NS)
+
+    def poses(self) -> np.ndarray:
+        """(objects, 7) position [m, base frame] and quaternion x, y, z, w of the task's objects."""
+        return self._env.poses()
 
     def apply(self, target: np.ndarray) -> None:
         """Set the position target (J,) [rad, fraction]; it holds until the next call.
@@ -128,11 +161,10 @@ class RobosuiteEnv:
         target = np.asarray(target, dtype=float)
         if target.shape != (len(self.joints),) or not np.isfinite(target).all():
             raise ValueError(f"a target is {len(self.joints)} finite numbers, got {target}")
-        self._action, self._is_new_target = target.copy(), True
+        self._target = target[: len(ARM)].copy()
         if self._fingers:
-            way = FINGER_M * min(max(float(target[7]), 0.0), 1.0)
-            self._finger_targets = (way, -way)
-            self._action[7] = 0.0
+            way = FINGER_M * min(max(float(target[-1]), 0.0), 1.0)
+            self._data.ctrl[self._fingers] = (way, -way)
 
     def advance(self, duration_s: float) -> None:
         """Let `duration_s` of simulated time pass; a multiple of the physics step.
@@ -146,20 +178,17 @@ class RobosuiteEnv:
             self._step()
 
     def _step(self) -> None:
-        # robosuite.step() without its observables, and in another order: the first half of the
-        # next physics step comes last, so that positions and contacts are those of now.
-        self._env._pre_action(self._action, policy_step=self._is_new_target)
-        if self._fingers:  # robosuite's own command only knows to open and to close
-            self._env.sim.data.ctrl[self._fingers] = self._finger_targets
-        self._env.sim.step2()
-        self._env.sim.step1()
-        self._is_new_target = False
+        # In another order than robosuite.step(): the first half of the next physics step comes
+        # last, so that positions and contacts are those of now.
+        self._arm.follow(self._target)
+        mujoco.mj_step2(self._model, self._data)
+        mujoco.mj_step1(self._model, self._data)
         self._steps += 1
         self._env.watch(self._steps / RATE_HZ, self.tool_position())
 
     def tool_position(self) -> np.ndarray:
         """Tip of the tool in the base frame (3,) [m]."""
-        return self._env.sim.data.site_xpos[self._tool] - self._base
+        return self._data.site_xpos[self._tool] - self._base
 
     def status(self) -> Status:
         """How the episode stands."""

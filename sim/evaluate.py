@@ -22,15 +22,13 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
-from vdd_ros.sim.avoid_field import N_WAYS
-from vdd_ros.sim.env import joints_of
 from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.pool import rollouts_of
 from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, wire
+from vdd_ros.sim.tasks import TASKS
 from vdd_ros.statistics import behaviour_entropy, modes_covered, modes_taken, wilson
 
 FORMAT_VERSION = 1
-N_MODES = {"avoid": N_WAYS}  # declared modes of each task
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,9 @@ class EvaluationResult:
         over successes; `missing` says why a figure is null.
         """
         won = [r for r in self.rollouts if r.success]
-        entropy = behaviour_entropy(self.ways, N_MODES[self.task])
+        n_modes = TASKS[self.task].n_modes
+        contexts = [r.context for r in self.rollouts]
+        entropy = behaviour_entropy(self.ways, n_modes, contexts) if n_modes > 1 else None
         return {
             "format_version": FORMAT_VERSION,
             "policy": self.bundle.name,
@@ -63,20 +63,30 @@ class EvaluationResult:
             "episodes": len(self.rollouts),
             "success": len(won) / len(self.rollouts),
             "success_interval": list(wilson(len(won), len(self.rollouts))),
-            "entropy": entropy.zero,
-            "entropy_dropped": entropy.dropped,
+            "entropy": entropy.zero if entropy else None,
+            "entropy_dropped": entropy.dropped if entropy else None,
             "modes": modes_covered(self.ways),
             "modes_taken": modes_taken(self.ways),
-            "modes_declared": N_MODES[self.task],
+            "modes_declared": n_modes,
+            "return": float(np.mean([r.done for r in self.rollouts])),
             "seconds": float(np.mean([r.seconds for r in won])) if won else None,
             "failures": dict(Counter(r.reason for r in self.rollouts if not r.success)),
-            "missing": {} if won else dict.fromkeys(("entropy_dropped", "seconds"), "no success"),
+            "missing": self._missing(),
             "acting_rule": self.bundle.acting,
             "bundle_hash": self.bundle.manifest.bundle_hash,
             "contract_hash": self.robot.contract_hash,
             "code_hash": code_hash(),
             "folder": str(self.folder),
         }
+
+    def _missing(self) -> dict[str, str]:
+        """Why a figure is null."""
+        missing = {}
+        if not any(r.success for r in self.rollouts):
+            missing = dict.fromkeys(("entropy_dropped", "seconds"), "no success")
+        if TASKS[self.task].n_modes == 1:
+            missing |= dict.fromkeys(("entropy", "entropy_dropped"), "there is one mode only")
+        return missing
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All rollouts end to end, for pictures.
@@ -108,7 +118,7 @@ def evaluate(
     task: str = "avoid",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> EvaluationResult:
-    """Roll out the bundle in `folder` once per seed, all from the task's one start.
+    """Roll out the bundle in `folder` once per seed, in the task's evaluation contexts in turn.
 
     robot: its limits apply, not the bundle's; report: told how many of how many are done.
     Rollouts are kept under `out`, in a Journal of their own for each bundle, robot, task and state
@@ -116,12 +126,12 @@ def evaluate(
     and <name>.npz (see `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that
     does not fit the robot, a robot that is not simulated, or a process that died.
     """
-    if not seeds or len(set(seeds)) < len(seeds) or processes < 1 or task not in N_MODES:
+    if not seeds or len(set(seeds)) < len(seeds) or processes < 1:
         raise UserError(
             f"cannot evaluate {task!r} with {len(set(seeds))} different of {len(seeds)} seeds in "
-            f"{processes} processes: at least 1 of each, and one of {', '.join(N_MODES)}"
+            f"{processes} processes: at least 1 of each"
         )
-    wire(robot, joints_of(task))
+    wire(robot, task)
     bundle = Bundle.load(folder, robot)
     bundle.open_policy()  # a corrupt graph is told here, not by each process
     journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task)}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.sim.contexts import evaluation_context
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import Rollout, rollout
 
@@ -77,7 +78,8 @@ def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
     if os.getppid() != parent:
         raise SystemExit
     bundle = Bundle.load(folder, robot)
-    _roll_out_seed = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
+    roll_out = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
+    _roll_out_seed = lambda seed: roll_out(seed, evaluation_context(task, seed))  # noqa: E731
 
 
 def _roll_out(seed: int) -> Rollout:

@@ -17,7 +17,9 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import Policy
-from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv
+from vdd_ros.poses import fields_of_poses
+from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
+from vdd_ros.sim.tasks import TASKS
 
 START_NS = 1_000_000_000  # zero would mean "no clock yet" over ROS
 PATH_STEP_NS = 20_000_000
@@ -31,6 +33,8 @@ class Rollout:
     way           the declared mode taken, also by a rollout that failed after taking it
     reason        one short phrase: the task's verdict, or "stopped: ..." where the loop gave up
     seconds       simulated time until then
+    context       number of the scene
+    done          sub-tasks that were done at the end
     path          (T, 2) x and y of the tool's tip every 20 ms [m, base frame]
     experts       (N,) the expert followed at each control tick, -1 for none
     gating_entropy  (N,) of the gating at each control tick [nats], NaN for none
@@ -42,6 +46,8 @@ class Rollout:
     reason: str
     way: int | None
     seconds: float
+    context: int
+    done: int
     path: np.ndarray
     experts: np.ndarray
     gating_entropy: np.ndarray
@@ -60,16 +66,22 @@ class Wiring(NamedTuple):
     to_arm: list[int]  # joints of the simulator, by their place in the contract
     state_period_ns: int
     states_per_tick: int
+    pose_streams: dict[str, int]  # those of objects, with their periods [ns]
 
 
-def wire(contract: Contract, joints: tuple[str, ...]) -> Wiring:
-    """Raises UserError where the contract is that of another robot than the simulated one with
-    these joints, or its rates cannot be kept."""
-    names = contract.joint_names
+def wire(contract: Contract, task: str) -> Wiring:
+    """Raises UserError where the contract is that of another robot than the task's, tells of other
+    objects than it has, or has rates that cannot be kept."""
+    joints, names = joints_of(task), contract.joint_names
     if sorted(names) != sorted(joints):
         raise UserError(
             f"the contract's joints {list(names)} are not those of the simulated arm, "
             f"{list(joints)}: use a contract of that arm"
+        )
+    if contract.objects not in ((), TASKS[task].objects):
+        raise UserError(
+            f"the contract's objects {list(contract.objects)} are not those of task {task}, "
+            f"{list(TASKS[task].objects)}: use a contract of that task"
         )
     rate_hz, tick_ns = contract.streams["joint_state"].rate_hz, contract.control_period_ns
     state_ns = round(1e9 / rate_hz)
@@ -81,7 +93,14 @@ def wire(contract: Contract, joints: tuple[str, ...]) -> Wiring:
         )
     from_arm = [joints.index(name) for name in names]
     to_arm = [names.index(name) for name in joints]
-    return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns)
+    pose_ns = {
+        name: round(1e9 / stream.rate_hz)
+        for name, stream in contract.streams.items()
+        if stream.is_of_objects
+    }
+    if any(period_ns % state_ns for period_ns in pose_ns.values()):
+        raise UserError("poses of objects come at a rate that divides that of the joint states")
+    return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns, pose_ns)
 
 
 def rollout(
@@ -97,7 +116,7 @@ def rollout(
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
     context: decides the scene. Raises UserError where contract and simulation do not fit.
     """
-    wiring = wire(contract, env.joints)
+    wiring = wire(contract, env.task_name)
     loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
     env.reset(context)
     loop.start(START_NS)
@@ -111,7 +130,7 @@ def rollout(
         if ticks[-1].output is not None:
             env.apply(ticks[-1].output.position[wiring.to_arm])
         _let_pass(env, loop, wiring, path)
-    return _told(env, loop.reason, ticks, np.array(path), seed)
+    return _told(env, loop.reason, ticks, np.array(path), seed, context)
 
 
 def _let_pass(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring, path: list[np.ndarray]) -> None:
@@ -126,7 +145,7 @@ def _let_pass(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring, path: list[np
 
 
 def _feel(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring) -> None:
-    """Pass on one joint state."""
+    """Pass on one joint state, and the objects' poses when they are due."""
     reading = env.observe()
     fields = {
         "position": reading.position[wiring.from_arm],
@@ -134,6 +153,9 @@ def _feel(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring) -> None:
     }
     stamp_ns = START_NS + reading.stamp_ns
     loop.add("joint_state", fields, stamp_ns, stamp_ns)
+    for name, period_ns in wiring.pose_streams.items():
+        if reading.stamp_ns % period_ns == 0:
+            loop.add(name, fields_of_poses(env.poses()), stamp_ns, stamp_ns)
 
 
 def _told(
@@ -142,6 +164,7 @@ def _told(
     ticks: list[TickResult],
     path: np.ndarray,
     seed: int,
+    context: int,
 ) -> Rollout:
     """The rollout as its verdict and its ticks tell it."""
     status = env.status()
@@ -153,6 +176,8 @@ def _told(
         reason=f"stopped: {stop.value}" if stop else status.reason,
         way=status.way,
         seconds=env.observe().stamp_ns / 1e9,
+        context=context,
+        done=status.done,
         path=path,
         experts=np.array([NO_EXPERT if t.expert is None else t.expert for t in ticks], np.int16),
         gating_entropy=np.array([np.nan if e is None else e for e in entropies], np.float32),

@@ -72,7 +72,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def invented(seed: int, way: int | None, success: bool, seconds: float = 4.0) -> Rollout:
     reason = "crossed" if success else "touched: a and b"
     path, experts, entropy = np.zeros((3, 2)), np.zeros(5, np.int16), np.ones(5, np.float32)
-    return Rollout(seed, success, reason, way, seconds, path, experts, entropy, 0.0)
+    done = int(success)
+    return Rollout(seed, success, reason, way, seconds, 0, done, path, experts, entropy, 0.0)
 
 
 def is_running(pid: int) -> bool:
@@ -228,7 +229,7 @@ def test_a_trace_that_is_missing_or_cut_short_is_one_sentence(tmp_path, size):
 )
 def test_what_cannot_be_evaluated_is_refused(tmp_path, bundle, contract, wrong):
     settings = {"seeds": SEEDS, "processes": 1, "task": "avoid", **wrong}
-    with pytest.raises(UserError, match="cannot evaluate"):
+    with pytest.raises(UserError, match="cannot evaluate|unknown task"):
         evaluate(bundle.folder, contract, out=tmp_path, **settings)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vdd_ros.errors import UserError
-from vdd_ros.sim.demonstrators.rod_arm import RodArm
+from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv
 from vdd_ros.sim.tasks.avoid import Avoid
 
@@ -34,7 +34,7 @@ def test_arm_holds_its_pose_until_told_otherwise(env):
     env.reset(seed=0)
     env.advance(1.0)
     assert np.abs(env.observe().position - Avoid.start_q).max() < 1e-3
-    assert not env.status().touched
+    assert not env.status().finished
 
 
 def test_stamps_count_simulated_time_exactly(env):
@@ -77,7 +77,7 @@ def test_arm_reaches_a_step_without_overshoot(env):
 def test_tool_position_is_the_operators_forward_kinematics(env):
     env.reset(seed=0)
     env.apply(Avoid.start_q + 0.1)
-    arm = RodArm()
+    arm = PandaArm("RodGripper")
     for _ in range(20):
         env.advance(0.01)
         assert np.allclose(env.tool_position(), arm.tip(env.observe().position), atol=1e-6)
@@ -101,7 +101,7 @@ def test_episode_ends_at_the_time_limit(env):
     assert not env.status().finished
     env.advance(0.005)
     assert env.status().finished and not env.status().success
-    assert "not across after 10 s" in env.status().reason
+    assert "not crossed after 10 s" in env.status().reason
 
 
 @pytest.mark.parametrize("target", [np.zeros(6), np.full(7, np.nan), np.full((1, 7), 0.1)])

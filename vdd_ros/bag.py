@@ -79,7 +79,7 @@ class BagWriter:
 
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message; raises OSError when the disk does not take it."""
-        has_header = self._contract.streams[stream].type == "sensor_msgs/msg/JointState"
+        has_header = self._contract.streams[stream].has_header
         published_ns = header_stamp_ns(data) if has_header else received_ns
         # MCAP times are unsigned
         self._writer.add_message(

@@ -25,6 +25,12 @@ Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 # Revolute limits of real arms lie within a few turns; a larger bound is a number in degrees.
 LARGEST_ANGLE = 4.0 * math.pi
 LARGEST_SPEED = 8.0 * math.pi  # [rad/s]; likewise
+FIELDS = {
+    "sensor_msgs/msg/JointState": ("position", "velocity"),
+    "std_msgs/msg/Float64MultiArray": ("position",),
+    "geometry_msgs/msg/PoseArray": ("position", "heading"),
+}
+NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
 TOPIC = r"^(/[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -81,7 +87,11 @@ class Stream(_Part):
     """One topic: where it is, when its samples count, and how old the newest may be."""
 
     topic: str = Field(pattern=TOPIC)
-    type: Literal["sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"]
+    type: Literal[
+        "sensor_msgs/msg/JointState",
+        "std_msgs/msg/Float64MultiArray",
+        "geometry_msgs/msg/PoseArray",
+    ]
     rate_hz: Positive
     max_age_s: Positive
     timeline: Literal["header", "receive"]
@@ -90,21 +100,38 @@ class Stream(_Part):
 
     @model_validator(mode="after")
     def _has_the_stamp(self) -> Stream:
-        if self.timeline == "header" and self.type == "std_msgs/msg/Float64MultiArray":
+        if self.timeline == "header" and not self.has_header:
             raise ValueError("Float64MultiArray has no header; write timeline: receive")
         return self
 
+    @property
+    def has_header(self) -> bool:
+        return self.type != "std_msgs/msg/Float64MultiArray"
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What a message of this stream tells of each of its subjects."""
+        return FIELDS[self.type]
+
+    @property
+    def is_of_objects(self) -> bool:
+        """Whether its subjects are the contract's objects; those of every other are its joints."""
+        return self.type == "geometry_msgs/msg/PoseArray"
+
 
 class ObservationPart(_Part):
-    """One block of the observation vector: a field of a stream, one number per joint.
+    """One block of the observation vector: a field of a stream.
 
+    field: position or velocity, one number per joint; of a stream of object poses position, three
+    numbers per object [m, base frame], or heading, two: cosine and sine of its angle about the base
+    frame's z axis, as far as the object stands upright.
     delay_s: how long before the tick it is looked up. Longer than a message takes to arrive, and
     every process (policy, recorder) has the same sample by then; 0: whatever has arrived.
     """
 
     name: str
     stream: str
-    field: Literal["position", "velocity"]
+    field: Literal["position", "velocity", "heading"]
     delay_s: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.0
 
 
@@ -117,7 +144,10 @@ class Action(_Part):
 
 
 class Contract(_Part):
-    """Facts of one robot and one task. Arrays are in the order of `joints`."""
+    """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
+
+    objects: names of what a stream of poses tells, in the order of its messages.
+    """
 
     format_version: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -125,6 +155,7 @@ class Contract(_Part):
     frames: Frames
     rates: Rates
     streams: dict[str, Stream]
+    objects: tuple[str, ...] = ()
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
@@ -146,7 +177,21 @@ class Contract(_Part):
                 raise ValueError(f"stream {needed!r} is missing")
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
+        self._objects_agree()
         return self
+
+    def _objects_agree(self) -> None:
+        if len(set(self.objects)) != len(self.objects):
+            raise ValueError(f"object names repeat: {list(self.objects)}")
+        if bool(self.objects) != any(stream.is_of_objects for stream in self.streams.values()):
+            raise ValueError("objects and a stream of type PoseArray go together: write both")
+        for part in self.observation:
+            fields = self.streams[part.stream].fields
+            if part.field not in fields:
+                raise ValueError(
+                    f"{part.name}: stream {part.stream!r} has no {part.field}, only "
+                    f"{' and '.join(fields)}"
+                )
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
@@ -173,8 +218,14 @@ class Contract(_Part):
 
     @property
     def observation_dim(self) -> int:
-        """Do: one number per joint and observation part."""
-        return len(self.joints) * len(self.observation)
+        """Do: numbers of all observation parts together."""
+        return sum(self.size_of(part.stream, part.field) for part in self.observation)
+
+    def size_of(self, stream: str, field: str) -> int:
+        """Numbers that one message of a stream tells of a field."""
+        if self.streams[stream].is_of_objects:
+            return len(self.objects) * NUMBERS_PER_OBJECT[field]
+        return len(self.joints)
 
     @property
     def control_period_ns(self) -> int:
@@ -206,6 +257,7 @@ class Contract(_Part):
             "joints": [(joint.name, joint.unit) for joint in self.joints],
             "frames": self.frames.model_dump(),
             "policy_hz": self.rates.policy_hz,
+            "objects": list(self.objects),
             "observation": [part.model_dump() for part in self.observation],
             "action": self.action.model_dump(),
         }
@@ -225,7 +277,7 @@ class Contract(_Part):
         mine, theirs = self.to_dict(), other.to_dict()
         differing = [
             key
-            for key in ("joints", "frames", "rates", "observation", "action")
+            for key in ("joints", "frames", "rates", "objects", "observation", "action")
             if mine[key] != theirs[key]
         ]
         raise UserError(

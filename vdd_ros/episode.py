@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import NUMBERS_PER_OBJECT, Contract, Stream
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Manifest
+from vdd_ros.poses import fields_of_poses, pose_array
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class StreamData:
     """The samples of one stream in the order they were received, N of them.
 
     stamps_ns, received_ns: (N,) int64, ROS clock; fields: `position` and, of joint states,
-    `velocity`, each (N, Da) in the contract's joint order and units (NaN where it was not sent);
-    incomplete: messages left out because they lack a joint of the contract.
+    `velocity`, each (N, Da) in the contract's joint order and units (NaN where it was not sent), of
+    objects `position` (N, 3 * objects) and `heading` (N, 2 * objects), see `fields_of_poses`;
+    incomplete: messages left out because they lack a joint or an object of the contract.
     """
 
     stamps_ns: np.ndarray
@@ -108,17 +110,17 @@ def decode(contract: Contract, messages: Sequence[RawMessage]) -> dict[str, Stre
     for message in messages:
         by_stream[message.stream].append(message)
     return {
-        name: _decode_stream(stream, contract.joint_names, by_stream[name])
+        name: _decode_stream(contract, stream, by_stream[name])
         for name, stream in contract.streams.items()
     }
 
 
 def _decode_stream(
-    stream: Stream, joint_names: tuple[str, ...], messages: Sequence[RawMessage]
+    contract: Contract, stream: Stream, messages: Sequence[RawMessage]
 ) -> StreamData:
     from rosbags.serde import SerdeError
 
-    reader = _READERS[stream.type](joint_names)
+    reader = _READERS[stream.type](contract)
     kept, samples = [], []
     for message in messages:
         try:
@@ -132,21 +134,23 @@ def _decode_stream(
     stamps_ns = received_ns
     if stream.timeline == "header":
         stamps_ns = np.array([header_stamp_ns(message.data) for message in kept], dtype=np.int64)
-    values = np.array(samples, dtype=np.float64)
-    values = values.reshape(len(kept), len(reader.fields), len(joint_names))
-    fields = {name: values[:, index] for index, name in enumerate(reader.fields)}
+    fields = {
+        field: np.array([sample[index] for sample in samples], dtype=np.float64).reshape(
+            len(kept), size
+        )
+        for index, (field, size) in enumerate(reader.sizes.items())
+    }
     return StreamData(stamps_ns, received_ns, fields, len(messages) - len(kept))
 
 
 class _JointStates:
     """sensor_msgs/JointState -> (position, velocity), matched by name whatever their order."""
 
-    fields = ("position", "velocity")
-
-    def __init__(self, joint_names: tuple[str, ...]):
-        self.joint_names = joint_names
+    def __init__(self, contract: Contract):
+        self.joint_names = contract.joint_names
+        self.sizes = {"position": contract.action_dim, "velocity": contract.action_dim}
         self._orders: dict[tuple[str, ...], np.ndarray | None] = {}
-        self._absent = np.full(len(joint_names), np.nan)
+        self._absent = np.full(contract.action_dim, np.nan)
 
     def read(self, message) -> tuple[np.ndarray, np.ndarray] | None:
         order = self._order(tuple(message.name))
@@ -167,16 +171,32 @@ class _JointStates:
 class _Arrays:
     """std_msgs/Float64MultiArray -> (position,); without names, it is in the contract's order."""
 
-    fields = ("position",)
-
-    def __init__(self, joint_names: tuple[str, ...]):
-        self.size = len(joint_names)
+    def __init__(self, contract: Contract):
+        self.sizes = {"position": contract.action_dim}
 
     def read(self, message) -> tuple[np.ndarray] | None:
-        return (message.data,) if len(message.data) == self.size else None
+        return (message.data,) if len(message.data) == self.sizes["position"] else None
 
 
-_READERS: dict[str, type[_JointStates | _Arrays]] = {
+class _Poses:
+    """geometry_msgs/PoseArray -> (position, heading); without names, in the contract's order."""
+
+    def __init__(self, contract: Contract):
+        self._count = len(contract.objects)
+        self.sizes = {
+            "position": self._count * NUMBERS_PER_OBJECT["position"],
+            "heading": self._count * NUMBERS_PER_OBJECT["heading"],
+        }
+
+    def read(self, message) -> tuple[np.ndarray, ...] | None:
+        if len(message.poses) != self._count:
+            return None
+        fields = fields_of_poses(pose_array(message))
+        return fields["position"], fields["heading"]
+
+
+_READERS: dict[str, type[_JointStates | _Arrays | _Poses]] = {
     "sensor_msgs/msg/JointState": _JointStates,
     "std_msgs/msg/Float64MultiArray": _Arrays,
+    "geometry_msgs/msg/PoseArray": _Poses,
 }

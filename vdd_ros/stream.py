@@ -103,7 +103,8 @@ class Aligner:
         self.n_obs_steps = n_obs_steps
         self.buffers = {
             (part.stream, part.field): StreamBuffer(
-                contract.action_dim, _capacity(contract, part.stream, n_obs_steps)
+                contract.size_of(part.stream, part.field),
+                _capacity(contract, part.stream, n_obs_steps),
             )
             for part in contract.observation
         }
@@ -115,7 +116,7 @@ class Aligner:
     def add(
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
     ) -> bool:
-        """Take one message's fields, each (joints,) in contract order; False if any was refused."""
+        """Take one message's fields, each in the contract's order; False if any was refused."""
         taken = [
             buffer.add(fields[field], stamp_ns, received_ns)
             for (name, field), buffer in self.buffers.items()
@@ -134,7 +135,7 @@ class Aligner:
         if len(samples) < len(rows) * len(self._parts):
             return None
         return Window(
-            values=np.array([s.value for s in samples]).reshape(self.n_obs_steps, -1),
+            values=np.concatenate([s.value for s in samples]).reshape(self.n_obs_steps, -1),
             stamps_ns=np.array([s.stamp_ns for s in samples]).reshape(self.n_obs_steps, -1),
             age_ns=tick_ns - min(s.stamp_ns for s in samples[-len(self._parts) :]),
             tick_ns=tick_ns,

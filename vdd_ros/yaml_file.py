@@ -14,16 +14,40 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: str | Path, kind: type[Model], what: str) -> Model:
-    """The file at `path`, a `what`; raises UserError naming the key, the value and a remedy."""
-    path = Path(path)
+    """The file at `path`, a `what`; raises UserError naming the key, the value and a remedy.
+
+    A file may say `extends: another.yaml`, beside it: what it leaves out is that file's, and maps
+    in it are completed key by key.
+    """
+    return checked(kind, _extended(_raw(Path(path), what), Path(path), what), str(path))
+
+
+def _extended(raw: object, path: Path, what: str, seen: tuple[Path, ...] = ()) -> object:
+    if not isinstance(raw, dict) or "extends" not in raw:
+        return raw
+    if path in seen:
+        raise UserError(f"{path} extends itself: remove one `extends` of {[p.name for p in seen]}")
+    base_path = path.parent / str(raw["extends"])
+    base = _extended(_raw(base_path, what), base_path, what, (*seen, path))
+    if not isinstance(base, dict):
+        raise UserError(f"{path} extends {base_path}, which is no map of keys: name another")
+    return _completed({key: raw[key] for key in raw if key != "extends"}, base)
+
+
+def _completed(own: dict, base: dict) -> dict:
+    both = base | own
+    maps = [key for key in own if isinstance(own[key], dict) and isinstance(base.get(key), dict)]
+    return both | {key: _completed(own[key], base[key]) for key in maps}
+
+
+def _raw(path: Path, what: str) -> object:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"no {what} at {path}: name an existing YAML file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         told = " ".join(str(error).split())  # the parser's own message has several lines
         raise UserError(f"{path} is not a readable YAML file: {told}") from None
-    return checked(kind, raw, str(path))
 
 
 def checked(kind: type[Model], raw: object, where: str) -> Model:

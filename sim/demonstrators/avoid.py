@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
 
 from vdd_ros.sim.avoid_field import FIELD
-from vdd_ros.sim.demonstrators.rod_arm import RodArm
+from vdd_ros.sim.demonstrators.operator import FOLLOW_ERROR, Seen, swaying
+from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.demonstrators.route import draw_route
 
 MEAN_SPEED = 0.28  # [m/s] of the rod where the line is straight
@@ -20,10 +20,6 @@ SPEED_WANDER = 0.10  # relative std of the slow speed changes within one episode
 CURVE_RADIUS = 0.08  # [m] curves tighter than about this are taken visibly slower
 RAMP_S = 0.30  # from standstill to full speed, and back
 HOLD_S = 0.8  # stands still beyond the finish line before letting go
-SWAY = 0.002  # [rad] std of every leader joint about its line: no hand is still
-SWAY_S = 0.20  # [s] over which the hand strays and comes back
-SWAY_KNOT_S = 0.02
-FOLLOW_ERROR = 0.4  # [rad] behind the leader: the arm does not follow, the person lets go
 
 MAX_VELOCITY = 0.6 * np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # [rad/s]
 MAX_ACCELERATION = 0.6 * np.full(7, 10.0)  # [rad/s^2]
@@ -68,14 +64,14 @@ class AvoidOperator:
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
-        self._arm = RodArm()
+        self._arm = PandaArm("RodGripper")
         self._motion: Motion | None = None
         self._sway: CubicSpline | None = None
 
-    def begin(self, q: np.ndarray, way: int) -> None:
-        """Make up one's mind: cross along `way` (0..23), starting at joints `q` (7,) [rad]."""
-        self._motion = self.plan(q, way)
-        self._sway = _swaying(self._rng, self._motion.duration_s, len(q))
+    def begin(self, seen: Seen, mode: int) -> None:
+        """Make up one's mind: cross along way `mode` (0..23)."""
+        self._motion = self.plan(seen.joints, mode)
+        self._sway = swaying(self._rng, self._motion.duration_s, len(seen.joints))
 
     def plan(self, q: np.ndarray, way: int) -> Motion:
         """A crossing along `way` (0..23) from joints `q` (7,) [rad], new at every call.
@@ -91,29 +87,16 @@ class AvoidOperator:
         length = np.linalg.norm(route[-1] - route[-2]) * np.arange(len(route))
         return _slowed_to_limits(_timed(self._rng, route, length, joints))
 
-    def command(self, elapsed_s: float, q: np.ndarray) -> np.ndarray | None:
+    def command(self, elapsed_s: float, seen: Seen) -> np.ndarray | None:
         """Leader joints (7,) [rad] at `elapsed_s` since `begin`; None when done or given up."""
         if self._motion is None or self._sway is None:
             raise RuntimeError("begin() has not been called")
         during = min(max(elapsed_s, 0.0), self._motion.duration_s)
         target = self._motion.at(during) + self._sway(during)
-        given_up = np.abs(target - q).max() > FOLLOW_ERROR
+        given_up = np.abs(target - seen.joints).max() > FOLLOW_ERROR
         if given_up or elapsed_s > self._motion.duration_s + HOLD_S:
             return None
         return target
-
-
-def _swaying(rng: np.random.Generator, duration_s: float, joints: int) -> CubicSpline:
-    """Time [s] -> how far the hand is off its line (joints,) [rad]; still at both ends."""
-    count = max(4, int(np.ceil(duration_s / SWAY_KNOT_S)) + 1)
-    time = np.linspace(0.0, duration_s, count)
-    smooth = gaussian_filter1d(
-        rng.standard_normal((count, joints)), SWAY_S / SWAY_KNOT_S / np.sqrt(2), axis=0
-    )
-    spread = np.sqrt(SWAY_KNOT_S / (SWAY_S * np.sqrt(2 * np.pi)))  # std of the smoothed noise
-    edge = np.clip(np.minimum(time, duration_s - time) / RAMP_S, 0.0, 1.0)
-    envelope = edge**2 * (3 - 2 * edge)
-    return CubicSpline(time, SWAY / spread * envelope[:, None] * smooth, bc_type="clamped")
 
 
 def _timed(rng, route: np.ndarray, length: np.ndarray, joints: np.ndarray) -> Motion:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from vdd_ros.sim.tasks import hand, rod  # noqa: F401  robosuite knows grippers once imported
 from vdd_ros.sim.tasks.avoid import Avoid
 from vdd_ros.sim.tasks.lift import Lift
 

@@ -20,8 +20,11 @@ class Lift(RobosuiteLift):
     """The scene and its verdict; reset and stepped by `vdd_ros.sim.env.RobosuiteEnv`."""
 
     sim: Any  # robosuite leaves it untyped and empty until the model is loaded
-    gripper_type, has_gripper = "PandaGripper", True
+    gripper_type, has_gripper = "PandaHand", True
     time_limit_s = TIME_LIMIT_S
+    objects: tuple[str, ...] = ()
+    n_modes = 1
+    contexts = 20
 
     def _reset_internal(self):
         super()._reset_internal()
@@ -37,11 +40,15 @@ class Lift(RobosuiteLift):
         elif self._up_since_s is None:
             self._up_since_s = time_s
         if self._up_since_s is not None and time_s - self._up_since_s >= HOLD_S:
-            self._verdict = Status(True, True, True, None, "lifted")
+            self._verdict = Status(True, True, None, "lifted", 1)
         elif time_s >= self.time_limit_s:
-            self._verdict = Status(False, False, True, None, "not lifted in time")
+            self._verdict = Status(False, True, None, "not lifted in time")
+
+    def poses(self) -> np.ndarray:
+        """(0, 7): nothing is observed."""
+        return np.zeros((0, 7))
 
     @property
     def status(self) -> Status:
         """The verdict, or that the episode is still running."""
-        return self._verdict or Status(False, False, False, None, "running")
+        return self._verdict or Status(False, False, None, "running")

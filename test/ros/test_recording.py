@@ -16,7 +16,7 @@ from vdd_ros import cli
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.sim.avoid_field import way
-from vdd_ros.sim.demonstrators.rod_arm import RodArm
+from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 
 CONTRACT = Contract.from_yaml(CONTRACT_PATH)
 TICK_NS = CONTRACT.control_period_ns
@@ -68,7 +68,7 @@ def test_every_tick_has_its_one_command_and_it_is_the_leader_s(recorded):
 
 
 def test_the_way_is_a_note_and_the_one_that_was_taken(recorded):
-    arm = RodArm()
+    arm = PandaArm("RodGripper")
     ways = [episode.manifest.meta["way"] for episode in recorded[1]]
     assert len(set(ways)) == 2
     for episode in recorded[1]:

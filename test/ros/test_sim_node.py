@@ -36,7 +36,7 @@ class Bench:
         wait_for(lambda: self.states and self.clocks, "a joint state and a clock")
 
     def position(self) -> np.ndarray:
-        return fields_of(self.states[-1], CONTRACT.joint_names)["position"]
+        return fields_of(self.states[-1], CONTRACT)["position"]
 
     def stamps(self) -> np.ndarray:
         return np.array([stamp_ns_of(message) for message in list(self.states)])
@@ -168,6 +168,7 @@ def test_an_episode_is_decided_once_and_whoever_comes_late_still_hears_it(domain
             "success": False,
             "reason": "undecided after 0.3 s",
             "way": None,
+            "done": 0,
             "seconds": 0.3,
             "seed": 8,
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +34,7 @@ class Args:
     """Processes that roll out at the same time; no figure depends on it."""
     contract: Path = Path("config/panda_avoid.yaml")
     """The robot's contract; its limits apply."""
-    task: Literal["avoid"] = "avoid"
+    task: str = "avoid"
     """What the robot is to do."""
 
 
@@ -70,7 +69,7 @@ def table(rows: list[dict]) -> Table:
             row["policy"],
             f"{row['success']:.3f}",
             f"{low:.3f}..{high:.3f}",
-            f"{row['entropy']:.3f}",
+            "-" if row["entropy"] is None else f"{row['entropy']:.3f}",
             f"{row['modes']} of {row['modes_declared']}",
             "-" if row["seconds"] is None else f"{row['seconds']:.2f}",
             row["acting_rule"],

@@ -1,7 +1,8 @@
-"""Record demonstrations of the scripted operator in simulation, over ROS, faster than real time.
+"""Record demonstrations of a scripted operator in simulation, faster than real time.
 
 Four nodes run in processes of their own, in a ROS domain of their own, on simulated time:
-sim_node, command_gate, recorder_node and demonstrator_node. With a person or a robot, use
+sim_node, command_gate, recorder_node and demonstrator_node. With --one-process the same operator,
+gate and recorder run here without ROS, several times as fast. With a person or a robot, use
 `ros2 launch vdd_ros record_demos.launch.py` instead.
 """
 
@@ -11,13 +12,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
+from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.processes import Nodes, free_domain, require_domain
 
 POLL_S = 0.2
+CONTEXTS_PER_SEED = 10_000
+MAX_SEED = 100  # times as many contexts: those after them are for evaluation
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,12 @@ class Args:
     """How many demonstrations to save."""
     seed: int = 0
     """Seed of the order of ways, of the operator's hand and of the simulation."""
-    contract: Path = Path("config/panda_avoid.yaml")
-    """The robot's contract."""
+    task: str = "avoid"
+    """What is shown."""
+    contract: Path | None = None
+    """The robot's contract; config/panda_TASK.yaml if not given."""
+    one_process: bool = False
+    """Without ROS: simulator, operator, gate and recorder in this process."""
     domain: int | None = None
     """ROS_DOMAIN_ID of the four nodes; a free one if not given."""
 
@@ -38,23 +48,52 @@ def main(args: Args) -> dict:
     """Record, then say how many, how long, and how fast; raises UserError if a node fails."""
     if args.episodes < 1:
         raise UserError(f"episodes is {args.episodes}; record at least 1")
+    if not 0 <= args.seed < MAX_SEED:
+        raise UserError(f"seed is {args.seed}; the scenes of evaluations begin at {MAX_SEED}")
     require_domain(args.domain)
-    contract = args.contract.resolve()
-    Contract.from_yaml(contract)
+    path = (args.contract or Path(f"config/panda_{args.task}.yaml")).resolve()
+    contract = Contract.from_yaml(path)
     args.out.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore(args.out)
     before = set(store.list())
-    domain = free_domain() if args.domain is None else args.domain
     started = time.monotonic()
+    if args.one_process:
+        record_here(contract, args)
+    else:
+        record_over_ros(path, args, store, len(before))
+    return summary(store, sorted(set(store.list()) - before), time.monotonic() - started)
+
+
+def record_here(contract: Contract, args: Args) -> None:
+    """All of it in this process."""
+    from vdd_ros.sim.demonstrators import operator_of
+    from vdd_ros.sim.demonstrators.schedule import balanced_ways
+    from vdd_ros.sim.env import RobosuiteEnv
+    from vdd_ros.sim.record import record
+
+    rng = np.random.default_rng(args.seed)
+    operator = operator_of(args.task, rng)
+    env = RobosuiteEnv(args.task)
+    recorder = DemoRecorder(contract, args.out, "episode", args.task)
+    modes = balanced_ways(rng, env.task.n_modes, args.episodes)
+    with progress("demonstrations") as report:
+        done = record(env, contract, operator, recorder, modes, args.seed * CONTEXTS_PER_SEED)
+        for count, _ in enumerate(done, 1):
+            report(count, args.episodes)
+
+
+def record_over_ros(contract: Path, args: Args, store: EpisodeStore, before: int) -> None:
+    """The four nodes, until the demonstrator is done."""
+    domain = free_domain() if args.domain is None else args.domain
     with Nodes(args.out / ".log", domain) as nodes:
         start_nodes(nodes, contract, args)
-        wait_until_done(nodes, store, len(before), args.episodes)
-    return summary(store, sorted(set(store.list()) - before), time.monotonic() - started)
+        wait_until_done(nodes, store, before, args.episodes)
 
 
 def start_nodes(nodes: Nodes, contract: Path, args: Args) -> None:
     """The robot's side first: who drives it waits for it anyway."""
-    seed, facts = {"seed": args.seed}, {"contract": contract, "use_sim_time": True}
+    seed = {"seed": args.seed, "task": args.task}
+    facts = {"contract": contract, "use_sim_time": True}
     nodes.start("sim_node", {"contract": contract, "time_base": "sim", **seed})
     nodes.start("command_gate", facts)
     nodes.start("recorder_node", {**facts, "directory": args.out.resolve()})

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.bag import typestore
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.cdr import joints_cdr
+from vdd_ros.contract import Contract
 from vdd_ros.datasets.checks import (
     findings,
     odd_lengths,
@@ -119,9 +119,9 @@ def _write_one(
     recorder.start(int(stamps_ns[0]), UNKNOWN_DATE)
     state, command = contract.streams["joint_state"], contract.streams[contract.action.stream]
     for at, stamp_ns in enumerate(stamps_ns.tolist()):
-        message = _message(state, contract, converted.state[at], stamp_ns)
+        message = joints_cdr(state, contract, converted.state[at], stamp_ns)
         recorder.add("joint_state", message, stamp_ns)
-        message = _message(command, contract, converted.command[at], stamp_ns)
+        message = joints_cdr(command, contract, converted.command[at], stamp_ns)
         recorder.add(contract.action.stream, message, stamp_ns)
     recorder.annotate(
         {
@@ -152,24 +152,3 @@ def stamps(converted: Converted, contract: Contract) -> np.ndarray:
     if (np.abs(times_s - grid / converted.rate_hz) < ON_THE_GRID_S).all():
         return FIRST_STAMP_NS + grid * round(1e9 / converted.rate_hz)
     return FIRST_STAMP_NS + np.round(times_s * 1e9).astype(np.int64)
-
-
-def _message(stream: Stream, contract: Contract, position: np.ndarray, stamp_ns: int) -> bytes:
-    """The CDR of one message of a stream."""
-    store = typestore()
-    kind = store.types[stream.type]
-    if stream.type == "sensor_msgs/msg/JointState":
-        time = store.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
-        header = store.types["std_msgs/msg/Header"](stamp=time, frame_id="")
-        nothing = np.zeros(0)
-        message = kind(
-            header=header,
-            name=list(contract.joint_names),
-            position=position,
-            velocity=nothing,
-            effort=nothing,
-        )
-    else:
-        layout = store.types["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
-        message = kind(layout=layout, data=position)
-    return bytes(store.serialize_cdr(message, stream.type))

@@ -177,9 +177,14 @@ def _writable(path: Path) -> bool:
 
 
 def _resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
-    """(To, Do) an arm at rest in the middle of its ranges [unit]."""
-    middle = {"position": (contract.limit("lower") + contract.limit("upper")) / 2.0}
-    row = [middle.get(part.field, np.zeros(contract.action_dim)) for part in contract.observation]
+    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
+    middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
+    row = [
+        middle
+        if part.field == "position" and not contract.streams[part.stream].is_of_objects
+        else np.zeros(contract.size_of(part.stream, part.field))
+        for part in contract.observation
+    ]
     return np.tile(np.concatenate(row), (n_obs_steps, 1))
 
 

@@ -117,7 +117,7 @@ class Inputs:
     def _take(self, name: str, message) -> None:
         received_ns = self._node.get_clock().now().nanoseconds
         try:
-            fields = fields_of(message, self._contract.joint_names)
+            fields = fields_of(message, self._contract)
             stamp_ns = sample_stamp_ns(self._contract.streams[name], message, received_ns)
         except UserError as error:
             self.complaints[name] = str(error)

@@ -92,7 +92,7 @@ class CommandGateNode(Node):
 
     def _take(self, name: str, message) -> None:
         try:
-            fields = fields_of(message, self.contract.joint_names)
+            fields = fields_of(message, self.contract)
             stamp_ns = sample_stamp_ns(self.contract.streams[name], message, self._now_ns())
         except UserError as error:
             self._complaints[name] = str(error)

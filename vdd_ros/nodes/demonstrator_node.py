@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
@@ -30,10 +31,16 @@ from vdd_ros.nodes.messages import (
     command_message,
     fields_of,
     latched_qos,
+    message_class,
+    qos_of,
     stamp_ns_of,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.script import Script, ScriptRunner
+from vdd_ros.poses import pose_array
+
+if TYPE_CHECKING:
+    from vdd_ros.sim.demonstrators.operator import Seen
 
 NEAR_START = 0.05  # [rad]
 AT_REST = 0.02  # [rad/s]
@@ -46,6 +53,7 @@ class DemonstratorParameters:
     """See the descriptions."""
 
     contract: str = parameter("", "path of the contract YAML", required=True)
+    task: str = parameter("avoid", "name of the simulated task")
     episodes: int = parameter(10, "demonstrations to save", lower=1)
     seed: int = parameter(0, "seed of the order of ways and of the operator's hand", lower=0)
     recorder: str = parameter("/recorder_node", "name of the recorder's node")
@@ -54,7 +62,7 @@ class DemonstratorParameters:
 
 
 class DemonstratorNode(Node):
-    """Hosts an AvoidOperator.
+    """Hosts the task's scripted operator.
 
     `_script` is what the person does, step by step; its questions are about the arm, and asked at
     every new joint state.
@@ -65,17 +73,21 @@ class DemonstratorNode(Node):
         self.settings = read_parameters(self, DemonstratorParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
-        from vdd_ros.sim.avoid_field import N_WAYS
-        from vdd_ros.sim.demonstrators.avoid import AvoidOperator
+        from vdd_ros.sim.demonstrators import operator_of
+        from vdd_ros.sim.demonstrators.operator import seen_of
         from vdd_ros.sim.demonstrators.schedule import balanced_ways
-        from vdd_ros.sim.tasks.avoid import Avoid
+        from vdd_ros.sim.rollout import wire
+        from vdd_ros.sim.tasks import TASKS
 
         rng = np.random.default_rng(self.settings.seed)
-        self._start_q = Avoid.start_q
-        self._ways = balanced_ways(rng, N_WAYS, self.settings.episodes)
-        self._operator = AvoidOperator(rng)
+        self._operator = operator_of(self.settings.task, rng)
+        task = TASKS[self.settings.task]
+        self._start_q, self._objects, self._seen_of = task.start_q, task.objects, seen_of
+        self._wiring = wire(self.contract, self.settings.task)
+        self._ways = balanced_ways(rng, task.n_modes, self.settings.episodes)
         self._saved = self._failed = 0
         self._state: dict[str, np.ndarray] = {}
+        self._poses = np.full((len(task.objects), 7), np.nan)  # until they are seen
         self._stamp_ns = self._tick = self._begun_ns = 0
         self._success: bool | None = None  # of the episode that runs
         self._doing = ScriptRunner(self, self._script())
@@ -85,6 +97,10 @@ class DemonstratorNode(Node):
     def _open_topics(self) -> None:
         self._teleop = self.contract.streams["teleop_command"]
         self._leader = open_leader(self, self.contract, self._on_state)
+        for stream in self.contract.streams.values():
+            if stream.is_of_objects:
+                kind = message_class(stream.type)
+                self.create_subscription(kind, stream.topic, self._on_poses, qos_of(stream))
         names = self.settings
         self.create_subscription(
             Bool, f"{names.simulator}/success", self._on_success, latched_qos()
@@ -123,7 +139,7 @@ class DemonstratorNode(Node):
         self._success = None
         yield self._stands_at_start
         try:
-            self._operator.begin(self._state["position"], way)
+            self._operator.begin(self._seen(), way)
         except RuntimeError as error:  # this hand drew a line that the arm cannot follow
             self.get_logger().info(f"begins anew: {error}")
             return False
@@ -171,17 +187,28 @@ class DemonstratorNode(Node):
             return False
         self._tick = tick
         elapsed_s = (self._stamp_ns - self._begun_ns) / NS_PER_S
-        target = self._operator.command(elapsed_s, self._state["position"])
+        target = self._operator.command(elapsed_s, self._seen())
         if target is None or self._success is False:
             return True
         self._leader.publish(
-            command_message(self._teleop, self.contract.joint_names, target, self._stamp_ns)
+            command_message(
+                self._teleop,
+                self.contract.joint_names,
+                target[self._wiring.from_arm],
+                self._stamp_ns,
+            )
         )
         return False
 
+    def _seen(self) -> Seen:
+        joints = self._state["position"][self._wiring.to_arm]
+        return self._seen_of(joints, self._objects, self._poses)
+
     def _stands_at_start(self) -> bool:
-        off = np.abs(self._state["position"] - self._start_q).max()
-        return off < NEAR_START and np.abs(self._state["velocity"]).max() < AT_REST
+        position = self._state["position"][self._wiring.to_arm]
+        off = np.abs(position[: len(self._start_q)] - self._start_q).max()
+        still = np.abs(self._state["velocity"]).max() < AT_REST
+        return off < NEAR_START and still and bool(np.isfinite(self._poses).all())
 
     def _passed(self, since_ns: int) -> bool:
         return self._stamp_ns - since_ns >= PATIENCE_S * NS_PER_S
@@ -189,9 +216,13 @@ class DemonstratorNode(Node):
     def _on_success(self, message: Bool) -> None:
         self._success = message.data
 
+    def _on_poses(self, message) -> None:
+        if len(message.poses) == len(self._poses):
+            self._poses = pose_array(message)
+
     def _on_state(self, message) -> None:
         try:
-            state = fields_of(message, self.contract.joint_names)
+            state = fields_of(message, self.contract)
         except UserError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return

@@ -1,6 +1,6 @@
 """ROS messages to arrays and back: the only file that knows the fields of a message.
 
-Joint arrays are (joints,) float64 in the contract's order, times are int nanoseconds.
+Arrays are float64 in the contract's order, times are int nanoseconds.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from typing import NamedTuple
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from vdd_ros.contract import Stream
+from vdd_ros.contract import Contract, Stream
 from vdd_ros.errors import UserError
+from vdd_ros.poses import fields_of_poses, pose_array
 
 NS_PER_S = 1_000_000_000
 MESSAGE_CLASSES = {
     "sensor_msgs/msg/JointState": JointState,
     "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+    "geometry_msgs/msg/PoseArray": PoseArray,
 }
 RELIABILITY = {
     "reliable": ReliabilityPolicy.RELIABLE,
@@ -60,17 +63,26 @@ def latched_qos() -> QoSProfile:
     )
 
 
-def fields_of(message, joint_names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """'position' and, where the message has it, 'velocity', each (joints,) in contract order.
+def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
+    """What a message tells, by field, in contract order: of joints 'position' and, where it has
+    it, 'velocity', each (Da,); of objects 'position' and 'heading', see `fields_of_poses`.
 
     A JointState is matched by name, whatever its order and whatever else it names; a
-    Float64MultiArray holds the positions in the contract's order. Raises UserError where a joint is
-    missing or named twice, or where the number of values does not fit. Values are passed on as they
-    came: whether they are finite is asked by whoever takes them.
+    Float64MultiArray holds the positions in the contract's order, a PoseArray the objects in
+    theirs. Raises UserError where a joint is missing or named twice, or where the number of values
+    does not fit. Values are passed on as they came: whether they are finite is asked by whoever
+    takes them.
     """
+    if isinstance(message, PoseArray):
+        if len(message.poses) != len(contract.objects):
+            raise UserError(
+                f"{len(message.poses)} poses came, expected {len(contract.objects)}: one for each "
+                f"of {', '.join(contract.objects)}"
+            )
+        return fields_of_poses(pose_array(message))
     if isinstance(message, Float64MultiArray):
-        return {"position": _sized(np.array(message.data), len(joint_names), "data")}
-    places = _places(tuple(message.name), joint_names)
+        return {"position": _sized(np.array(message.data), contract.action_dim, "data")}
+    places = _places(tuple(message.name), contract.joint_names)
     fields = {}
     for field in ("position", "velocity"):
         values = getattr(message, field)
@@ -121,6 +133,21 @@ def joint_state_message(
     message.header.stamp = time_message(stamp_ns)
     if velocity is not None:
         message.velocity = velocity.tolist()
+    return message
+
+
+def poses_message(poses: np.ndarray, frame: str, stamp_ns: int) -> PoseArray:
+    """A stamped PoseArray of (N, 7), position [m] and quaternion x, y, z, w, in a frame."""
+    message = PoseArray(
+        poses=[
+            Pose(
+                position=Point(**dict(zip("xyz", row[:3], strict=True))),
+                orientation=Quaternion(**dict(zip("xyzw", row[3:], strict=True))),
+            )
+            for row in poses.tolist()
+        ]
+    )
+    message.header.stamp, message.header.frame_id = time_message(stamp_ns), frame
     return message
 
 

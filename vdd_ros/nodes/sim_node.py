@@ -1,9 +1,10 @@
 """sim_node: a simulated robot behind the robot's own topics; nobody can tell it from the robot.
 
-joint states out, position commands in (topics of the contract); the last command is held, as a
-forward position controller holds it. Beyond the robot: /clock, ~/reset (std_srvs/Trigger: arm at
-its start pose, next seed, time goes on), and once an episode is decided ~/success (std_msgs/Bool)
-and ~/episode (std_msgs/String, JSON: success, reason, way, seconds, seed), both latched.
+joint states and poses of objects out, position commands in (topics of the contract); the last
+command is held, as a forward position controller holds it. Beyond the robot: /clock, ~/reset
+(std_srvs/Trigger: arm at its start pose, next seed, time goes on), and once an episode is decided
+~/success (std_msgs/Bool) and ~/episode (std_msgs/String, JSON: success, reason, way, done, seconds,
+seed), both latched.
 
 time_base wall: real time, stamps and /clock carry system time. time_base sim: /clock starts at 1 s
 and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time while nobody drives.
@@ -36,6 +37,7 @@ from vdd_ros.nodes.messages import (
     joint_state_message,
     latched_qos,
     message_class,
+    poses_message,
     qos_of,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -71,16 +73,17 @@ class SimNode(Node):
         self.settings = read_parameters(self, SimParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
-        from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
+        from vdd_ros.sim.env import RobosuiteEnv, joints_of
         from vdd_ros.sim.lockstep import Lockstep
+        from vdd_ros.sim.rollout import wire
 
         self._joints = joints_of(self.settings.task)
-        self._order = _order(self.contract.joint_names, self._joints)
+        self._wiring = wire(self.contract, self.settings.task)
         self._scene = scene_of(Path(self.settings.scene)) if self.settings.scene else None
         self._env = RobosuiteEnv(self.settings.task)
         self._in_sim_time = self.settings.time_base == "sim"
         self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
-        self._step_ns = _step_ns(self.contract, PHYSICS_STEP_NS)
+        self._step_ns = self._wiring.state_period_ns
         self._time_ns = FIRST_SIM_TIME_NS if self._in_sim_time else time.time_ns()
         self._due_ns = self._started_ns = time.monotonic_ns()
         self._first_time_ns = self._time_ns
@@ -96,6 +99,14 @@ class SimNode(Node):
         states, commands = (self.contract.streams[n] for n in ("joint_state", "robot_command"))
         kind = message_class(states.type)
         self._states_out = self.create_publisher(kind, states.topic, qos_of(states))
+        self._poses_out = {
+            name: self.create_publisher(
+                message_class(self.contract.streams[name].type),
+                self.contract.streams[name].topic,
+                qos_of(self.contract.streams[name]),
+            )
+            for name in self._wiring.pose_streams
+        }
         self._clock_out = self.create_publisher(ClockMessage, "/clock", 10)
         self._success_out = self.create_publisher(Bool, "~/success", latched_qos())
         self._episode_out = self.create_publisher(String, "~/episode", latched_qos())
@@ -115,8 +126,8 @@ class SimNode(Node):
 
     def _on_command(self, message) -> None:
         try:
-            target = fields_of(message, self.contract.joint_names)["position"]
-            self._env.apply(target[self._order])
+            target = fields_of(message, self.contract)["position"]
+            self._env.apply(target[self._wiring.to_arm])
         except (UserError, ValueError) as error:
             self._refused += 1
             self.get_logger().warning(f"command refused: {error}", throttle_duration_sec=1.0)
@@ -148,6 +159,11 @@ class SimNode(Node):
         self._states_out.publish(
             joint_state_message(self._joints, reading.position, self._time_ns, reading.velocity)
         )
+        for name, period_ns in self._wiring.pose_streams.items():
+            if reading.stamp_ns % period_ns == 0:
+                frame = self.contract.frames.base
+                poses = poses_message(self._env.poses(), frame, self._time_ns)
+                self._poses_out[name].publish(poses)
         if self._in_sim_time and self._time_ns % self.contract.control_period_ns == 0:
             self._lockstep.tick_sent(time.monotonic())
         if not self._decided:
@@ -167,6 +183,7 @@ class SimNode(Node):
                         "success": status.success,
                         "reason": reason,
                         "way": status.way,
+                        "done": status.done,
                         "seconds": elapsed_s,
                         "seed": self._seed,
                     }
@@ -195,35 +212,12 @@ class SimNode(Node):
         return Health("ok", "running", values)
 
 
-def _step_ns(contract: Contract, physics_step_ns: int) -> int:
-    """Period of the joint states [ns]; raises UserError where the physics cannot keep it."""
-    rate_hz = contract.streams["joint_state"].rate_hz
-    step_ns = round(NS_PER_S / rate_hz)
-    if step_ns % physics_step_ns or contract.control_period_ns % step_ns:
-        raise UserError(
-            f"joint states at {rate_hz:g} Hz and control at {contract.rates.control_hz:g} Hz do "
-            f"not fit the simulation: their periods have to be multiples of "
-            f"{physics_step_ns / 1e6:g} ms and of one another"
-        )
-    return step_ns
-
-
 def scene_of(folder: Path) -> np.ndarray:
     """Positions of everything in the scene that an episode began with; raises UserError."""
     scene = Manifest.read(folder).meta.get("scene")
     if not isinstance(scene, list):
         raise UserError(f"{folder} does not know the scene it began with: leave scene away")
     return np.array(scene, dtype=np.float64)
-
-
-def _order(joint_names: tuple[str, ...], simulated: tuple[str, ...]) -> list[int]:
-    """Where each simulated joint stands in the contract's order; raises UserError."""
-    if sorted(joint_names) != sorted(simulated):
-        raise UserError(
-            f"the contract's joints {list(joint_names)} are not those of the simulated arm, "
-            f"{list(simulated)}: use a contract of that arm"
-        )
-    return [joint_names.index(name) for name in simulated]
 
 
 def main(args: Sequence[str] | None = None) -> int:

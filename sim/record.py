@@ -1,0 +1,144 @@
+"""Record: a scripted operator, the gate, the simulated arm and the recorder in one process.
+
+The same parts as over ROS, in simulated time and many times as fast: the operator's commands go
+through the gate, and what is recorded are the messages that the nodes would have sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vdd_ros.cdr import joints_cdr, poses_cdr
+from vdd_ros.command_gate import CommandGate
+from vdd_ros.contract import Contract
+from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.errors import UserError
+from vdd_ros.sim.demonstrators.operator import Operator, seen_of
+from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.rollout import START_NS, Wiring, wire
+
+UNKNOWN_DATE = "unknown"
+TRIES = 10  # of one demonstration, before something else must be wrong
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One saved demonstration. discarded: how many went wrong before it, in the same mode."""
+
+    name: str
+    mode: int
+    context: int
+    seconds: float
+    discarded: int
+
+
+def record(
+    env: RobosuiteEnv,
+    contract: Contract,
+    operator: Operator,
+    recorder: DemoRecorder,
+    modes: list[int],
+    first_context: int = 0,
+) -> Iterator[Recorded]:
+    """One demonstration in each of `modes`, each attempt in a context of its own.
+
+    Raises UserError where contract and simulation do not fit, or a mode fails TRIES times.
+    """
+    if "teleop_command" not in contract.streams:
+        raise UserError("the contract has no stream teleop_command: nobody could lead the arm")
+    wiring = wire(contract, env.task_name)
+    context = first_context
+    for mode in modes:
+        for discarded in range(TRIES):
+            env.reset(context)
+            context += 1
+            if _demonstrate(env, contract, wiring, operator, recorder, mode, context - 1):
+                seconds = env.observe().stamp_ns / 1e9
+                yield Recorded(recorder.name, mode, context - 1, seconds, discarded)
+                break
+        else:
+            raise UserError(f"mode {mode} failed {TRIES} times in a row")
+
+
+def _demonstrate(
+    env: RobosuiteEnv,
+    contract: Contract,
+    wiring: Wiring,
+    operator: Operator,
+    recorder: DemoRecorder,
+    mode: int,
+    context: int,
+) -> bool:
+    """One demonstration; whether it went well and was saved."""
+    names = env.task.objects
+    try:
+        operator.begin(seen_of(env.observe().position, names, env.poses()), mode)
+    except RuntimeError:  # this hand found no way
+        return False
+    gate = CommandGate(contract)
+    recorder.start(START_NS, UNKNOWN_DATE)
+    recorder.annotate({"way": mode, "context": context})
+    _tell_state(env, contract, wiring, gate, recorder)
+    while True:
+        reading = env.observe()
+        now_ns = START_NS + reading.stamp_ns
+        target = operator.command(
+            reading.stamp_ns / 1e9, seen_of(reading.position, names, env.poses())
+        )
+        if target is None or (env.status().finished and not env.status().success):
+            break
+        _send(env, contract, wiring, gate, recorder, target[wiring.from_arm], now_ns)
+        for _ in range(wiring.states_per_tick):
+            env.advance(wiring.state_period_ns / 1e9)
+            _tell_state(env, contract, wiring, gate, recorder)
+    recorder.stop(now_ns)
+    if env.status().success and recorder.verdict.level != "FAIL":
+        recorder.annotate({"way": env.status().way})
+        recorder.save(now_ns)
+        return True
+    recorder.discard()
+    return False
+
+
+def _send(
+    env: RobosuiteEnv,
+    contract: Contract,
+    wiring: Wiring,
+    gate: CommandGate,
+    recorder: DemoRecorder,
+    target: np.ndarray,
+    now_ns: int,
+) -> None:
+    """What the leader says, and what the gate makes of it."""
+    stream = contract.streams["teleop_command"]
+    recorder.add("teleop_command", joints_cdr(stream, contract, target, now_ns), now_ns)
+    output = gate.submit("teleop", target, now_ns, now_ns)
+    if output is None:
+        return
+    stream = contract.streams["robot_command"]
+    recorder.add("robot_command", joints_cdr(stream, contract, output.position, now_ns), now_ns)
+    env.apply(output.position[wiring.to_arm])
+
+
+def _tell_state(
+    env: RobosuiteEnv,
+    contract: Contract,
+    wiring: Wiring,
+    gate: CommandGate,
+    recorder: DemoRecorder,
+) -> None:
+    """One joint state, and the objects' poses when they are due."""
+    reading = env.observe()
+    stamp_ns = START_NS + reading.stamp_ns
+    position, velocity = (v[wiring.from_arm] for v in (reading.position, reading.velocity))
+    gate.observe(position, stamp_ns)
+    stream = contract.streams["joint_state"]
+    data = joints_cdr(stream, contract, position, stamp_ns, velocity)
+    recorder.add("joint_state", data, stamp_ns)
+    for name, period_ns in wiring.pose_streams.items():
+        if reading.stamp_ns % period_ns == 0:
+            data = poses_cdr(contract.streams[name], contract, env.poses(), stamp_ns)
+            recorder.add(name, data, stamp_ns)

@@ -1,0 +1,52 @@
+"""Messages as the bytes that they are on the wire, without ROS."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vdd_ros.bag import typestore
+from vdd_ros.contract import Contract, Stream
+
+NOTHING = np.zeros(0)
+
+
+def joints_cdr(
+    stream: Stream,
+    contract: Contract,
+    position: np.ndarray,
+    stamp_ns: int,
+    velocity: np.ndarray = NOTHING,
+) -> bytes:
+    """Joints (Da,) in the contract's order, as the message type of a stream."""
+    store = typestore()
+    if stream.has_header:
+        message = store.types[stream.type](
+            header=_header(stamp_ns, ""),
+            name=list(contract.joint_names),
+            position=position,
+            velocity=velocity,
+            effort=NOTHING,
+        )
+    else:
+        layout = store.types["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
+        message = store.types[stream.type](layout=layout, data=position)
+    return bytes(store.serialize_cdr(message, stream.type))
+
+
+def poses_cdr(stream: Stream, contract: Contract, poses: np.ndarray, stamp_ns: int) -> bytes:
+    """A PoseArray of (objects, 7) position [m] and quaternion x, y, z, w in the base frame."""
+    store = typestore()
+    point, quaternion, pose = (
+        store.types[f"geometry_msgs/msg/{name}"] for name in ("Point", "Quaternion", "Pose")
+    )
+    message = store.types[stream.type](
+        header=_header(stamp_ns, contract.frames.base),
+        poses=[pose(point(*row[:3]), quaternion(*row[3:])) for row in poses.tolist()],
+    )
+    return bytes(store.serialize_cdr(message, stream.type))
+
+
+def _header(stamp_ns: int, frame: str):
+    types = typestore().types
+    time = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
+    return types["std_msgs/msg/Header"](stamp=time, frame_id=frame)
