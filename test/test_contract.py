@@ -104,3 +104,48 @@ def test_what_ties_a_policy_to_a_robot(contract, place, value, ties_the_policy):
             contract.require_same_interface(other, "bundle x")
     else:
         contract.require_same_interface(other, "bundle x")
+
+
+def test_a_contract_extends_another_key_by_key(contract_path):
+    push, avoid = (
+        Contract.from_yaml(contract_path.with_name(f"panda_{n}.yaml")) for n in ("push", "avoid")
+    )
+    assert push.joints == avoid.joints and push.rates == avoid.rates
+    assert set(push.streams) == {*avoid.streams, "objects"}
+    assert push.objects == ("red_block", "green_block")
+    assert push.observation_dim == 7 + 2 * 3 + 2 * 2
+    assert push.interface_hash != avoid.interface_hash
+
+
+def test_extending_what_is_missing_or_oneself_is_told(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("extends: b.yaml\n")
+    with pytest.raises(UserError, match="no contract at .*b.yaml"):
+        Contract.from_yaml(path)
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(UserError, match="a.yaml extends itself"):
+        Contract.from_yaml(path)
+    (tmp_path / "b.yaml").write_text("[1, 2]\n")
+    with pytest.raises(UserError, match="b.yaml, which is no map"):
+        Contract.from_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objects": ["a", "a"]}, "object names repeat"),
+        ({"objects": []}, "go together"),
+        (
+            {"observation": [{"name": "o", "stream": "objects", "field": "velocity"}]},
+            "stream 'objects' has no velocity, only position and heading",
+        ),
+        (
+            {"observation": [{"name": "o", "stream": "joint_state", "field": "heading"}]},
+            "stream 'joint_state' has no heading, only position and velocity",
+        ),
+    ],
+)
+def test_objects_and_their_stream_have_to_agree(contract_path, change, message):
+    push = Contract.from_yaml(contract_path.with_name("panda_push.yaml")).to_dict()
+    with pytest.raises(UserError, match=message):
+        Contract.from_dict(push | change)
