@@ -22,6 +22,14 @@ def read_yaml(path: str | Path, kind: type[Model], what: str) -> Model:
     return checked(kind, _extended(_raw(Path(path), what), Path(path), what), str(path))
 
 
+def read_map(path: str | Path, what: str) -> dict:
+    """The file at `path` as it is; raises UserError where that cannot be read or is no map."""
+    raw = _raw(Path(path), what)
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} is no map of keys: name a {what}")
+    return raw
+
+
 def _extended(raw: object, path: Path, what: str, seen: tuple[Path, ...] = ()) -> object:
     if not isinstance(raw, dict) or "extends" not in raw:
         return raw

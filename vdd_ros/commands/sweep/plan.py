@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
 from vdd_ros.errors import UserError
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.yaml_file import read_yaml
 
 HELD_OUT = "held-out"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StudentPlan(_Part):
-    """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
-    training: what differs from the plan's student and student_training.
-    """
-
-    method: str
-    objective: dict[str, Any] = {}
-    student: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _is_a_method(self) -> StudentPlan:
-        if self.method not in OBJECTIVES:
-            raise ValueError(f"method is one of {', '.join(OBJECTIVES)}")
-        return self
 
 
 class Split(NamedTuple):
@@ -48,7 +26,7 @@ class Split(NamedTuple):
     judge: tuple[str, ...]
 
 
-class Plan(_Part):
+class Plan(Part):
     """What to train and judge.
 
     held_out: the last so many episodes are judged on once, and never trained on; folds: of a
@@ -83,16 +61,8 @@ class Plan(_Part):
             (StudentConfig, self.student),
         ]
         for student in self.students.values():
-            choices += [
-                (OBJECTIVES[student.method], student.objective),
-                (StudentConfig, student.student),
-                (TrainingConfig, student.training),
-            ]
-        for kind, given in choices:
-            known = {item.name for item in fields(kind)}
-            if unknown := sorted(set(given) - known):
-                raise ValueError(f"{kind.__name__} has no {unknown[0]!r}, only {sorted(known)}")
-            kind(**given)  # raises ValueError for a value that cannot be
+            choices += student.choices
+        require_choices(choices)
         return self
 
     @classmethod

@@ -1,0 +1,40 @@
+"""A sweep over simulated tasks: demonstrations first, then every task with every seed."""
+
+from __future__ import annotations
+
+from vdd_ros.commands.sweep.same import require_same
+from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.commands.sweep.tasks_unit import FOLDER, TEACHER_STEPS, cell, record_task, work
+from vdd_ros.commands.sweep.workers import work_on_all
+from vdd_ros.errors import UserError
+
+
+def sweep_tasks(plan: TasksPlan, args) -> dict:
+    """As `vdd sweep` does for a plan with tasks; raises UserError if a part fails."""
+    if args.episodes is not None:
+        raise UserError("this plan records its own demonstrations: drop --episodes")
+    recordings = [f"{task}/{FOLDER}" for task in plan.tasks]
+    trainings = [f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks]
+    if args.part not in (None, *recordings, *trainings):
+        raise UserError(f"no part {args.part!r}: there are {', '.join([*recordings, *trainings])}")
+    require_same(args.out, plan.model_dump(mode="json"))
+    if args.part in recordings:
+        record_task(plan, args.part.split("/")[0], args.out)
+    elif args.part is not None:
+        task, seed = args.part.split("/")
+        work(plan, task, int(seed), args.out)
+    if args.part is not None:
+        return {"ok": True, "part": args.part}
+    print(plan.budget)
+    for parts in (recordings, trainings):
+        work_on_all(("sweep", args.plan, "--out", args.out), parts, args.out, args.processes)
+    command = f"vdd sweep {args.plan} --out OUT"
+    cells = [
+        cell(plan, task, seed, teacher, policy, args.out) | {"command": command}
+        for task in plan.tasks
+        for seed in plan.seeds
+        for teacher in plan.teachers_of(task)
+        for policy in (*TEACHER_STEPS, *plan.students_of(task, teacher))
+    ]
+    return {"cells": cells, "tables": tables(cells)}

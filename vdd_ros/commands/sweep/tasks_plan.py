@@ -1,0 +1,132 @@
+"""TasksPlan: simulated tasks, teachers and students, each with several seeds; a file, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
+from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.training import TrainingConfig
+from vdd_ros.yaml_file import read_yaml
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class TaskPlan(Part):
+    """demonstrations: recorded by the task's scripted operator; held_out: the last so many are
+    never trained on; contract: config/panda_TASK.yaml if not given.
+    """
+
+    demonstrations: Annotated[int, Field(ge=2)]
+    held_out: Count
+    contract: Path | None = None
+
+
+class TeacherPlan(Part):
+    """config and training: what differs from the plan's; tasks: None for all."""
+
+    config: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    tasks: tuple[str, ...] | None = None
+
+
+class TaskStudentPlan(StudentPlan):
+    """teacher: name of one of the plan's; tasks: None for all of that teacher's."""
+
+    teacher: str
+    tasks: tuple[str, ...] | None = None
+
+
+class TasksPlan(Part):
+    """What to record, train, judge and roll out. Choices of training are given as differences from
+    the defaults; rollouts: of each policy, with the same contexts and seeds for all.
+    """
+
+    format_version: Literal[1]
+    name: str
+    tasks: Annotated[dict[str, TaskPlan], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    rollouts: Count
+    teacher: dict[str, Any]
+    teacher_training: dict[str, Any]
+    teachers: Annotated[dict[str, TeacherPlan], Field(min_length=1)]
+    student: dict[str, Any]
+    student_training: dict[str, Any]
+    students: Annotated[dict[str, TaskStudentPlan], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _choices_exist(self) -> TasksPlan:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds repeat: {list(self.seeds)}")
+        for task, wanted in self.tasks.items():
+            if wanted.held_out >= wanted.demonstrations:
+                raise ValueError(f"{task}: nothing is left to train on, hold out fewer")
+        choices: list[tuple[type, dict[str, Any]]] = [
+            (TrainingConfig, self.student_training),
+            (StudentConfig, self.student),
+        ]
+        for name, teacher in self.teachers.items():
+            self._require_tasks(name, teacher.tasks)
+            choices += [
+                (TeacherConfig, self.teacher | teacher.config),
+                (TrainingConfig, self.teacher_training | teacher.training),
+            ]
+        for name, student in self.students.items():
+            if student.teacher not in self.teachers:
+                raise ValueError(f"{name}: teacher is one of {', '.join(self.teachers)}")
+            self._require_tasks(name, student.tasks)
+            choices += student.choices
+        require_choices(choices)
+        return self
+
+    def _require_tasks(self, name: str, tasks: tuple[str, ...] | None) -> None:
+        for task in tasks or ():
+            if task not in self.tasks:
+                raise ValueError(f"{name}: task {task!r} is none of {', '.join(self.tasks)}")
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> TasksPlan:
+        """Read a plan; raises UserError naming the key, value and remedy."""
+        return read_yaml(path, cls, "plan")
+
+    def contract_of(self, task: str) -> Path:
+        """File of the robot's contract."""
+        return self.tasks[task].contract or Path(f"config/panda_{task}.yaml")
+
+    def teachers_of(self, task: str) -> list[str]:
+        """Names of the teachers that learn a task."""
+        return [name for name, one in self.teachers.items() if task in (one.tasks or self.tasks)]
+
+    def students_of(self, task: str, teacher: str) -> list[str]:
+        """Names of the students that a teacher has in a task."""
+        return [
+            name
+            for name, one in self.students.items()
+            if one.teacher == teacher and task in (one.tasks or self.tasks)
+        ]
+
+    @property
+    def budget(self) -> str:
+        """What is going to be done."""
+        teachers = students = steps = 0
+        for task in self.tasks:
+            for teacher in self.teachers_of(task):
+                teachers += 1
+                own = self.teacher_training | self.teachers[teacher].training
+                steps += TrainingConfig(**own).steps
+                for student in self.students_of(task, teacher):
+                    students += 1
+                    own = self.student_training | self.students[student].training
+                    steps += TrainingConfig(**own).steps
+        seeds = len(self.seeds)
+        policies = seeds * (2 * teachers + students)
+        return (
+            f"{len(self.tasks)} tasks, {sum(t.demonstrations for t in self.tasks.values()):,} "
+            f"demonstrations; {seeds} seeds of {teachers} teachers and {students} students, "
+            f"{seeds * steps:,} gradient steps; {policies} cells, {policies * self.rollouts:,} "
+            f"rollouts"
+        )

@@ -1,0 +1,59 @@
+"""Workers: parts of a sweep in processes of their own, so many at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdd_ros.errors import UserError
+
+POLL_S = 0.5
+
+
+def work_on_all(words: Sequence[object], parts: Sequence[str], out: Path, processes: int) -> None:
+    """Run `vdd WORDS --part PART` for each part, its log in out/PART.log.
+
+    Raises UserError when one fails; the others are ended then.
+    """
+    waiting = list(parts)
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                name = waiting.pop(0)
+                running[name] = _start([*words, "--part", name], _log(out, name))
+            time.sleep(POLL_S)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                if code := running.pop(name).returncode:
+                    log = _log(out, name)
+                    last = log.read_text(encoding="utf-8", errors="replace").rstrip()
+                    raise UserError(
+                        f"{name} ended with exit code {code}: {last.rpartition(chr(10))[2]} (all "
+                        f"it said is in {log})"
+                    )
+                print(f"{name} is done", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait()
+
+
+def _log(out: Path, part: str) -> Path:
+    path = out / "logs" / f"{part.replace('/', '-')}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _start(words: Sequence[object], log: Path) -> subprocess.Popen:
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "vdd_ros.cli", *map(str, words)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
