@@ -18,6 +18,7 @@ extras = {
         "ros-lifecycle-msgs",
         "ros-rosgraph-msgs",
         "ros-std-srvs",
+        "ros-geometry-msgs",
     ],
     "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     "train": [
@@ -37,6 +38,7 @@ extras = {
     "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
     "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
+    "ray": ["ray>=2.9,<3"],  # `vdd sweep --ray`
     "tensorrt": ["tensorrt>=10.3"],
     "rtx": ["tensorrt-rtx>=1.4"],
     "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML"],

@@ -36,6 +36,8 @@ class Args:
     """Folder of the episodes, for a plan of recorded ones."""
     processes: int = 2
     """Parts that are worked on at a time, each in one thread."""
+    ray: str | None = None
+    """Address of a Ray cluster that works on the parts instead, auto, HOST:6379 or local."""
     part: str | None = None
     """Work on this part alone, in this process."""
 

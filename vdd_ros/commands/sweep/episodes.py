@@ -10,7 +10,7 @@ from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
 from vdd_ros.commands.sweep.same import require_same
 from vdd_ros.commands.sweep.split import latencies, work
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
-from vdd_ros.commands.sweep.workers import work_on_all
+from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
@@ -30,8 +30,14 @@ def sweep_episodes(plan: Plan, args) -> dict:
         work(plan, store, splits[args.part], args.out / args.part)
         return {"ok": True, "part": args.part}
     print(plan.budget(splits))
-    words = ("sweep", args.plan, "--episodes", args.episodes, "--out", args.out)
-    work_on_all(words, list(splits), args.out, args.processes)
+    places = (
+        args.plan.resolve(),
+        "--episodes",
+        args.episodes.resolve(),
+        "--out",
+        args.out.resolve(),
+    )
+    spread(args, ("sweep", *places), list(splits))
     cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
     tables = [table for table in (held_out_table(cells), folds_table(cells)) if table is not None]
     return {"cells": cells, "tables": tables}

@@ -6,7 +6,7 @@ from vdd_ros.commands.sweep.same import require_same
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
 from vdd_ros.commands.sweep.tasks_unit import FOLDER, TEACHER_STEPS, cell, record_task, work
-from vdd_ros.commands.sweep.workers import work_on_all
+from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.errors import UserError
 
 
@@ -28,7 +28,7 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         return {"ok": True, "part": args.part}
     print(plan.budget)
     for parts in (recordings, trainings):
-        work_on_all(("sweep", args.plan, "--out", args.out), parts, args.out, args.processes)
+        spread(args, ("sweep", args.plan.resolve(), "--out", args.out.resolve()), parts)
     command = f"vdd sweep {args.plan} --out OUT"
     cells = [
         cell(plan, task, seed, teacher, policy, args.out) | {"command": command}

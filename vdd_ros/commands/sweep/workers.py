@@ -25,11 +25,11 @@ def work_on_all(words: Sequence[object], parts: Sequence[str], out: Path, proces
         while waiting or running:
             while waiting and len(running) < processes:
                 name = waiting.pop(0)
-                running[name] = _start([*words, "--part", name], _log(out, name))
+                running[name] = _start([*words, "--part", name], log_of(out, name))
             time.sleep(POLL_S)
             for name in [name for name, process in running.items() if process.poll() is not None]:
                 if code := running.pop(name).returncode:
-                    log = _log(out, name)
+                    log = log_of(out, name)
                     last = log.read_text(encoding="utf-8", errors="replace").rstrip()
                     raise UserError(
                         f"{name} ended with exit code {code}: {last.rpartition(chr(10))[2]} (all "
@@ -42,7 +42,8 @@ def work_on_all(words: Sequence[object], parts: Sequence[str], out: Path, proces
             process.wait()
 
 
-def _log(out: Path, part: str) -> Path:
+def log_of(out: Path, part: str) -> Path:
+    """Where a part's process says what it says."""
     path = out / "logs" / f"{part.replace('/', '-')}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -57,3 +58,13 @@ def _start(words: Sequence[object], log: Path) -> subprocess.Popen:
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+
+
+def spread(args, words: Sequence[object], parts: Sequence[str]) -> None:
+    """Work on all parts, here or on a cluster, as the command line says."""
+    if args.ray is not None:
+        from vdd_ros.commands.sweep.ray_workers import work_on_ray
+
+        work_on_ray(words, parts, args.out, args.ray)
+    else:
+        work_on_all(words, parts, args.out, args.processes)

@@ -1,0 +1,121 @@
+"""A sweep over simulated tasks: small, but all of it, here and on a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vdd_ros import cli
+from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.errors import UserError
+
+SMALL = {
+    "format_version": 1,
+    "name": "small",
+    "tasks": {"avoid": {"demonstrations": 3, "held_out": 1}},
+    "seeds": [0, 1],
+    "rollouts": 2,
+    "teacher": {"width": 16, "blocks": 1, "octaves": 0, "rank": 4},
+    "teacher_training": {"steps": 4},
+    "teachers": {"edm": {}},
+    "student": {"n_experts": 2, "width": 8, "blocks": 1, "octaves": 0, "bottleneck": 2},
+    "student_training": {"steps": 4},
+    "students": {"vdd": {"method": "vdd", "teacher": "edm"}},
+}
+METHODS = ["teacher", "teacher-1", "vdd"]
+
+
+def written(folder: Path, **changes) -> Path:
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(SMALL | changes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[list[str], Path]:
+    """Words of a finished sweep and its folder."""
+    folder = tmp_path_factory.mktemp("sweep")
+    contract = Path("config/panda_avoid.yaml").resolve()
+    tasks = {"avoid": SMALL["tasks"]["avoid"] | {"contract": str(contract)}}
+    words = ["sweep", str(written(folder, tasks=tasks)), "--out", str(folder / "out"), "--json"]
+    assert cli.main(words) == 0
+    return words, folder / "out"
+
+
+def test_each_policy_of_each_seed_is_a_line_with_every_figure(done):
+    _, out = done
+    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    assert [(c["seed"], c["method"]) for c in cells] == [(s, m) for s in (0, 1) for m in METHODS]
+    for cell in cells:
+        assert (cell["task"], cell["teacher"]) == ("avoid", "edm")
+        assert 0.0 <= cell["success"] <= 1.0 and len(cell["ways"]) == 2
+        for figure in ("energy_distance", "sliced_w2", "off_support", "nfe", "parameters"):
+            assert cell[figure] is not None
+        assert (cell["nll"] is None) == cell["method"].startswith("teacher")
+        assert 0.0 < cell["latency_us"]["p50"] <= cell["latency_us"]["p99"]
+        assert {"entropy", "entropy_dropped", "return", "modes", "acting_rule"} <= cell.keys()
+    (table,) = tables(cells)
+    assert [row[0] for row in table.rows] == METHODS
+
+
+def test_what_is_finished_is_not_done_again(done, capsys):
+    words, out = done
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")}
+    assert cli.main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")} == before
+    assert "6 cells, 12 rollouts" in capsys.readouterr().out
+
+
+def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
+    ray = pytest.importorskip("ray")
+    words, out = done
+    assert ray.__version__
+    (tmp_path / "avoid").mkdir()
+    (tmp_path / "avoid" / "demonstrations").symlink_to(out / "avoid" / "demonstrations")
+    there = [*words[:3], str(tmp_path), "--ray", "local"]
+    code = subprocess.run([sys.executable, "-m", "vdd_ros.cli", *there], check=False).returncode
+    assert code == 0
+    kept = ("task", "method", "seed", "success", "nll", "energy_distance", "off_support", "ways")
+    ours, theirs = (
+        [
+            {name: json.loads(line)[name] for name in kept}
+            for line in (folder / "cells.jsonl").read_text().splitlines()
+        ]
+        for folder in (out, tmp_path)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [0, 0]}, "seeds repeat"),
+        ({"tasks": {"avoid": {"demonstrations": 2, "held_out": 2}}}, "nothing is left to train"),
+        ({"students": {"a": {"method": "vdd", "teacher": "x"}}}, "a: teacher is one of edm"),
+        (
+            {"students": {"a": {"method": "vdd", "teacher": "edm", "tasks": ["fly"]}}},
+            "a: task 'fly' is none of avoid",
+        ),
+        ({"teachers": {"edm": {"config": {"width": 1, "wdth": 2}}}}, "TeacherConfig has no 'wdth'"),
+        ({"rollouts": 0}, "rollouts"),
+    ],
+)
+def test_a_plan_with_a_mistake_is_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        TasksPlan.from_yaml(written(tmp_path, **changes))
+
+
+def test_episodes_and_unknown_parts_are_refused_before_anything_is_written(tmp_path, capsys):
+    words = ["sweep", str(written(tmp_path)), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--part", "avoid/2"]) == 2
+    assert "no part 'avoid/2': there are avoid/demonstrations, avoid/0" in capsys.readouterr().err
+    assert cli.main([*words, "--episodes", str(tmp_path)]) == 2
+    assert "drop --episodes" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

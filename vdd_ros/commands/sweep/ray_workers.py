@@ -1,0 +1,59 @@
+"""Workers on a Ray cluster: the same parts, wherever there is a processor free."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vdd_ros.commands.sweep.workers import log_of
+from vdd_ros.errors import UserError
+
+
+def work_on_ray(words: Sequence[object], parts: Sequence[str], out: Path, address: str) -> None:
+    """Run `vdd WORDS --part PART` for each part, one processor each, its log in out/logs.
+
+    address: of a cluster that is up, as ray.init takes it, or local for one of this machine alone,
+    which ends with the sweep. `out`, the plan and this program must
+    be at the same place for all its machines. Raises UserError where Ray is missing or out of
+    reach, or when a part fails.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError("--ray needs Ray: pip install vdd_ros[ray]") from None
+    try:
+        # one that is begun for this sweep alone is nobody else's business
+        own: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        ray.init(address, **(own if address == "local" else {}), log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        told = str(error).splitlines()[0]
+        raise UserError(
+            f"no Ray cluster at {address!r} ({told}): start one with ray start --head"
+        ) from None
+    try:
+        run = ray.remote(num_cpus=1, max_retries=0)(_run)
+        waiting = {run.remote([*map(str, words)], one, str(log_of(out, one))): one for one in parts}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            name = waiting.pop(done)
+            if code := ray.get(done):
+                raise UserError(f"{name} ended with exit code {code}: see {log_of(out, name)}")
+            print(f"{name} is done", flush=True)
+    finally:
+        ray.shutdown()
+
+
+def _run(words: list[str], part: str, log: str) -> int:
+    """On a machine of the cluster."""
+    with Path(log).open("ab") as file:
+        return subprocess.run(
+            [sys.executable, "-m", "vdd_ros.cli", *words, "--part", part],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        ).returncode
