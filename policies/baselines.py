@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.covariance import Full
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.windows import Windows
 
@@ -126,7 +127,7 @@ def _with_one(cond: Tensor) -> Tensor:
 
 
 def _whitener(left: Tensor) -> Tensor:
-    """(N, D) residuals -> (D, D): W of their covariance about zero, see GaussianMixture."""
+    """(N, D) residuals -> (D, D): W of their covariance about zero, see Full."""
     covariance = left.mT @ left / len(left) + VARIANCE_FLOOR * torch.eye(left.shape[1]).double()
     unit = torch.eye(left.shape[1], dtype=torch.float64)
     return torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), unit, upper=False)
@@ -145,4 +146,4 @@ def _gaussian(means: Tensor, whitener: Tensor) -> GaussianMixture:
     means = means if means.ndim == 3 else means[:, None]
     batch, experts, dim = means.shape
     log_weights = torch.full((batch, experts), -math.log(experts), dtype=means.dtype)
-    return GaussianMixture(log_weights, means, whitener.expand(batch, experts, dim, dim))
+    return GaussianMixture(log_weights, means, Full(whitener.expand(batch, experts, dim, dim)))

@@ -2,9 +2,10 @@
 
 policy.onnx    window (To, Do) [, noise (K, R)] -> log_gating (K,), means (K, H, Da)
 density.onnx   window (To, Do) -> log_gating (K,), means (K, D), whitener (D, D),
-               factors (K, D, R)
+               factors (K, D, E)
 
-D = H * Da, and noise is for a teacher alone, R the rank of the normalizer.
+D = H * Da; noise is for a teacher alone, R the rank of the normalizer; E is R, and more by a
+low-rank covariance's rank.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.covariance import Covariance, Full
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
@@ -75,8 +77,8 @@ class ActingStudent(nn.Module):
 class StudentDensity(nn.Module):
     """The whole mixture over flattened chunks, in contract units.
 
-    A covariance L L^T of R numbers becomes one of H * Da: the factors are decoder L, the whitener
-    is that of what the decoder cannot say.
+    A covariance L L^T of R numbers becomes one of H * Da: the factors are decoder L, L any root of
+    it, the whitener is that of what the decoder cannot say.
     """
 
     def __init__(self, student: GaussianMoE, normalizer: Normalizer):
@@ -89,12 +91,17 @@ class StudentDensity(nn.Module):
         cond = self.units.features(window)
         mixture = self.student(cond)
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
-        factors = self.units.decoder @ lower_inverse(mixture.whitener[0])
+        factors = self.units.decoder @ _root(mixture.covariance)[0]
         return mixture.log_weights[0], means, self.whitener.clone(), factors
 
 
+def _root(covariance: Covariance) -> Tensor:
+    """Its root() by operations that ONNX has."""
+    return lower_inverse(covariance.whitener) if isinstance(covariance, Full) else covariance.root()
+
+
 def lower_inverse(whitener: Tensor) -> Tensor:
-    """(K, D, D): the inverse of lower triangular matrices, in products alone.
+    """(..., D, D): the inverse of lower triangular matrices, in products alone.
 
     ONNX has no triangular solve. W = S (I + N) with N nilpotent, so (I + N)^-1 is the product of
     I + (-N)^(2^i) over as many i as it takes 2^i to reach D.

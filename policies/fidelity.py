@@ -67,7 +67,7 @@ def nll_per_dimension(
 
 def _along(mixture: GaussianMixture, t: Tensor, values: Tensor) -> Tensor:
     """(B,) log density of T z + standard normal noise at values (B, S); t: (S, R)."""
-    factors = t @ mixture.cholesky()
+    factors = t @ mixture.covariance.root()
     covariance = factors @ factors.mT + torch.eye(len(t), dtype=t.dtype)
     along = GaussianMixture.of_covariance(mixture.log_weights, mixture.means @ t.mT, covariance)
     return along.log_prob(values[:, None])[:, 0]

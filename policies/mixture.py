@@ -1,8 +1,7 @@
-"""GaussianMixture: a batch of mixtures with full covariances, in log space.
+"""GaussianMixture: a batch of mixtures, in log space, of any kind of covariance.
 
-    p(a) = sum_k g_k N(a; mu_k, Sigma_k),    Sigma_k^-1 = W_k^T W_k,    W_k lower triangular
+    p(a) = sum_k g_k N(a; mu_k, Sigma_k)
 
-W whitens: W (a - mu) is standard normal, so a density needs one product and no decomposition.
 Under the forward process a_sigma = alpha a + sigma xi a mixture stays a mixture, so its diffused
 density and score are exact in closed form:
 
@@ -19,19 +18,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vdd_ros.policies.covariance import Covariance, Full
+
 LOG_2PI = math.log(2.0 * math.pi)
 
 
 class GaussianMixture(NamedTuple):
     """B mixtures of K components in D dimensions.
 
-    log_weights: (B, K), normalised; means: (B, K, D); whitener: (B, K, D, D), the W above, lower
-    triangular with a positive diagonal.
+    log_weights: (B, K), normalised; means: (B, K, D); covariance: of the components, of one kind.
     """
 
     log_weights: Tensor
     means: Tensor
-    whitener: Tensor
+    covariance: Covariance
 
     @classmethod
     @torch.autocast("cpu", enabled=False)
@@ -39,32 +39,25 @@ class GaussianMixture(NamedTuple):
         cls, log_weights: Tensor, means: Tensor, covariance: Tensor
     ) -> GaussianMixture:
         """covariance: (B, K, D, D). Raises torch.linalg.LinAlgError if one is not positive."""
-        return cls(log_weights, means, _inverse(torch.linalg.cholesky(covariance)))
+        return cls(log_weights, means, Full.of(covariance))
 
     def detach(self) -> GaussianMixture:
         return GaussianMixture(*(part.detach() for part in self))
 
     @torch.autocast("cpu", enabled=False)
-    def cholesky(self) -> Tensor:
-        """(B, K, D, D): W^-1, the lower triangular L with Sigma = L L^T."""
-        return _inverse(self.whitener)
-
-    @torch.autocast("cpu", enabled=False)
     def diffused(self, sigma: Tensor, alpha: Tensor | float = 1.0) -> GaussianMixture:
         """The mixture's marginal at noise level sigma (B,) and signal scale alpha (B,) or 1."""
-        alpha = torch.as_tensor(alpha, dtype=self.means.dtype).expand(len(sigma))[:, None, None]
-        scaled = alpha[..., None] * self.cholesky()
-        noise = torch.diag_embed((sigma**2)[:, None, None].expand_as(self.means))
-        return GaussianMixture.of_covariance(
-            self.log_weights, alpha * self.means, scaled @ scaled.mT + noise
+        alpha = torch.as_tensor(alpha, dtype=self.means.dtype).expand(len(sigma))
+        return GaussianMixture(
+            self.log_weights,
+            alpha[:, None, None] * self.means,
+            self.covariance.diffused(sigma, alpha),
         )
 
     @torch.autocast("cpu", enabled=False)
     def component_log_prob(self, a: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, K): log N(a; mu_k, Sigma_k)."""
-        squared = self._whitened(a).square().sum(-1)
-        log_det = self.whitener.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return log_det[:, None] - 0.5 * (squared + a.shape[-1] * LOG_2PI)
+        return self._log_prob_of(self._whitened(a))
 
     def log_prob(self, a: Tensor) -> Tensor:
         """(B, N, D) -> (B, N)."""
@@ -76,34 +69,36 @@ class GaussianMixture(NamedTuple):
 
     @torch.autocast("cpu", enabled=False)
     def score(self, a: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D): gradient of log_prob, sum_k p(k|a) W_k^T W_k (mu_k - a)."""
-        responsibility = self.log_responsibilities(a).exp()
-        pulled = torch.einsum("bnk,bnki->bnki", responsibility, self._whitened(a))
-        return -torch.einsum("bkij,bnki->bnj", self.whitener, pulled)
+        """(B, N, D) -> (B, N, D): gradient of log_prob, sum_k p(k|a) Sigma_k^-1 (mu_k - a)."""
+        whitened = self._whitened(a)
+        joint = self._log_prob_of(whitened) + self.log_weights[:, None]
+        return -self.covariance.pull(torch.softmax(joint, dim=-1)[..., None] * whitened)
 
     def _whitened(self, a: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, K, D): W_k (a - mu_k)."""
-        return torch.einsum("bkij,bnkj->bnki", self.whitener, a[:, :, None] - self.means[:, None])
+        """(B, N, D) -> (B, N, K, E): a - mu_k, as long as its Mahalanobis distance."""
+        return self.covariance.whiten(a[:, :, None] - self.means[:, None])
+
+    def _log_prob_of(self, whitened: Tensor) -> Tensor:
+        """(B, N, K, E) -> (B, N, K)."""
+        half_log_det = self.covariance.half_log_det()[:, None]
+        return -half_log_det - 0.5 * (whitened.square().sum(-1) + self.means.shape[-1] * LOG_2PI)
 
     @torch.autocast("cpu", enabled=False)
     def sample_components(self, count: int, generator: torch.Generator) -> Tensor:
-        """(B, K, count, D): `count` reparameterised draws from each component."""
-        shape = (*self.means.shape, count)
+        """(B, K, count, D): `count` draws from each component, reparameterised."""
+        shape = (*self.log_weights.shape, self.covariance.noise_dim, count)
         noise = torch.randn(shape, generator=generator, dtype=self.means.dtype)
-        spread = torch.linalg.solve_triangular(self.whitener, noise, upper=False)
-        return self.means[:, :, None] + spread.mT
+        return self.means[:, :, None] + self.covariance.spread(noise).mT
 
     @torch.autocast("cpu", enabled=False)
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, count, D): draws from the mixture."""
         expert = self.draw_expert(count, generator)
         row = torch.arange(len(expert))[:, None]
-        noise = torch.randn(
-            *expert.shape, self.means.shape[-1], generator=generator, dtype=self.means.dtype
-        )
-        return self.means[row, expert] + torch.einsum(
-            "bnij,bnj->bni", self.cholesky()[row, expert], noise
-        )
+        shape = (*expert.shape, self.covariance.noise_dim)
+        noise = torch.randn(shape, generator=generator, dtype=self.means.dtype)
+        spread = self.covariance[row, expert].spread(noise[..., None])[..., 0]
+        return self.means[row, expert] + spread
 
     def sample_means(self, count: int, generator: torch.Generator) -> Tensor:
         """(B, count, D): means of experts drawn by weight, what a policy executes."""
@@ -116,13 +111,7 @@ class GaussianMixture(NamedTuple):
             self.log_weights.exp(), count, replacement=True, generator=generator
         )
 
+    @torch.autocast("cpu", enabled=False)
     def entropy_of_components(self) -> Tensor:
         """(B, K): differential entropy of each component [nats]."""
-        log_det = self.whitener.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return 0.5 * self.means.shape[-1] * (1.0 + LOG_2PI) - log_det
-
-
-def _inverse(lower: Tensor) -> Tensor:
-    """(B, K, D, D): the inverse of lower triangular matrices, lower triangular itself."""
-    eye = torch.eye(lower.shape[-1], dtype=lower.dtype).expand_as(lower)
-    return torch.linalg.solve_triangular(lower, eye, upper=False)
+        return 0.5 * self.means.shape[-1] * (1.0 + LOG_2PI) + self.covariance.half_log_det()

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from vdd_ros.policies.covariance import Covariance, Diagonal, Full, LowRank
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.nets import Trunk
+from vdd_ros.policies.transformer import TransformerTrunk, require_heads
+
+CovarianceKind = Literal["full", "low-rank", "diagonal"]
+TrunkKind = Literal["mlp", "transformer"]
 
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """n_experts: K; bottleneck: width through which the correlations of a chunk's numbers depend
-    on the observation, 0 for experts without correlations; scale_floor: smallest conditional
-    standard deviation, in normalised action units.
+    """n_experts: K; covariance: of an expert, diagonal for one without correlations; rank: columns
+    of a low-rank one; bottleneck: width through which the correlations of a chunk's numbers depend
+    on the observation; scale_floor: smallest standard deviation of a number given those it is
+    correlated with, in normalised action units; trunk: a perceptron on the whole window or a
+    causal transformer over its rows, whose blocks have six times the weights; heads: of its
+    attention.
     """
 
     n_experts: int = 8
@@ -24,44 +33,64 @@ class StudentConfig:
     octaves: int = 4
     bottleneck: int = 88
     scale_floor: float = 0.01
+    covariance: CovarianceKind = "full"
+    rank: int = 16
+    trunk: TrunkKind = "mlp"
+    heads: int = 4
 
     def __post_init__(self):
-        if min(self.n_experts, self.width, self.blocks) < 1 or self.bottleneck < 0:
+        if self.covariance not in get_args(CovarianceKind):
+            raise ValueError(f"covariance is one of {get_args(CovarianceKind)}: {self}")
+        if self.trunk not in get_args(TrunkKind):
+            raise ValueError(f"trunk is one of {get_args(TrunkKind)}: {self}")
+        if min(self.n_experts, self.width, self.blocks, self.bottleneck, self.rank) < 1:
             raise ValueError(f"sizes must be positive: {self}")
         if not self.scale_floor > 0.0:
             raise ValueError(f"scale_floor must be positive: {self}")
+        if self.trunk == "transformer":
+            require_heads(self.width, self.heads)
 
 
 class GaussianMoE(nn.Module):
-    """q(a | o) = sum_z g_z(o) N(a; mu_z(o), Sigma_z(o)), Sigma_z full.
+    """q(a | o) = sum_z g_z(o) N(a; mu_z(o), Sigma_z(o)).
 
-    Sigma^-1 = W^T W with W = diag(1 / s) (I + M), M strictly lower triangular: s_i is the standard
-    deviation of number i of a chunk given those before it, row i of M how it follows them
-    (Pourahmadi 1999). Gating, means and covariances are heads on one trunk; acting needs the first
-    two alone.
+    Gating, means and covariances are heads on one trunk; acting needs the first two alone. Of a
+    covariance, s is at least the floor:
+
+        full        Sigma^-1 = W^T W with W = diag(1 / s) (I + M), M strictly lower triangular: s_i
+                    is the standard deviation of number i of a chunk given those before it, row i
+                    of M how it follows them (Pourahmadi 1999)
+        low-rank    Sigma = diag(s^2) + U U^T
+        diagonal    Sigma = diag(s^2)
     """
 
     def __init__(self, config: StudentConfig, newest_dim: int, cond_dim: int, dim: int):
         super().__init__()
         self.config, self.dim = config, dim
         experts, width = config.n_experts, config.width
-        self.trunk = Trunk(newest_dim, cond_dim, width, config.blocks, config.octaves)
+        self.trunk = _trunk(config, newest_dim, cond_dim)
         self.gating = nn.Linear(width, experts)
         self.mean = nn.Linear(width, experts * dim)
         self.log_scale = nn.Linear(width, experts * dim)
-        if config.bottleneck:
+        if config.covariance != "diagonal":
             self.narrow = nn.Sequential(nn.Linear(width, config.bottleneck), nn.SiLU())
+        if config.covariance == "full":
             self.follow = nn.Linear(config.bottleneck, experts * dim * (dim - 1) // 2)
+        if config.covariance == "low-rank":
+            self.factor = nn.Linear(config.bottleneck, experts * dim * config.rank)
         self.register_buffer("below", torch.tril_indices(dim, dim, -1), persistent=False)
         self._spread_experts()
 
     def _spread_experts(self) -> None:
-        """Experts start apart, equally likely, as wide as the data and without correlation."""
-        heads = [self.gating, self.log_scale]
-        for head in [*heads, self.follow] if self.config.bottleneck else heads:
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        """Experts start apart, equally likely, as wide as the data and hardly correlated: not at
+        all if full; of low rank just so much that there is a slope away from none."""
+        for name in ("gating", "log_scale", "follow", "factor"):
+            if (head := getattr(self, name, None)) is not None:
+                nn.init.zeros_(head.weight)
+                nn.init.zeros_(head.bias)
         nn.init.normal_(self.mean.bias, std=0.7)
+        if self.config.covariance == "low-rank":
+            nn.init.normal_(self.factor.bias, std=FACTOR_START)
 
     def start_at(self, centres: Tensor) -> None:
         """Let the experts of an untrained student start at centres (K, D), wherever it looks."""
@@ -74,16 +103,26 @@ class GaussianMoE(nn.Module):
         shape = (len(cond), self.config.n_experts, self.dim)
         log_weights = torch.log_softmax(self.gating(hidden).float(), dim=-1)
         means = self.mean(hidden).float().view(shape)
-        return GaussianMixture(log_weights, means, self._whitener(hidden, shape))
+        return GaussianMixture(log_weights, means, self._covariance(hidden, shape))
 
-    def _whitener(self, hidden: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    def _covariance(self, hidden: Tensor, shape: tuple[int, int, int]) -> Covariance:
         raw = self.log_scale(hidden).float().view(shape)
         scale = self.config.scale_floor + nn.functional.softplus(raw + _SOFTPLUS_ONE)
+        if self.config.covariance == "diagonal":
+            return Diagonal(scale)
+        narrow = self.narrow(hidden)
+        if self.config.covariance == "low-rank":
+            return LowRank(scale, self.factor(narrow).float().view(*shape, self.config.rank))
         unit = torch.eye(self.dim).expand(*shape, self.dim).clone()
-        if self.config.bottleneck:
-            follow = self.follow(self.narrow(hidden)).float()
-            unit[..., self.below[0], self.below[1]] = follow.view(*shape[:2], -1)
-        return unit / scale[..., None]
+        unit[..., self.below[0], self.below[1]] = self.follow(narrow).float().view(*shape[:2], -1)
+        return Full(unit / scale[..., None])
+
+
+def _trunk(config: StudentConfig, newest_dim: int, cond_dim: int) -> nn.Module:
+    sizes = (newest_dim, cond_dim, config.width, config.blocks, config.octaves)
+    if config.trunk == "transformer":
+        return TransformerTrunk(*sizes, config.heads)
+    return Trunk(*sizes)
 
 
 def k_means(samples: Tensor, count: int, seed: int) -> Tensor:
@@ -98,4 +137,5 @@ def k_means(samples: Tensor, count: int, seed: int) -> Tensor:
     return torch.tensor(centres, dtype=samples.dtype)
 
 
+FACTOR_START = 0.05  # of a low-rank covariance, in normalised action units
 _SOFTPLUS_ONE = 0.5413  # softplus of it is 1

@@ -25,6 +25,16 @@ class FourierFeatures(nn.Module):
         return torch.cat([x, phase.sin(), phase.cos()], dim=1)
 
 
+def reading_waves(dim: int, octaves: int) -> FourierFeatures:
+    """Features of standardised readings."""
+    return FourierFeatures(dim, octaves, lowest=math.pi / 2)
+
+
+def noise_waves() -> FourierFeatures:
+    """Features of a noise level, given as one number of the order of 1."""
+    return FourierFeatures(1, 8, lowest=math.pi / 4)
+
+
 class ResidualBlock(nn.Module):
     """x + W2 silu(W1 norm(x)); an `embedding` scales and shifts it before the nonlinearity."""
 
@@ -51,7 +61,7 @@ class ObservationFeatures(nn.Module):
     def __init__(self, newest_dim: int, cond_dim: int, octaves: int):
         super().__init__()
         self.newest_dim = newest_dim
-        self.newest = FourierFeatures(newest_dim, octaves, lowest=math.pi / 2)
+        self.newest = reading_waves(newest_dim, octaves)
         self.size = self.newest.size + cond_dim - newest_dim
 
     def forward(self, cond: Tensor) -> Tensor:
@@ -60,7 +70,7 @@ class ObservationFeatures(nn.Module):
 
 
 class DenoiserNet(nn.Module):
-    """F(x, c_noise, cond): (B, D), (B,), (B, C) -> (B, D)."""
+    """F(x, noise, cond): (B, D), (B,), (B, C) -> (B, D); noise: a number of the order of 1."""
 
     EMBEDDING = 128
 
@@ -68,7 +78,7 @@ class DenoiserNet(nn.Module):
         self, dim: int, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int
     ):
         super().__init__()
-        self.noise_features = FourierFeatures(1, 8, lowest=math.pi / 4)
+        self.noise_features = noise_waves()
         self.observation = ObservationFeatures(newest_dim, cond_dim, octaves)
         self.embed = nn.Sequential(nn.Linear(self.noise_features.size, self.EMBEDDING), nn.SiLU())
         self.enter = nn.Linear(dim + self.observation.size, width)
@@ -77,8 +87,8 @@ class DenoiserNet(nn.Module):
         nn.init.zeros_(self.leave.weight)  # starts as the best linear denoiser
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, x: Tensor, c_noise: Tensor, cond: Tensor) -> Tensor:
-        embedding = self.embed(self.noise_features(c_noise[:, None]))
+    def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        embedding = self.embed(self.noise_features(noise[:, None]))
         hidden = self.enter(torch.cat([x, self.observation(cond)], dim=1))
         for block in self.blocks:
             hidden = block(hidden, embedding)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.objectives import Batch, Objective, fit
@@ -35,10 +36,10 @@ class Toy:
 
     def mixture(self, cond: Tensor) -> GaussianMixture:
         """(B, 1), of which nothing depends -> B mixtures."""
-        batch, (modes, dim) = len(cond), self.centres.shape
+        batch, modes = len(cond), len(self.centres)
         log_weights = torch.full((batch, modes), -math.log(modes))
-        whitener = (torch.eye(dim) / self.std).expand(batch, modes, dim, dim)
-        return GaussianMixture(log_weights, self.centres.expand(batch, -1, -1), whitener)
+        means = self.centres.expand(batch, -1, -1)
+        return GaussianMixture(log_weights, means, Diagonal(torch.full_like(means, self.std)))
 
 
 def ring(modes: int, radius: float, std: float) -> Toy:
@@ -79,7 +80,7 @@ def judge_toy(toy: Toy, mixture: GaussianMixture, seed: int = 0) -> dict:
     nearest = torch.cdist(drawn[0], toy.centres).argmin(1)
     shares = torch.bincount(nearest, minlength=len(toy.centres)) / JUDGED
     truth = toy.mixture(torch.zeros(1, 1))
-    variance = mixture.cholesky().square().sum((2, 3)) / drawn.shape[-1]  # (1, K)
+    variance = mixture.covariance.root().square().sum((2, 3)) / drawn.shape[-1]  # (1, K)
     return {
         "std": float((mixture.log_weights.exp() * variance).sum().sqrt()),
         "true_std": toy.std,

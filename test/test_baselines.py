@@ -36,7 +36,7 @@ def test_hold_last_knows_a_robot_that_stays():
         held, np.repeat(data.windows.observations, HORIZON, axis=1), atol=1e-6
     )
     white = torch.einsum(
-        "bij,bj->bi", mixture.whitener[:, 0], data.z.double() - mixture.means[:, 0]
+        "bij,bj->bi", mixture.covariance.whitener[:, 0], data.z.double() - mixture.means[:, 0]
     )
     assert white.square().mean() == pytest.approx(1.0, abs=0.02)
 
@@ -50,7 +50,7 @@ def test_linear_gaussian_finds_the_weights_and_the_noise():
     data = Fitted(data.normalizer, data.cond, terms @ weights + noise, data.windows)
     mixture = linear_gaussian(data).predict(data.cond, data.windows.observations)
     assert (mixture.means[:, 0] - terms @ weights).abs().max() < 0.2
-    std = mixture.cholesky()[0, 0].square().sum(-1).sqrt()
+    std = mixture.covariance.root()[0, 0].square().sum(-1).sqrt()
     assert std.numpy() == pytest.approx(0.3, abs=0.04)
 
 

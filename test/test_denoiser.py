@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.denoiser import Denoiser, score
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.nets import DenoiserNet, ObservationFeatures
@@ -17,11 +18,9 @@ MU, SPREAD = 0.7, 0.3
 
 def gaussian_teacher() -> OracleTeacher:
     def mixture_of(cond):
-        return GaussianMixture(
-            cond.new_zeros(len(cond), 1),
-            cond.new_full((len(cond), 1, 2), MU),
-            (torch.eye(2, dtype=cond.dtype) / SPREAD).expand(len(cond), 1, 2, 2),
-        )
+        means = cond.new_full((len(cond), 1, 2), MU)
+        covariance = Diagonal(torch.full_like(means, SPREAD))
+        return GaussianMixture(cond.new_zeros(len(cond), 1), means, covariance)
 
     return OracleTeacher(mixture_of)
 

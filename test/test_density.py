@@ -88,7 +88,7 @@ def test_exported_density_is_the_students_own(tmp_path, student):
     with torch.no_grad():
         own = moe(features[None])
     means = normalizer.unnormalize(own.means[0].numpy(), windows[7]).reshape(3, -1)
-    factors = normalizer.decoder @ own.cholesky()[0].double().numpy()
+    factors = normalizer.decoder @ own.covariance.root()[0].double().numpy()
     covariances = factors @ factors.swapaxes(1, 2) + normalizer.remainder_covariance
     dense = [
         multivariate_normal(mean, covariance).logpdf(chunk.ravel())

@@ -51,7 +51,7 @@ def test_the_truth_itself_is_judged_to_be_true():
     assert found["std"] == pytest.approx(RING.std, rel=1e-5)
     assert found["modes"] == 8 and found["kl"] == pytest.approx(0.0, abs=1e-5)
     half = GaussianMixture(
-        torch.full((1, 4), -math.log(4)), truth.means[:, :4], truth.whitener[:, :4]
+        torch.full((1, 4), -math.log(4)), truth.means[:, :4], truth.covariance[:, :4]
     )
     found = judge_toy(RING, half)
     assert found["modes"] == 4 and found["kl"] == pytest.approx(math.log(2), abs=1e-3)
