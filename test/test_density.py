@@ -63,18 +63,21 @@ def test_is_not_a_number_where_the_factors_drown_everything_else():
     assert np.isnan(log_density(mixture, np.zeros((3, 6)))).all()
 
 
-@pytest.fixture
-def student() -> tuple[GaussianMoE, Normalizer, np.ndarray]:
-    """A student with correlations, its normalizer in uneven units, and windows (N, To, Do)."""
+@pytest.fixture(params=["full", "low-rank", "diagonal"])
+def student(request) -> tuple[GaussianMoE, Normalizer, np.ndarray]:
+    """A student of each covariance, its normalizer in uneven units, and windows (N, To, Do)."""
     rng = np.random.default_rng(5)
     windows = rng.normal(size=(50, 2, 3)).cumsum(1)
     chunks = windows[:, -1:] + rng.normal(size=(50, 4, 3)) * [0.1, 1.0, 10.0]
     torch.manual_seed(5)
     normalizer = Normalizer.fit(windows, chunks, 5, rng)
-    config = StudentConfig(n_experts=3, width=16, blocks=1, bottleneck=4)
+    config = StudentConfig(
+        n_experts=3, width=16, blocks=1, bottleneck=4, rank=2, covariance=request.param
+    )
     moe = GaussianMoE(config, *normalizer.sizes)
-    for head in (moe.gating, moe.log_scale, moe.follow):
-        torch.nn.init.normal_(head.weight, std=0.3)
+    for name in ("gating", "log_scale", "follow", "factor"):
+        if hasattr(moe, name):
+            torch.nn.init.normal_(getattr(moe, name).weight, std=0.3)
     return moe.eval(), normalizer, windows
 
 

@@ -45,13 +45,13 @@ class Outcome(NamedTuple):
     mean_error: float  # distance of executed means to the nearest mode
 
 
-def distil(objective, n_experts: int, steps: int = 1500, covariance: str = "full") -> Outcome:
+def distil(objective, n_experts: int, steps: int = 1500, **choices) -> Outcome:
     generator = torch.Generator().manual_seed(1)
     cond = torch.rand(4000, 1, generator=generator) * 2 - 1
     samples = four_modes(cond).sample(1, generator)[:, 0]
     torch.manual_seed(0)
     config = StudentConfig(
-        n_experts=n_experts, width=64, blocks=1, octaves=0, bottleneck=4, covariance=covariance
+        n_experts=n_experts, width=64, blocks=1, octaves=0, bottleneck=4, **choices
     )
     student = GaussianMoE(config, newest_dim=1, cond_dim=1, dim=2)
     data, teacher = Batch(cond, samples, samples), OracleTeacher(four_modes)
@@ -89,6 +89,19 @@ def test_with_enough_experts_the_teacher_is_recovered(objective):
     assert outcome.spread == pytest.approx(1.0, abs=0.1)
     assert outcome.off_support < 0.01
     assert outcome.mean_error < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "choices",
+    [{"covariance": "low-rank", "rank": 1}, {"covariance": "diagonal"}, {"trunk": "transformer"}],
+    ids=["low-rank", "diagonal", "transformer"],
+)
+def test_every_kind_of_student_recovers_it(choices):
+    outcome = distil(Vdd(**EXACT, start=0.35), n_experts=6, **choices)
+    assert (outcome.weights - WEIGHTS).abs().max() < 0.03
+    assert outcome.spread == pytest.approx(1.0, abs=0.1)
+    assert outcome.off_support < 0.01
 
 
 @pytest.mark.slow

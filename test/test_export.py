@@ -40,10 +40,10 @@ def normalizer(windows) -> Normalizer:
     return Normalizer.fit(windows, chunks, RANK, rng)
 
 
-@pytest.fixture(scope="module")
-def student(normalizer) -> GaussianMoE:
+@pytest.fixture(scope="module", params=["mlp", "transformer"])
+def student(request, normalizer) -> GaussianMoE:
     torch.manual_seed(2)
-    config = StudentConfig(n_experts=3, width=16, blocks=1)
+    config = StudentConfig(n_experts=3, width=16, blocks=1, trunk=request.param)
     return GaussianMoE(config, *normalizer.sizes).eval()
 
 
