@@ -1,15 +1,26 @@
-"""Denoiser: EDM preconditioning around any net (Karras et al. 2022, Table 1 and eq. 7).
+"""Denoiser: one way to ask any net for a clean chunk, and by that for a score.
 
-D(x; sigma) = c_skip x + c_out F(c_in x, c_noise),   score(x; sigma) = (D - x) / sigma^2
+    score(x; sigma) = (D(x; sigma) - x) / sigma^2
+
+EDM (Karras et al. 2022, Table 1 and eq. 7):
+
+    D(x; sigma) = c_skip x + c_out F(c_in x, c_noise)
+
+DDPM, with alpha = 1 / sqrt(1 + sigma^2) and t the time of sigma in the cosine schedule:
+
+    D(x; sigma) = the clean chunk that follows from the epsilon, x0 or v that F(alpha x, t) gives
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
-from vdd_ros.policies.nets import DenoiserNet
+from vdd_ros.policies.cosine import time_at
+from vdd_ros.policies.predictions import DdpmPrediction, clean_of, signal_scale
+
+Prediction = Literal["edm", DdpmPrediction]
 
 
 class ScoreModel(Protocol):
@@ -26,15 +37,34 @@ def score(model: ScoreModel, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """F with preconditioning; sigma_data is the standard deviation of a normalised action."""
+    """net: F(x, noise, cond), as in nets.DenoiserNet; sigma_data: EDM's, the standard deviation of
+    a normalised action; levels: a DDPM's, how many noise levels it is trained at.
+    """
 
-    def __init__(self, net: DenoiserNet, sigma_data: float = 1.0):
+    def __init__(
+        self,
+        net: nn.Module,
+        sigma_data: float = 1.0,
+        prediction: Prediction = "edm",
+        levels: int = 1000,
+    ):
         super().__init__()
-        self.net = net
-        self.sigma_data = sigma_data
+        if prediction not in get_args(Prediction):
+            raise ValueError(f"prediction {prediction!r} is none of {get_args(Prediction)}")
+        self.net, self.sigma_data = net, sigma_data
+        self.prediction, self.levels = prediction, levels
 
     def denoise(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         """(B, D), (B,), (B, C) -> (B, D)."""
+        if self.prediction == "edm":
+            return self._denoise_edm(x, sigma, cond)
+        return clean_of(self.prediction, self.predict(x, sigma, cond), x, sigma)
+
+    def predict(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
+        """(B, D): what a DDPM's net itself says, an epsilon, x0 or v."""
+        return self.net(signal_scale(sigma)[:, None] * x, time_at(sigma), cond)
+
+    def _denoise_edm(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         sigma_ = sigma[:, None]
         variance = sigma_**2 + self.sigma_data**2
         c_skip = self.sigma_data**2 / variance

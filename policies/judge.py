@@ -132,7 +132,7 @@ class Judge:
             self.teacher.denoiser.denoise,
             cond,
             self.chunks.shape[1],
-            self.teacher.config.noise,
+            self.teacher.config.sampling_noise,
             sampler or self.config.sampler,
             self.generator,
         )

@@ -105,7 +105,7 @@ def fast_ways(
 
 def teacher_forms(teacher: Teacher) -> dict[Name, OnnxPolicy | StepByStep | Eager]:
     """The teacher by Euler steps in every form."""
-    noise, normalizer = teacher.config.noise, teacher.normalizer
+    noise, normalizer = teacher.config.sampling_noise, teacher.normalizer
     shape = _window_shape(normalizer)
     pieces = export_pieces(teacher.denoiser, normalizer, noise.sigma_max, shape)
     forms: dict[Name, OnnxPolicy | StepByStep | Eager] = {}

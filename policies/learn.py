@@ -226,7 +226,7 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
             teacher.denoiser.denoise,
             cond,
             chunks.shape[1],
-            teacher.config.noise,
+            teacher.config.sampling_noise,
             sampler,
             generator,
         )

@@ -36,8 +36,8 @@ def training_sigmas(config: NoiseConfig, count: int, generator: torch.Generator)
 
 
 def karras_sigmas(config: NoiseConfig, steps: int, sigma_last: float | None = None) -> Tensor:
-    """(steps + 1,) sigma_max down to sigma_last (default sigma_min), then 0 (eq. 5)."""
-    low = (sigma_last or config.sigma_min) ** (1 / config.rho)
+    """(steps + 1,) sigma_max down to sigma_last, at least sigma_min, then 0 (eq. 5)."""
+    low = max(sigma_last or 0.0, config.sigma_min) ** (1 / config.rho)
     high = config.sigma_max ** (1 / config.rho)
     fractions = torch.linspace(0.0, 1.0, steps, dtype=torch.float64)
     sigmas = (high + fractions * (low - high)) ** config.rho

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.cosine import level_sigmas
+from vdd_ros.policies.denoiser import Denoiser, Prediction
 from vdd_ros.policies.nets import DenoiserNet
 from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
 from vdd_ros.policies.samplers import NFE, SAMPLERS, Denoise
+from vdd_ros.policies.transformer import TransformerDenoiserNet, require_heads
+
+NetKind = Literal["mlp", "transformer"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,10 @@ class TeacherConfig:
     command h policy periods after the tick, and step 0 is the first executable one; rank and
     reference_degree: numbers that stand for a chunk, and its reference, see Normalizer;
     observation_noise: std of noise on standardised observations while training, also its students,
-    which widens what few demonstrations know exactly.
+    which widens what few demonstrations know exactly; net: a perceptron, or a transformer, whose
+    blocks have six times the weights, with so many heads; prediction: edm, or what a DDPM with the
+    cosine schedule predicts; levels: of a DDPM. sigma_data and noise's log_mean and log_std are
+    EDM's alone.
 
     One observation is enough where the arm is all there is to see. Two tell the speed, and a policy
     then learns to go on as it goes instead of where to go (de Haan et al. 2019).
@@ -57,18 +65,44 @@ class TeacherConfig:
     octaves: int = 4
     sigma_data: float = 1.0
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+    net: NetKind = "mlp"
+    heads: int = 4
+    prediction: Prediction = "edm"
+    levels: int = 1000  # of 100, the lowest is .025, above what students are asked to match
 
     def __post_init__(self):
+        if self.net not in get_args(NetKind):
+            raise ValueError(f"net is one of {get_args(NetKind)}: {self}")
+        if self.prediction not in get_args(Prediction):
+            raise ValueError(f"prediction is one of {get_args(Prediction)}: {self}")
+        if self.levels < 2:
+            raise ValueError(f"levels must be 2 or more: {self}")
+        if self.net == "transformer":
+            require_heads(self.width, self.heads)
         if self.reference_degree not in (0, 1, 2):
             raise ValueError(f"reference_degree is 0, 1 or 2: {self}")
         if not self.observation_noise >= 0.0:
             raise ValueError(f"observation_noise must not be negative: {self}")
 
+    @property
+    def sampling_noise(self) -> NoiseConfig:
+        """`noise` as far as the network was trained: a DDPM knows no level beyond its own."""
+        if self.prediction == "edm":
+            return self.noise
+        sigmas = level_sigmas(self.levels).tolist()
+        low, high = max(sigmas[0], self.noise.sigma_min), min(sigmas[-1], self.noise.sigma_max)
+        return replace(self.noise, sigma_min=low, sigma_max=high)
+
 
 def make_teacher(config: TeacherConfig, newest_dim: int, cond_dim: int, dim: int) -> Denoiser:
     """An untrained teacher for chunks that `dim` numbers stand for."""
-    net = DenoiserNet(dim, newest_dim, cond_dim, config.width, config.blocks, config.octaves)
-    return Denoiser(net, config.sigma_data)
+    sizes = (dim, newest_dim, cond_dim, config.width, config.blocks, config.octaves)
+    net: nn.Module = (
+        DenoiserNet(*sizes)
+        if config.net == "mlp"
+        else TransformerDenoiserNet(*sizes, heads=config.heads)
+    )
+    return Denoiser(net, config.sigma_data, config.prediction, config.levels)
 
 
 @torch.no_grad()

@@ -155,7 +155,7 @@ def _teacher(args: Args) -> _Policy:
     teacher = load_teacher(args.run)
     windows = load_windows(teacher, held_out=True).observations
     sampler = SamplerConfig("euler", args.sampler_steps)
-    parts = (teacher.denoiser, teacher.normalizer, teacher.config.noise, sampler)
+    parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise, sampler)
     return _Policy(
         "diffusion",
         teacher.contract,
