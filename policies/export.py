@@ -85,14 +85,15 @@ class StudentDensity(nn.Module):
         super().__init__()
         self.student, self.units = student, Units(normalizer)
         whitener = np.linalg.inv(np.linalg.cholesky(normalizer.remainder_covariance))
-        self.register_buffer("whitener", torch.tensor(whitener, dtype=torch.float32))
+        # an output of the same name would make a graph with two definitions of it
+        self.register_buffer("of_remainder", torch.tensor(whitener, dtype=torch.float32))
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cond = self.units.features(window)
         mixture = self.student(cond)
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
         factors = self.units.decoder @ _root(mixture.covariance)[0]
-        return mixture.log_weights[0], means, self.whitener.clone(), factors
+        return mixture.log_weights[0], means, self.of_remainder.clone(), factors
 
 
 def _root(covariance: Covariance) -> Tensor:

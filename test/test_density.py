@@ -136,3 +136,16 @@ def test_refuses_a_graph_that_is_no_density(tmp_path):
     path.write_bytes(policy_graph(np.zeros(1), np.zeros((1, 4, 3)), observation_dim=3))
     with pytest.raises(UserError, match="whitener"):
         OnnxDensity(path)
+
+
+def test_a_density_over_hundreds_of_numbers_is_a_graph_too(tmp_path):
+    """Large constants are not folded: what is one and an output at once needs two names."""
+    rng = np.random.default_rng(0)
+    windows, chunks = rng.normal(size=(50, 1, 25)), rng.normal(size=(50, 16, 25))
+    normalizer = Normalizer.fit(windows, chunks, 4, rng, degree=0)
+    moe = GaussianMoE(StudentConfig(n_experts=2, width=8, blocks=1), *normalizer.sizes).eval()
+    (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (1, 25))[1])
+    found = OnnxDensity(tmp_path / "density.onnx").parameters(windows[0])
+    assert found.means.shape == (2, 400)
+    precision = found.whitener.T.astype(np.float64) @ found.whitener
+    np.testing.assert_allclose(precision @ normalizer.remainder_covariance, np.eye(400), atol=1e-2)
