@@ -27,6 +27,7 @@ from vdd_ros.policies.checkpoint import (
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.diffusion_loss import denoising_loss
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
@@ -136,17 +137,23 @@ def distil(
     pool: int = 120_000,
     sampler: SamplerConfig | None = None,
     report: Report = QUIET,
+    allow_larger: bool = False,
 ) -> Student:
-    """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each."""
+    """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each.
+
+    Raises UserError for a student of more parameters than its teacher unless allow_larger.
+    """
     if method not in OBJECTIVES:
         raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
     if pool < 1:
         raise UserError(f"pool is {pool}; distil on at least 1 window")
     objective = objective or OBJECTIVES[method]()
     sampler = sampler or SamplerConfig()
-    data = training_pool(teacher, pool, sampler, training.seed)
     torch.manual_seed(training.seed)
     moe = GaussianMoE(config, *teacher.normalizer.sizes)
+    if not allow_larger:
+        _require_no_larger(moe, teacher)
+    data = training_pool(teacher, pool, sampler, training.seed)
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -164,6 +171,16 @@ def distil(
     save_run(folder, run, weights)
     _forget_states(folder)
     return load_student(folder)
+
+
+def _require_no_larger(moe: GaussianMoE, teacher: Teacher) -> None:
+    own, allowed = count_parameters(moe), count_parameters(teacher.denoiser)
+    if own > allowed:
+        raise UserError(
+            f"the student would have {own:,} parameters, its teacher has {allowed:,}: choose "
+            "smaller sizes (width, blocks, bottleneck), or allow it with --allow-larger "
+            "(allow_larger: true in a plan)"
+        )
 
 
 def load_student(folder: str | Path) -> Student:

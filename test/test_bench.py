@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,15 @@ import pytest
 import torch
 
 from vdd_ros import cli
+from vdd_ros.inference import OnnxPolicy
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import Run, save_run
-from vdd_ros.policies.forms import matrices
+from vdd_ros.policies.export import ActingTeacher
+from vdd_ros.policies.forms import Eager, matrices, opened
 from vdd_ros.policies.latency import parameters_of
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
-from vdd_ros.policies.teacher import TeacherConfig, make_teacher
+from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import SLOW_SHARE, WARM_UP, in_turns, p50_ratio, pinned_to_one_core
 
@@ -115,6 +117,25 @@ def test_no_blocks_are_refused(tmp_path, capsys):
     arguments = [f"--teacher={tmp_path}", f"--student={tmp_path}", "--blocks=0"]
     assert cli.main(["bench", "latency", *arguments]) == cli.USER_ERROR
     assert "0 blocks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("net", "prediction"), [("mlp", "epsilon"), ("transformer", "v")])
+def test_composed_graphs_sample_every_kind_of_teacher(net, prediction):
+    """Against the sampler in torch, which is exported as a whole elsewhere."""
+    normalizer, noise = normalizer_for(7, TEACHER.horizon), NoiseConfig()
+    config = replace(TEACHER, net=net, prediction=prediction)
+    teacher = make_teacher(config, *normalizer.sizes).eval()
+    torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
+    sampler = SamplerConfig("euler", 3)
+    schedule = Schedule.through(karras_sigmas(noise, 3, sampler.sigma_last))
+    pieces = export_pieces(teacher, normalizer, noise.sigma_max, (config.n_obs_steps, 7))
+    rng = np.random.default_rng(0)
+    window = rng.normal(size=(config.n_obs_steps, 7))
+    start = rng.normal(size=(1, normalizer.sizes[-1]))
+    expected = Eager(ActingTeacher(teacher, normalizer, noise, sampler)).infer(window, start)
+    for graph in (unrolled(pieces, schedule), looped(pieces, schedule)):
+        found = opened(OnnxPolicy, graph).infer(window, start)
+        np.testing.assert_allclose(found.means, expected.means, atol=1e-4)
 
 
 def test_composed_graphs_hold_the_weights_once():

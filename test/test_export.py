@@ -73,9 +73,21 @@ def test_a_student_in_onnxruntime_is_the_one_in_torch(
         np.testing.assert_allclose(found.log_gating, mixture.log_weights[0], atol=1e-5)
 
 
-def test_a_teacher_in_onnxruntime_is_the_one_in_torch(tmp_path, normalizer, windows):
+@pytest.mark.parametrize(
+    ("net", "prediction"),
+    [
+        ("mlp", "edm"),
+        ("transformer", "edm"),
+        ("mlp", "epsilon"),
+        ("mlp", "x0"),
+        ("transformer", "v"),
+    ],
+)
+def test_a_teacher_in_onnxruntime_is_the_one_in_torch(
+    tmp_path, normalizer, windows, net, prediction
+):
     torch.manual_seed(3)
-    config = TeacherConfig(horizon=HORIZON, width=16, blocks=1)
+    config = TeacherConfig(horizon=HORIZON, width=16, blocks=1, net=net, prediction=prediction)
     teacher = make_teacher(config, *normalizer.sizes).eval()
     torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
     sampler = SamplerConfig("euler", 3)

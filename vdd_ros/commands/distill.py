@@ -41,6 +41,8 @@ class Args:
     pool: int = 120_000
     """Training windows to distil on, each with one teacher sample."""
     student: StudentConfig = field(default_factory=StudentConfig)
+    allow_larger: bool = False
+    """Distil also into a student of more parameters than its teacher."""
     objective: Vdd = field(default_factory=Vdd)
     """Settings of --method vdd; the other methods have none worth changing."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -72,6 +74,7 @@ def main(args: Args) -> dict:
             args.pool,
             args.sampler,
             report,
+            args.allow_larger,
         )
     seconds = time.monotonic() - started
     share = count_parameters(student.moe) / count_parameters(teacher.denoiser)

@@ -18,13 +18,15 @@ class Part(BaseModel):
 
 class StudentPlan(Part):
     """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
-    training: what differs from the plan's student and student_training.
+    training: what differs from the plan's student and student_training; allow_larger: whether it
+    may have more parameters than its teacher.
     """
 
     method: str
     objective: dict[str, Any] = {}
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    allow_larger: bool = False
 
     @model_validator(mode="after")
     def _is_a_method(self) -> StudentPlan:

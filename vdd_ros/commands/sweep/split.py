@@ -104,4 +104,5 @@ def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
             training,
             OBJECTIVES[wanted.method](**wanted.objective),
             report=report,
+            allow_larger=wanted.allow_larger,
         )
