@@ -141,7 +141,7 @@ def test_refuses_a_graph_that_is_no_density(tmp_path):
 def test_a_density_over_hundreds_of_numbers_is_a_graph_too(tmp_path):
     """Large constants are not folded: what is one and an output at once needs two names."""
     rng = np.random.default_rng(0)
-    windows, chunks = rng.normal(size=(50, 1, 25)), rng.normal(size=(50, 16, 25))
+    windows, chunks = rng.normal(size=(900, 1, 25)), rng.normal(size=(900, 16, 25))
     normalizer = Normalizer.fit(windows, chunks, 4, rng, degree=0)
     moe = GaussianMoE(StudentConfig(n_experts=2, width=8, blocks=1), *normalizer.sizes).eval()
     (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (1, 25))[1])
