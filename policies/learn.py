@@ -30,6 +30,7 @@ from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit
+from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
@@ -68,6 +69,13 @@ class WindowTensors(NamedTuple):
     windows: Windows
 
 
+class Examples(NamedTuple):
+    """What a teacher learns from. cond: (N, C); chunks: (N, R), normalised."""
+
+    cond: Tensor
+    chunks: Tensor
+
+
 def train_teacher(
     contract: Contract,
     episodes: list[Episode],
@@ -99,14 +107,16 @@ def train_teacher(
     torch.manual_seed(training.seed)
     denoiser = make_teacher(config, *normalizer.sizes)
 
-    def loss_of(module, index, progress, generator):
-        seen = _blurred(cond[index], config.observation_noise, generator)
-        return denoising_loss(module, chunks[index], seen, config.noise, generator)
+    def loss(batch: Examples, progress: float, generator: torch.Generator) -> Tensor:
+        seen = _blurred(batch.cond, config.observation_noise, generator)
+        return denoising_loss(denoiser, batch.chunks, seen, config.noise, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"teacher": asdict(config), "training": asdict(training)}
     state_file = _state_file(folder, settings, cond, chunks)
-    weights = train(denoiser, loss_of, len(cond), training, state_file, report)
+    nets = Nets({"teacher": denoiser}, training.ema_decay)
+    player = Player("teacher", parameters_of(denoiser), loss)
+    weights = train(nets, [player], Examples(cond, chunks), training, state_file, report)
     _save_windows(folder, windows, is_held_out)
     notes = {
         "held_out": [episode.name for episode in episodes[-held_out:]],

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vdd_ros.errors import UserError
-from vdd_ros.policies.checkpoint import load_tensors, save_tensors
+from vdd_ros.policies import distributed
+from vdd_ros.policies.metrics_log import MetricsLog
+from vdd_ros.policies.players import Nets, Player, require_disjoint
+from vdd_ros.policies.training_state import TrainingState, restore_state, save_state
 
-LossOf = Callable[[nn.Module, Tensor, float, torch.Generator], Tensor]
+REPORT_EVERY = 50  # steps
 Report = Callable[[int, int, float], None]
 QUIET: Report = lambda step, steps, loss: None  # noqa: E731
+
+
+class Turn(NamedTuple):
+    """One update of a player. loss: a scalar; gradient_norm: before it was clipped."""
+
+    loss: Tensor
+    gradient_norm: Tensor
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class TrainingConfig:
     steps: int = 4000
     batch_size: int = 256
     learning_rate: float = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
     final_rate: float = 0.02  # of learning_rate, at the end of the cosine
     warmup_steps: int = 100
     clip_norm: float = 1.0
@@ -40,55 +51,112 @@ class TrainingConfig:
             raise ValueError(
                 f"steps, batch_size, save_every and learning_rate must be positive: {self}"
             )
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule is cosine or constant: {self}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more: {self}")
 
     def rate(self, step: int) -> float:
-        """Learning rate at a step: linear warm-up, then cosine."""
+        """Learning rate at a step: linear warm-up, then the schedule."""
         warm = min(1.0, (step + 1) / self.warmup_steps)
+        if self.schedule == "constant":
+            return self.learning_rate * warm
         cosine = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
         return self.learning_rate * warm * (self.final_rate + (1 - self.final_rate) * cosine)
 
 
 def train(
-    module: nn.Module,
-    loss_of: LossOf,
-    rows: int,
+    nets: Nets,
+    players: Sequence[Player],
+    data: Any,
     config: TrainingConfig,
     state_file: Path | None = None,
     report: Report = QUIET,
     changes_at: float | None = None,
+    log: MetricsLog | None = None,
 ) -> dict[str, Tensor]:
-    """Minimise loss_of(module, row indices (B,), progress, generator); returns averaged weights.
+    """Let players move nets in turn; returns the averaged weights of the first net.
 
-    changes_at: progress at which loss_of becomes another one. The optimizer then forgets the size
-    of the gradients so far: by that of a smaller loss, those of a larger one would be leaps. With a
-    state_file the loop saves itself there every save_every steps and takes up what it finds.
+    data: a NamedTuple of tensors (N, ...), of which a loss gets rows; changes_at: progress at which
+    losses become other ones. The optimizers then forget the size of the gradients so far: by that
+    of a smaller loss, those of a larger one would be leaps. With a state_file the loop saves itself
+    there every save_every steps and takes up what it finds. Of several processes the first alone
+    reports and writes.
     """
+    require_disjoint(players)
     generator = torch.Generator().manual_seed(config.seed)
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-    first = _restore(state_file, module, averaged, optimizer, generator)
-    for step in range(first, config.steps):
-        if changes_at is not None and (step - 1) / config.steps < changes_at <= step / config.steps:
-            optimizer.state.clear()
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate(step)
-        index = torch.randint(rows, (config.batch_size,), generator=generator)
+    learners = {player.name: _Learner(player, config) for player in players}
+    optimizers = {name: learner.optimizer for name, learner in learners.items()}
+    state = TrainingState(nets, optimizers, generator)
+    first = restore_state(state_file, state)
+    distributed.require_same(first)
+    in_charge = distributed.is_first()
+    if log and in_charge:
+        updates = sum(player.updates for player in players)
+        log.begin(first, updates * config.batch_size * distributed.processes())
+    with distributed.draws():
+        for step in range(first, config.steps):
+            before, progress = (step - 1) / config.steps, step / config.steps
+            if changes_at is not None and before < changes_at <= progress:
+                for optimizer in optimizers.values():
+                    optimizer.state.clear()
+            turns = {
+                player.name: learners[player.name].turn(data, config, step, generator)
+                for player in players
+                for _ in range(player.updates)
+            }
+            nets.update_averages()
+            done = step + 1
+            if done % REPORT_EVERY == 0 or done == config.steps:
+                figures = _figures(turns)
+                if in_charge:
+                    report(done, config.steps, figures["loss"])
+                if log and in_charge:
+                    log.write(done, figures | {"rate": config.rate(step)})
+            if state_file and in_charge and done % config.save_every == 0:
+                save_state(state_file, done, state)
+    name = next(iter(nets.modules))
+    return {key: tensor.clone() for key, tensor in nets.average(name).state_dict().items()}
+
+
+class _Learner:
+    """A player with the loss, shared among processes, and the optimizer that it learns by."""
+
+    def __init__(self, player: Player, config: TrainingConfig):
+        self.player, self.loss = player, distributed.shared(player)
+        self.optimizer = torch.optim.AdamW(
+            player.parameters,
+            lr=config.learning_rate,
+            betas=player.betas,
+            weight_decay=config.weight_decay,
+        )
+
+    def turn(
+        self, data: Any, config: TrainingConfig, step: int, generator: torch.Generator
+    ) -> Turn:
+        """One update on a fresh batch."""
+        own = self.player.parameters
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.rate(step) * self.player.rate
+        index = torch.randint(len(data[0]), (config.batch_size,), generator=generator)
+        batch = data._make(part[index] for part in data)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16 and has_bf16()):
-            loss = loss_of(module, index, step / config.steps, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm, error_if_nonfinite=True)
-        optimizer.step()
-        averaged.update_parameters(module)
-        if (step + 1) % 50 == 0 or step + 1 == config.steps:
-            report(step + 1, config.steps, loss.item())
-        if state_file and (step + 1) % config.save_every == 0:
-            _save(state_file, step + 1, module, averaged, optimizer, generator)
-    return {name: tensor.clone() for name, tensor in averaged.module.state_dict().items()}
+            loss = self.loss(batch, step / config.steps, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward(inputs=list(own))
+        norm = nn.utils.clip_grad_norm_(own, config.clip_norm, error_if_nonfinite=True)
+        self.optimizer.step()
+        return Turn(loss.detach(), norm)
+
+
+def _figures(turns: dict[str, Turn]) -> dict[str, float]:
+    """Of the first player by their plain names, of the others as loss/NAME and so on."""
+    figures: dict[str, float] = {}
+    for index, (name, turn) in enumerate(turns.items()):
+        suffix = f"/{name}" if index else ""
+        figures[f"loss{suffix}"] = distributed.mean(turn.loss).item()
+        figures[f"gradient_norm{suffix}"] = turn.gradient_norm.item()
+    return figures
 
 
 def use_threads(count: int) -> None:
@@ -101,48 +169,3 @@ def use_threads(count: int) -> None:
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it only costs."""
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-
-
-def _save(
-    path: Path,
-    step: int,
-    module: nn.Module,
-    averaged: AveragedModel,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> None:
-    tensors = {"step": torch.tensor(step), "generator": generator.get_state()}
-    tensors |= {f"module.{name}": value for name, value in module.state_dict().items()}
-    tensors |= {f"averaged.{name}": value for name, value in averaged.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-    save_tensors(path, tensors)
-
-
-def _restore(
-    path: Path | None,
-    module: nn.Module,
-    averaged: AveragedModel,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> int:
-    """Put a saved state back; returns the step to go on from, 0 when there is none."""
-    if path is None or not path.exists():
-        return 0
-    tensors = load_tensors(path)
-    module.load_state_dict(_below("module.", tensors))
-    averaged.load_state_dict(_below("averaged.", tensors))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _below("optimizer.", tensors).items():
-        index, field = name.split(".", 1)
-        moments.setdefault(int(index), {})[field] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict(whole | {"state": moments})
-    generator.set_state(tensors["generator"])
-    return int(tensors["step"])
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)
-    }

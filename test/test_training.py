@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -12,11 +13,19 @@ from torch import Tensor, nn
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.checkpoint import fingerprint, load_tensors, load_weights
+from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.training import TrainingConfig, train
 
 CONFIG = TrainingConfig(
     steps=12, batch_size=8, learning_rate=0.01, warmup_steps=4, ema_decay=0.9, save_every=5
 )
+
+
+class Rows(NamedTuple):
+    x: Tensor  # (N, 4)
+
+
+DATA = Rows(torch.linspace(-1, 1, 200).view(50, 4))
 
 
 class BrokenOff(Exception):
@@ -28,11 +37,17 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
 
 
-def noisy_loss(module: nn.Module, index: Tensor, progress: float, generator) -> Tensor:
+def train_one(module: nn.Module, loss, config=CONFIG, data=DATA, **how) -> dict[str, Tensor]:
+    """Train a lone player whose loss gets the module too."""
+    player = Player("it", parameters_of(module), lambda *given: loss(module, *given))
+    return train(Nets({"it": module}, config.ema_decay), [player], data, config, **how)
+
+
+def noisy_loss(module: nn.Module, batch: Rows, progress: float, generator) -> Tensor:
     """Uses rows, progress and noise, so that none of them can be lost unnoticed."""
-    x = torch.linspace(-1, 1, 200).view(50, 4)[index]
-    target = x.sum(1, keepdim=True) + torch.randn(len(x), 1, generator=generator)
-    return (module(x) - (1.0 + progress) * target).square().mean()
+    noise = torch.randn(len(batch.x), 1, generator=generator)
+    target = batch.x.sum(1, keepdim=True) + noise
+    return (module(batch.x) - (1.0 + progress) * target).square().mean()
 
 
 def broken_off_after(steps: int):
@@ -50,16 +65,16 @@ def broken_off_after(steps: int):
 
 def interrupted(state: Path, steps: int) -> None:
     with pytest.raises(BrokenOff):
-        train(network(), broken_off_after(steps), 50, CONFIG, state)
+        train_one(network(), broken_off_after(steps), state_file=state)
 
 
 def test_a_resumed_run_ends_with_the_very_same_weights(tmp_path):
     state = tmp_path / "state.safetensors"
-    whole = train(network(), noisy_loss, 50, CONFIG)
+    whole = train_one(network(), noisy_loss)
     interrupted(state, 7)
     torch.manual_seed(99)
     other = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
-    resumed = train(other, noisy_loss, 50, CONFIG, state)
+    resumed = train_one(other, noisy_loss, state_file=state)
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
@@ -69,11 +84,11 @@ def test_a_run_is_taken_up_where_it_was_saved_not_from_the_start(tmp_path):
     interrupted(state, 7)
     seen = []
 
-    def loss(module, index, progress, generator):
+    def loss(module, batch, progress, generator):
         seen.append(round(progress * CONFIG.steps))
-        return noisy_loss(module, index, progress, generator)
+        return noisy_loss(module, batch, progress, generator)
 
-    train(network(), loss, 50, CONFIG, state)
+    train_one(network(), loss, state_file=state)
     assert seen == list(range(5, 12))
 
 
@@ -82,12 +97,12 @@ def test_what_is_returned_is_the_average_of_the_weights_over_steps():
     module = network()
     after_step: list[Tensor] = []
 
-    def loss(module, index, progress, generator):
+    def loss(module, batch, progress, generator):
         if progress > 0:
             after_step.append(module[0].weight.detach().clone())
-        return noisy_loss(module, index, progress, generator)
+        return noisy_loss(module, batch, progress, generator)
 
-    found = train(module, loss, 50, CONFIG)["0.weight"]
+    found = train_one(module, loss)["0.weight"]
     after_step.append(module[0].weight.detach().clone())
     mean = after_step[0]
     for weight in after_step[1:]:
@@ -103,6 +118,12 @@ def test_the_rate_warms_up_and_ends_at_its_share():
     assert config.rate(1000) == pytest.approx(0.05)
 
 
+def test_a_constant_rate_stays_after_the_warm_up():
+    config = TrainingConfig(steps=1000, learning_rate=0.5, warmup_steps=10, schedule="constant")
+    assert config.rate(0) == pytest.approx(0.05)
+    assert config.rate(9) == config.rate(999) == 0.5
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
 def test_a_training_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="must be positive"):
@@ -114,7 +135,7 @@ def test_a_damaged_state_is_said_in_one_sentence(tmp_path):
     interrupted(state, 7)
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(UserError, match="damaged"):
-        train(network(), noisy_loss, 50, CONFIG, state)
+        train_one(network(), noisy_loss, state_file=state)
 
 
 class Trap:
@@ -153,11 +174,11 @@ def test_a_loss_that_becomes_a_larger_one_makes_no_leaps():
     def largest_step(changes_at: float | None) -> float:
         module, places = nn.Linear(1, 1, bias=False), []
 
-        def loss(module, index, progress, generator):
+        def loss(module, batch, progress, generator):
             places.append(module.weight.item())
             return module.weight.sum() * (1e4 if progress >= 0.5 else 1.0)
 
-        train(module, loss, 1, config, changes_at=changes_at)
+        train_one(module, loss, config, Rows(DATA.x[:1]), changes_at=changes_at)
         return max(abs(after - before) for before, after in pairwise(places))
 
     assert largest_step(0.5) < 0.0101
@@ -166,11 +187,11 @@ def test_a_loss_that_becomes_a_larger_one_makes_no_leaps():
 
 def test_a_change_of_loss_is_resumed_too(tmp_path):
     state = tmp_path / "state.safetensors"
-    whole = train(network(), noisy_loss, 50, CONFIG, changes_at=0.5)
+    whole = train_one(network(), noisy_loss, changes_at=0.5)
     with pytest.raises(BrokenOff):
-        train(network(), broken_off_after(9), 50, CONFIG, state, changes_at=0.5)
-    resumed = train(network(), noisy_loss, 50, CONFIG, state, changes_at=0.5)
-    other = train(network(), noisy_loss, 50, CONFIG)
+        train_one(network(), broken_off_after(9), state_file=state, changes_at=0.5)
+    resumed = train_one(network(), noisy_loss, state_file=state, changes_at=0.5)
+    other = train_one(network(), noisy_loss)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert any(not torch.equal(whole[name], other[name]) for name in whole)
 

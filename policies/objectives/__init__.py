@@ -1,11 +1,26 @@
 """Ways from a teacher to a student, one file each, all trained by the one loop in training.py."""
 
-from vdd_ros.policies.objectives.base import Batch, Objective, fit
+from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective, fit
 from vdd_ros.policies.objectives.em import Em
 from vdd_ros.policies.objectives.nll import Nll
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
 
-OBJECTIVES = {"vdd": Vdd, "vdd-paper": VddPaper, "nll": Nll, "em": Em}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "vdd": Vdd,
+    "vdd-paper": VddPaper,
+    "nll": Nll,
+    "em": Em,
+}
 
-__all__ = ["OBJECTIVES", "Batch", "Em", "Nll", "Objective", "Vdd", "VddPaper", "fit"]
+__all__ = [
+    "OBJECTIVES",
+    "STUDENT",
+    "Batch",
+    "Em",
+    "Nll",
+    "Objective",
+    "Vdd",
+    "VddPaper",
+    "fit",
+]

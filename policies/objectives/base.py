@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE
+from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
+
+STUDENT = "student"  # the name of the net that is distilled
 
 
 class Batch(NamedTuple):
@@ -23,15 +27,32 @@ class Batch(NamedTuple):
     demos: Tensor
 
 
-class Objective(Protocol):
-    """A dataclass of settings, kept in the run, that knows its loss."""
+class Objective:
+    """A dataclass of settings, kept in the run, that knows how a student learns.
+
+    With one loss for the whole student it is `loss` alone. Where several learn in turn it is
+    `players`, and `auxiliaries` where networks beside the student are needed.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def changes_at(self) -> float | None:
-        """Progress at which the loss becomes another one, None if it never does."""
-        ...
+        """Progress at which losses become other ones, None if they never do."""
+        return None
+
+    def auxiliaries(self, student: GaussianMoE, teacher: ScoreModel) -> dict[str, nn.Module]:
+        """Networks that are trained beside the student, by name, as they begin."""
+        return {}
+
+    def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
+        """Who learns, in turn; nets: the student under STUDENT, and the auxiliaries."""
+        student = nets[STUDENT]
+
+        def loss(batch: Batch, progress: float, generator: torch.Generator) -> Tensor:
+            return self.loss(student, teacher, batch, progress, generator)
+
+        return [Player(STUDENT, parameters_of(student), loss)]
 
     def loss(
         self,
@@ -42,7 +63,7 @@ class Objective(Protocol):
         generator: torch.Generator,
     ) -> Tensor:
         """A scalar whose gradient moves the student; progress runs from 0 to 1 over training."""
-        ...
+        raise NotImplementedError(f"{type(self).__name__} needs loss or players")
 
 
 def fit(
@@ -53,13 +74,9 @@ def fit(
     training: TrainingConfig,
     state_file: Path | None = None,
     report: Report = QUIET,
+    log: MetricsLog | None = None,
 ) -> dict[str, Tensor]:
     """Train a student by an objective on batches drawn from `data`; returns averaged weights."""
-
-    def loss_of(module, index, progress, generator):
-        batch = Batch(*(part[index] for part in data))
-        return objective.loss(module, teacher, batch, progress, generator)
-
-    return train(
-        student, loss_of, len(data.cond), training, state_file, report, objective.changes_at
-    )
+    nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
+    players = objective.players(nets, teacher)
+    return train(nets, players, data, training, state_file, report, objective.changes_at, log)

@@ -7,7 +7,6 @@ which a chunk chooses before they settle in them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,19 +14,17 @@ from torch import Tensor
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
-from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.objectives.base import Batch, Objective
 
 
 @dataclass(frozen=True)
-class Nll:
+class Nll(Objective):
     """sigma_start: noise at the beginning, in normalised action units; settle: share of training
     over which it falls to zero.
     """
 
     sigma_start: float = 0.5
     settle: float = 0.5
-
-    changes_at: ClassVar[None] = None
 
     def loss(
         self,

@@ -32,12 +32,12 @@ from vdd_ros.policies.denoiser import ScoreModel, score
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import log_uniform
-from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.objectives.base import Batch, Objective
 from vdd_ros.policies.objectives.nll import Nll, forward_kl
 
 
 @dataclass(frozen=True)
-class Vdd:
+class Vdd(Objective):
     """observations: of a batch that the exact phase uses, each with K * S calls of the teacher;
     samples: S per expert and observation; sigmas in normalised action units; band: largest over
     smallest sigma at a time; start: share of training spent on the likelihood start; settle: share
