@@ -2,6 +2,7 @@
 
 from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective, fit
 from vdd_ros.policies.objectives.em import Em
+from vdd_ros.policies.objectives.imc import Imc
 from vdd_ros.policies.objectives.nll import Nll
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
@@ -11,6 +12,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "vdd-paper": VddPaper,
     "nll": Nll,
     "em": Em,
+    "imc": Imc,
 }
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "STUDENT",
     "Batch",
     "Em",
+    "Imc",
     "Nll",
     "Objective",
     "Vdd",
