@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies import distributed
 from vdd_ros.policies.baselines import Fitted
 from vdd_ros.policies.checkpoint import (
     Run,
@@ -26,14 +27,18 @@ from vdd_ros.policies.checkpoint import (
 )
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.diffusion_loss import denoising_loss
-from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.metrics_log import MetricsLog
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
+
+Start = Literal["random", "k-means"]
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,10 @@ def train_teacher(
     training: TrainingConfig,
     held_out: int,
     report: Report = QUIET,
+    tensorboard: bool = False,
 ) -> Teacher:
     """Train on all but the last `held_out` episodes; a run broken off in `folder` is taken up."""
+    log = MetricsLog(folder, tensorboard)
     if not 0 < held_out < len(episodes):
         raise UserError(
             f"{held_out} of {len(episodes)} episodes held out; hold out at least one and train on "
@@ -112,18 +119,23 @@ def train_teacher(
         return denoising_loss(denoiser, batch.chunks, seen, config.noise, generator)
 
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"teacher": asdict(config), "training": asdict(training)}
+    settings = {
+        "teacher": asdict(config),
+        "training": asdict(training),
+        "processes": distributed.processes(),
+    }
     state_file = _state_file(folder, settings, cond, chunks)
     nets = Nets({"teacher": denoiser}, training.ema_decay)
     player = Player("teacher", parameters_of(denoiser), loss)
-    weights = train(nets, [player], Examples(cond, chunks), training, state_file, report)
-    _save_windows(folder, windows, is_held_out)
+    data = Examples(cond, chunks)
+    weights = train(nets, [player], data, training, state_file, report, log=log)
     notes = {
         "held_out": [episode.name for episode in episodes[-held_out:]],
         "trained_on": [episode.name for episode in episodes[:-held_out]],
     }
-    save_run(folder, Run("teacher", settings, contract, normalizer, notes), weights)
-    _forget_states(folder)
+    if distributed.is_first():
+        _save_windows(folder, windows, is_held_out)
+    _save(folder, Run("teacher", settings, contract, normalizer, notes), weights)
     return load_teacher(folder)
 
 
@@ -148,13 +160,21 @@ def distil(
     sampler: SamplerConfig | None = None,
     report: Report = QUIET,
     allow_larger: bool = False,
+    start: Start = "random",
+    prune: float = 0.0,
+    tensorboard: bool = False,
 ) -> Student:
     """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each.
 
-    Raises UserError for a student of more parameters than its teacher unless allow_larger.
+    start: where the experts' centres begin, at random or at k-means of the teacher samples; prune:
+    least share of the gating of an expert that stays, 0: all stay. Raises UserError for a student
+    of more parameters than its teacher unless allow_larger.
     """
+    log = MetricsLog(folder, tensorboard)
     if method not in OBJECTIVES:
         raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
+    if not 0.0 <= prune < 1.0:
+        raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
     if pool < 1:
         raise UserError(f"pool is {pool}; distil on at least 1 window")
     objective = objective or OBJECTIVES[method]()
@@ -164,6 +184,8 @@ def distil(
     if not allow_larger:
         _require_no_larger(moe, teacher)
     data = training_pool(teacher, pool, sampler, training.seed)
+    if start == "k-means":
+        moe.start_at(k_means(data.samples, config.n_experts, training.seed))
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -174,12 +196,21 @@ def distil(
         "teacher": asdict(teacher.config),
         "sampler": asdict(sampler),
         "pool": pool,
+        "start": start,
+        "processes": distributed.processes(),
     }
     state_file = _state_file(folder, settings, *data)
-    weights = fit(moe, teacher.denoiser, data, objective, training, state_file, report)
-    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
-    save_run(folder, run, weights)
-    _forget_states(folder)
+    weights = fit(moe, teacher.denoiser, data, objective, training, state_file, report, log)
+    notes = teacher.notes
+    if prune:
+        moe.load_state_dict(weights)
+        kept = used_experts(moe.eval(), data.cond, prune)
+        moe = pruned(moe, kept, *teacher.normalizer.sizes[:2])
+        weights = moe.state_dict()
+        settings["student"] = asdict(moe.config)
+        notes = notes | {"experts": {"given": config.n_experts, "kept": len(kept), "prune": prune}}
+    run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
+    _save(folder, run, weights)
     return load_student(folder)
 
 
@@ -248,7 +279,7 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
     settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
     key = fingerprint(settings, cond, *teacher.denoiser.state_dict().values())
     path = teacher.folder / f"samples-{key}.safetensors"
-    if not path.exists():
+    if distributed.is_first() and not path.exists():
         samples = sample_chunks(
             teacher.denoiser.denoise,
             cond,
@@ -258,6 +289,7 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
             generator,
         )
         save_tensors(path, {"samples": samples})
+    distributed.wait()
     return Batch(cond, load_tensors(path)["samples"], chunks)
 
 
@@ -273,9 +305,13 @@ def _state_file(folder: Path, settings: dict, *data: Tensor) -> Path:
     return folder / f"state-{fingerprint(settings, *data)}.safetensors"
 
 
-def _forget_states(folder: Path) -> None:
-    for path in folder.glob("state-*.safetensors"):
-        path.unlink()
+def _save(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:
+    """Save a finished run, which needs no state any more; one process does it for all."""
+    if distributed.is_first():
+        save_run(folder, run, weights)
+        for path in folder.glob("state-*"):
+            path.unlink()
+    distributed.wait()
 
 
 def _save_windows(folder: Path, windows: Windows, is_held_out: np.ndarray) -> None:

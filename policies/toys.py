@@ -18,6 +18,7 @@ from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.objectives import Batch, Objective, fit
 from vdd_ros.policies.oracle import OracleTeacher
+from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig
 
 SAMPLES = 20_000  # of the true distribution, for objectives that learn from samples
@@ -57,8 +58,9 @@ def distil_toy(
     config: StudentConfig = STUDENT,
     training: TrainingConfig = TRAINING,
     report: Report = QUIET,
+    prune: float = 0.0,
 ) -> GaussianMixture:
-    """The student's mixture after training, one row."""
+    """The student's mixture after training, one row, without experts below a share of `prune`."""
     generator = torch.Generator().manual_seed(training.seed)
     cond = torch.zeros(SAMPLES, 1)
     samples = toy.mixture(cond[:1]).sample(SAMPLES, generator)[0]
@@ -67,6 +69,10 @@ def distil_toy(
     student.start_at(k_means(samples, config.n_experts, training.seed))
     data, teacher = Batch(cond, samples, samples), OracleTeacher(toy.mixture)
     student.load_state_dict(fit(student, teacher, data, objective, training, report=report))
+    if prune:
+        student = pruned(
+            student, used_experts(student.eval(), cond[:1], prune), newest_dim=1, cond_dim=1
+        )
     with torch.no_grad():
         return student.eval()(cond[:1])
 

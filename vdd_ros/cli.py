@@ -6,11 +6,14 @@ import difflib
 import importlib
 import json
 import keyword
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
-from vdd_ros.environment import prepare_environment
+from vdd_ros.environment import is_first_process, prepare_environment
 from vdd_ros.errors import UserError
 
 COMMANDS = {
@@ -75,9 +78,10 @@ def run(name: str, arguments: list[str]) -> int:
     )
     if getattr(args, "seed", 0) < 0:
         raise UserError(f"seed is {args.seed}; write 0 or more")
-    result = command.main(args)
-    if as_json:
-        print(json.dumps(result, allow_nan=False, default=_plain))
+    with nullcontext() if is_first_process() else _silence():
+        result = command.main(args)
+        if as_json:
+            print(json.dumps(result, allow_nan=False, default=_plain))
     return FAILED if result is not None and result.get("ok") is False else OK
 
 
@@ -106,6 +110,13 @@ def _require_known(name: str, choices: dict[str, str], what: str) -> None:
         near = difflib.get_close_matches(name, choices, n=1)
         guess = f"did you mean {near[0]!r}" if near else f"there are {', '.join(choices)}"
         raise UserError(f"no {what}: {guess}; `vdd --help` explains them")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What is printed goes nowhere; errors are still told."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _plain(value: object) -> object:

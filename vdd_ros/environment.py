@@ -1,4 +1,4 @@
-"""Variables that libraries read while they are imported, set by every program of this package."""
+"""Variables of the environment: those that libraries read, and what torchrun says in its own."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def prepare_environment() -> None:
     # ROS from wheels keeps its resource index in the environment and has no setup file to say so.
     if (Path(sys.prefix) / "share" / "ament_index").is_dir():
         os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that speaks, of those that torchrun started to do one work."""
+    return os.environ.get("RANK", "0") == "0"

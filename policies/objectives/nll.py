@@ -2,6 +2,9 @@
 
 Noise is added to the samples at first and falls to none, so that experts find the ways between
 which a chunk chooses before they settle in them.
+
+Of experts that coincide the likelihood does not care which one is used. `sparsity` lets one of them
+take over, by a price on the entropy of how often each expert is used; the others can be pruned.
 """
 
 from __future__ import annotations
@@ -20,11 +23,18 @@ from vdd_ros.policies.objectives.base import Batch, Objective
 @dataclass(frozen=True)
 class Nll(Objective):
     """sigma_start: noise at the beginning, in normalised action units; settle: share of training
-    over which it falls to zero.
+    over which it falls to zero; sparsity: weight of the entropy of the gating's mean, 0 or more.
     """
 
     sigma_start: float = 0.5
     settle: float = 0.5
+    sparsity: float = 0.0
+
+    def __post_init__(self):
+        if not 0.0 < self.settle <= 1.0:
+            raise ValueError(f"settle is a share of the training: {self}")
+        if min(self.sigma_start, self.sparsity) < 0.0:
+            raise ValueError(f"sigma_start and sparsity must not be negative: {self}")
 
     def loss(
         self,
@@ -36,9 +46,19 @@ class Nll(Objective):
     ) -> Tensor:
         sigma = self.sigma_start * max(0.0, 1.0 - progress / self.settle)
         noise = torch.randn(batch.samples.shape, generator=generator)
-        return forward_kl(student(batch.cond), batch.samples + sigma * noise)
+        mixture = student(batch.cond)
+        loss = forward_kl(mixture, batch.samples + sigma * noise)
+        if self.sparsity:
+            loss = loss + self.sparsity * gating_entropy(mixture)
+        return loss
 
 
 def forward_kl(mixture: GaussianMixture, samples: Tensor) -> Tensor:
     """Forward KL to what samples (B, D) are drawn from, up to a constant, in nats per dimension."""
     return -mixture.log_prob(samples[:, None]).mean() / samples.shape[1]
+
+
+def gating_entropy(mixture: GaussianMixture) -> Tensor:
+    """Entropy of how often each expert is used over all observations [nats]."""
+    share = mixture.log_weights.exp().mean(0)
+    return -torch.xlogy(share, share).sum()

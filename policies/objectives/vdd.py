@@ -33,7 +33,7 @@ from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives.base import Batch, Objective
-from vdd_ros.policies.objectives.nll import Nll, forward_kl
+from vdd_ros.policies.objectives.nll import Nll, forward_kl, gating_entropy
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Vdd(Objective):
     samples: S per expert and observation; sigmas in normalised action units; band: largest over
     smallest sigma at a time; start: share of training spent on the likelihood start; settle: share
     of the rest over which sigma_max falls; forward_weight: of the likelihood beside the exact
-    gradient, which costs some of the precision that reverse KL gains.
+    gradient, which costs some of the precision that reverse KL gains; sparsity: as in Nll.
     """
 
     observations: int = 64
@@ -55,6 +55,7 @@ class Vdd(Objective):
     settle: float = 0.7
     gating_weight: float = 1.0
     forward_weight: float = 0.3
+    sparsity: float = 0.0
 
     def __post_init__(self):
         if not (0.0 <= self.start <= 1.0 and 0.0 < self.settle <= 1.0):
@@ -63,7 +64,7 @@ class Vdd(Objective):
             raise ValueError(f"sigma_min must be positive and the smallest sigma: {self}")
         if min(self.observations, self.samples) < 1 or self.band <= 1.0:
             raise ValueError(f"observations and samples must be positive, band above 1: {self}")
-        if min(self.gating_weight, self.forward_weight) < 0.0:
+        if min(self.gating_weight, self.forward_weight, self.sparsity) < 0.0:
             raise ValueError(f"weights must not be negative: {self}")
 
     @property
@@ -85,7 +86,8 @@ class Vdd(Objective):
         generator: torch.Generator,
     ) -> Tensor:
         if progress < self.start:
-            return Nll().loss(student, teacher, batch, progress / self.start, generator)
+            first = Nll(sparsity=self.sparsity)
+            return first.loss(student, teacher, batch, progress / self.start, generator)
         every = student(batch.cond)
         mixture = GaussianMixture(*(part[: self.observations] for part in every))
         cond = batch.cond[: self.observations]
@@ -101,6 +103,8 @@ class Vdd(Objective):
         loss = expert_loss + self.gating_weight * gating_loss(every, batch.samples)
         if self.forward_weight:
             loss = loss + self.forward_weight * forward_kl(every, batch.samples)
+        if self.sparsity:
+            loss = loss + self.sparsity * gating_entropy(every)
         return loss
 
 

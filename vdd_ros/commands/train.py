@@ -1,4 +1,8 @@
-"""Train a diffusion policy, the teacher, on recorded episodes; a run broken off is taken up."""
+"""Train a diffusion policy, the teacher, on recorded episodes; a run broken off is taken up.
+
+`torchrun --nproc-per-node 2 -m vdd_ros.cli train ...` shares the work among two processes; each has
+a batch of its own, so that together they learn as one process with twice the batch size.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.policies.distributed import process_group
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import TeacherConfig
@@ -29,6 +34,8 @@ class Args:
     """The last so many episodes are never trained on."""
     threads: int = 2
     """Processor threads."""
+    tensorboard: bool = False
+    """Write event files beside metrics.jsonl."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     training: TrainingConfig = TRAINING
 
@@ -40,9 +47,16 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.episodes, contract)
     episodes = [store.load(name) for name in store.list()]
     started = time.monotonic()
-    with progress("training the teacher") as report:
+    with process_group(), progress("training the teacher") as report:
         teacher = train_teacher(
-            contract, episodes, args.out, args.teacher, args.training, args.held_out, report
+            contract,
+            episodes,
+            args.out,
+            args.teacher,
+            args.training,
+            args.held_out,
+            report,
+            args.tensorboard,
         )
     seconds = time.monotonic() - started
     parameters = count_parameters(teacher.denoiser)

@@ -1,0 +1,189 @@
+"""`vdd train` and `vdd distill` as a person uses them: killed and taken up, shared, watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from recordings import record
+from safetensors.torch import load_file
+
+from vdd_ros import cli
+from vdd_ros.commands.distill import ObjectiveChanges
+from vdd_ros.policies.learn import load_student, load_teacher, training_pool
+from vdd_ros.policies.metrics_log import read_metrics
+from vdd_ros.policies.moe import k_means
+from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.teacher import SamplerConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS, SAVE_EVERY, BATCH = 60, 7, 16
+TRAINING = [
+    "--training.steps", STEPS, "--training.save-every", SAVE_EVERY,
+    "--training.no-bf16", "--threads", 1,
+]  # fmt: skip
+TEACHER = [
+    "--held-out", 1, "--teacher.horizon", 4, "--teacher.rank", 5, "--teacher.width", 16,
+    "--teacher.blocks", 1, "--teacher.observation-noise", 0.1,
+]  # fmt: skip
+STUDENT = [
+    "--student.n-experts", 3, "--student.width", 16, "--student.blocks", 1,
+    "--student.bottleneck", 4, "--pool", 200, "--sampler.name", "euler", "--sampler.steps", 2,
+]  # fmt: skip
+# kills its own process, as no one could catch, in the Nth call of a function
+KILLER = """
+import os, signal, sys
+from vdd_ros import cli
+from vdd_ros.policies import learn, training, training_state
+
+module, name, call = sys.argv[1:4]
+module = {"learn": learn, "training": training, "training_state": training_state}[module]
+real, seen = getattr(module, name), 0
+
+def killing(*given, **named):
+    global seen
+    seen += 1
+    if seen == int(call):
+        if name == "save_tensors":  # with half a file written
+            given[0].with_name(given[0].name + ".part").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **named)
+
+setattr(module, name, killing)
+sys.exit(cli.main(sys.argv[4:]))
+"""
+
+
+def words(*given: object) -> list[str]:
+    return [str(word) for word in given]
+
+
+def vdd(*given: object) -> None:
+    assert cli.main(words(*given)) == 0
+
+
+def train(episodes: Path, out: Path, *more: object, batch: int = BATCH) -> list[str]:
+    return words(
+        "train", "--episodes", episodes, "--out", out, *TEACHER, *TRAINING,
+        "--training.batch-size", batch, *more,
+    )  # fmt: skip
+
+
+def distill(teacher: Path, out: Path, *more: object, batch: int = BATCH) -> list[str]:
+    return words(
+        "distill", "--teacher", teacher, "--out", out, *STUDENT, *TRAINING,
+        "--training.batch-size", batch, *more,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "episodes"
+    for seconds in (0.5, 0.6, 0.4):
+        record(folder, seconds)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def teacher(episodes) -> Path:
+    vdd(*train(episodes, episodes.parent / "teacher"))
+    return episodes.parent / "teacher"
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "weights.safetensors")
+
+
+def killed(module: str, function: str, call: int, given: list[str]) -> None:
+    """Run `vdd` until that call of that function, and no further."""
+    command = [sys.executable, "-c", KILLER, module, function, str(call), *given]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+
+
+def random_step(seed: int) -> int:
+    return int(
+        torch.randint(SAVE_EVERY + 1, STEPS, (), generator=torch.Generator().manual_seed(seed))
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_killed_training_ends_as_if_it_had_not_been(episodes, teacher, tmp_path, seed):
+    given = train(episodes, tmp_path / "run")
+    killed("learn", "denoising_loss", random_step(seed), given)
+    assert not (tmp_path / "run" / "run.json").exists()
+    assert list((tmp_path / "run").glob("state-*"))
+    vdd(*given)
+    whole, resumed = weights(teacher), weights(tmp_path / "run")
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not list((tmp_path / "run").glob("state-*"))
+
+
+def test_so_does_one_that_is_killed_while_it_saves_itself(episodes, teacher, tmp_path):
+    given = train(episodes, tmp_path / "run")
+    killed("training_state", "save_tensors", 3, given)
+    assert list((tmp_path / "run").glob("state-*.part"))
+    vdd(*given)
+    whole, resumed = weights(teacher), weights(tmp_path / "run")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not list((tmp_path / "run").glob("state-*"))
+
+
+@pytest.mark.parametrize("method", ["vdd", "vdd-paper"])
+def test_a_killed_distillation_ends_as_if_it_had_not_been(teacher, tmp_path, method):
+    def given(name: str) -> list[str]:
+        return distill(teacher, tmp_path / name, "--method", method, "--start", "k-means")
+
+    vdd(*given("whole"))
+    turns = 1 if method == "vdd" else 3  # of a step; killed between those of one
+    killed("training", "Turn", turns * random_step(2) + 1, given("killed"))
+    vdd(*given("killed"))
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def together(*given: str) -> None:
+    """Run `vdd` in two processes by torchrun, over loopback."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "vdd_ros.cli", *given]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    """Two runs' losses, gradients and weights, but for what rounding does to them."""
+    lines, others = read_metrics(one), read_metrics(other)
+    assert [line["step"] for line in lines] == [line["step"] for line in others] == [50, STEPS]
+    for line, beside in zip(lines, others, strict=True):
+        figures = line.keys() - {"seconds", "examples_per_second"}
+        assert {name: line[name] for name in figures} == pytest.approx(
+            {name: beside[name] for name in figures}, rel=1e-3, abs=1e-5
+        )
+    whole, shared = weights(one), weights(other)
+    for name in whole:
+        torch.testing.assert_close(whole[name], shared[name], rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_train_as_one_with_twice_the_batch(episodes, tmp_path):
+    vdd(*train(episodes, tmp_path / "one", batch=2 * BATCH))
+    together(*train(episodes, tmp_path / "two"))
+    assert_alike(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("method", ["vdd", "vdd-paper"])
+def test_two_processes_distil_as_one_with_twice_the_batch(teacher, tmp_path, method):
+    def given(name: str, batch: int, observations: int) -> list[str]:
+        how = ["--method", method, "--objective.observations", observations]
+        how += ["--objective.start", 0.5] if method == "vdd" else []
+        return distill(teacher, tmp_path / name, *how, batch=batch)
+
+    vdd(*given("one", 2 * BATCH, 8))
+    together(*given("two", BATCH, 4))
+    assert_alike(tmp_path / "one", tmp_path / "two")
