@@ -34,6 +34,8 @@ extras = {
         "matplotlib>=3.7",
         "pillow>=10",
     ],
+    # `vdd train --tensorboard`
+    "tensorboard": ["tensorboard>=2.15"],
     # `vdd dataset import`: robosuite's HDF5 and LeRobot's parquet
     "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
