@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
@@ -19,7 +19,7 @@ class Part(BaseModel):
 class StudentPlan(Part):
     """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
     training: what differs from the plan's student and student_training; allow_larger: whether it
-    may have more parameters than its teacher.
+    may have more parameters than its teacher; start and prune: as `distil` has them.
     """
 
     method: str
@@ -27,6 +27,8 @@ class StudentPlan(Part):
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
     allow_larger: bool = False
+    start: Literal["random", "k-means"] = "random"
+    prune: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
     @model_validator(mode="after")
     def _is_a_method(self) -> StudentPlan:

@@ -105,4 +105,6 @@ def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
             OBJECTIVES[wanted.method](**wanted.objective),
             report=report,
             allow_larger=wanted.allow_larger,
+            start=wanted.start,
+            prune=wanted.prune,
         )

@@ -131,6 +131,9 @@ def _student(plan: TasksPlan, teacher: Teacher, name: str, seed: int, folder: Pa
             replace(STUDENT_TRAINING, **chosen, seed=seed),
             OBJECTIVES[wanted.method](**wanted.objective),
             report=report,
+            allow_larger=wanted.allow_larger,
+            start=wanted.start,
+            prune=wanted.prune,
         )
 
 
