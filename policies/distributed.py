@@ -82,7 +82,7 @@ def shared(player: Player) -> LossOf:
 
 def draws() -> AbstractContextManager:
     """While it lasts, draws from a generator are this process's rows of everybody's."""
-    return _OwnRows(dist.get_rank(), processes()) if processes() > 1 else nullcontext()
+    return OwnRows(dist.get_rank(), processes()) if processes() > 1 else nullcontext()
 
 
 class _Loss(nn.Module):
@@ -97,7 +97,7 @@ class _Loss(nn.Module):
         return self.loss(batch, progress, generator)
 
 
-class _OwnRows(TorchFunctionMode):
+class OwnRows(TorchFunctionMode):
     """Every process draws the numbers of all rows and keeps those of its own.
 
     Rows are dealt out in turn, not in blocks: the first n rows of each process's batch are then the

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from recordings import record
@@ -15,7 +16,8 @@ from safetensors.torch import load_file
 
 from vdd_ros import cli
 from vdd_ros.commands.distill import ObjectiveChanges
-from vdd_ros.policies.learn import load_student, load_teacher, training_pool
+from vdd_ros.inference import OnnxPolicy
+from vdd_ros.policies.learn import load_student, load_teacher, load_windows, training_pool
 from vdd_ros.policies.metrics_log import read_metrics
 from vdd_ros.policies.moe import k_means
 from vdd_ros.policies.objectives import OBJECTIVES
@@ -269,6 +271,23 @@ def test_what_cannot_be_distilled_is_said_in_one_sentence(
     assert cli.main(words(*distill(teacher, tmp_path / "run", *given))) == 2
     told = capsys.readouterr().err
     assert sentence in told and told.count("\n") == 1
+
+
+def test_the_teacher_with_one_step_is_exported_as_it_is(teacher, tmp_path):
+    """Its chunk is the denoised pure noise."""
+    bundle = tmp_path / "teacher-1"
+    how = ["--name", "teacher-1", "--sampler-steps", 1, "--candidates", 1]
+    vdd("export", "--run", teacher, "--out", bundle, *how)
+    policy, run = OnnxPolicy(bundle / "policy.onnx"), load_teacher(teacher)
+    window = load_windows(run, held_out=True).observations[0]
+    noise = np.random.default_rng(0).normal(size=policy.noise_shape)
+    sigma = run.config.noise.sigma_max
+    cond = torch.tensor(run.normalizer.features(window)[None], dtype=torch.float32)
+    x = sigma * torch.tensor(noise, dtype=torch.float32)
+    with torch.no_grad():
+        chunk = run.denoiser.denoise(x, torch.tensor([sigma]), cond).double().numpy()
+    expected = run.normalizer.unnormalize(chunk, window)
+    np.testing.assert_allclose(policy.infer(window, noise).means, expected, atol=1e-4)
 
 
 def test_every_setting_of_every_method_can_be_changed():
