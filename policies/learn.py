@@ -163,12 +163,14 @@ def distil(
     start: Start = "random",
     prune: float = 0.0,
     tensorboard: bool = False,
+    visited: np.ndarray | None = None,
 ) -> Student:
     """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each.
 
     start: where the experts' centres begin, at random or at k-means of the teacher samples; prune:
-    least share of the gating of an expert that stays, 0: all stay. Raises UserError for a student
-    of more parameters than its teacher unless allow_larger.
+    least share of the gating of an expert that stays, 0: all stay; visited: (N, To, Do) further
+    observations to distil on, in contract units, such as a student got into. Raises UserError for a
+    student of more parameters than its teacher unless allow_larger.
     """
     log = MetricsLog(folder, tensorboard)
     if method not in OBJECTIVES:
@@ -184,6 +186,10 @@ def distil(
     if not allow_larger:
         _require_no_larger(moe, teacher)
     data = training_pool(teacher, pool, sampler, training.seed)
+    if visited is not None:
+        if objective.needs_demos:
+            raise UserError(f"{method} learns from demonstrations, of which none begin there")
+        data = _and_visited(data, teacher, visited, sampler, training.seed)
     if start == "k-means":
         moe.start_at(k_means(data.samples, config.n_experts, training.seed))
 
@@ -291,6 +297,18 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
         save_tensors(path, {"samples": samples})
     distributed.wait()
     return Batch(cond, load_tensors(path)["samples"], chunks)
+
+
+def _and_visited(
+    data: Batch, teacher: Teacher, visited: np.ndarray, sampler: SamplerConfig, seed: int
+) -> Batch:
+    """A pool, and other observations (N, To, Do) with a teacher sample each."""
+    cond = torch.tensor(teacher.normalizer.features(visited), dtype=torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    denoise, noise = teacher.denoiser.denoise, teacher.config.sampling_noise
+    samples = sample_chunks(denoise, cond, data.samples.shape[1], noise, sampler, generator)
+    nothing = torch.full_like(samples, torch.nan)
+    return Batch(*(torch.cat(both) for both in zip(data, (cond, samples, nothing), strict=True)))
 
 
 def _blurred(cond: Tensor, noise: float, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ command acts from the tick that it answers, as it does over ROS in lockstep.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,21 +117,29 @@ def rollout(
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
     context: decides the scene. Raises UserError where contract and simulation do not fit.
     """
-    wiring = wire(contract, env.task_name)
     loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
+    path: list[np.ndarray] = []
+    ticks = list(drive(env, contract, loop, context, path))
+    return _told(env, loop.reason, ticks, np.array(path), seed, context)
+
+
+def drive(
+    env: RobosuiteEnv, contract: Contract, loop: ActionLoop, context: int, path: list[np.ndarray]
+) -> Iterator[TickResult]:
+    """The ticks of one rollout, as they happen; `path` is told x and y of the tool's tip."""
+    wiring = wire(contract, env.task_name)
     env.reset(context)
     loop.start(START_NS)
     _feel(env, loop, wiring)
-    ticks: list[TickResult] = []
-    path = [env.tool_position()[:2].copy()]
+    path.append(env.tool_position()[:2].copy())
     while not env.status().finished:
-        ticks.append(loop.tick(START_NS + env.observe().stamp_ns))
+        tick = loop.tick(START_NS + env.observe().stamp_ns)
+        yield tick
         if loop.reason is not None:
-            break
-        if ticks[-1].output is not None:
-            env.apply(ticks[-1].output.position[wiring.to_arm])
+            return
+        if tick.output is not None:
+            env.apply(tick.output.position[wiring.to_arm])
         _let_pass(env, loop, wiring, path)
-    return _told(env, loop.reason, ticks, np.array(path), seed, context)
 
 
 def _let_pass(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring, path: list[np.ndarray]) -> None:

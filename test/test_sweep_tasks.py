@@ -119,3 +119,11 @@ def test_episodes_and_unknown_parts_are_refused_before_anything_is_written(tmp_p
     assert cli.main([*words, "--episodes", str(tmp_path)]) == 2
     assert "drop --episodes" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_who_visits_must_have_been_distilled_before(tmp_path):
+    visited = {"method": "vdd", "teacher": "edm", "visited": {"by": "b", "episodes": 1}}
+    students = {"a": visited, "b": SMALL["students"]["vdd"]}
+    with pytest.raises(UserError, match="a: visited.by is one of the students above it"):
+        TasksPlan.from_yaml(written(tmp_path, students=students))
+    TasksPlan.from_yaml(written(tmp_path, students=dict(reversed(students.items()))))

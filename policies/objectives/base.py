@@ -30,11 +30,14 @@ class Batch(NamedTuple):
 class Objective:
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
+    needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher.
+
     With one loss for the whole student it is `loss` alone. Where several learn in turn it is
     `players`, and `auxiliaries` where networks beside the student are needed.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    needs_demos: ClassVar[bool] = False
 
     @property
     def changes_at(self) -> float | None:

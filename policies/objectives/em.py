@@ -9,6 +9,7 @@ both, and em is `nll` on the demonstrations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from vdd_ros.policies.objectives.nll import Nll
 @dataclass(frozen=True)
 class Em(Nll):
     """Settings as in Nll."""
+
+    needs_demos: ClassVar[bool] = True
 
     def loss(
         self,

@@ -34,6 +34,7 @@ nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,6 +48,8 @@ from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters
 @dataclass(frozen=True)
 class Imc(Objective):
     """eta: weight of a curriculum's entropy, in nats per number of a chunk."""
+
+    needs_demos: ClassVar[bool] = True
 
     eta: float = 1.0
 

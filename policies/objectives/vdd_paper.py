@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -49,6 +49,8 @@ class VddPaper(Objective):
     action units] or by t_low to t_high of timesteps, counted from 0; expert_updates: to one of the
     gating.
     """
+
+    needs_demos: ClassVar[bool] = True
 
     observations: int = 64
     samples: int = 2

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
 from vdd_ros.policies.distributed import process_group
-from vdd_ros.policies.learn import Start, distil, load_teacher
+from vdd_ros.policies.learn import Start, Teacher, distil, load_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES, Objective
@@ -85,6 +87,37 @@ class ObjectiveChanges:
 
 
 @dataclass(frozen=True)
+class VisitedArgs:
+    bundle: Path | None = None
+    """Who drives the simulated arm there, such as a student distilled before; None: nobody."""
+    task: str = "avoid"
+    """What it does."""
+    episodes: int = 50
+    """How often, each time in another context of demonstrations."""
+    seed: int = 0
+
+    def windows(self, teacher: Teacher) -> np.ndarray | None:
+        """(N, To, Do), or None for nobody; UserError for a bundle of another robot or teacher."""
+        if self.bundle is None:
+            return None
+        if self.episodes < 1:
+            raise UserError(f"visited.episodes is {self.episodes}; use at least 1")
+        from vdd_ros.sim.visited import visited_windows
+
+        with progress("rolling out") as report:
+            found = visited_windows(
+                self.bundle, teacher.contract, self.task, self.episodes, self.seed, report
+            )
+        steps = len(teacher.normalizer.difference_std) + 1
+        if found.shape[1] != steps:
+            raise UserError(
+                f"{self.bundle} sees {found.shape[1]} observations at a time, the teacher {steps}: "
+                f"name a student of that teacher"
+            )
+        return found
+
+
+@dataclass(frozen=True)
 class Args:
     teacher: Path | None = None
     """Run folder of the teacher."""
@@ -115,6 +148,8 @@ class Args:
     """Settings of the method; what is not given stays as usual."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     """How the teacher is sampled."""
+    visited: VisitedArgs = field(default_factory=VisitedArgs)
+    """Further observations to distil on: those that a student gets into by itself."""
     training: TrainingConfig = TRAINING
     toy_training: TrainingConfig = toys.TRAINING
 
@@ -156,6 +191,7 @@ def _distil(args: Args, objective: Objective) -> dict:
             args.start,
             args.prune,
             args.tensorboard,
+            args.visited.windows(teacher),
         )
     seconds = time.monotonic() - started
     share = count_parameters(student.moe) / count_parameters(teacher.denoiser)

@@ -34,11 +34,19 @@ class TeacherPlan(Part):
     tasks: tuple[str, ...] | None = None
 
 
+class VisitedPlan(Part):
+    """by: name of a student above; it drives the arm so often, and what it sees is distilled on."""
+
+    by: str
+    episodes: Count
+
+
 class TaskStudentPlan(StudentPlan):
     """teacher: name of one of the plan's; tasks: None for all of that teacher's."""
 
     teacher: str
     tasks: tuple[str, ...] | None = None
+    visited: VisitedPlan | None = None
 
 
 class TasksPlan(Part):
@@ -79,6 +87,7 @@ class TasksPlan(Part):
             if student.teacher not in self.teachers:
                 raise ValueError(f"{name}: teacher is one of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
+            self._require_before(name, student)
             choices += student.choices
         require_choices(choices)
         return self
@@ -87,6 +96,11 @@ class TasksPlan(Part):
         for task in tasks or ():
             if task not in self.tasks:
                 raise ValueError(f"{name}: task {task!r} is none of {', '.join(self.tasks)}")
+
+    def _require_before(self, name: str, student: TaskStudentPlan) -> None:
+        before = list(self.students)[: list(self.students).index(name)]
+        if student.visited is not None and student.visited.by not in before:
+            raise ValueError(f"{name}: visited.by is one of the students above it, {before}")
 
     @classmethod
     def from_yaml(cls, path: Path) -> TasksPlan:

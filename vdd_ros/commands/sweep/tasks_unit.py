@@ -22,6 +22,7 @@ from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.inference import OnnxPolicy
 from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
@@ -38,6 +39,8 @@ from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
 from vdd_ros.policies.training import use_threads
+from vdd_ros.sim.evaluate import evaluate
+from vdd_ros.sim.visited import visited_windows
 from vdd_ros.timing import in_turns, pinned_to_one_core
 
 BLOCKS, CALLS = 20, 250  # docs/metrics.md: 5,000 calls, in turns
@@ -71,7 +74,7 @@ def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
     for name in plan.teachers_of(task):
         teacher = _teacher(plan, task, seed, name, out)
         names = plan.students_of(task, name)
-        students = {one: _student(plan, teacher, one, seed, folder / name / one) for one in names}
+        students = {one: _student(plan, task, teacher, one, seed) for one in names}
         _judge(teacher, students, seed, folder / name)
         for policy in (*TEACHER_STEPS, *students):
             _roll_out(plan, task, policy, folder / name)
@@ -117,10 +120,14 @@ def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Tea
         )
 
 
-def _student(plan: TasksPlan, teacher: Teacher, name: str, seed: int, folder: Path) -> Student:
+def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int) -> Student:
+    folder = teacher.folder.with_name(name)
     if (folder / "run.json").exists():
         return load_student(folder)
-    wanted = plan.students[name]
+    wanted, visited = plan.students[name], None
+    if wanted.visited is not None:
+        bundle = _bundle(wanted.visited.by, folder.parent)
+        visited = visited_windows(bundle, teacher.contract, task, wanted.visited.episodes, seed)
     chosen = {**plan.student_training, **wanted.training}
     with progress(f"{folder.parent} {name}") as report:
         return distil(
@@ -134,6 +141,7 @@ def _student(plan: TasksPlan, teacher: Teacher, name: str, seed: int, folder: Pa
             allow_larger=wanted.allow_larger,
             start=wanted.start,
             prune=wanted.prune,
+            visited=visited,
         )
 
 
@@ -150,16 +158,11 @@ def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Pa
 
 def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
     """Every rollout of one policy through its own bundle."""
-    from vdd_ros.sim.evaluate import evaluate
-
     path = folder / "results" / "rollouts.json"
     told = json.loads(path.read_text()) if path.exists() else {}
     if policy in told:
         return
-    bundle = folder / "bundles" / policy
-    run = folder / ("teacher" if policy in TEACHER_STEPS else policy)
-    wanted = export.Args(run, bundle, policy, folder / "teacher")
-    export.main(replace(wanted, sampler_steps=TEACHER_STEPS.get(policy, wanted.sampler_steps)))
+    bundle = _bundle(policy, folder)
     robot = Contract.from_yaml(plan.contract_of(task))
     seeds = range(plan.rollouts)
     with progress(f"{folder} {policy}") as report:
@@ -169,13 +172,21 @@ def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
     write_text(path, json.dumps(told, allow_nan=False))
 
 
+def _bundle(policy: str, folder: Path) -> Path:
+    """What is rolled out, exported unless it has been."""
+    bundle = folder / "bundles" / policy
+    if not bundle.exists():
+        run = folder / ("teacher" if policy in TEACHER_STEPS else policy)
+        wanted = export.Args(run, bundle, policy, folder / "teacher")
+        export.main(replace(wanted, sampler_steps=TEACHER_STEPS.get(policy, wanted.sampler_steps)))
+    return bundle
+
+
 def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
     """p50 and p99 of one call of each policy, all in one run."""
     path = folder / "results" / "latency.json"
     if path.exists():
         return
-    from vdd_ros.inference import OnnxPolicy
-
     rng = np.random.default_rng(0)
     window = typical_window(teacher.normalizer, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
