@@ -57,15 +57,17 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.out)
     before = set(store.list())
     started = time.monotonic()
+    discarded = None
     if args.one_process:
-        record_here(contract, args)
+        discarded = record_here(contract, args)
     else:
         record_over_ros(path, args, store, len(before))
-    return summary(store, sorted(set(store.list()) - before), time.monotonic() - started)
+    names = sorted(set(store.list()) - before)
+    return summary(store, names, discarded, time.monotonic() - started)
 
 
-def record_here(contract: Contract, args: Args) -> None:
-    """All of it in this process."""
+def record_here(contract: Contract, args: Args) -> int:
+    """All of it in this process; returns how many attempts went wrong and were discarded."""
     from vdd_ros.sim.demonstrators import operator_of
     from vdd_ros.sim.demonstrators.schedule import balanced_ways
     from vdd_ros.sim.env import RobosuiteEnv
@@ -78,8 +80,11 @@ def record_here(contract: Contract, args: Args) -> None:
     modes = balanced_ways(rng, env.task.n_modes, args.episodes)
     with progress("demonstrations") as report:
         done = record(env, contract, operator, recorder, modes, args.seed * CONTEXTS_PER_SEED)
-        for count, _ in enumerate(done, 1):
+        discarded = 0
+        for count, recorded in enumerate(done, 1):
+            discarded += recorded.discarded
             report(count, args.episodes)
+    return discarded
 
 
 def record_over_ros(contract: Path, args: Args, store: EpisodeStore, before: int) -> None:
@@ -110,17 +115,20 @@ def wait_until_done(nodes: Nodes, store: EpisodeStore, before: int, episodes: in
         nodes.check(may_end="demonstrator_node")
 
 
-def summary(store: EpisodeStore, names: list[str], seconds: float) -> dict:
-    """What was recorded, as numbers and as one printed line."""
+def summary(store: EpisodeStore, names: list[str], discarded: int | None, seconds: float) -> dict:
+    """What was recorded, as numbers and as one printed line; over ROS nobody counts what was
+    discarded."""
     recorded_s = sum(store.manifest(name).duration_s for name in names)
+    attempts = "" if discarded is None else f" of {len(names) + discarded} attempts"
     print(
-        f"{len(names)} demonstrations, {recorded_s:.0f} s of recording in {seconds:.0f} s: "
-        f"{store.folder}"
+        f"{len(names)} demonstrations{attempts}, {recorded_s:.0f} s of recording "
+        f"in {seconds:.0f} s: {store.folder}"
     )
     return {
         "ok": True,
         "folder": store.folder,
         "episodes": len(names),
+        "discarded": discarded,
         "recorded_s": round(recorded_s, 2),
         "seconds": round(seconds, 2),
         "real_time_factor": round(recorded_s / seconds, 2),
