@@ -18,7 +18,8 @@ from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 
 SPEED = 0.25  # [m/s] of a hand that has nothing to be careful about
 ACCELERATION = 1.0  # [m/s^2]
-TURN_RATE = 1.5  # [rad/s]
+TURN_RATE = 1.2  # [rad/s]
+TURN_ACCELERATION = 4.0  # [rad/s^2]
 PACE_SPREAD, PACE_CUT = 0.2, 1.5  # std of log speed between episodes, and where it is cut
 LINGER_S = 0.8  # the hand stays when all is done
 LONGEST_S = 60.0
@@ -58,7 +59,7 @@ class TableOperator:
         self.pace = math.exp(PACE_SPREAD * pace)
         self.tip = self.arm.tip(seen.joints[:7])  # where the leader's tool is
         self.yaw = self.arm.yaw()
-        self._velocity = np.zeros(3)
+        self._velocity, self._turning = np.zeros(3), 0.0
         self._time_s = 0.0
         self._done_s: float | None = None
         self._sway = swaying(self.rng, LONGEST_S, 7)
@@ -97,8 +98,15 @@ class TableOperator:
         size = float(np.linalg.norm(change))
         self._velocity = self._velocity + (change if size <= most else change * most / size)
         self.tip = self.tip + self._velocity * duration_s
-        turn = TURN_RATE * self.pace * duration_s
-        self.yaw += float(np.clip(aim.yaw - self.yaw, -turn, turn))
+        self._turn(aim.yaw - self.yaw, duration_s)
+
+    def _turn(self, angle: float, duration_s: float) -> None:
+        """The same about the vertical, by what is left of an angle [rad]."""
+        rate = min(TURN_RATE * self.pace, math.sqrt(2.0 * TURN_ACCELERATION * abs(angle)))
+        most = 2.0 * TURN_ACCELERATION * duration_s
+        change = math.copysign(rate, angle) - self._turning
+        self._turning += min(max(change, -most), most)
+        self.yaw += self._turning * duration_s
 
     def pose(self, thing: str) -> Pose:
         """Where a thing is now."""
