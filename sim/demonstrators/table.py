@@ -18,8 +18,9 @@ from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 
 SPEED = 0.25  # [m/s] of a hand that has nothing to be careful about
 ACCELERATION = 1.0  # [m/s^2]
-TURN_RATE = 1.2  # [rad/s]
-TURN_ACCELERATION = 4.0  # [rad/s^2]
+TURN_RATE, TURN_ACCELERATION = 1.2, 4.0  # [rad/s, rad/s^2]
+OPENING_RATE, OPENING_ACCELERATION = 4.0, 60.0  # of the fingers [1/s, 1/s^2]
+SETTLE_S = 0.05  # in which the hand's turn and the fingers come to rest
 PACE_SPREAD, PACE_CUT = 0.2, 1.5  # std of log speed between episodes, and where it is cut
 LINGER_S = 0.8  # the hand stays when all is done
 LONGEST_S = 60.0
@@ -59,11 +60,13 @@ class TableOperator:
         self.pace = math.exp(PACE_SPREAD * pace)
         self.tip = self.arm.tip(seen.joints[:7])  # where the leader's tool is
         self.yaw = self.arm.yaw()
-        self._velocity, self._turning = np.zeros(3), 0.0
+        self._velocity = np.zeros(3)
         self._time_s = 0.0
         self._done_s: float | None = None
         self._sway = swaying(self.rng, LONGEST_S, 7)
-        self._last = Aim(self.tip, self.yaw, float(seen.joints[7]) if len(seen.joints) > 7 else 1.0)
+        self.opening = float(seen.joints[7]) if len(seen.joints) > 7 else 1.0
+        self._turning = self._opening = 0.0  # their rates
+        self._last = Aim(self.tip, self.yaw, self.opening)
         self._script = self.script(mode)
 
     def command(self, elapsed_s: float, seen: Seen) -> np.ndarray | None:
@@ -82,7 +85,7 @@ class TableOperator:
         given_up = np.abs(arm - seen.joints[:7]).max() > FOLLOW_ERROR
         if given_up or elapsed_s > LONGEST_S or self._over(elapsed_s):
             return None
-        return arm if len(seen.joints) == 7 else np.append(arm, aim.opening)
+        return arm if len(seen.joints) == 7 else np.append(arm, self.opening)
 
     def _over(self, elapsed_s: float) -> bool:
         return self._done_s is not None and elapsed_s - self._done_s >= LINGER_S
@@ -98,15 +101,12 @@ class TableOperator:
         size = float(np.linalg.norm(change))
         self._velocity = self._velocity + (change if size <= most else change * most / size)
         self.tip = self.tip + self._velocity * duration_s
-        self._turn(aim.yaw - self.yaw, duration_s)
-
-    def _turn(self, angle: float, duration_s: float) -> None:
-        """The same about the vertical, by what is left of an angle [rad]."""
-        rate = min(TURN_RATE * self.pace, math.sqrt(2.0 * TURN_ACCELERATION * abs(angle)))
-        most = 2.0 * TURN_ACCELERATION * duration_s
-        change = math.copysign(rate, angle) - self._turning
-        self._turning += min(max(change, -most), most)
+        turn, turn_rate = aim.yaw - self.yaw, TURN_RATE * self.pace
+        self._turning = _towards(turn, self._turning, turn_rate, TURN_ACCELERATION, duration_s)
         self.yaw += self._turning * duration_s
+        way = aim.opening - self.opening
+        self._opening = _towards(way, self._opening, OPENING_RATE, OPENING_ACCELERATION, duration_s)
+        self.opening += self._opening * duration_s
 
     def pose(self, thing: str) -> Pose:
         """Where a thing is now."""
@@ -137,3 +137,11 @@ class TableOperator:
     def stray(self, std: float, size: int = 2) -> np.ndarray:
         """(size,) [m] by which a hand misses what it aims at."""
         return std * np.clip(self.rng.standard_normal(size), -2.0, 2.0)
+
+
+def _towards(way: float, rate: float, most: float, acceleration: float, duration_s: float) -> float:
+    """The next rate of change of a number that has this way to go: at the `most`, without a jump,
+    and to rest without overshoot."""
+    wanted = min(most, math.sqrt(acceleration * abs(way)), abs(way) / SETTLE_S)
+    change = acceleration * duration_s
+    return rate + min(max(math.copysign(wanted, way) - rate, -change), change)

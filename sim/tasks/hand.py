@@ -16,6 +16,11 @@ class PandaHand(PandaGripperBase):
         return np.array([opened, -opened])
 
     @property
+    def init_qpos(self):
+        """Open."""
+        return np.array([0.04, -0.04])
+
+    @property
     def dof(self):
         """Numbers of one command."""
         return 1
