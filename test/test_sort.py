@@ -1,0 +1,134 @@
+"""Sorting: what is in its bin, in which pattern it arrived, and the operator that sorts."""
+
+import numpy as np
+import pytest
+from leading import lead
+from scenes import moved, poses_in
+
+from vdd_ros.sim.contexts import evaluation_context
+from vdd_ros.sim.demonstrators.sort import SortOperator
+from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.tasks.blocks import HALF
+from vdd_ros.sim.tasks.sort import APART, BIN_X, BIN_Y, OBJECTS, PATTERNS, TURN, Sort
+
+LEFT, RIGHT = BIN_X - 0.05, BIN_X + 0.05
+SORTED = {
+    "red_block_1": (LEFT, BIN_Y["red"], HALF),
+    "red_block_2": (RIGHT, BIN_Y["red"], HALF),
+    "blue_block_1": (LEFT, BIN_Y["blue"], HALF),
+    "blue_block_2": (RIGHT, BIN_Y["blue"], HALF),
+}
+AWAY = np.array([0.5, 0.0, 0.3])  # [m] where the tool touches nothing
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = RobosuiteEnv("sort")
+    yield env
+    env.close()
+
+
+def arrive(env, order):
+    """Let blocks appear in their bins one after the other; what the task makes of it."""
+    env.reset(0)
+    data, there = env.task.sim.data, []
+    for name in order:
+        there.append(name)
+        pose = data.get_joint_qpos(f"{name}_joint0").copy()
+        pose[:3] = env.task.table_origin + SORTED[name]
+        data.set_joint_qpos(f"{name}_joint0", pose)
+        env.task.sim.forward()
+        assert env.task.progress(AWAY) == len(there)
+    return env.task.mode()
+
+
+def test_the_number_of_a_context_decides_the_scene(env):
+    assert np.array_equal(poses_in(env, 3), poses_in(env, 3))
+    judged = [evaluation_context("sort", seed) for seed in range(Sort.contexts)]
+    scenes = np.array([poses_in(env, context) for context in [*range(20), *judged]])
+    apart = np.abs(scenes[:, None] - scenes[None]).max((2, 3)) + np.eye(len(scenes))
+    assert apart.min() > 1e-3
+    between = np.linalg.norm(scenes[:, :, None, :2] - scenes[:, None, :, :2], axis=-1)
+    assert (between + np.eye(4)).min() >= APART
+    y = scenes[:, :, 1]
+    assert (y[:, 0] > y[:, 1]).all() and (y[:, 2] < y[:, 3]).all()
+
+
+def test_at_rest_nothing_moves_and_nothing_is_decided(env):
+    before = poses_in(env, 5)
+    env.advance(2.0)
+    assert np.abs(env.poses()[:, :3] - before[:, :3]).max() < 1e-3
+    assert not env.status().finished and env.task.mode() is None
+
+
+def test_poses_are_those_of_the_bodies(env):
+    for name, pose in zip(OBJECTS, poses_in(env, 6), strict=True):
+        np.testing.assert_array_equal(pose[:3], env.task.position(name))
+        yaw = 2 * np.arctan2(pose[5], pose[6])
+        np.testing.assert_allclose(env.task.rotation(name)[:2, 0], [np.cos(yaw), np.sin(yaw)])
+        assert abs(yaw) <= TURN and pose[2] == pytest.approx(HALF)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", range(Sort.n_modes))
+def test_operator_sorts_in_each_pattern(env, mode):
+    operator = SortOperator(np.random.default_rng(mode))
+    lead(env, operator, mode, context=10 + mode)
+    status = env.status()
+    assert (status.success, status.way, status.done) == (True, mode, 4), status
+
+
+@pytest.mark.parametrize("mode", range(Sort.n_modes))
+def test_the_order_of_arrival_is_the_mode(env, mode):
+    of = {"r": ["red_block_1", "red_block_2"], "b": ["blue_block_2", "blue_block_1"]}
+    assert arrive(env, [of[colour].pop() for colour in PATTERNS[mode]]) == mode
+
+
+def test_a_block_that_left_its_bin_arrives_anew(env):
+    order = ["red_block_1", "blue_block_1"]
+    assert arrive(env, order) is None
+    data = env.task.sim.data
+    pose = data.get_joint_qpos("red_block_1_joint0").copy()
+    pose[:3] = env.task.table_origin + (0.5, 0.0, HALF)
+    data.set_joint_qpos("red_block_1_joint0", pose)
+    env.task.sim.forward()
+    assert env.task.progress(AWAY) == 1
+    for name in ("blue_block_2", "red_block_1", "red_block_2"):
+        pose[:3] = env.task.table_origin + SORTED[name]
+        data.set_joint_qpos(f"{name}_joint0", pose)
+        env.task.sim.forward()
+        env.task.progress(AWAY)
+    assert PATTERNS[env.task.mode()] == "bbrr"
+
+
+def test_success_needs_the_hold_and_all_four(env):
+    moved(env, SORTED)
+    env.advance(0.49)
+    assert env.task.progress(AWAY) == 4 and not env.status().finished
+    env.advance(0.02)
+    assert env.status().success and env.status().done == 4
+
+
+def test_a_block_in_the_wrong_bin_is_not_sorted(env):
+    moved(env, {**SORTED, "red_block_2": (RIGHT, BIN_Y["blue"], 3 * HALF)})
+    env.advance(0.6)
+    assert not env.status().finished and env.task.progress(AWAY) == 3
+
+
+def test_a_block_in_the_hand_is_not_sorted(env):
+    moved(env, SORTED)
+    assert env.task.progress(np.array(SORTED["red_block_1"])) == 3
+
+
+def test_a_block_off_the_table_ends_it(env):
+    moved(env, {"blue_block_1": (0.5, -0.45, HALF)})
+    env.advance(1.0)
+    status = env.status()
+    assert status.finished and not status.success and "fell" in status.reason
+
+
+def test_nobody_has_forever(env):
+    env.reset(0)
+    env.advance(Sort.time_limit_s + 0.01)
+    status = env.status()
+    assert status.finished and not status.success and "not sorted" in status.reason
