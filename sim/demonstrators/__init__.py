@@ -6,15 +6,17 @@ import numpy as np
 
 from vdd_ros.errors import UserError
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
+from vdd_ros.sim.demonstrators.lift_choice import LiftChoiceOperator
 from vdd_ros.sim.demonstrators.operator import Operator
 from vdd_ros.sim.demonstrators.sort import SortOperator
 from vdd_ros.sim.demonstrators.stack import Stack1Operator, Stack2Operator
 
 OPERATORS: dict[str, Callable[[np.random.Generator], Operator]] = {
     "avoid": AvoidOperator,
-    "sort": SortOperator,
     "stack_1": Stack1Operator,
     "stack_2": Stack2Operator,
+    "sort": SortOperator,
+    "lift_choice": LiftChoiceOperator,
 }
 
 

@@ -5,13 +5,15 @@ from typing import Any
 from vdd_ros.sim.tasks import hand, rod  # noqa: F401  robosuite knows grippers once imported
 from vdd_ros.sim.tasks.avoid import Avoid
 from vdd_ros.sim.tasks.lift import Lift
+from vdd_ros.sim.tasks.lift_choice import LiftChoice
 from vdd_ros.sim.tasks.sort import Sort
 from vdd_ros.sim.tasks.stack import Stack1, Stack2
 
 TASKS: dict[str, Any] = {
     "avoid": Avoid,
-    "lift": Lift,
-    "sort": Sort,
     "stack_1": Stack1,
     "stack_2": Stack2,
+    "sort": Sort,
+    "lift_choice": LiftChoice,
+    "lift": Lift,
 }
