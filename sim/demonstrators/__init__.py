@@ -8,6 +8,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.lift_choice import LiftChoiceOperator
 from vdd_ros.sim.demonstrators.operator import Operator
+from vdd_ros.sim.demonstrators.relay import RelayOperator
 from vdd_ros.sim.demonstrators.sort import SortOperator
 from vdd_ros.sim.demonstrators.stack import Stack1Operator, Stack2Operator
 
@@ -16,6 +17,7 @@ OPERATORS: dict[str, Callable[[np.random.Generator], Operator]] = {
     "stack_1": Stack1Operator,
     "stack_2": Stack2Operator,
     "sort": SortOperator,
+    "relay": RelayOperator,
     "lift_choice": LiftChoiceOperator,
 }
 

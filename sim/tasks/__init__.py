@@ -6,6 +6,7 @@ from vdd_ros.sim.tasks import hand, rod  # noqa: F401  robosuite knows grippers 
 from vdd_ros.sim.tasks.avoid import Avoid
 from vdd_ros.sim.tasks.lift import Lift
 from vdd_ros.sim.tasks.lift_choice import LiftChoice
+from vdd_ros.sim.tasks.relay import Relay
 from vdd_ros.sim.tasks.sort import Sort
 from vdd_ros.sim.tasks.stack import Stack1, Stack2
 
@@ -14,6 +15,7 @@ TASKS: dict[str, Any] = {
     "stack_1": Stack1,
     "stack_2": Stack2,
     "sort": Sort,
+    "relay": Relay,
     "lift_choice": LiftChoice,
     "lift": Lift,
 }
