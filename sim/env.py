@@ -105,7 +105,9 @@ class RobosuiteEnv:
         )
         self._tool = self._model.site(gripper.important_sites["grip_site"]).id
         self._fingers = [self._model.actuator(name).id for name in gripper.actuators]
-        self._finger_joints = [self._model.joint(name) for name in gripper.joints]
+        joints = [self._model.joint(name) for name in gripper.joints]
+        self._finger_positions = [joint.qposadr[0] for joint in joints]
+        self._finger_velocities = [joint.dofadr[0] for joint in joints]
         self.reset(seed=0)
 
     @property
@@ -141,12 +143,10 @@ class RobosuiteEnv:
         """What the joint encoders show now."""
         position, velocity = self._arm.position, self._arm.velocity
         if GRIPPER in self.joints:  # the second finger moves the other way
-            one, two = (
-                (self._data.qpos[joint.qposadr[0]], self._data.qvel[joint.dofadr[0]])
-                for joint in self._finger_joints
-            )
-            position = np.append(position, (one[0] - two[0]) / (2.0 * FINGER_M))
-            velocity = np.append(velocity, (one[1] - two[1]) / (2.0 * FINGER_M))
+            one, two = self._data.qpos[self._finger_positions]
+            position = np.append(position, (one - two) / (2.0 * FINGER_M))
+            one, two = self._data.qvel[self._finger_velocities]
+            velocity = np.append(velocity, (one - two) / (2.0 * FINGER_M))
         return JointReading(position, velocity, self._steps * PHYSICS_STEP_NS)
 
     def poses(self) -> np.ndarray:

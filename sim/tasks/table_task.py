@@ -78,8 +78,10 @@ class TableTask(ManipulationEnv):
         """(objects, 7) position [m] and quaternion x, y, z, w of what is observed."""
         data = self.sim.data._data
         bodies = [self._bodies[name] for name in self.objects]
-        position = data.xpos[bodies] - self.table_origin
-        return np.hstack([position, np.roll(data.xquat[bodies], -1, axis=1)])
+        poses = np.empty((len(bodies), 7))
+        poses[:, :3] = data.xpos[bodies] - self.table_origin
+        poses[:, 3:] = data.xquat[bodies][:, [1, 2, 3, 0]]  # mujoco's begin with w
+        return poses
 
     def contacts(self) -> list[tuple[str, str]]:
         """The names of the two geoms of each contact that is active now."""
