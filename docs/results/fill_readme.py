@@ -1,8 +1,9 @@
 """Write the figures of docs/results/ into README.md, each between its two markers.
 
-    python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl]
+    python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
 
-What is named is first taken over: a report as demo.json, the cells of a sweep under its name.
+What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
+JSON line of `vdd bench sim --json` as bench_sim.json.
 """
 
 from __future__ import annotations
@@ -46,7 +47,26 @@ def of_sweep(text: str) -> str:
     )
 
 
-SECTIONS = {"demo.json": of_demo, "g1_bottle.jsonl": of_sweep}
+def of_bench_sim(text: str) -> str:
+    """The sentence for a measurement of the simulation's speed."""
+    result = json.loads(text)
+    rates = [f"{row['ticks_per_s']:,.0f} ({row['loop']})" for row in result["rows"]]
+    replay = result["replay"]
+    return (
+        f"`{result['command']}`, {result['hardware']}: {' and '.join(rates)} control ticks of "
+        f"{1e3 / result['control_hz']:g} ms a second on one core, "
+        f"{result['ratios']['rate_over_robosuite']:.1f} times as many. "
+        f"{replay['contexts']} recordings of `{result['task']}`, sent through both loops, end with "
+        f"the same verdict in {replay['same_success']}; the largest difference of a joint at the end "
+        f"is {replay['max_joint_error_rad']:.1g} rad.\n"
+    )
+
+
+SECTIONS = {
+    "demo.json": of_demo,
+    "g1_bottle.jsonl": of_sweep,
+    "bench_sim.json": of_bench_sim,
+}
 
 
 def filled(readme: str, results: dict[str, str]) -> str:
@@ -73,7 +93,8 @@ def take_over(path: Path) -> None:
     else:
         report = json.loads(path.read_text())
         report["command"] = re.sub(r" --out \S+", "", report["command"])
-        name, text = "demo.json", json.dumps(report, indent=1, allow_nan=False) + "\n"
+        name = "bench_sim.json" if "replay" in report else "demo.json"
+        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     (Path(__file__).parent / name).write_text(text)
 
 

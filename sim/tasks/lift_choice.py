@@ -56,23 +56,25 @@ class LiftChoice(TableTask):
         """Nothing is grasped."""
         self._mode: int | None = None
 
-    def _heights(self) -> np.ndarray:
-        """(2,) of the cubes' lower faces over the table [m]."""
-        return self.sim.data._data.xpos[self._cubes, 2] - self.table_origin[2] - HALF
+    def _heights(self) -> list[float]:
+        """Of the two cubes' lower faces over the table [m]."""
+        z, rest = self.sim.data._data.xpos[self._cubes, 2], self.table_origin[2] + HALF
+        return [float(z[0] - rest), float(z[1] - rest)]
 
     def fault(self, tool: np.ndarray) -> str | None:
         """A cube that fell down cannot be lifted any more."""
-        return "a cube fell off the table" if self._heights().min() < BELOW_TABLE_M else None
+        return "a cube fell off the table" if min(self._heights()) < BELOW_TABLE_M else None
 
     def progress(self, tool: np.ndarray) -> int:
         """1 while a cube is up."""
         heights = self._heights()
-        cube = int(heights.argmax())
-        if heights[cube] < GRASPED_M:
+        highest = max(heights)
+        if highest < GRASPED_M:
             self._mode = None
         elif self._mode is None:
+            cube = heights.index(highest)
             self._mode = 2 * cube + self._axis(cube)
-        return int(heights[cube] >= LIFTED_M)
+        return int(highest >= LIFTED_M)
 
     def _axis(self, cube: int) -> int:
         """Along which of a cube's axes the fingers close: 0 x, 1 y."""

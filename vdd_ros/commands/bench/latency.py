@@ -1,26 +1,20 @@
-"""Measure this machine: what a policy costs per chunk, beside its teacher and beside the floor."""
+"""Measure what a policy costs per chunk, beside its teacher and beside the floor."""
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
+from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
 from vdd_ros.commands.export import STUDENT_RULE
-from vdd_ros.errors import UserError
-from vdd_ros.timing import in_turns, pinned_to_one_core
 
 LARGEST_DIFFERENCE = 1e-3  # [contract unit]; beyond it two forms do not run the same policy
-QUIET = 0.95  # share of the wall time that the measuring thread had the core
 FLOOR_METHOD = (
     "one scipy.linalg.blas.sgemv per matrix that the student's graph multiplies by, column-major, "
     "into kept memory; as many calls on 1 x 1 matrices are subtracted"
@@ -29,8 +23,6 @@ FLOOR_METHOD = (
 
 @dataclass(frozen=True)
 class Args:
-    name: Positional[Literal["latency"]]
-    """What to measure."""
     teacher: Annotated[Path, arg(metavar="RUN")]
     """Folder of the teacher's run."""
     student: Annotated[Path, arg(metavar="RUN")]
@@ -47,8 +39,7 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print the latencies; raises UserError where a run cannot be read."""
-    if args.blocks < 1 or args.calls < 1:
-        raise UserError(f"{args.blocks} blocks of {args.calls} calls: write 1 or more of each")
+    require_some(args.blocks, args.calls)
     result = measure_latency(args)
     console = Console()
     console.print(latency_table(result["rows"]))
@@ -59,11 +50,7 @@ def main(args: Args) -> dict:
     print(f"largest difference between forms of one policy: {result['largest_difference']:.1e}")
     if not parameters["comparable"]:
         print("the student is not 0.8 to 1.0 times as large as the teacher: compare no latencies")
-    if result["cpu_share"] < QUIET:
-        print(
-            f"other programs had the core {1 - result['cpu_share']:.0%} of the time, which makes "
-            "long calls look longer: measure again on a quiet machine"
-        )
+    warn_if_busy(result)
     return result
 
 
@@ -81,35 +68,19 @@ def measure_latency(args: Args) -> dict:
         teacher, student, others, STUDENT_RULE.draws, np.random.default_rng(args.seed)
     )
     difference = latency.largest_difference(ways)
-    with pinned_to_one_core() as core:
-        began = np.array([time.thread_time_ns(), time.perf_counter_ns()])
-        timings = in_turns(ways.calls, time.perf_counter_ns, args.blocks, args.calls)
-        cpu_ns, wall_ns = np.array([time.thread_time_ns(), time.perf_counter_ns()]) - began
-    ratios, best_forms = latency.ratios_of(timings)
+    measured = measure(ways.calls, args.blocks, args.calls)
+    ratios, best_forms = latency.ratios_of(measured.timings)
     parameters = latency.parameters_of(teacher.denoiser, student.moe)
     return {
         "ok": parameters["comparable"] and difference < LARGEST_DIFFERENCE,
-        "rows": latency.rows_of(timings),
+        "rows": latency.rows_of(measured.timings),
         "ratios": ratios,
         "best_forms": best_forms,
         "parameters": parameters,
         "largest_difference": difference,
         "floor": {"weights": ways.floor_weights, "method": FLOOR_METHOD},
-        "threads": 1,
-        "pinned_core": core,
-        "cpu_share": float(cpu_ns / wall_ns),
-        "hardware": f"{processor()}, {os.cpu_count()} cores",
-        "seed": args.seed,
-        "command": " ".join(["vdd", *sys.argv[1:]]),
+        **circumstances(measured, args.seed),
     }
-
-
-def processor() -> str:
-    """The processor's name as the system gives it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()  # ARM names its parts by number only
 
 
 def latency_table(rows: list[dict]) -> Table:

@@ -1,0 +1,75 @@
+"""Measure this machine: one tool per question, each ends with `rows` and `ratios`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vdd_ros.errors import UserError
+from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
+
+TOOLS = {
+    "latency": "what a policy costs per chunk, beside its teacher and beside the floor",
+    "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
+}
+QUIET = 0.95  # share of the wall time that the measuring thread had the core
+
+
+class Measured(NamedTuple):
+    """cpu_share: of the wall time, what the thread was given; core: its number, None if it could
+    not be kept on one."""
+
+    timings: dict[Any, Timing]
+    core: int | None
+    cpu_share: float
+
+
+def measure(calls: Mapping[Any, Callable[[], object]], blocks: int, count: int) -> Measured:
+    """Time all calls in turns, on one core."""
+    with pinned_to_one_core() as core:
+        began = np.array([time.thread_time_ns(), time.perf_counter_ns()])
+        timings = in_turns(calls, time.perf_counter_ns, blocks, count)
+        cpu_ns, wall_ns = np.array([time.thread_time_ns(), time.perf_counter_ns()]) - began
+    return Measured(timings, core, float(cpu_ns / wall_ns))
+
+
+def require_some(blocks: int, calls: int) -> None:
+    """Raises UserError where there would be nothing to take a median of."""
+    if blocks < 1 or calls < 1:
+        raise UserError(f"{blocks} blocks of {calls} calls: write 1 or more of each")
+
+
+def circumstances(measured: Measured, seed: int) -> dict:
+    """What a result says about how it was obtained."""
+    return {
+        "threads": 1,
+        "pinned_core": measured.core,
+        "cpu_share": measured.cpu_share,
+        "hardware": f"{processor()}, {os.cpu_count()} cores",
+        "seed": seed,
+        "command": " ".join(["vdd", *sys.argv[1:]]),
+    }
+
+
+def warn_if_busy(result: dict) -> None:
+    """Say so where other programs took the core."""
+    if result["cpu_share"] < QUIET:
+        print(
+            f"other programs had the core {1 - result['cpu_share']:.0%} of the time, which makes "
+            "long calls look longer: measure again on a quiet machine"
+        )
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()  # ARM names its parts by number only
