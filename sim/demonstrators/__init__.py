@@ -5,19 +5,25 @@ from collections.abc import Callable
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.sim.demonstrators.align import AlignOperator
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
+from vdd_ros.sim.demonstrators.block_push import BlockPushOperator
 from vdd_ros.sim.demonstrators.lift_choice import LiftChoiceOperator
 from vdd_ros.sim.demonstrators.operator import Operator
+from vdd_ros.sim.demonstrators.push import PushOperator
 from vdd_ros.sim.demonstrators.relay import RelayOperator
 from vdd_ros.sim.demonstrators.sort import SortOperator
 from vdd_ros.sim.demonstrators.stack import Stack1Operator, Stack2Operator
 
 OPERATORS: dict[str, Callable[[np.random.Generator], Operator]] = {
     "avoid": AvoidOperator,
+    "align": AlignOperator,
+    "push": PushOperator,
     "stack_1": Stack1Operator,
     "stack_2": Stack2Operator,
     "sort": SortOperator,
     "relay": RelayOperator,
+    "block_push": BlockPushOperator,
     "lift_choice": LiftChoiceOperator,
 }
 
