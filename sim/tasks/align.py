@@ -50,7 +50,7 @@ class Align(TableTask):
 
     def begin(self) -> None:
         """Not pushed yet."""
-        self._at = self.position("frame")[:2].copy()
+        self._at: np.ndarray | None = None  # where the frame was one physics step ago
         self._way = [0.0, 0.0]  # [m] that the frame was moved, by where the fork was
 
     def fault(self, tool: np.ndarray) -> str | None:
@@ -60,9 +60,10 @@ class Align(TableTask):
     def progress(self, tool: np.ndarray) -> int:
         """1 where the frame is aligned."""
         at, turned = self.position("frame"), self.rotation("frame")
-        x, y = at[0] - self._at[0], at[1] - self._at[1]
-        self._way[self._side(tool - at, turned)] += math.hypot(x, y)
-        self._at = at[:2].copy()
+        if self._at is not None:
+            moved = math.hypot(at[0] - self._at[0], at[1] - self._at[1])
+            self._way[self._side(tool - at, turned)] += moved
+        self._at = at
         off = self.position("target") - at
         if math.hypot(off[0], off[1]) > TOLERANCE:
             return 0

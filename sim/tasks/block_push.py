@@ -18,6 +18,7 @@ HALF = (0.02, 0.02, 0.02)  # [m] of a block
 STARTS = np.array([[0.46, 0.09], [0.46, -0.09]])  # [m] middle of where each block begins
 START_SPREAD, START_YAW = 0.025, 0.4  # [m, rad] it begins no farther from there, no more turned
 SQUARES = np.array([[0.62, 0.11], [0.62, -0.11]])  # [m]
+_SQUARES = SQUARES.tolist()  # several times as fast to compare with, 200 times a second
 SQUARE_HALF = 0.05  # [m] a block whose centre is on a square is in it
 TOO_HIGH = 0.06  # [m] a stub whose tip is above goes over blocks instead of round them
 
@@ -68,8 +69,8 @@ class BlockPush(TableTask):
 
     def _square_of(self, name: str) -> int | None:
         """The square that a block is in."""
-        x, y, _ = self.position(name)
-        for number, (at_x, at_y) in enumerate(SQUARES):
+        x, y, _ = self.position(name).tolist()
+        for number, (at_x, at_y) in enumerate(_SQUARES):
             if abs(x - at_x) <= SQUARE_HALF and abs(y - at_y) <= SQUARE_HALF:
                 return number
         return None

@@ -18,6 +18,7 @@ HALF = (0.035, 0.035, 0.025)  # [m] of a block
 STARTS = np.array([[0.42, -0.16], [0.58, -0.16]])  # [m] middle of where each block begins
 START_SPREAD, START_YAW = 0.03, 0.4  # [m, rad] it begins no farther from there, no more turned
 TARGETS = np.array([[0.42, 0.16], [0.58, 0.16]])  # [m]
+_TARGETS = TARGETS.tolist()  # several times as fast to compare with, 200 times a second
 RADIUS = 0.05  # [m] a block whose centre is nearer to a target is there
 
 
@@ -67,8 +68,8 @@ class Push(TableTask):
 
     def _target_of(self, name: str) -> int | None:
         """The target that a block is at."""
-        x, y, _ = self.position(name)
-        for number, (at_x, at_y) in enumerate(TARGETS):
+        x, y, _ = self.position(name).tolist()
+        for number, (at_x, at_y) in enumerate(_TARGETS):
             if (x - at_x) ** 2 + (y - at_y) ** 2 <= RADIUS**2:
                 return number
         return None
