@@ -57,8 +57,8 @@ def of_bench_sim(text: str) -> str:
         f"{1e3 / result['control_hz']:g} ms a second on one core, "
         f"{result['ratios']['rate_over_robosuite']:.1f} times as many. "
         f"{replay['contexts']} recordings of `{result['task']}`, sent through both loops, end with "
-        f"the same verdict in {replay['same_success']}; the largest difference of a joint at the end "
-        f"is {replay['max_joint_error_rad']:.1g} rad.\n"
+        f"the same verdict in {replay['same_success']}; the largest difference of a joint at the "
+        f"end is {replay['max_joint_error_rad']:.1g} rad.\n"
     )
 
 
