@@ -15,7 +15,7 @@ import numpy as np
 from vdd_ros.errors import UserError
 from vdd_ros.sim.contexts import EVALUATION
 from vdd_ros.sim.demonstrators import operator_of
-from vdd_ros.sim.demonstrators.operator import Operator, seen_of
+from vdd_ros.sim.demonstrators.operator import Operator, Seen, seen_of
 from vdd_ros.sim.demonstrators.schedule import balanced_ways
 from vdd_ros.sim.env import ARM, RATE_HZ, RobosuiteEnv, make_robosuite
 
@@ -132,21 +132,29 @@ def record_operator(task: str, control_hz: int, contexts: int, seed: int) -> lis
 
 
 def _record(loop: OwnLoop, operator: Operator, mode: int, context: int, tick_s: float) -> Recording:
-    """Until the operator lets go, or has failed."""
-    env = loop.env
     loop.reset(context)
+    return Recording(context, np.array(list(lead(loop.env, operator, mode, tick_s))))
+
+
+def lead(env: RobosuiteEnv, operator: Operator, mode: int, tick_s: float) -> Iterator[np.ndarray]:
+    """Let an operator lead the arm directly, from a reset until it lets go or has failed; yields
+    each of its commands (J,) [rad, fraction] when its control tick has passed.
+
+    Raises UserError if it finds no way to begin.
+    """
     seen = lambda: seen_of(env.observe().position, env.task.objects, env.poses())  # noqa: E731
     _begin(operator, seen, mode)
-    commands: list[np.ndarray] = []
-    while (command := operator.command(len(commands) * tick_s, seen())) is not None:
+    ticks_passed = 0
+    while (command := operator.command(ticks_passed * tick_s, seen())) is not None:
         if env.status().finished and not env.status().success:
-            break
-        commands.append(command)
-        loop.step(command)
-    return Recording(context, np.array(commands))
+            return
+        env.apply(command)
+        env.advance(tick_s)
+        ticks_passed += 1
+        yield command
 
 
-def _begin(operator: Operator, seen: Callable, mode: int) -> None:
+def _begin(operator: Operator, seen: Callable[[], Seen], mode: int) -> None:
     for _ in range(TRIES):
         try:
             return operator.begin(seen(), mode)

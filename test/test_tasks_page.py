@@ -1,0 +1,27 @@
+"""docs/tasks.md: a section, a picture and a clip for every task that somebody shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vdd_ros.sim.demonstrators import OPERATORS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = (DOCS / "tasks.md").read_text(encoding="utf-8")
+MOST_BYTES = {"png": 100_000, "webp": 500_000}
+
+
+@pytest.mark.parametrize("task", OPERATORS)
+def test_every_task_has_its_section_and_pictures(task):
+    assert re.search(rf"^## .*\b{task}\b", PAGE, re.MULTILINE), f"docs/tasks.md lacks {task}"
+    for kind, most in MOST_BYTES.items():
+        link = f"pictures/tasks/{task}.{kind}"
+        assert f"]({link})" in PAGE
+        assert 5_000 < (DOCS / link).stat().st_size < most
+
+
+def test_all_pictures_together_are_small():
+    files = list((DOCS / "pictures").rglob("*.*"))
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    assert {path.stem for path in files if path.suffix != ".py"} == set(OPERATORS)
