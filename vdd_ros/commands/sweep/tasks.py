@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vdd_ros.commands.sweep.same import require_same
+from vdd_ros.commands.sweep.tasks_claims import claims
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.commands.sweep.tasks_table import claims_table, tables
 from vdd_ros.commands.sweep.tasks_unit import FOLDER, TEACHER_STEPS, cell, record_task, work
 from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.errors import UserError
@@ -37,4 +38,5 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         for teacher in plan.teachers_of(task)
         for policy in (*TEACHER_STEPS, *plan.students_of(task, teacher))
     ]
-    return {"cells": cells, "tables": tables(cells)}
+    shown = [claims_table(claims(cells, teacher)) for teacher in plan.teachers]
+    return {"cells": cells, "tables": [*tables(cells), *shown]}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
+from vdd_ros.commands.sweep.tasks_claims import Claim
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {
@@ -30,6 +31,13 @@ def tables(cells: list[dict]) -> list[Table]:
         _table(task, teacher, [c for c in cells if (c["task"], c["teacher"]) == (task, teacher)])
         for task, teacher in groups
     ]
+
+
+def claims_table(found: list[Claim]) -> Table:
+    """What was to be shown, and whether it was."""
+    verdicts = {True: "reached", False: "missed", None: "not measured"}
+    rows = [[claim.goal, claim.figure, verdicts[claim.reached]] for claim in found]
+    return Table(["goal", "found", ""], rows)
 
 
 def _table(task: str, teacher: str, cells: list[dict]) -> Table:

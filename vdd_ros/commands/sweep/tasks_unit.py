@@ -168,7 +168,9 @@ def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
     with progress(f"{folder} {policy}") as report:
         result = evaluate(bundle, robot, seeds, folder / "rollouts", 1, task, report)
     summary = result.summary()
-    told[policy] = {name: summary[name] for name in KEPT} | {"ways": list(result.ways)}
+    contexts = len({rollout.context for rollout in result.rollouts})
+    told[policy] = {name: summary[name] for name in KEPT}
+    told[policy] |= {"ways": list(result.ways), "contexts": contexts}
     write_text(path, json.dumps(told, allow_nan=False))
 
 
