@@ -12,6 +12,7 @@ from vdd_ros.sim.demonstrators.avoid import (
     MAX_VELOCITY,
     AvoidOperator,
 )
+from vdd_ros.sim.demonstrators.operator import Seen
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.demonstrators.route import CLEARANCE, draw_route
 from vdd_ros.sim.env import RobosuiteEnv
@@ -19,6 +20,11 @@ from vdd_ros.sim.tasks.avoid import Avoid
 
 START = np.array([FIELD.centre_x, FIELD.start_y])
 TICK_S = 0.01
+
+
+def seen(joints: np.ndarray) -> Seen:
+    """What the operator sees: the arm alone."""
+    return Seen(joints, {})
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +57,9 @@ def through(gap_numbers):
 def drive(env, operator, number, seed=0):
     """One episode led by `operator`; joints and targets at every tick, (T, 2, 7)."""
     env.reset(seed)
-    operator.begin(env.observe().position, number)
+    operator.begin(seen(env.observe().position), number)
     log = []
-    while (target := operator.command(len(log) * TICK_S, env.observe().position)) is not None:
+    while (target := operator.command(len(log) * TICK_S, seen(env.observe().position))) is not None:
         log.append((env.observe().position, target))
         env.apply(target)
         env.advance(TICK_S)
@@ -134,10 +140,10 @@ def test_success_needs_the_hold(env):
     """Over the line is not enough: the verdict comes half a second later, not before."""
     operator = AvoidOperator(np.random.default_rng(2))
     env.reset(0)
-    operator.begin(env.observe().position, 5)
+    operator.begin(seen(env.observe().position), 5)
     passed_s, elapsed_s = None, 0.0
     while not env.status().finished:
-        env.apply(operator.command(elapsed_s, env.observe().position))
+        env.apply(operator.command(elapsed_s, seen(env.observe().position)))
         env.advance(TICK_S)
         elapsed_s += TICK_S
         if passed_s is None and env.tool_position()[1] >= FIELD.finish_y:
@@ -187,9 +193,9 @@ def test_hardest_way_keeps_the_limits():
 
 def test_operator_starts_at_once_and_stands_still_at_the_end(arm):
     operator = AvoidOperator(np.random.default_rng(8))
-    operator.begin(Avoid.start_q, 3)
+    operator.begin(seen(Avoid.start_q), 3)
     targets, elapsed_s = [Avoid.start_q], 0.0
-    while (target := operator.command(elapsed_s, targets[-1])) is not None:
+    while (target := operator.command(elapsed_s, seen(targets[-1]))) is not None:
         targets.append(target)
         elapsed_s += TICK_S
     assert np.abs(targets[1] - Avoid.start_q).max() < 1e-3
@@ -200,8 +206,8 @@ def test_operator_starts_at_once_and_stands_still_at_the_end(arm):
 
 def test_operator_lets_go_of_an_arm_that_does_not_follow():
     operator = AvoidOperator(np.random.default_rng(9))
-    operator.begin(Avoid.start_q, 0)
-    commands = [operator.command(t, Avoid.start_q) for t in np.arange(0.0, 10.0, 0.1)]
+    operator.begin(seen(Avoid.start_q), 0)
+    commands = [operator.command(t, seen(Avoid.start_q)) for t in np.arange(0.0, 10.0, 0.1)]
     sent = [command for command in commands if command is not None]
     assert 1 < len(sent) < 40, "it went on for the whole crossing"
     assert np.abs(np.array(sent) - Avoid.start_q).max() <= FOLLOW_ERROR
@@ -209,6 +215,6 @@ def test_operator_lets_go_of_an_arm_that_does_not_follow():
 
 def test_operator_without_a_plan_or_a_reachable_start_says_so(arm):
     with pytest.raises(RuntimeError, match="begin"):
-        AvoidOperator(np.random.default_rng(0)).command(0.0, Avoid.start_q)
+        AvoidOperator(np.random.default_rng(0)).command(0.0, seen(Avoid.start_q))
     with pytest.raises(RuntimeError, match="cannot reach"):
         arm.follow(np.array([[1.2, 0.0, 0.04]]), Avoid.start_q)
