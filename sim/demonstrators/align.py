@@ -9,7 +9,7 @@ from vdd_ros.sim.demonstrators.table import Aim, Script, TableOperator
 from vdd_ros.sim.tasks.align import HALF, INNER, INSIDE
 
 PRONG = 0.007  # [m] radius
-PUSH_SPEED = 0.12  # [m/s]
+PUSH_SPEED, LAST_SPEED = 0.10, 0.06  # [m/s] along the line, and at its end
 LOW, OVER = 0.012, 0.075  # [m] of the fork's tip above the table, pushing and carried
 HEIGHT_STD, AIM_STD = 0.004, 0.004  # [m] by which a hand differs from what it aims at
 AHEAD = 0.03  # [m] a hand looks ahead on its line
@@ -72,7 +72,7 @@ class AlignOperator(TableOperator):
             yield Aim(np.append(centre + touch * along(yaw), low), yaw, speed=PUSH_SPEED)
         target = self.pose("target")
         last = np.append(target.position[:2] + touch * along(target.yaw), low)
-        yield from self.go(lambda: last, target.yaw, speed=PUSH_SPEED, within=NEAR)
+        yield from self.go(lambda: last, target.yaw, speed=LAST_SPEED, within=NEAR)
 
     def _leave(self, back: float) -> Script:
         top = self.tip - np.append(back * along(self.yaw), 0.0)
