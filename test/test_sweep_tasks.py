@@ -33,7 +33,7 @@ METHODS = ["teacher", "teacher-1", "vdd"]
 
 def written(folder: Path, **changes) -> Path:
     path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump(SMALL | changes))
+    path.write_text(yaml.safe_dump(SMALL | changes, sort_keys=False))
     return path
 
 

@@ -21,6 +21,7 @@ def work_on_ray(words: Sequence[object], parts: Sequence[str], out: Path, addres
     be at the same place for all its machines. Raises UserError where Ray is missing or out of
     reach, or when a part fails.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     try:
         import ray
     except ImportError:

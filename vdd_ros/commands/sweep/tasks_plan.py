@@ -18,12 +18,15 @@ Count = Annotated[int, Field(ge=1)]
 
 class TaskPlan(Part):
     """demonstrations: recorded by the task's scripted operator; held_out: the last so many are
-    never trained on; contract: config/panda_TASK.yaml if not given.
+    never trained on; contract: config/panda_TASK.yaml if not given; teacher, student: what differs
+    from the plan's in this task.
     """
 
     demonstrations: Annotated[int, Field(ge=2)]
     held_out: Count
     contract: Path | None = None
+    teacher: dict[str, Any] = {}
+    student: dict[str, Any] = {}
 
 
 class TeacherPlan(Part):
@@ -70,13 +73,15 @@ class TasksPlan(Part):
     def _choices_exist(self) -> TasksPlan:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds repeat: {list(self.seeds)}")
-        for task, wanted in self.tasks.items():
+        for name, wanted in self.tasks.items():
             if wanted.held_out >= wanted.demonstrations:
-                raise ValueError(f"{task}: nothing is left to train on, hold out fewer")
-        choices: list[tuple[type, dict[str, Any]]] = [
-            (TrainingConfig, self.student_training),
-            (StudentConfig, self.student),
-        ]
+                raise ValueError(f"{name}: nothing is left to train on, hold out fewer")
+        choices: list[tuple[type, dict[str, Any]]] = [(TrainingConfig, self.student_training)]
+        for task in self.tasks.values():
+            choices += [
+                (TeacherConfig, self.teacher | task.teacher),
+                (StudentConfig, self.student | task.student),
+            ]
         for name, teacher in self.teachers.items():
             self._require_tasks(name, teacher.tasks)
             choices += [
