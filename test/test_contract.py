@@ -113,7 +113,7 @@ def test_a_contract_extends_another_key_by_key(contract_path):
     assert push.joints == avoid.joints and push.rates == avoid.rates
     assert set(push.streams) == {*avoid.streams, "objects"}
     assert push.objects == ("red_block", "green_block")
-    assert push.observation_dim == 7 + 2 * 3 + 2 * 2
+    assert push.observation_dim == 7 + 2 * 3
     assert push.interface_hash != avoid.interface_hash
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from vdd_ros.policies.covariance import Full
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Batch, Em, Imc, fit
@@ -24,7 +25,9 @@ def no_teacher(cond):
 def learned(objective, demos: torch.Tensor, centres: torch.Tensor) -> GaussianMixture:
     """What experts that began at `centres` (K, 2) learn from demos (N, 2); one row."""
     torch.manual_seed(0)
-    config = StudentConfig(n_experts=len(centres), width=16, blocks=1, octaves=0, bottleneck=0)
+    config = StudentConfig(
+        n_experts=len(centres), width=16, blocks=1, octaves=0, covariance="diagonal"
+    )
     moe = GaussianMoE(config, newest_dim=1, cond_dim=1, dim=2)
     moe.start_at(centres)
     data = Batch(torch.zeros(len(demos), 1), torch.full_like(demos, torch.nan), demos)
@@ -47,7 +50,7 @@ def a_mixture() -> tuple[GaussianMixture, torch.Tensor]:
     means = torch.randn(6, 3, 2, generator=generator)
     whitener = torch.eye(2).expand(6, 3, 2, 2) * 1.5
     demos = torch.randn(6, 2, generator=generator)
-    return GaussianMixture(log_weights, means.requires_grad_(), whitener), demos
+    return GaussianMixture(log_weights, means.requires_grad_(), Full(whitener)), demos
 
 
 def test_curricula_are_distributions_over_the_demonstrations():
@@ -78,7 +81,7 @@ def test_an_expert_is_narrower_than_its_data_by_what_eta_says(eta):
     demos = two_modes(share=1.0)
     mixture = learned(Imc(eta=eta), demos, torch.tensor([[1.5, 0.0]]))
     expected = STD * math.sqrt(1.0 - 1.0 / (2.0 * eta))
-    stds = mixture.cholesky()[0, 0].diagonal()
+    stds = mixture.covariance.root()[0, 0].diagonal()
     assert stds.tolist() == pytest.approx([expected] * 2, rel=0.06)
     torch.testing.assert_close(mixture.means[0, 0], torch.tensor([2.0, 0.0]), atol=0.03, rtol=0.0)
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vdd_ros.policies.covariance import Full
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Batch, VddPaper, fit
@@ -24,14 +25,16 @@ def gaussian(std: float):
     def mixture_of(cond):
         shape = (len(cond), 1)
         whitener = (torch.eye(2) / std).expand(*shape, 2, 2)
-        return GaussianMixture(torch.zeros(shape), MEAN.expand(*shape, 2), whitener)
+        return GaussianMixture(torch.zeros(shape), MEAN.expand(*shape, 2), Full(whitener))
 
     return mixture_of
 
 
 def student(n_experts: int) -> GaussianMoE:
     torch.manual_seed(0)
-    config = StudentConfig(n_experts=n_experts, width=16, blocks=1, octaves=0, bottleneck=0)
+    config = StudentConfig(
+        n_experts=n_experts, width=16, blocks=1, octaves=0, covariance="diagonal"
+    )
     return GaussianMoE(config, newest_dim=1, cond_dim=1, dim=2)
 
 
@@ -44,7 +47,7 @@ def distilled(objective: VddPaper, std: float) -> tuple[torch.Tensor, torch.Tens
     )
     with torch.no_grad():
         mixture = moe(cond[:1])
-    return mixture.means[0, 0], mixture.cholesky()[0, 0].diagonal()
+    return mixture.means[0, 0], mixture.covariance.root()[0, 0].diagonal()
 
 
 @pytest.mark.parametrize(("std", "blurred"), [(0.01, 0.316), (0.1, 0.336), (0.5, None)])
