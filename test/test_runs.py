@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -291,7 +292,7 @@ def test_the_teacher_with_one_step_is_exported_as_it_is(teacher, tmp_path):
 
 
 def test_every_setting_of_every_method_can_be_changed():
-    settings = {name for kind in OBJECTIVES.values() for name in kind.__dataclass_fields__}
-    assert settings == set(ObjectiveChanges.__dataclass_fields__)
+    settings = {one.name for kind in OBJECTIVES.values() for one in fields(kind)}
+    assert settings == {one.name for one in fields(ObjectiveChanges)}
     assert ObjectiveChanges(eta=2.0).of("imc") == OBJECTIVES["imc"](eta=2.0)
     assert ObjectiveChanges().of("vdd") == OBJECTIVES["vdd"]()

@@ -8,8 +8,10 @@ import torch
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.diffusion_loss import denoising_loss
+from vdd_ros.policies.learn import Examples
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.oracle import OracleTeacher
+from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.training import TrainingConfig, train
 
@@ -33,11 +35,13 @@ def trained(config: TeacherConfig) -> Denoiser:
     torch.manual_seed(0)
     denoiser = make_teacher(config, newest_dim=1, cond_dim=2, dim=2)
 
-    def loss_of(module, index, progress, generator):
-        return denoising_loss(module, chunks[index], cond[index], config.noise, generator)
+    def loss(batch: Examples, progress: float, generator: torch.Generator) -> torch.Tensor:
+        return denoising_loss(denoiser, batch.chunks, batch.cond, config.noise, generator)
 
     training = TrainingConfig(steps=600, batch_size=128, learning_rate=3e-3, ema_decay=0.99)
-    denoiser.load_state_dict(train(denoiser, loss_of, len(cond), training))
+    nets = Nets({"teacher": denoiser}, training.ema_decay)
+    player = Player("teacher", parameters_of(denoiser), loss)
+    denoiser.load_state_dict(train(nets, [player], Examples(cond, chunks), training))
     return denoiser.eval()
 
 
