@@ -12,10 +12,12 @@ from vdd_ros.sim.contexts import evaluation_context
 from vdd_ros.sim.demonstrators.stack import Stack1Operator, Stack2Operator
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.tasks.blocks import HALF
-from vdd_ros.sim.tasks.stack import APART, ORDERS, TURN, ZONE, ZONE_HALF, Stack, Stack1, Stack2
+from vdd_ros.sim.tasks.stack import ORDERS, TURN, ZONE, ZONE_HALF, Stack, Stack1, Stack2
 
 CONTRACT = Path(__file__).resolve().parent.parent / "config" / "panda_stack_2.yaml"
 FIRST, SECOND = (*ZONE, HALF), (*ZONE, 3 * HALF)
+
+FINGERS_M = 0.10  # between the centres of two blocks, for an open finger
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_the_number_of_a_context_decides_the_scene(one, two):
     apart = np.abs(scenes[:, None] - scenes[None]).max((2, 3)) + np.eye(len(scenes))
     assert apart.min() > 1e-3
     between = np.linalg.norm(scenes[:, :, None, :2] - scenes[:, None, :, :2], axis=-1)
-    assert (between + np.eye(3)).min() >= APART
+    assert (between + np.eye(3)).min() >= FINGERS_M
     assert (np.abs(scenes[:, :, :2] - ZONE).max(-1) > ZONE_HALF + HALF).all()
 
 

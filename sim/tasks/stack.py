@@ -11,11 +11,13 @@ from itertools import permutations
 import numpy as np
 from robosuite.models.objects import MujocoObject
 
-from vdd_ros.sim.tasks.blocks import FLAT, HALF, BlockTask, block, fixed, let_go, scattered
+from vdd_ros.sim.tasks.blocks import FLAT, HALF, BlockTask, block, fixed, let_go
 
-X, Y = (0.40, 0.58), (-0.24, 0.06)  # [m] where the blocks begin
-APART = 0.12  # [m] between two centres: room for an open finger
-TURN = 0.5  # [rad] at most, either way
+X = (0.42, 0.56)  # [m] where blocks begin
+# [m] and each in a band of its own, as in D3IL: which one lies where need not be found out
+Y = {"red_block": -0.22, "green_block": -0.08, "blue_block": 0.06}
+BAND = 0.02  # [m] half its width: between two blocks is room for an open finger
+TURN = 0.4  # [rad] at most, either way
 ZONE = (0.49, 0.20)  # [m] its centre
 ZONE_HALF = 0.06  # [m] of its side
 LEVEL_M = 0.010  # a block this near its height rests on what is below it
@@ -38,11 +40,17 @@ class Stack(BlockTask):
         return [*(block(name) for name in self.objects), zone]
 
     def place(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The blocks anywhere beside the zone, turned a little."""
-        centres = scattered(rng, len(self.objects), X, Y, APART)
+        """Each block somewhere in its band, turned a little."""
         return {
-            name: np.array([*centre, HALF, rng.uniform(-TURN, TURN)])
-            for name, centre in zip(self.objects, centres, strict=True)
+            name: np.array(
+                [
+                    rng.uniform(*X),
+                    Y[name] + rng.uniform(-BAND, BAND),
+                    HALF,
+                    rng.uniform(-TURN, TURN),
+                ]
+            )
+            for name in self.objects
         }
 
 
