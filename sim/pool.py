@@ -22,7 +22,7 @@ from vdd_ros.sim.rollout import Rollout, rollout
 
 PR_SET_PDEATHSIG = 1
 
-_roll_out_seed: Callable[[int], Rollout]  # set by `_begin` in each process of the pool
+_roll_out_in: Callable[[int, int], Rollout]  # set by `_begin` in each process of the pool
 
 
 def rollouts_of(
@@ -43,7 +43,7 @@ def rollouts_of(
     )
     try:
         with _sparing_children():
-            futures = [pool.submit(_roll_out, seed) for seed in seeds]
+            futures = [pool.submit(_roll_out, task, seed) for seed in seeds]
         for future in futures:
             yield future.result()
     except BrokenProcessPool:
@@ -72,15 +72,14 @@ def _sparing_children() -> Iterator[None]:
 
 def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
     """In each process of the pool, once: what all its rollouts share."""
-    global _roll_out_seed
+    global _roll_out_in
     # Not to outlive the parent, which may have been killed before the kernel knew that.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit
     bundle = Bundle.load(folder, robot)
-    roll_out = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
-    _roll_out_seed = lambda seed: roll_out(seed, evaluation_context(task, seed))  # noqa: E731
+    _roll_out_in = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
 
 
-def _roll_out(seed: int) -> Rollout:
-    return _roll_out_seed(seed)
+def _roll_out(task: str, seed: int) -> Rollout:
+    return _roll_out_in(seed, evaluation_context(task, seed))

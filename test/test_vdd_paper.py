@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.covariance import Full
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Batch, VddPaper, fit
 from vdd_ros.policies.objectives.base import STUDENT
-from vdd_ros.policies.objectives.vdd_paper import clean_score, cosine_alpha_bar
+from vdd_ros.policies.objectives.vdd_paper import clean_score
 from vdd_ros.policies.oracle import OracleTeacher
 from vdd_ros.policies.players import Nets
 from vdd_ros.policies.training import TrainingConfig
@@ -71,7 +72,7 @@ def test_sigma_levels_blur(std, blurred):
     ],
 )
 def test_timestep_levels_blur_and_shrink_the_mean(timesteps, low, high, std, shrink, blurred):
-    alpha_bar = cosine_alpha_bar(timesteps)[low : high + 1].double()
+    alpha_bar = 1.0 / (1.0 + level_sigmas(timesteps)[low : high + 1] ** 2)
     weight = 1.0 / (alpha_bar * std**2 + 1.0 - alpha_bar)
     factor = float((weight * alpha_bar.sqrt()).mean() / weight.mean())
     expected = float(weight.mean() ** -0.5)
@@ -95,7 +96,8 @@ def test_the_score_of_a_timestep_is_that_of_the_noised_chunk_at_the_clean_one():
 
 def test_the_cosine_schedule_is_the_published_one():
     """sqrt(1 - alpha_bar) as D3IL's configurations have it, to the digits known."""
-    noise = (1.0 - cosine_alpha_bar(8)).sqrt()
+    sigma = level_sigmas(8)
+    noise = sigma / (1.0 + sigma**2).sqrt()
     assert noise.tolist() == pytest.approx(
         [0.205, 0.391, 0.562, 0.711, 0.834, 0.925, 0.981, 1.0], abs=6e-4
     )

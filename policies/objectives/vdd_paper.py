@@ -28,13 +28,13 @@ Not kept are faults of the released code: responsibilities in probability space 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
@@ -124,8 +124,9 @@ class VddPaper(Objective):
             sigma = self.sigma_low + (self.sigma_high - self.sigma_low) * sigma
             return torch.ones(shape), sigma
         step = torch.randint(self.t_low, self.t_high + 1, shape, generator=generator)
-        alpha_bar = cosine_alpha_bar(self.timesteps)[step]
-        return alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt()
+        sigma = level_sigmas(self.timesteps).float()[step]
+        alpha = (1.0 + sigma**2).rsqrt()
+        return alpha, alpha * sigma
 
 
 @torch.no_grad()
@@ -136,11 +137,3 @@ def clean_score(
     alpha, sigma = alpha[:, None], sigma[:, None]
     clean = teacher.denoise(chunks / alpha, (sigma / alpha)[:, 0], cond)
     return (alpha * clean - chunks) / sigma**2
-
-
-def cosine_alpha_bar(timesteps: int, s: float = 0.008) -> Tensor:
-    """(T,) products of 1 - beta, beta at most .999 (Nichol and Dhariwal 2021, eq. 17)."""
-    t = torch.linspace(0.0, 1.0, timesteps + 1, dtype=torch.float64)
-    f = torch.cos((t + s) / (1.0 + s) * math.pi / 2).square()
-    beta = (1.0 - f[1:] / f[:-1]).clamp(max=0.999)
-    return (1.0 - beta).cumprod(0).float()

@@ -19,7 +19,6 @@ from tyro.conf import Positional
 
 from vdd_ros.commands.sweep.episodes import sweep_episodes
 from vdd_ros.commands.sweep.plan import Plan
-from vdd_ros.commands.sweep.tasks import sweep_tasks
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
@@ -47,6 +46,8 @@ def main(args: Args) -> dict:
     if args.processes < 1:
         raise UserError(f"processes is {args.processes}; use at least 1")
     if "tasks" in read_map(args.plan, "plan"):
+        from vdd_ros.commands.sweep.tasks import sweep_tasks  # the simulator takes seconds
+
         made = sweep_tasks(TasksPlan.from_yaml(args.plan), args)
     else:
         made = sweep_episodes(Plan.from_yaml(args.plan), args)

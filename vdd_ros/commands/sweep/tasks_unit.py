@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,11 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.commands import export, record
-from vdd_ros.commands.bench import processor
-from vdd_ros.commands.distill import TRAINING as STUDENT_TRAINING
 from vdd_ros.commands.progress import progress
+from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.episode import EpisodeStore
@@ -27,23 +23,12 @@ from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import typical_window
-from vdd_ros.policies.learn import (
-    Student,
-    Teacher,
-    distil,
-    load_student,
-    load_teacher,
-    train_teacher,
-)
-from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.objectives import OBJECTIVES
-from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
+from vdd_ros.policies.learn import Student, Teacher
+from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import use_threads
 from vdd_ros.sim.evaluate import evaluate
 from vdd_ros.sim.visited import visited_windows
-from vdd_ros.timing import in_turns, pinned_to_one_core
 
-BLOCKS, CALLS = 20, 250  # docs/metrics.md: 5,000 calls, in turns
 TEACHER_STEPS = {"teacher": 10, "teacher-1": 1}  # Euler, as bundles run it
 FOLDER = "demonstrations"
 KEPT = (
@@ -53,9 +38,9 @@ KEPT = (
 
 
 def record_task(plan: TasksPlan, task: str, out: Path) -> None:
-    """Record what is still missing of a task's demonstrations, the same for all seeds."""
+    """Record a task's demonstrations, the same for all seeds, unless all of them are there."""
     folder, wanted = out / task / FOLDER, plan.tasks[task].demonstrations
-    if folder.exists() and len(EpisodeStore(folder).list()) >= wanted:
+    if folder.exists():
         return
     unfinished = folder.with_name(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -96,53 +81,42 @@ def cell(plan: TasksPlan, task: str, seed: int, teacher: str, policy: str, out: 
         "seed": seed,
         **rolled,
         **judged_as,
+        "nfe": TEACHER_STEPS.get(policy, 1),
+        "fidelity_nfe": judged_as["nfe"],  # the teacher is judged by its best sampler
         "latency_us": timed,
     }
 
 
 def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Teacher:
-    folder = out / task / str(seed) / name / "teacher"
-    if (folder / "run.json").exists():
-        return load_teacher(folder)
-    contract = Contract.from_yaml(plan.contract_of(task))
+    contract, wanted = Contract.from_yaml(plan.contract_of(task)), plan.teachers[name]
     store = EpisodeStore(out / task / FOLDER, contract)
-    wanted = plan.teachers[name]
-    training = replace(TEACHER_TRAINING, **{**plan.teacher_training, **wanted.training}, seed=seed)
-    with progress(f"{task} {seed} {name}") as report:
-        return train_teacher(
-            contract,
-            [store.load(episode) for episode in store.list()],
-            folder,
-            TeacherConfig(**{**plan.teacher, **plan.tasks[task].teacher, **wanted.config}),
-            training,
-            plan.tasks[task].held_out,
-            report,
-        )
+    return teacher_in(
+        out / task / str(seed) / name / "teacher",
+        contract,
+        lambda: [store.load(episode) for episode in store.list()],
+        {**plan.teacher, **plan.tasks[task].teacher, **wanted.config},
+        {**plan.teacher_training, **wanted.training, "seed": seed},
+        plan.tasks[task].held_out,
+    )
 
 
 def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int) -> Student:
-    folder = teacher.folder.with_name(name)
-    if (folder / "run.json").exists():
-        return load_student(folder)
-    wanted, visited = plan.students[name], None
-    if wanted.visited is not None:
+    folder, wanted = teacher.folder.with_name(name), plan.students[name]
+
+    def visited() -> np.ndarray | None:
+        if wanted.visited is None:
+            return None
         bundle = _bundle(wanted.visited.by, folder.parent)
-        visited = visited_windows(bundle, teacher.contract, task, wanted.visited.episodes, seed)
-    chosen = {**plan.student_training, **wanted.training}
-    with progress(f"{folder.parent} {name}") as report:
-        return distil(
-            teacher,
-            folder,
-            wanted.method,
-            StudentConfig(**{**plan.student, **plan.tasks[task].student, **wanted.student}),
-            replace(STUDENT_TRAINING, **chosen, seed=seed),
-            OBJECTIVES[wanted.method](**wanted.objective),
-            report=report,
-            allow_larger=wanted.allow_larger,
-            start=wanted.start,
-            prune=wanted.prune,
-            visited=visited,
-        )
+        return visited_windows(bundle, teacher.contract, task, wanted.visited.episodes, seed)
+
+    return student_in(
+        folder,
+        teacher,
+        wanted,
+        {**plan.student, **plan.tasks[task].student},
+        {**plan.student_training, "seed": seed},
+        visited,
+    )
 
 
 def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Path) -> None:
@@ -151,8 +125,7 @@ def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Pa
         return
     path.parent.mkdir(exist_ok=True)
     found = judged(teacher, students, (), JudgeConfig(seed=seed))
-    hardware = f"{processor()}, {os.cpu_count()} cores"
-    told = {name: figures | {"hardware": hardware} for name, figures in found.items()}
+    told = {name: figures | {"hardware": hardware()} for name, figures in found.items()}
     write_text(path, json.dumps(told, allow_nan=False))
 
 
@@ -194,16 +167,14 @@ def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     calls: dict[str, Callable[[], object]] = {}
     for name, steps in TEACHER_STEPS.items():
-        parts = (teacher.denoiser, teacher.normalizer, teacher.config.noise)
+        parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise)
         graph = teacher_graph(*parts, SamplerConfig("euler", steps), window.shape)
         calls[name] = partial(opened(OnnxPolicy, graph).infer, window, noise)
     for name, student in students.items():
         graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
         calls[name] = partial(opened(OnnxPolicy, graph).infer, window)
-    with pinned_to_one_core():
-        timings = in_turns(calls, time.perf_counter_ns, BLOCKS, CALLS)
     told = {
         name: {"p50": timing.percentile_us(50), "p99": timing.percentile_us(99)}
-        for name, timing in timings.items()
+        for name, timing in timed(calls).items()
     }
     write_text(path, json.dumps(told, allow_nan=False))

@@ -1,0 +1,102 @@
+"""What every sweep does: a teacher, a student, calls that are timed; what is there is kept.
+
+Choices are those of a plan: differences from the defaults of `vdd train` and `vdd distill`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from vdd_ros.commands.bench import processor
+from vdd_ros.commands.distill import TRAINING as STUDENT_TRAINING
+from vdd_ros.commands.progress import progress
+from vdd_ros.commands.sweep.choices import StudentPlan
+from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
+from vdd_ros.contract import Contract
+from vdd_ros.episode import Episode
+from vdd_ros.policies.learn import (
+    Student,
+    Teacher,
+    distil,
+    load_student,
+    load_teacher,
+    train_teacher,
+)
+from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
+
+BLOCKS, CALLS = 20, 250  # docs/metrics.md: 5,000 calls, in turns
+Choices = Mapping[str, Any]
+Name = TypeVar("Name")
+
+
+def teacher_in(
+    folder: Path,
+    contract: Contract,
+    episodes: Callable[[], list[Episode]],
+    config: Choices,
+    training: Choices,
+    held_out: int,
+) -> Teacher:
+    """The teacher in `folder`, trained on all but the last `held_out` episodes unless it has
+    been."""
+    if (folder / "run.json").exists():
+        return load_teacher(folder)
+    with progress(f"teacher in {folder}") as report:
+        return train_teacher(
+            contract,
+            episodes(),
+            folder,
+            TeacherConfig(**config),
+            replace(TEACHER_TRAINING, **training),
+            held_out,
+            report,
+        )
+
+
+def student_in(
+    folder: Path,
+    teacher: Teacher,
+    wanted: StudentPlan,
+    config: Choices,
+    training: Choices,
+    visited: Callable[[], np.ndarray | None] = lambda: None,
+) -> Student:
+    """The student in `folder`, distilled unless it has been. config and training: what the plan
+    says of all its students, from which `wanted` differs; visited: as `distil` has it."""
+    if (folder / "run.json").exists():
+        return load_student(folder)
+    with progress(f"student in {folder}") as report:
+        return distil(
+            teacher,
+            folder,
+            wanted.method,
+            StudentConfig(**{**config, **wanted.student}),
+            replace(STUDENT_TRAINING, **{**training, **wanted.training}),
+            OBJECTIVES[wanted.method](**wanted.objective),
+            report=report,
+            allow_larger=wanted.allow_larger,
+            start=wanted.start,
+            prune=wanted.prune,
+            visited=visited(),
+        )
+
+
+def timed(calls: Mapping[Name, Callable[[], object]]) -> dict[Name, Timing]:
+    """Every call on one core, in turns."""
+    with pinned_to_one_core():
+        return in_turns(calls, time.perf_counter_ns, BLOCKS, CALLS)
+
+
+def hardware() -> str:
+    """What figures were measured on."""
+    return f"{processor()}, {os.cpu_count()} cores"
