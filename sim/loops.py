@@ -15,7 +15,7 @@ import numpy as np
 from vdd_ros.errors import UserError
 from vdd_ros.sim.contexts import EVALUATION
 from vdd_ros.sim.demonstrators import operator_of
-from vdd_ros.sim.demonstrators.operator import Operator, Seen, seen_of
+from vdd_ros.sim.demonstrators.operator import Operator, seen_in
 from vdd_ros.sim.demonstrators.schedule import balanced_ways
 from vdd_ros.sim.env import ARM, RATE_HZ, RobosuiteEnv, make_robosuite
 
@@ -142,10 +142,9 @@ def lead(env: RobosuiteEnv, operator: Operator, mode: int, tick_s: float) -> Ite
 
     Raises UserError if it finds no way to begin.
     """
-    seen = lambda: seen_of(env.observe().position, env.task.objects, env.poses())  # noqa: E731
-    _begin(operator, seen, mode)
+    _begin(operator, env, mode)
     ticks_passed = 0
-    while (command := operator.command(ticks_passed * tick_s, seen())) is not None:
+    while (command := operator.command(ticks_passed * tick_s, seen_in(env))) is not None:
         if env.status().finished and not env.status().success:
             return
         env.apply(command)
@@ -154,10 +153,10 @@ def lead(env: RobosuiteEnv, operator: Operator, mode: int, tick_s: float) -> Ite
         yield command
 
 
-def _begin(operator: Operator, seen: Callable[[], Seen], mode: int) -> None:
+def _begin(operator: Operator, env: RobosuiteEnv, mode: int) -> None:
     for _ in range(TRIES):
         try:
-            return operator.begin(seen(), mode)
+            return operator.begin(seen_in(env), mode)
         except RuntimeError:  # this hand found no way
             continue
     raise UserError(f"the operator found no way to begin mode {mode} {TRIES} times in a row")

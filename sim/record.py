@@ -16,7 +16,7 @@ from vdd_ros.command_gate import CommandGate
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.errors import UserError
-from vdd_ros.sim.demonstrators.operator import Operator, seen_of
+from vdd_ros.sim.demonstrators.operator import Operator, seen_in
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import START_NS, Wiring, wire
 
@@ -73,9 +73,8 @@ def _demonstrate(
     context: int,
 ) -> bool:
     """One demonstration; whether it went well and was saved."""
-    names = env.task.objects
     try:
-        operator.begin(seen_of(env.observe().position, names, env.poses()), mode)
+        operator.begin(seen_in(env), mode)
     except RuntimeError:  # this hand found no way
         return False
     gate = CommandGate(contract)
@@ -83,11 +82,9 @@ def _demonstrate(
     recorder.annotate({"way": mode, "context": context})
     _tell_state(env, contract, wiring, gate, recorder)
     while True:
-        reading = env.observe()
-        now_ns = START_NS + reading.stamp_ns
-        target = operator.command(
-            reading.stamp_ns / 1e9, seen_of(reading.position, names, env.poses())
-        )
+        elapsed_ns = env.observe().stamp_ns
+        now_ns = START_NS + elapsed_ns
+        target = operator.command(elapsed_ns / 1e9, seen_in(env))
         if target is None or (env.status().finished and not env.status().success):
             break
         _send(env, contract, wiring, gate, recorder, target[wiring.from_arm], now_ns)

@@ -2,23 +2,18 @@
 
 import numpy as np
 import pytest
+from leading import lead, moved, poses_in
 
-from vdd_ros.contract import Contract
-from vdd_ros.poses import fields_of_poses
-from vdd_ros.sim.contexts import EVALUATION, evaluation_context
 from vdd_ros.sim.demonstrators import operator_of
 from vdd_ros.sim.demonstrators.align import bend_to
 from vdd_ros.sim.demonstrators.fork import along, turn_between, yaw_of
-from vdd_ros.sim.demonstrators.operator import seen_of
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.env import RobosuiteEnv
-from vdd_ros.sim.rollout import wire
-from vdd_ros.sim.tasks import TASKS, align, block_push, push
+from vdd_ros.sim.tasks import align, block_push, push
 from vdd_ros.sim.tasks.deliveries import Deliveries
 from vdd_ros.sim.tasks.table_task import HOLD_S
 
 NAMES = ("align", "push", "block_push")
-TICK_S = 0.01
 STEP_S = 0.005
 
 
@@ -36,93 +31,10 @@ def env(request, envs):
     return envs[request.param]
 
 
-def put(env, **where):
-    """A scene with things elsewhere: by name, x, y, z [m, base frame] and the angle about z."""
-    env.reset(0)
-    sim = env.task.sim
-    scene = np.array(sim.data.qpos)
-    for name, (x, y, z, yaw) in where.items():
-        start, end = sim.model.get_joint_qpos_addr(f"{name}_joint0")
-        quat_wxyz = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
-        scene[start:end] = (*(env.task.table_origin + (x, y, z)), *quat_wxyz)
-    env.reset(0, scene)
-
-
 def let_pass(env, seconds):
     """The verdict after some simulated time in which nobody does anything."""
     env.advance(seconds)
     return env.status()
-
-
-def show(env, operator, mode):
-    """The operator's demonstration of a mode, from where the scene is."""
-    names = env.task.objects
-    operator.begin(seen_of(env.observe().position, names, env.poses()), mode)
-    tick = 0
-    while True:
-        seen = seen_of(env.observe().position, names, env.poses())
-        target = operator.command(tick * TICK_S, seen)
-        if target is None or (env.status().finished and not env.status().success):
-            return env.status()
-        env.apply(target)
-        env.advance(TICK_S)
-        tick += 1
-
-
-def test_a_context_is_a_scene(env):
-    contexts = [0, 1, evaluation_context(env.task_name, 0), evaluation_context(env.task_name, 1)]
-    scenes = []
-    for context in contexts:
-        env.reset(context)
-        first = env.poses()
-        env.reset(99)
-        env.reset(context)
-        assert np.array_equal(first, env.poses())
-        scenes.append(first[:, :2].ravel())
-    apart = [np.abs(a - b).max() for i, a in enumerate(scenes) for b in scenes[:i]]
-    assert min(apart) > 1e-3
-    assert max(contexts[:2]) < EVALUATION <= min(contexts[2:])
-
-
-def test_at_rest_nothing_moves_and_nothing_is_decided(env):
-    for context in (0, EVALUATION):
-        env.reset(context)
-        before = env.poses()
-        status = let_pass(env, 2.0)
-        assert np.abs(env.poses() - before).max() < 1e-3
-        assert not status.finished and status.way is None and env.task.mode() is None
-
-
-def test_poses_are_those_of_the_bodies(env):
-    for name, row in zip(env.task.objects, env.poses(), strict=True):
-        body = env.task.sim.data.get_joint_qpos(f"{name}_joint0")
-        assert row[:3] == pytest.approx(body[:3] - env.task.table_origin, abs=1e-9)
-        assert np.roll(row[3:], 1) == pytest.approx(body[3:], abs=1e-9)
-
-
-def test_contract_is_of_the_task(env):
-    contract = Contract.from_yaml(f"config/panda_{env.task_name}.yaml")
-    assert contract.objects == env.task.objects
-    assert wire(contract, env.task_name).pose_streams == {"objects": 20_000_000}
-    fields = fields_of_poses(env.poses())
-    told = sum(fields[p.field].size for p in contract.observation if p.stream == "objects")
-    assert contract.observation_dim == 7 + told
-
-
-def test_too_late_is_a_failure(env):
-    limit_s = env.task.time_limit_s
-    assert not let_pass(env, limit_s - STEP_S).finished
-    status = let_pass(env, STEP_S)
-    assert status.finished and not status.success
-    assert f"after {limit_s:g} s" in status.reason
-
-
-@pytest.mark.parametrize(("name", "thing"), [(n, TASKS[n].objects[0]) for n in NAMES])
-def test_off_the_table_is_a_failure(envs, name, thing):
-    put(envs[name], **{thing: (0.5, 0.6, 0.02, 0.0)})
-    status = let_pass(envs[name], 1.0)
-    assert status.finished and not status.success
-    assert status.reason == f"{'the ' if thing == 'frame' else ''}{thing} fell off the table"
 
 
 @pytest.mark.parametrize(
@@ -136,12 +48,12 @@ def test_each_block_at_a_place_of_its_own_for_half_a_second(envs, name, places, 
     env = envs[name]
     (ax, ay), (bx, by) = places
     for red, green in (((ax, ay), (bx, by)), ((bx, by), (ax, ay))):
-        put(env, red_block=(*red, z, 0.0), green_block=(*green, z, 0.0))
+        moved(env, {"red_block": (*red, z, 0.0), "green_block": (*green, z, 0.0)})
         assert not let_pass(env, HOLD_S - STEP_S).finished
         status = let_pass(env, 2 * STEP_S)
         assert status.success and status.done == 2
         assert status.way == int(red == (bx, by))  # both at once: red is the first block
-    put(env, red_block=(ax - 0.036, ay, z, 0.0), green_block=(ax + 0.036, ay, z, 0.0))
+    moved(env, {"red_block": (ax - 0.036, ay, z, 0.0), "green_block": (ax + 0.036, ay, z, 0.0)})
     status = let_pass(env, env.task.time_limit_s)
     assert not status.success and status.done == 1, "both at one place"
 
@@ -149,11 +61,14 @@ def test_each_block_at_a_place_of_its_own_for_half_a_second(envs, name, places, 
 def test_just_beside_a_place_is_not_there(envs):
     (ax, ay), (bx, by) = push.TARGETS
     z, beside = push.HALF[2], push.RADIUS + 0.003
-    put(envs["push"], red_block=(ax, ay, z, 0.0), green_block=(bx, by + beside, z, 0.0))
+    moved(envs["push"], {"red_block": (ax, ay, z, 0.0), "green_block": (bx, by + beside, z, 0.0)})
     assert not let_pass(envs["push"], 2.0).finished
     (ax, ay), (bx, by) = block_push.SQUARES
     z, beside = block_push.HALF[2], block_push.SQUARE_HALF + 0.003
-    put(envs["block_push"], red_block=(ax, ay, z, 0.0), green_block=(bx + beside, by, z, 0.0))
+    moved(
+        envs["block_push"],
+        {"red_block": (ax, ay, z, 0.0), "green_block": (bx + beside, by, z, 0.0)},
+    )
     assert not let_pass(envs["block_push"], 2.0).finished
 
 
@@ -169,11 +84,8 @@ def test_just_beside_a_place_is_not_there(envs):
     ],
 )
 def test_aligned_in_position_and_angle(envs, x, yaw, aligned):
-    put(
-        envs["align"],
-        frame=(0.5 + x, 0.1, align.HALF[2], 0.3 + yaw),
-        target=(0.5, 0.1, 0.0005, 0.3),
-    )
+    frame, target = (0.5 + x, 0.1, align.HALF[2], 0.3 + yaw), (0.5, 0.1, 0.0005, 0.3)
+    moved(envs["align"], {"frame": frame, "target": target})
     assert not let_pass(envs["align"], HOLD_S - STEP_S).finished
     assert let_pass(envs["align"], 2 * STEP_S).success == aligned
 
@@ -238,9 +150,9 @@ def test_a_fork_pushes_where_it_points():
 def test_operator_shows_every_mode(env, context):
     operator = operator_of(env.task_name, np.random.default_rng(context))
     for mode in range(env.task.n_modes):
-        env.reset(context)
-        before = env.poses()
-        status = show(env, operator, mode)
+        before = poses_in(env, context)
+        lead(env, operator, mode, context)
+        status = env.status()
         assert (status.success, status.way) == (True, mode), status
         assert status.done == env.task.sub_tasks
         if env.task_name == "align":  # the picture of the target lies still

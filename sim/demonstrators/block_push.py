@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vdd_ros.sim.demonstrators.table import Aim, Script, TableOperator
-from vdd_ros.sim.tasks.block_push import BLOCKS, HALF, SQUARES
+from vdd_ros.sim.tasks.block_push import HALF, SQUARES
+from vdd_ros.sim.tasks.deliveries import BLOCKS
 
 STUB = 0.015  # [m] radius
 LOW = 0.014  # [m] of the stub's tip above the table

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
+
+if TYPE_CHECKING:
+    from vdd_ros.sim.env import RobosuiteEnv
 
 FOLLOW_ERROR = 0.4  # [rad] behind the leader: the arm does not follow, the person lets go
 SWAY = 0.002  # [rad] std of every leader joint about its line: no hand is still
@@ -56,6 +59,11 @@ def seen_of(joints: np.ndarray, names: tuple[str, ...], poses: np.ndarray) -> Se
             for name, row in zip(names, poses, strict=True)
         },
     )  # fmt: skip
+
+
+def seen_in(env: RobosuiteEnv) -> Seen:
+    """What is to be seen in a simulation now."""
+    return seen_of(env.observe().position, env.task.objects, env.poses())
 
 
 def swaying(rng: np.random.Generator, duration_s: float, joints: int) -> CubicSpline:

@@ -6,7 +6,8 @@ import numpy as np
 
 from vdd_ros.sim.demonstrators.fork import BACK, along, yaw_of
 from vdd_ros.sim.demonstrators.table import Aim, Script, TableOperator
-from vdd_ros.sim.tasks.push import BLOCKS, HALF, TARGETS
+from vdd_ros.sim.tasks.deliveries import BLOCKS
+from vdd_ros.sim.tasks.push import HALF, TARGETS
 
 PUSH_SPEED = 0.15  # [m/s]
 LOW = 0.014  # [m] of the fork's tip above the table while it pushes
