@@ -2,7 +2,7 @@
 
 policy.onnx    window (To, Do) [, noise (K, R)] -> log_gating (K,), means (K, H, Da)
 density.onnx   window (To, Do) -> log_gating (K,), means (K, D), whitener (D, D),
-               factors (K, D, E)
+               factors (K, D, E), whitened_factors (K, D, E)
 
 D = H * Da; noise is for a teacher alone, R the rank of the normalizer; E is R, and more by a
 low-rank covariance's rank.
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vdd_ros.density import MixtureParameters
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.covariance import Covariance, Full
 from vdd_ros.policies.denoiser import Denoiser
@@ -87,13 +88,16 @@ class StudentDensity(nn.Module):
         whitener = np.linalg.inv(np.linalg.cholesky(normalizer.remainder_covariance))
         # an output of the same name would make a graph with two definitions of it
         self.register_buffer("of_remainder", torch.tensor(whitener, dtype=torch.float32))
+        whitened = torch.tensor(whitener @ normalizer.decoder, dtype=torch.float32)
+        self.register_buffer("whitened_decoder", whitened)
 
-    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, window: Tensor) -> tuple[Tensor, ...]:
         cond = self.units.features(window)
         mixture = self.student(cond)
         means = self.units.chunk(mixture.means[0], cond).flatten(1)
-        factors = self.units.decoder @ _root(mixture.covariance)[0]
-        return mixture.log_weights[0], means, self.of_remainder.clone(), factors
+        root = _root(mixture.covariance)[0]
+        factors, whitened = self.units.decoder @ root, self.whitened_decoder @ root
+        return mixture.log_weights[0], means, self.of_remainder.clone(), factors, whitened
 
 
 def _root(covariance: Covariance) -> Tensor:
@@ -150,7 +154,7 @@ def student_graphs(
         StudentDensity(student, normalizer),
         (window,),
         ["window"],
-        ["log_gating", "means", "whitener", "factors"],
+        list(MixtureParameters._fields),
     )
     return policy, density
 

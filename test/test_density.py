@@ -21,16 +21,14 @@ from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 def random_mixture(rank: int, experts: int = 4, dim: int = 6) -> MixtureParameters:
     rng = np.random.default_rng(rank)
     gates = rng.normal(size=experts)
-    return MixtureParameters(
-        gates - logsumexp(gates),
-        rng.normal(size=(experts, dim)),
-        np.tril(rng.normal(size=(dim, dim)), -1) + np.diag(0.2 + rng.random(dim)),
-        rng.normal(size=(experts, dim, rank)),
-    )
+    means = rng.normal(size=(experts, dim))
+    whitener = np.tril(rng.normal(size=(dim, dim)), -1) + np.diag(0.2 + rng.random(dim))
+    factors = rng.normal(size=(experts, dim, rank))
+    return MixtureParameters(gates - logsumexp(gates), means, whitener, factors, whitener @ factors)
 
 
 def as_torch(mixture: MixtureParameters) -> GaussianMixture:
-    gates, means, whitener, factors = (torch.tensor(part)[None] for part in mixture)
+    gates, means, whitener, factors, _ = (torch.tensor(part)[None] for part in mixture)
     covariance = torch.linalg.inv(whitener.mT @ whitener)[:, None] + factors @ factors.mT
     return GaussianMixture.of_covariance(gates, means, covariance)
 
@@ -53,13 +51,13 @@ def test_agrees_with_scipy_and_with_the_learning_part(rank):
 
 def test_stays_finite_far_away_and_where_experts_are_nearly_degenerate():
     mixture = random_mixture(3)._replace(log_gating=np.array([0.0, -np.inf, -np.inf, -np.inf]))
-    flat = mixture._replace(whitener=1e4 * np.eye(6))
+    flat = mixture._replace(whitener=1e4 * np.eye(6), whitened_factors=1e4 * mixture.factors)
     (far,) = log_density(flat, np.full((1, 6), 100.0))
     assert np.isfinite(far) and far < -1e9
 
 
 def test_is_not_a_number_where_the_factors_drown_everything_else():
-    mixture = random_mixture(2)._replace(factors=np.full((4, 6, 2), 1e12))
+    mixture = random_mixture(2)._replace(whitened_factors=np.full((4, 6, 2), 1e12))
     assert np.isnan(log_density(mixture, np.zeros((3, 6)))).all()
 
 
@@ -108,7 +106,7 @@ def test_draws_have_their_expert_s_covariance_and_the_mixture_s_density(tmp_path
     (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (2, 3))[1])
     density, rng = OnnxDensity(tmp_path / "density.onnx"), np.random.default_rng(0)
     drawn, log_density = density.draw(windows[7], 4000, rng)
-    _, means, _, factors = density.parameters(windows[7])
+    _, means, _, factors, _ = density.parameters(windows[7])
     for row, expert in ((0, 0), (5, 1), (17, 2)):
         sample = (means[expert] + drawn[row, expert]).reshape(4, 3)
         expected = density.log_prob(windows[7], sample)

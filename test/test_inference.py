@@ -92,7 +92,9 @@ class Mixture:
         self.means, self.log_density = means, log_density
 
     def parameters(self, window):
-        return MixtureParameters(np.zeros(2), self.means, np.ones((2, 6)), np.ones((2, 6, 1)))
+        return MixtureParameters(
+            np.zeros(2), self.means, np.ones((2, 6)), *2 * [np.ones((2, 6, 1))]
+        )
 
     def draw(self, window, count, rng):
         return Draws(np.zeros((count, 2, 6)), np.full((count, 2), self.log_density))

@@ -2,9 +2,9 @@
 
     q(a) = sum_k g_k N(a; mu_k, Sigma_k),    Sigma_k = P + U_k U_k^T,    P^-1 = W^T W
 
-With V = W U and w = W (a - mu), the R x R matrix C = I + V^T V gives both what is needed of Sigma:
-(a - mu)^T Sigma^-1 (a - mu) = w^T w - w^T V C^-1 V^T w (Woodbury identity) and
-ln det Sigma = -2 ln det W + ln det C (matrix determinant lemma).
+With V = W U, which the graph gives, and w = W (a - mu), the R x R matrix C = I + V^T V gives both
+what is needed of Sigma: (a - mu)^T Sigma^-1 (a - mu) = w^T w - w^T V C^-1 V^T w (Woodbury identity)
+and ln det Sigma = -2 ln det W + ln det C (matrix determinant lemma).
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 class MixtureParameters(NamedTuple):
     """log_gating: (K,), normalised; means: (K, D) [unit]; whitener: (D, D), the W above, lower
-    triangular with a positive diagonal; factors: (K, D, R), the U above. D = H * Da, a chunk
-    flattened step by step.
+    triangular with a positive diagonal; factors: (K, D, R), the U above; whitened_factors:
+    (K, D, R), the V above, a product too large for a control tick. D = H * Da, a chunk flattened
+    step by step.
     """
 
     log_gating: np.ndarray
     means: np.ndarray
     whitener: np.ndarray
     factors: np.ndarray
+    whitened_factors: np.ndarray
 
 
 class Draws(NamedTuple):
@@ -39,11 +41,26 @@ class Draws(NamedTuple):
 def log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
     """(N,): log-densities of whole chunks (N, D) [nats]; not finite where the parameters are
     not, or too large to tell."""
-    log_gating, means, whitener, factors = (np.asarray(part, np.float64) for part in mixture)
-    whitened = chunks.astype(np.float64) @ whitener.T - (means @ whitener.T)[:, None]  # (K, N, D)
-    scaled = whitener @ factors  # (K, D, R)
-    inner = np.eye(factors.shape[-1]) + scaled.swapaxes(-1, -2) @ scaled  # (K, R, R), the C above
-    along = whitened @ scaled  # (K, N, R)
+    return _log_density(mixture, chunks @ mixture.whitener.astype(np.float64).T)
+
+
+def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Draws:
+    """`count` samples of each expert, along its factors, without what is beside them."""
+    experts, _, rank = mixture.factors.shape
+    along = rng.standard_normal((experts, count, rank))
+    deviations = along @ mixture.factors.swapaxes(-1, -2)  # (K, S, D)
+    means = mixture.means @ mixture.whitener.astype(np.float64).T
+    whitened = means[:, None] + along @ mixture.whitened_factors.swapaxes(-1, -2)
+    density = _log_density(mixture, whitened.reshape(experts * count, -1))
+    return Draws(deviations.swapaxes(0, 1), density.reshape(experts, count).T)
+
+
+def _log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
+    """chunks: (N, D), each W a."""
+    log_gating, means, whitener, _, factors = (np.asarray(part, np.float64) for part in mixture)
+    whitened = chunks - (means @ whitener.T)[:, None]  # (K, N, D)
+    inner = np.eye(factors.shape[-1]) + factors.swapaxes(-1, -2) @ factors  # (K, R, R), the C above
+    along = whitened @ factors  # (K, N, R)
     try:
         solved = np.linalg.solve(inner, along.swapaxes(-1, -2)).swapaxes(-1, -2)
     except np.linalg.LinAlgError:  # factors so large that the 1 above is lost beside them
@@ -52,13 +69,3 @@ def log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
     log_det = np.linalg.slogdet(inner)[1] - 2.0 * np.log(np.diag(whitener)).sum()
     constant = log_gating - 0.5 * (log_det + means.shape[-1] * LOG_2PI)
     return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
-
-
-def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Draws:
-    """`count` samples of each expert, along its factors, without what is beside them."""
-    experts, _, rank = mixture.factors.shape
-    along = rng.standard_normal((count, experts, rank))
-    deviations = np.einsum("kdr,skr->skd", mixture.factors, along)
-    samples = mixture.means + deviations
-    density = log_density(mixture, samples.reshape(count * experts, -1))
-    return Draws(deviations, density.reshape(count, experts))

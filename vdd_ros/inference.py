@@ -103,7 +103,8 @@ class OnnxDensity:
     """The whole mixture after a window: onnxruntime gives its parameters, numpy the rest.
 
     The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D),
-    `whitener` (D, D) and `factors` (K, D, R) over flattened chunks, in the units of the contract.
+    `whitener` (D, D), `factors` and `whitened_factors` (K, D, R) over flattened chunks, in the
+    units of the contract.
     """
 
     def __init__(self, path: Path):
