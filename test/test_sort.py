@@ -8,7 +8,7 @@ from vdd_ros.sim.contexts import evaluation_context
 from vdd_ros.sim.demonstrators.sort import SortOperator
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.tasks.blocks import HALF
-from vdd_ros.sim.tasks.sort import APART, BIN_X, BIN_Y, PATTERNS, TURN, Sort
+from vdd_ros.sim.tasks.sort import BIN_X, BIN_Y, PATTERNS, TURN, Sort
 
 LEFT, RIGHT = BIN_X - 0.05, BIN_X + 0.05
 SORTED = {
@@ -17,6 +17,7 @@ SORTED = {
     "blue_block_1": (LEFT, BIN_Y["blue"], HALF),
     "blue_block_2": (RIGHT, BIN_Y["blue"], HALF),
 }
+FINGERS_M = 0.10  # between the centres of two blocks, for an open finger
 AWAY = np.array([0.5, 0.0, 0.3])  # [m] where the tool touches nothing
 
 
@@ -41,13 +42,13 @@ def arrive(env, order):
     return env.task.mode()
 
 
-def test_blocks_lie_apart_and_the_first_of_each_colour_nearer_to_its_bin(env):
+def test_a_finger_fits_between_blocks_and_the_first_of_each_colour_is_nearer(env):
     judged = [evaluation_context("sort", seed) for seed in range(Sort.contexts)]
     scenes = np.array([poses_in(env, context) for context in [*range(20), *judged]])
     between = np.linalg.norm(scenes[:, :, None, :2] - scenes[:, None, :, :2], axis=-1)
-    assert (between + np.eye(4)).min() >= APART
-    y = scenes[:, :, 1]
-    assert (y[:, 0] > y[:, 1]).all() and (y[:, 2] < y[:, 3]).all()
+    assert (between + np.eye(4)).min() >= FINGERS_M
+    x = scenes[:, :, 0]
+    assert (x[:, 0] < x[:, 1]).all() and (x[:, 2] < x[:, 3]).all()
     assert scenes[:, :, 2] == pytest.approx(HALF)
     assert np.abs(2 * np.arctan2(scenes[:, :, 5], scenes[:, :, 6])).max() <= TURN
 

@@ -66,8 +66,11 @@ def seen_in(env: RobosuiteEnv) -> Seen:
     return seen_of(env.observe().position, env.task.objects, env.poses())
 
 
-def swaying(rng: np.random.Generator, duration_s: float, joints: int) -> CubicSpline:
-    """Time [s] -> how far the hand is off its line (joints,) [rad]; still at both ends."""
+def swaying(
+    rng: np.random.Generator, duration_s: float, joints: int, std: float = SWAY
+) -> CubicSpline:
+    """Time [s] -> how far the hand is off its line (joints,) [rad], by `std`; still at both
+    ends."""
     count = max(4, int(np.ceil(duration_s / SWAY_KNOT_S)) + 1)
     time = np.linspace(0.0, duration_s, count)
     smooth = gaussian_filter1d(
@@ -76,4 +79,4 @@ def swaying(rng: np.random.Generator, duration_s: float, joints: int) -> CubicSp
     spread = np.sqrt(SWAY_KNOT_S / (SWAY_S * np.sqrt(2 * np.pi)))  # std of the smoothed noise
     edge = np.clip(np.minimum(time, duration_s - time) / SWAY_EASE_S, 0.0, 1.0)
     envelope = edge**2 * (3 - 2 * edge)
-    return CubicSpline(time, SWAY / spread * envelope[:, None] * smooth, bc_type="clamped")
+    return CubicSpline(time, std / spread * envelope[:, None] * smooth, bc_type="clamped")

@@ -8,6 +8,7 @@ jump in speed, swaying a little.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ ACCELERATION = 1.0  # [m/s^2]
 TURN_RATE, TURN_ACCELERATION = 1.2, 4.0  # [rad/s, rad/s^2]
 OPENING_RATE, OPENING_ACCELERATION = 4.0, 60.0  # of the fingers [1/s, 1/s^2]
 SETTLE_S = 0.05  # in which the hand's turn and the fingers come to rest
+SWAY = 0.006  # [rad] std of every joint about its line: a policy has to see how to come back to it
 PACE_SPREAD, PACE_CUT = 0.2, 1.5  # std of log speed between episodes, and where it is cut
 LINGER_S = 0.8  # the hand stays when all is done
 LONGEST_S = 60.0
@@ -39,7 +41,7 @@ class Aim(NamedTuple):
 Script = Iterator[Aim]
 
 
-class TableOperator:
+class TableOperator(ABC):
     """A subclass gives `gripper` and `script`."""
 
     gripper = "RodGripper"
@@ -49,9 +51,9 @@ class TableOperator:
         self.arm = PandaArm(self.gripper)
         self._script: Script | None = None
 
+    @abstractmethod
     def script(self, mode: int) -> Script:
         """The whole of it, in a mode; asked for the next aim once a control tick."""
-        raise NotImplementedError
 
     def begin(self, seen: Seen, mode: int) -> None:
         """Make up one's mind, as `Operator.begin`."""
@@ -63,7 +65,7 @@ class TableOperator:
         self._velocity = np.zeros(3)
         self._time_s = 0.0
         self._done_s: float | None = None
-        self._sway = swaying(self.rng, LONGEST_S, 7)
+        self._sway = swaying(self.rng, LONGEST_S, 7, SWAY)
         self.opening = float(seen.joints[7]) if len(seen.joints) > 7 else 1.0
         self._turning = self._opening = 0.0  # their rates
         self._last = Aim(self.tip, self.yaw, self.opening)

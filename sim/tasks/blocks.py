@@ -16,7 +16,6 @@ RGB = {"red": (0.8, 0.15, 0.1), "green": (0.15, 0.6, 0.2), "blue": (0.1, 0.25, 0
 FLAT = 0.0005  # [m] half the thickness of what is only drawn
 FELL_M = -0.05  # a block this far below the table's top is gone
 LEFT_M = 0.040  # the tool is as far from the centre of a block that it has let go
-MAX_TRIES = 10_000
 
 
 class BlockTask(TableTask):
@@ -57,19 +56,3 @@ def fixed(name: str, size: tuple, rgba: list, where: np.ndarray, solid: bool = T
     box = BoxObject(name, size=list(size), rgba=rgba, joints=None, obj_type=kind)
     box.get_obj().set("pos", array_to_string(where))
     return box
-
-
-def scattered(
-    rng: np.random.Generator,
-    count: int,
-    x: tuple[float, float],
-    y: tuple[float, float],
-    apart: float,
-) -> np.ndarray:
-    """Centres of `count` blocks (count, 2) [m] in x and y, no two nearer than `apart` [m]."""
-    for _ in range(MAX_TRIES):
-        centres = np.column_stack([rng.uniform(*x, count), rng.uniform(*y, count)])
-        distance = np.linalg.norm(centres[:, None] - centres, axis=-1)
-        if distance[~np.eye(count, dtype=bool)].min() >= apart:
-            return centres
-    raise RuntimeError(f"no room for {count} blocks {apart} m apart in {x} x {y}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from robosuite.models.objects import MujocoObject
 
-from vdd_ros.sim.tasks.blocks import FLAT, HALF, RGB, BlockTask, block, fixed, let_go, scattered
+from vdd_ros.sim.tasks.blocks import FLAT, HALF, RGB, BlockTask, block, fixed, let_go
 
-X, Y = (0.38, 0.62), (-0.12, 0.12)  # [m] where the blocks begin
-APART = 0.11  # [m] between two centres: room for an open finger
+X, Y = (0.43, 0.57), {"red": 0.07, "blue": -0.07}  # [m] where each block begins, give or take
+AWAY = 0.02  # [m] at most, in x and in y: between two blocks is room for an open finger
 TURN = 0.2  # [rad] at most, either way: the closing hand straightens it
 BIN_Y = {"red": 0.27, "blue": -0.27}  # [m] of the middle of each colour's bin
 BIN_X = 0.50
@@ -61,13 +61,15 @@ class Sort(BlockTask):
         return parts
 
     def place(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The blocks anywhere between the bins; of each colour, the first is nearer to its bin."""
-        centres = scattered(rng, len(self.objects), X, Y, APART)
-        red = sorted(centres[:2], key=lambda centre: -centre[1])
-        blue = sorted(centres[2:], key=lambda centre: centre[1])
+        """Each block about a place of its own; of each colour, the first is nearer to the robot."""
+        places = {
+            f"{colour}_block_{i + 1}": (x, y) for colour, y in Y.items() for i, x in enumerate(X)
+        }
         return {
-            name: np.array([*centre, HALF, rng.uniform(-TURN, TURN)])
-            for name, centre in zip(self.objects, [*red, *blue], strict=True)
+            name: np.array(
+                [*(places[name] + rng.uniform(-AWAY, AWAY, 2)), HALF, rng.uniform(-TURN, TURN)]
+            )
+            for name in self.objects
         }
 
     def begin(self) -> None:

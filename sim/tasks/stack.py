@@ -13,7 +13,7 @@ from robosuite.models.objects import MujocoObject
 
 from vdd_ros.sim.tasks.blocks import FLAT, HALF, BlockTask, block, fixed, let_go
 
-X = (0.42, 0.56)  # [m] where blocks begin
+X = (0.44, 0.54)  # [m] where blocks begin
 # [m] and each in a band of its own, as in D3IL: which one lies where need not be found out
 Y = {"red_block": -0.22, "green_block": -0.08, "blue_block": 0.06}
 BAND = 0.02  # [m] half its width: between two blocks is room for an open finger
