@@ -17,6 +17,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.errors import UserError
 from vdd_ros.sim.demonstrators.operator import Operator, seen_in
+from vdd_ros.sim.demonstrators.schedule import scene_of
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import START_NS, Wiring, wire
 
@@ -43,21 +44,21 @@ def record(
     modes: list[int],
     first_context: int = 0,
 ) -> Iterator[Recorded]:
-    """One demonstration in each of `modes`, each attempt in a context of its own.
+    """One demonstration in each of `modes`, as `balanced_ways` gives them, in contexts from
+    `first_context` on as `scene_of` gives them.
 
     Raises UserError where contract and simulation do not fit, or a mode fails TRIES times.
     """
     if "teleop_command" not in contract.streams:
         raise UserError("the contract has no stream teleop_command: nobody could lead the arm")
     wiring = wire(contract, env.task_name)
-    context = first_context
-    for mode in modes:
+    for episode, mode in enumerate(modes):
+        context = first_context + scene_of(episode, env.task.n_modes)
         for discarded in range(TRIES):
             env.reset(context)
-            context += 1
-            if _demonstrate(env, contract, wiring, operator, recorder, mode, context - 1):
+            if _demonstrate(env, contract, wiring, operator, recorder, mode, context):
                 seconds = env.observe().stamp_ns / 1e9
-                yield Recorded(recorder.name, mode, context - 1, seconds, discarded)
+                yield Recorded(recorder.name, mode, context, seconds, discarded)
                 break
         else:
             raise UserError(f"mode {mode} failed {TRIES} times in a row")

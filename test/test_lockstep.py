@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vdd_ros.sim.demonstrators.schedule import balanced_ways
+from vdd_ros.sim.demonstrators.schedule import balanced_ways, scene_of
 from vdd_ros.sim.lockstep import Lockstep
 
 
@@ -62,3 +62,13 @@ def test_rounds_are_shuffled_anew():
     ways = balanced_ways(np.random.default_rng(5), 24, 72)
     assert ways[:24] != ways[24:48] != ways[48:]
     assert ways[:24] != sorted(ways[:24])
+
+
+@pytest.mark.parametrize(
+    ("n_ways", "in_a_scene"), [(2, 2), (3, 3), (4, 4), (6, 3), (20, 4), (24, 4)]
+)
+def test_a_scene_is_shown_in_different_ways(n_ways, in_a_scene):
+    ways = balanced_ways(np.random.default_rng(5), n_ways, 3 * n_ways)
+    scenes = [scene_of(episode, n_ways) for episode in range(len(ways))]
+    assert np.bincount(scenes).tolist() == [in_a_scene] * (len(ways) // in_a_scene)
+    assert len({*zip(scenes, ways, strict=True)}) == len(ways)

@@ -29,7 +29,7 @@ def test_every_episode_is_saved_with_the_way_it_took(folder):
         manifest = store.manifest(name)
         assert manifest.verdict.level == "PASS", manifest.verdict
         assert manifest.meta["way"] in range(24)
-    assert [store.manifest(name).meta["context"] for name in store.list()] == [20000, 20001, 20002]
+    assert [store.manifest(name).meta["context"] for name in store.list()] == 3 * [20000]
 
 
 def test_streams_come_at_their_rates_and_commands_keep_the_limits(folder, contract):

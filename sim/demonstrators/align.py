@@ -23,6 +23,7 @@ class AlignOperator(TableOperator):
     """Comes down behind the frame or into it, square to its walls, and leads it along a curve."""
 
     gripper = "ForkGripper"
+    sway = 0.003  # with more the fork slips off the frame or over it
 
     def script(self, mode: int) -> Script:
         """mode: from inside, or from outside."""

@@ -17,6 +17,8 @@ CARRY = (0.115, 0.150)  # [m] of the tool over the table on its way with a block
 OVER = 0.05  # [m] at least between a block's way and where it is put down
 RISE = 0.09  # [m] of the hand after it let go, before it goes elsewhere
 AIM_STD, TURN_STD = 0.004, 0.04  # [m, rad]
+MISJUDGED = 0.12  # of all grasps close on nothing: a policy has to see how one tries again
+BESIDE = (0.036, 0.046)  # [m] by which such a one is beside the block, where no finger meets it
 TRAVEL_SPEED, NEAR_SPEED = 0.32, 0.16  # [m/s]
 ROUND = 0.025  # [m] by which a corner of the way is cut
 GRIP = 0.40  # opening that is asked for: 6 mm narrower than a block, which gives 6 N
@@ -46,6 +48,9 @@ class PickingOperator(TableOperator):
     def _pick(self, block: str, turned: bool) -> Script:
         miss, turn = self.stray(AIM_STD), float(self.stray(TURN_STD, 1)[0])
         yaw = WRIST_YAW + turn + (quarter(self.pose(block).yaw) if turned else 0.0)
+        if self.rng.random() < MISJUDGED:
+            beside = self.rng.choice((-1.0, 1.0)) * self.rng.uniform(*BESIDE)
+            miss += beside * np.array([math.sin(yaw), -math.cos(yaw)])  # across the fingers' way
         above, grasp, carry = (self.rng.uniform(*span) for span in (ABOVE, GRASP, CARRY))
 
         def over(height: float) -> np.ndarray:

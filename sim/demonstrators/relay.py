@@ -36,6 +36,8 @@ STROKES = {
 class RelayOperator(TableOperator):
     """Has made up its mind about the order of four before it starts."""
 
+    sway = 0.003  # with more a lever or a switch is missed
+
     def script(self, mode: int) -> Script:
         """Mode as `Relay` declares it; the third and the fourth are drawn."""
         names = list(PARTS)

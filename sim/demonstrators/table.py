@@ -22,7 +22,7 @@ ACCELERATION = 1.0  # [m/s^2]
 TURN_RATE, TURN_ACCELERATION = 1.2, 4.0  # [rad/s, rad/s^2]
 OPENING_RATE, OPENING_ACCELERATION = 4.0, 60.0  # of the fingers [1/s, 1/s^2]
 SETTLE_S = 0.05  # in which the hand's turn and the fingers come to rest
-SWAY = 0.006  # [rad] std of every joint about its line: a policy has to see how to come back to it
+SWAY = 0.006  # [rad] so much that a policy sees how to come back to the line
 PACE_SPREAD, PACE_CUT = 0.2, 1.5  # std of log speed between episodes, and where it is cut
 LINGER_S = 0.8  # the hand stays when all is done
 LONGEST_S = 60.0
@@ -42,9 +42,10 @@ Script = Iterator[Aim]
 
 
 class TableOperator(ABC):
-    """A subclass gives `gripper` and `script`."""
+    """A subclass gives `gripper` and `script`; sway: std of every joint about its line [rad]."""
 
     gripper = "RodGripper"
+    sway = SWAY
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
@@ -65,7 +66,7 @@ class TableOperator(ABC):
         self._velocity = np.zeros(3)
         self._time_s = 0.0
         self._done_s: float | None = None
-        self._sway = swaying(self.rng, LONGEST_S, 7, SWAY)
+        self._sway = swaying(self.rng, LONGEST_S, 7, self.sway)
         self.opening = float(seen.joints[7]) if len(seen.joints) > 7 else 1.0
         self._turning = self._opening = 0.0  # their rates
         self._last = Aim(self.tip, self.yaw, self.opening)
