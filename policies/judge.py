@@ -20,6 +20,7 @@ from vdd_ros.policies.fidelity import (
 )
 from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors, training_data
 from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows, require_positions_first
@@ -37,6 +38,10 @@ class JudgeConfig:
     sampler: SamplerConfig = SamplerConfig("heun", 9)
     seed: int = 0
 
+    def __post_init__(self):
+        if min(self.observations, self.reference) < 1 or self.samples < 2:
+            raise ValueError(f"a distance needs observations and 2 samples or more of each: {self}")
+
 
 class Judge:
     """Holds the teacher's draws at held-out observations; every policy is judged on the same."""
@@ -52,6 +57,7 @@ class Judge:
         self.draw_b = self._teacher_draws(self.config.samples)
         self.reference = self._teacher_draws(self.config.reference)
         self.fresh = self._teacher_draws(self.config.reference)
+        self.state = self.generator.get_state()
 
     def of_teacher(self) -> dict:
         """The floors: one draw of the teacher against another."""
@@ -97,6 +103,16 @@ class Judge:
             "off_support": self._off_support(samples),
             "off_support_means": self._off_support(means),
         }
+
+    @torch.no_grad()
+    def energy_distance_of(self, moe: GaussianMoE) -> float:
+        """That figure alone of a student in training: by the same noise for all, that of the first
+        policy which `of` judges, so that students differ by what they learned and not by luck."""
+        generator = torch.Generator()
+        generator.set_state(self.state)
+        mixture = _single(moe(self.cond[self.index]))
+        samples = self._standardize(mixture.sample(self.config.samples, generator))
+        return float(energy_distance(samples, self.draw_a).numpy().mean())
 
     def _nll_by_episode(self, predict: Predict) -> np.ndarray:
         values = nll_by_window(self.teacher.normalizer, predict, self.cond, self.windows)

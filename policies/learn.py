@@ -25,7 +25,7 @@ from vdd_ros.policies.checkpoint import (
     save_run,
     save_tensors,
 )
-from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.diffusion_loss import denoising_loss
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
@@ -177,14 +177,9 @@ def distil(
         raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
     if not 0.0 <= prune < 1.0:
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
-    if pool < 1:
-        raise UserError(f"pool is {pool}; distil on at least 1 window")
     objective = objective or OBJECTIVES[method]()
     sampler = sampler or SamplerConfig()
-    torch.manual_seed(training.seed)
-    moe = GaussianMoE(config, *teacher.normalizer.sizes)
-    if not allow_larger:
-        _require_no_larger(moe, teacher)
+    moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
         if objective.needs_demos:
@@ -218,6 +213,18 @@ def distil(
     run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
     _save(folder, run, weights)
     return load_student(folder)
+
+
+def make_student(
+    teacher: Teacher, config: StudentConfig, seed: int, allow_larger: bool
+) -> GaussianMoE:
+    """An untrained student; UserError for one of more parameters than its teacher unless
+    allow_larger."""
+    torch.manual_seed(seed)
+    moe = GaussianMoE(config, *teacher.normalizer.sizes)
+    if not allow_larger:
+        _require_no_larger(moe, teacher)
+    return moe
 
 
 def _require_no_larger(moe: GaussianMoE, teacher: Teacher) -> None:
@@ -272,8 +279,37 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
     """`pool` training windows with one teacher sample each, drawn once and kept in the folder.
 
     Where the teacher was trained with noise on observations, a window is drawn again and again,
-    with other noise; otherwise there are at most as many as were recorded.
+    with other noise; otherwise there are at most as many as were recorded. Raises UserError for
+    less than one.
     """
+    data, generator = _pool_windows(teacher, pool, seed)
+    settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
+    key = fingerprint(settings, data.cond, *teacher.denoiser.state_dict().values())
+    path = teacher.folder / f"samples-{key}.safetensors"
+    if distributed.is_first() and not path.exists():
+        samples = _draw(teacher, teacher.denoiser, data.cond, sampler, generator)
+        save_tensors(path, {"samples": samples})
+    distributed.wait()
+    return data._replace(samples=load_tensors(path)["samples"])
+
+
+def fresh_pool(
+    teacher: Teacher, denoiser: ScoreModel | None, pool: int, sampler: SamplerConfig, seed: int
+) -> Batch:
+    """A pool as `training_pool` has it, drawn now and kept nowhere.
+
+    denoiser: asked in the teacher's place; None: no samples are drawn, and NaN stands for them.
+    """
+    data, generator = _pool_windows(teacher, pool, seed)
+    if denoiser is None:
+        return data
+    return data._replace(samples=_draw(teacher, denoiser, data.cond, sampler, generator))
+
+
+def _pool_windows(teacher: Teacher, pool: int, seed: int) -> tuple[Batch, torch.Generator]:
+    """A pool with NaN for samples, and the generator to draw them by."""
+    if pool < 1:
+        raise UserError(f"pool is {pool}; distil on at least 1 window")
     cond, chunks, _ = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
     generator = torch.Generator().manual_seed(seed)
     noise = teacher.config.observation_noise
@@ -282,21 +318,19 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
     else:
         index = torch.randperm(len(cond), generator=generator)[:pool]
     cond, chunks = _blurred(cond[index], noise, generator), chunks[index]
-    settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
-    key = fingerprint(settings, cond, *teacher.denoiser.state_dict().values())
-    path = teacher.folder / f"samples-{key}.safetensors"
-    if distributed.is_first() and not path.exists():
-        samples = sample_chunks(
-            teacher.denoiser.denoise,
-            cond,
-            chunks.shape[1],
-            teacher.config.sampling_noise,
-            sampler,
-            generator,
-        )
-        save_tensors(path, {"samples": samples})
-    distributed.wait()
-    return Batch(cond, load_tensors(path)["samples"], chunks)
+    return Batch(cond, torch.full_like(chunks, torch.nan), chunks), generator
+
+
+def _draw(
+    teacher: Teacher,
+    denoiser: ScoreModel,
+    cond: Tensor,
+    sampler: SamplerConfig,
+    generator: torch.Generator,
+) -> Tensor:
+    """(N, C) -> (N, R): one sample each of `denoiser`, the teacher or who stands in its place."""
+    dim, noise = teacher.normalizer.sizes[-1], teacher.config.sampling_noise
+    return sample_chunks(denoiser.denoise, cond, dim, noise, sampler, generator)
 
 
 def _and_visited(
@@ -305,8 +339,7 @@ def _and_visited(
     """A pool, and other observations (N, To, Do) with a teacher sample each."""
     cond = torch.tensor(teacher.normalizer.features(visited), dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)
-    denoise, noise = teacher.denoiser.denoise, teacher.config.sampling_noise
-    samples = sample_chunks(denoise, cond, data.samples.shape[1], noise, sampler, generator)
+    samples = _draw(teacher, teacher.denoiser, cond, sampler, generator)
     nothing = torch.full_like(samples, torch.nan)
     return Batch(*(torch.cat(both) for both in zip(data, (cond, samples, nothing), strict=True)))
 

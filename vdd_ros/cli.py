@@ -29,7 +29,7 @@ COMMANDS = {
     "export": "export a run as a bundle, the folder that is deployed",
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
-    "bench": "measure this machine: what a policy costs per chunk, how fast the simulation is",
+    "bench": "measure this machine: what a policy costs per chunk, distilling, the simulation",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 # a file where a folder should be, and the other way round; what may not be read or written

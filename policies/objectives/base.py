@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,6 +16,7 @@ from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 
 STUDENT = "student"  # the name of the net that is distilled
+Watch = Callable[[int, GaussianMoE], None]
 
 
 class Batch(NamedTuple):
@@ -30,7 +32,8 @@ class Batch(NamedTuple):
 class Objective:
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
-    needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher.
+    needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher;
+    needs_samples: whether it reads the teacher samples of a batch.
 
     With one loss for the whole student it is `loss` alone. Where several learn in turn it is
     `players`, and `auxiliaries` where networks beside the student are needed.
@@ -38,6 +41,7 @@ class Objective:
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     needs_demos: ClassVar[bool] = False
+    needs_samples: ClassVar[bool] = True
 
     @property
     def changes_at(self) -> float | None:
@@ -78,8 +82,18 @@ def fit(
     state_file: Path | None = None,
     report: Report = QUIET,
     log: MetricsLog | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Tensor]:
-    """Train a student by an objective on batches drawn from `data`; returns averaged weights."""
+    """Train a student by an objective on batches drawn from `data`; returns averaged weights.
+
+    watch(step, averaged student): called with every report, to look and not to touch.
+    """
     nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
     players = objective.players(nets, teacher)
-    return train(nets, players, data, training, state_file, report, objective.changes_at, log)
+
+    def tell(done: int, steps: int, loss: float) -> None:
+        report(done, steps, loss)
+        if watch:
+            watch(done, nets.average(STUDENT))
+
+    return train(nets, players, data, training, state_file, tell, objective.changes_at, log)

@@ -25,6 +25,7 @@ class Em(Nll):
     """Settings as in Nll."""
 
     needs_demos: ClassVar[bool] = True
+    needs_samples: ClassVar[bool] = False
 
     def loss(
         self,

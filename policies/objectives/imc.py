@@ -50,6 +50,7 @@ class Imc(Objective):
     """eta: weight of a curriculum's entropy, in nats per number of a chunk."""
 
     needs_demos: ClassVar[bool] = True
+    needs_samples: ClassVar[bool] = False
 
     eta: float = 1.0
 

@@ -51,6 +51,7 @@ class VddPaper(Objective):
     """
 
     needs_demos: ClassVar[bool] = True
+    needs_samples: ClassVar[bool] = False
 
     observations: int = 64
     samples: int = 2

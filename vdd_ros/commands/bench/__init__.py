@@ -17,6 +17,7 @@ from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
 
 TOOLS = {
     "latency": "what a policy costs per chunk, beside its teacher and beside the floor",
+    "distill": "what `vdd` costs until it is as close to its teacher as `vdd-paper` in the end",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }
 QUIET = 0.95  # share of the wall time that the measuring thread had the core
@@ -52,6 +53,13 @@ def circumstances(measured: Measured, seed: int) -> dict:
         "threads": 1,
         "pinned_core": measured.core,
         "cpu_share": measured.cpu_share,
+        **origin(seed),
+    }
+
+
+def origin(seed: int) -> dict:
+    """Where a result comes from, and how to get it again."""
+    return {
         "hardware": f"{processor()}, {os.cpu_count()} cores",
         "seed": seed,
         "command": " ".join(["vdd", *sys.argv[1:]]),
