@@ -65,7 +65,8 @@ class Judge:
 
     def of_one_step_teacher(self) -> dict:
         """The teacher asked once, at sigma_max: the mean of everything it could do."""
-        samples = self._teacher_draws(self.config.samples, SamplerConfig("euler", 1))
+        one_step = SamplerConfig("euler", 1)
+        samples = self._teacher_draws(self.config.samples, one_step, self._luck())
         return self._of_draws(1, samples)
 
     def of_people(self) -> dict:
@@ -90,8 +91,9 @@ class Judge:
         mixture = _single(
             predict(self.cond[self.index], self.windows.observations[self.index.numpy()])
         )
-        samples = self._standardize(mixture.sample(self.config.samples, self.generator))
-        means = self._standardize(mixture.sample_means(self.config.samples, self.generator))
+        luck = self._luck()
+        samples = self._standardize(mixture.sample(self.config.samples, luck))
+        means = self._standardize(mixture.sample_means(self.config.samples, luck))
         by_episode = self._nll_by_episode(predict)
         nll = bootstrap(by_episode, self.config.seed)
         return {
@@ -142,7 +144,19 @@ class Judge:
     def _off_support(self, samples: Tensor) -> float:
         return float(off_support(samples, self.reference, self.fresh).mean())
 
-    def _teacher_draws(self, count: int, sampler: SamplerConfig | None = None) -> Tensor:
+    def _luck(self) -> torch.Generator:
+        """The same for every policy, after the teacher's draws: no figure depends on who else is
+        judged."""
+        generator = torch.Generator()
+        generator.set_state(self.generator.get_state())
+        return generator
+
+    def _teacher_draws(
+        self,
+        count: int,
+        sampler: SamplerConfig | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         cond = self.cond[self.index].repeat_interleave(count, dim=0)
         drawn = sample_chunks(
             self.teacher.denoiser.denoise,
@@ -150,7 +164,7 @@ class Judge:
             self.chunks.shape[1],
             self.teacher.config.sampling_noise,
             sampler or self.config.sampler,
-            self.generator,
+            generator or self.generator,
         )
         return self._standardize(drawn.view(len(self.index), count, -1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import save_tensors
 from vdd_ros.policies.export import StudentDensity
-from vdd_ros.policies.judge import Judge, JudgeConfig
+from vdd_ros.policies.judge import Judge, JudgeConfig, judged
 from vdd_ros.policies.learn import Student, Teacher
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
@@ -82,3 +83,17 @@ def test_draws_of_the_teacher_are_judged_by_themselves(runs):
     figures = Judge(runs[0], QUICK).of_teacher()
     assert figures["energy_distance"] == figures["energy_floor"]
     assert figures["nll"] is None and figures["nfe"] == QUICK.sampler.nfe
+
+
+def test_no_figure_depends_on_who_was_judged_before(runs):
+    teacher, student = runs
+    torch.manual_seed(3)
+    other = replace(student, moe=GaussianMoE(student.config, *student.normalizer.sizes).eval())
+
+    def found(students: dict[str, Student]) -> dict[str, dict]:
+        return judged(teacher, students, (), QUICK)
+
+    both = found({"other": other, "one": student})
+    alone = found({"one": student})
+    assert both["one"] == alone["one"] and both["teacher-1"] == alone["teacher-1"]
+    assert both["one"]["energy_distance"] != both["other"]["energy_distance"]

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
 from vdd_ros.errors import UserError
 
-SMALL = {
-    "format_version": 1,
-    "name": "small",
-    "tasks": {"avoid": {"demonstrations": 3, "held_out": 1}},
-    "seeds": [0, 1],
-    "rollouts": 2,
-    "teacher": {"width": 16, "blocks": 1, "octaves": 0, "rank": 4},
-    "teacher_training": {"steps": 4},
-    "teachers": {"edm": {}},
-    "student": {"n_experts": 2, "width": 8, "blocks": 1, "octaves": 0, "bottleneck": 2},
-    "student_training": {"steps": 4},
-    "students": {"vdd": {"method": "vdd", "teacher": "edm"}},
-}
 METHODS = ["teacher", "teacher-1", "vdd"]
-
-
-def written(folder: Path, **changes) -> Path:
-    path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump(SMALL | changes, sort_keys=False))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +54,34 @@ def test_what_is_finished_is_not_done_again(done, capsys):
     assert cli.main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")} == before
     assert "6 cells, 12 rollouts" in capsys.readouterr().out
+
+
+def copied(done, tmp_path: Path, **changes) -> tuple[list[str], Path]:
+    """A finished sweep to go on with by another plan."""
+    words, out = done
+    shutil.copytree(out, tmp_path / "out", symlinks=True)
+    tasks = yaml.safe_load(Path(words[1]).read_text())["tasks"]
+    plan = written(tmp_path, **{"tasks": tasks} | changes)
+    return ["sweep", str(plan), "--out", str(tmp_path / "out"), "--json"], tmp_path / "out"
+
+
+def test_a_student_that_is_added_is_all_that_is_trained_and_rolled_out(done, tmp_path):
+    students = SMALL["students"] | {"nll": {"method": "nll", "teacher": "edm"}}
+    words, out = copied(done, tmp_path, students=students, seeds=[1])
+    folder = out / "avoid" / "1" / "edm"
+    results = {kind: folder / "results" / f"{kind}.json" for kind in ("fidelity", "rollouts")}
+    before = {kind: json.loads(path.read_text()) for kind, path in results.items()}
+    runs = {path: path.stat().st_mtime_ns for path in folder.rglob("run.json")}
+    assert cli.main(words) == 0
+    after = {kind: json.loads(path.read_text()) for kind, path in results.items()}
+    assert {
+        kind: {n: one for n, one in told.items() if n != "nll"} for kind, told in after.items()
+    } == before
+    assert "nll" in after["fidelity"] and "nll" in after["rollouts"]
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs
+    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    assert [cell["method"] for cell in cells] == [*METHODS, "nll"]
+    assert all(cell["latency_us"]["p50"] > 0.0 for cell in cells)
 
 
 def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
@@ -127,3 +138,15 @@ def test_who_visits_must_have_been_distilled_before(tmp_path):
     with pytest.raises(UserError, match="a: visited.by is one of the students above it"):
         TasksPlan.from_yaml(written(tmp_path, students=students))
     TasksPlan.from_yaml(written(tmp_path, students=dict(reversed(students.items()))))
+
+
+def test_who_visits_learns_the_same_of_the_same_teacher(tmp_path):
+    visited = {"method": "vdd", "teacher": "edm", "visited": {"by": "b", "episodes": 1}}
+    for other in ({"teacher": "other"}, {"tasks": ["push"]}):
+        changes = {
+            "tasks": SMALL["tasks"] | {"push": {"demonstrations": 3, "held_out": 1}},
+            "teachers": {"edm": {}, "other": {}},
+            "students": {"b": SMALL["students"]["vdd"] | other, "a": visited},
+        }
+        with pytest.raises(UserError, match="visited.by is a student of the same teacher"):
+            TasksPlan.from_yaml(written(tmp_path, **changes))

@@ -15,6 +15,14 @@ def write_text(path: Path, text: str) -> None:
         sync_file(file)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that is always whole: its readers see the one before or this one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")  # several processes may replace it
+    write_text(part, text)
+    part.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_file(file: IO) -> None:
     """Bring what was written to an open file to the disk."""
     file.flush()

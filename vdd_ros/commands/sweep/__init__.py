@@ -3,8 +3,8 @@
 A plan is one of recorded episodes (held-out ones and folds) or one of simulated tasks (recorded,
 trained, judged and rolled out with several seeds). Each part is worked on by a process of its own,
 so many at a time as --processes allows, and calls are timed all in one run. A sweep that was broken
-off is taken up where it stopped. It ends with tables, and with one JSON line per finished cell in
-<out>/cells.jsonl.
+off is taken up where it stopped, also by a plan of tasks that has got more to do or changed in what
+is not finished. It ends with tables, and with one JSON line per finished cell in <out>/cells.jsonl.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
-from vdd_ros.commands.sweep.same import require_same
+from vdd_ros.commands.sweep.same import keep, require_same, said
 from vdd_ros.commands.sweep.split import latencies, work
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.workers import spread
@@ -25,7 +25,9 @@ def sweep_episodes(plan: Plan, args) -> dict:
     splits = plan.splits(store.list())
     if args.part not in (None, *splits):
         raise UserError(f"no part {args.part!r}: there are {', '.join(splits)}")
-    require_same(args.out, plan.model_dump(mode="json") | {"episodes_sha256": _digest(store)})
+    facts = plan.model_dump(mode="json") | {"episodes_sha256": _digest(store)}
+    require_same(args.out, facts, said(args.out))
+    keep(args.out, facts)
     if args.part is not None:
         work(plan, store, splits[args.part], args.out / args.part)
         return {"ok": True, "part": args.part}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vdd_ros.commands.sweep.same import require_same
 from vdd_ros.commands.sweep.tasks_claims import claims
+from vdd_ros.commands.sweep.tasks_facts import require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import claims_table, tables
 from vdd_ros.commands.sweep.tasks_unit import FOLDER, TEACHER_STEPS, cell, record_task, work
@@ -19,7 +19,7 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
     trainings = [f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks]
     if args.part not in (None, *recordings, *trainings):
         raise UserError(f"no part {args.part!r}: there are {', '.join([*recordings, *trainings])}")
-    require_same(args.out, plan.model_dump(mode="json"))
+    require_same_plan(plan, args.out)
     if args.part in recordings:
         record_task(plan, args.part.split("/")[0], args.out)
     elif args.part is not None:

@@ -104,8 +104,17 @@ class TasksPlan(Part):
 
     def _require_before(self, name: str, student: TaskStudentPlan) -> None:
         before = list(self.students)[: list(self.students).index(name)]
-        if student.visited is not None and student.visited.by not in before:
+        if student.visited is None:
+            return
+        if student.visited.by not in before:
             raise ValueError(f"{name}: visited.by is one of the students above it, {before}")
+        by = self.students[student.visited.by]
+        if by.teacher != student.teacher or not self._tasks_of(student) <= self._tasks_of(by):
+            raise ValueError(f"{name}: visited.by is a student of the same teacher and tasks")
+
+    def _tasks_of(self, student: TaskStudentPlan) -> set[str]:
+        every = self.teachers[student.teacher].tasks or tuple(self.tasks)
+        return set(every) & set(student.tasks or every)
 
     @classmethod
     def from_yaml(cls, path: Path) -> TasksPlan:

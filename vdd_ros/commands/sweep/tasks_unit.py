@@ -13,11 +13,14 @@ import numpy as np
 
 from vdd_ros.commands import export, record
 from vdd_ros.commands.progress import progress
+from vdd_ros.commands.sweep.same import keep
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
+from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.contract import Contract
-from vdd_ros.durable import write_text
+from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.forms import opened
@@ -38,9 +41,15 @@ KEPT = (
 
 
 def record_task(plan: TasksPlan, task: str, out: Path) -> None:
-    """Record a task's demonstrations, the same for all seeds, unless all of them are there."""
+    """Record a task's demonstrations, the same for all seeds, unless all of them are there; raises
+    UserError where others are there."""
     folder, wanted = out / task / FOLDER, plan.tasks[task].demonstrations
     if folder.exists():
+        if (found := len(EpisodeStore(folder).list())) != wanted:
+            raise UserError(
+                f"{folder} holds {found} demonstrations, the plan wants {wanted}: name another "
+                f"--out, or remove that folder"
+            )
         return
     unfinished = folder.with_name(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -53,10 +62,12 @@ def record_task(plan: TasksPlan, task: str, out: Path) -> None:
 
 
 def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
-    """Fill out/TASK/SEED with runs, bundles and results; what is there already is kept."""
+    """Fill out/TASK/SEED with runs, bundles and results; what is there already is kept, and a
+    policy that is missing is added."""
     use_threads(1)
     folder = out / task / str(seed)
     for name in plan.teachers_of(task):
+        keep(folder / name, facts_of(plan, task, seed, name))
         teacher = _teacher(plan, task, seed, name, out)
         names = plan.students_of(task, name)
         students = {one: _student(plan, task, teacher, one, seed) for one in names}
@@ -68,10 +79,9 @@ def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
 
 def cell(plan: TasksPlan, task: str, seed: int, teacher: str, policy: str, out: Path) -> dict:
     """Every figure of one policy, of what it is told in files."""
-    folder = out / task / str(seed) / teacher / "results"
+    folder = out / task / str(seed) / teacher
     judged_as, rolled, timed = (
-        json.loads((folder / f"{kind}.json").read_text())[policy]
-        for kind in ("fidelity", "rollouts", "latency")
+        _told(folder, kind)[policy] for kind in ("fidelity", "rollouts", "latency")
     )
     return {
         "benchmark": plan.name,
@@ -120,20 +130,21 @@ def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int)
 
 
 def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Path) -> None:
-    path = folder / "results" / "fidelity.json"
-    if path.exists():
+    """Figures of those that have none yet; they do not depend on who else is judged."""
+    told = _told(folder, "fidelity")
+    missing = {name: student for name, student in students.items() if name not in told}
+    if told and not missing:
         return
-    path.parent.mkdir(exist_ok=True)
-    found = judged(teacher, students, (), JudgeConfig(seed=seed))
-    told = {name: figures | {"hardware": hardware()} for name, figures in found.items()}
-    write_text(path, json.dumps(told, allow_nan=False))
+    found = judged(teacher, missing, (), JudgeConfig(seed=seed))
+    fresh = {name: figures | {"hardware": hardware()} for name, figures in found.items()}
+    _tell(folder, "fidelity", fresh | told)
 
 
 def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
-    """Every rollout of one policy through its own bundle."""
-    path = folder / "results" / "rollouts.json"
-    told = json.loads(path.read_text()) if path.exists() else {}
-    if policy in told:
+    """Every rollout of one policy through its own bundle; where the plan wants more or fewer than
+    there are, those that were done before are not done again."""
+    told = _told(folder, "rollouts")
+    if policy in told and len(told[policy]["ways"]) == plan.rollouts:
         return
     bundle = _bundle(policy, folder)
     robot = Contract.from_yaml(plan.contract_of(task))
@@ -144,7 +155,7 @@ def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
     contexts = len({rollout.context for rollout in result.rollouts})
     told[policy] = {name: summary[name] for name in KEPT}
     told[policy] |= {"ways": list(result.ways), "contexts": contexts}
-    write_text(path, json.dumps(told, allow_nan=False))
+    _tell(folder, "rollouts", told)
 
 
 def _bundle(policy: str, folder: Path) -> Path:
@@ -158,9 +169,9 @@ def _bundle(policy: str, folder: Path) -> Path:
 
 
 def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
-    """p50 and p99 of one call of each policy, all in one run."""
-    path = folder / "results" / "latency.json"
-    if path.exists():
+    """p50 and p99 of one call of each policy. They are compared, so all are measured in one run,
+    and again with one that is added."""
+    if {*TEACHER_STEPS, *students} <= _told(folder, "latency").keys():
         return
     rng = np.random.default_rng(0)
     window = typical_window(teacher.normalizer, rng)
@@ -177,4 +188,16 @@ def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
         name: {"p50": timing.percentile_us(50), "p99": timing.percentile_us(99)}
         for name, timing in timed(calls).items()
     }
-    write_text(path, json.dumps(told, allow_nan=False))
+    _tell(folder, "latency", told)
+
+
+def _told(folder: Path, kind: str) -> dict[str, dict]:
+    """Results of one kind by policy, as far as there are any."""
+    path = folder / "results" / f"{kind}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _tell(folder: Path, kind: str, results: dict[str, dict]) -> None:
+    path = folder / "results" / f"{kind}.json"
+    path.parent.mkdir(exist_ok=True)
+    replace_text(path, json.dumps(results, allow_nan=False))

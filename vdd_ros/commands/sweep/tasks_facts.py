@@ -1,0 +1,58 @@
+"""What a plan says of each run of one teacher in one task, so that a folder is not mixed with
+another plan's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vdd_ros.commands.sweep.same import require_same
+from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+
+Facts = dict[str, Any]
+
+
+def facts_of(plan: TasksPlan, task: str, seed: int, teacher: str) -> dict[str, Facts]:
+    """All that decides a run in out/TASK/SEED/TEACHER, by its name: choices as differences from
+    the defaults, wherever in the plan they stand."""
+    made = {"teacher": _of_teacher(plan, task, seed, teacher)}
+    for name in plan.students_of(task, teacher):
+        made[name] = _of_student(plan, task, seed, name, made)
+    return made
+
+
+def require_same_plan(plan: TasksPlan, out: Path) -> None:
+    """Raise UserError where a finished run in `out` is one of another plan."""
+    for task in plan.tasks:
+        for seed in plan.seeds:
+            for teacher in plan.teachers_of(task):
+                folder = out / task / str(seed) / teacher
+                facts = facts_of(plan, task, seed, teacher)
+                finished = [name for name in facts if (folder / name / "run.json").exists()]
+                require_same(folder, facts, finished)
+
+
+def _of_teacher(plan: TasksPlan, task: str, seed: int, name: str) -> Facts:
+    wanted, own = plan.tasks[task], plan.teachers[name]
+    return {
+        "demonstrations": wanted.demonstrations,
+        "held_out": wanted.held_out,
+        "contract": str(plan.contract_of(task)),
+        "config": {**plan.teacher, **wanted.teacher, **own.config},
+        "training": {**plan.teacher_training, **own.training, "seed": seed},
+    }
+
+
+def _of_student(plan: TasksPlan, task: str, seed: int, name: str, above: dict[str, Facts]) -> Facts:
+    """above: facts of the teacher and of the students above, on which this one may depend."""
+    own, visited = plan.students[name], plan.students[name].visited
+    return {
+        "method": own.method,
+        "objective": own.objective,
+        "student": {**plan.student, **plan.tasks[task].student, **own.student},
+        "training": {**plan.student_training, **own.training, "seed": seed},
+        "start": own.start,
+        "prune": own.prune,
+        "visited": visited and {"by": above[visited.by], "episodes": visited.episodes},
+        "teacher": above["teacher"],
+    }
