@@ -18,6 +18,7 @@ SMALL = {
     "student": {"n_experts": 2, "width": 8, "blocks": 1, "octaves": 0, "bottleneck": 2},
     "student_training": {"steps": 4},
     "students": {"vdd": {"method": "vdd", "teacher": "edm"}},
+    "acting": {"not-sticky": {"of": "vdd", "rule": {"hold_ticks": 1, "agreement": 0}}},
 }
 
 

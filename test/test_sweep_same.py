@@ -10,6 +10,7 @@ from small_sweep import SMALL, written
 from vdd_ros.commands.sweep.same import keep, require_same
 from vdd_ros.commands.sweep.tasks_facts import facts_of, require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_results import tell
 from vdd_ros.commands.sweep.tasks_unit import record_task
 from vdd_ros.errors import UserError
 
@@ -113,3 +114,15 @@ def test_other_demonstrations_are_refused(tmp_path):
         (tmp_path / "out" / "avoid" / "demonstrations" / name).mkdir(parents=True)
     with pytest.raises(UserError, match="holds 2 demonstrations, the plan wants 3"):
         record_task(plan(tmp_path), "avoid", tmp_path / "out")
+
+
+def test_a_rule_may_change_until_it_was_acted_by(tmp_path):
+    out, folder = begun(tmp_path, "teacher", "vdd"), tmp_path / "out" / "avoid" / "0" / "edm"
+    other = plan(tmp_path / "new", acting={"not-sticky": {"of": "vdd", "rule": {"hold_ticks": 2}}})
+    require_same_plan(other, out)
+    tell(folder, "rollouts", {"not-sticky": {}})
+    with pytest.raises(UserError, match="not-sticky.rule.hold_ticks was 1 and is 2 now"):
+        require_same_plan(other, out)
+    with pytest.raises(UserError, match="vdd.rule was not given"):
+        students = {"vdd": VDD | {"rule": {"hold_ticks": 2}}}
+        require_same_plan(plan(tmp_path / "third", students=students), out)

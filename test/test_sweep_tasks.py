@@ -13,11 +13,12 @@ import yaml
 from small_sweep import SMALL, written
 
 from vdd_ros import cli
+from vdd_ros.bundle import Bundle
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
 from vdd_ros.errors import UserError
 
-METHODS = ["teacher", "teacher-1", "vdd"]
+METHODS = ["teacher", "teacher-1", "vdd", "not-sticky"]
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,30 @@ def test_each_policy_of_each_seed_is_a_line_with_every_figure(done):
     assert [row[0] for row in table.rows] == METHODS
 
 
+def test_a_policy_that_acts_with_anothers_run_has_its_figures_and_its_own_rollouts(done):
+    _, out = done
+    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    of = {cell["method"]: cell for cell in cells if cell["seed"] == 0}
+    own, other = of["vdd"], of["not-sticky"]
+    assert other["run"] == own["run"] == "vdd"
+    assert own["acting_rule"].startswith("draw for 5 ticks") and "agreement" in own["acting_rule"]
+    assert other["acting_rule"].startswith("draw for 1 ticks or")
+    assert "agreement" not in other["acting_rule"]
+    for figure in ("nll", "energy_distance", "off_support_means", "parameters", "latency_us"):
+        assert other[figure] == own[figure]
+    folder = out / "avoid" / "0" / "edm"
+    bundles = [Bundle.load(folder / "bundles" / name) for name in ("vdd", "not-sticky")]
+    hashes = [bundle.manifest.files["policy.onnx"] for bundle in bundles]
+    assert hashes[0] == hashes[1] and not (folder / "not-sticky").exists()
+
+
 def test_what_is_finished_is_not_done_again(done, capsys):
     words, out = done
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")}
     assert cli.main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")} == before
-    assert "6 cells, 12 rollouts" in capsys.readouterr().out
+    assert "8 cells, 16 rollouts" in capsys.readouterr().out
 
 
 def copied(done, tmp_path: Path, **changes) -> tuple[list[str], Path]:
@@ -61,7 +79,7 @@ def copied(done, tmp_path: Path, **changes) -> tuple[list[str], Path]:
     words, out = done
     shutil.copytree(out, tmp_path / "out", symlinks=True)
     tasks = yaml.safe_load(Path(words[1]).read_text())["tasks"]
-    plan = written(tmp_path, **{"tasks": tasks} | changes)
+    plan = written(tmp_path, **({"tasks": tasks} | changes))
     return ["sweep", str(plan), "--out", str(tmp_path / "out"), "--json"], tmp_path / "out"
 
 
@@ -80,7 +98,7 @@ def test_a_student_that_is_added_is_all_that_is_trained_and_rolled_out(done, tmp
     assert "nll" in after["fidelity"] and "nll" in after["rollouts"]
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
     cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
-    assert [cell["method"] for cell in cells] == [*METHODS, "nll"]
+    assert [cell["method"] for cell in cells] == [*METHODS[:3], "nll", *METHODS[3:]]
     assert all(cell["latency_us"]["p50"] > 0.0 for cell in cells)
 
 
@@ -116,6 +134,19 @@ def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
         ),
         ({"teachers": {"edm": {"config": {"width": 1, "wdth": 2}}}}, "TeacherConfig has no 'wdth'"),
         ({"rollouts": 0}, "rollouts"),
+        ({"acting": {"a": {"of": "b", "rule": {"draws": 1}}}}, "a: of is one of vdd"),
+        ({"acting": {"a": {"of": "vdd", "rule": {}}}}, "acting.a.rule"),
+        ({"acting": {"a": {"of": "vdd", "rule": {"hold": 1}}}}, "RuleChanges has no 'hold'"),
+        ({"acting": {"a": {"of": "vdd", "rule": {"draws": 0}}}}, "a: acting rule: draws is 0"),
+        ({"acting": {"vdd": {"of": "vdd", "rule": {"draws": 1}}}}, "vdd is something else's name"),
+        (
+            {"acting": {"a": {"of": "vdd", "rule": {"draws": 1}, "tasks": ["push"]}}},
+            "a: vdd does not learn all of",
+        ),
+        (
+            {"students": {"results": {"method": "vdd", "teacher": "edm"}}},
+            "results is something else's name",
+        ),
     ],
 )
 def test_a_plan_with_a_mistake_is_refused(tmp_path, changes, message):
@@ -136,8 +167,8 @@ def test_who_visits_must_have_been_distilled_before(tmp_path):
     visited = {"method": "vdd", "teacher": "edm", "visited": {"by": "b", "episodes": 1}}
     students = {"a": visited, "b": SMALL["students"]["vdd"]}
     with pytest.raises(UserError, match="a: visited.by is one of the students above it"):
-        TasksPlan.from_yaml(written(tmp_path, students=students))
-    TasksPlan.from_yaml(written(tmp_path, students=dict(reversed(students.items()))))
+        TasksPlan.from_yaml(written(tmp_path, students=students, acting={}))
+    TasksPlan.from_yaml(written(tmp_path, students=dict(reversed(students.items())), acting={}))
 
 
 def test_who_visits_learns_the_same_of_the_same_teacher(tmp_path):

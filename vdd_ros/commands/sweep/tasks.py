@@ -6,7 +6,7 @@ from vdd_ros.commands.sweep.tasks_claims import claims
 from vdd_ros.commands.sweep.tasks_facts import require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import claims_table, tables
-from vdd_ros.commands.sweep.tasks_unit import FOLDER, TEACHER_STEPS, cell, record_task, work
+from vdd_ros.commands.sweep.tasks_unit import FOLDER, cell, policies_of, record_task, work
 from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.errors import UserError
 
@@ -36,7 +36,7 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         for task in plan.tasks
         for seed in plan.seeds
         for teacher in plan.teachers_of(task)
-        for policy in (*TEACHER_STEPS, *plan.students_of(task, teacher))
+        for policy in policies_of(plan, task, teacher)
     ]
     shown = [claims_table(claims(cells, teacher)) for teacher in plan.teachers]
     return {"cells": cells, "tables": [*tables(cells), *shown]}

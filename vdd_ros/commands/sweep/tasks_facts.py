@@ -1,4 +1,4 @@
-"""What a plan says of each run of one teacher in one task, so that a folder is not mixed with
+"""What a plan says of each policy of one teacher in one task, so that a folder is not mixed with
 another plan's."""
 
 from __future__ import annotations
@@ -8,28 +8,32 @@ from typing import Any
 
 from vdd_ros.commands.sweep.same import require_same
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_results import told
 
 Facts = dict[str, Any]
 
 
 def facts_of(plan: TasksPlan, task: str, seed: int, teacher: str) -> dict[str, Facts]:
-    """All that decides a run in out/TASK/SEED/TEACHER, by its name: choices as differences from
+    """All that decides a policy in out/TASK/SEED/TEACHER, by its name: choices as differences from
     the defaults, wherever in the plan they stand."""
     made = {"teacher": _of_teacher(plan, task, seed, teacher)}
     for name in plan.students_of(task, teacher):
         made[name] = _of_student(plan, task, seed, name, made)
+    for name in plan.acting_of(task, teacher):
+        made[name] = {"of": made[plan.run_of(name)], "rule": plan.acting[name].rule}
     return made
 
 
 def require_same_plan(plan: TasksPlan, out: Path) -> None:
-    """Raise UserError where a finished run in `out` is one of another plan."""
+    """Raise UserError where a run or a policy that is finished in `out` is one of another plan."""
     for task in plan.tasks:
         for seed in plan.seeds:
             for teacher in plan.teachers_of(task):
                 folder = out / task / str(seed) / teacher
                 facts = facts_of(plan, task, seed, teacher)
-                finished = [name for name in facts if (folder / name / "run.json").exists()]
-                require_same(folder, facts, finished)
+                runs = {path.parent.name for path in folder.glob("*/run.json")}
+                done = runs | told(folder, "rollouts").keys()
+                require_same(folder, facts, [name for name in facts if name in done])
 
 
 def _of_teacher(plan: TasksPlan, task: str, seed: int, name: str) -> Facts:
@@ -55,4 +59,5 @@ def _of_student(plan: TasksPlan, task: str, seed: int, name: str, above: dict[st
         "prune": own.prune,
         "visited": visited and {"by": above[visited.by], "episodes": visited.episodes},
         "teacher": above["teacher"],
+        "rule": own.rule or None,
     }

@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
+from vdd_ros.errors import UserError
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.yaml_file import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
+RESERVED = ("teacher", "teacher-1", "people", "bundles", "results", "rollouts")
 
 
 class TaskPlan(Part):
@@ -45,11 +48,26 @@ class VisitedPlan(Part):
 
 
 class TaskStudentPlan(StudentPlan):
-    """teacher: name of one of the plan's; tasks: None for all of that teacher's."""
+    """teacher: name of one of the plan's; tasks: None for all of that teacher's; rule: what differs
+    from the usual acting rule, see ActingRule.
+    """
 
     teacher: str
     tasks: tuple[str, ...] | None = None
     visited: VisitedPlan | None = None
+    rule: dict[str, Any] = {}
+
+
+class ActingPlan(Part):
+    """A student's run that acts once more by another rule, so that nothing is trained.
+
+    of: name of the student; rule: what differs from the usual acting rule, also where that student
+    has one of its own; tasks: None for all of that student's.
+    """
+
+    of: str
+    rule: Annotated[dict[str, Any], Field(min_length=1)]
+    tasks: tuple[str, ...] | None = None
 
 
 class TasksPlan(Part):
@@ -68,6 +86,7 @@ class TasksPlan(Part):
     student: dict[str, Any]
     student_training: dict[str, Any]
     students: Annotated[dict[str, TaskStudentPlan], Field(min_length=1)]
+    acting: dict[str, ActingPlan] = {}
 
     @model_validator(mode="after")
     def _choices_exist(self) -> TasksPlan:
@@ -93,9 +112,27 @@ class TasksPlan(Part):
                 raise ValueError(f"{name}: teacher is one of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
             self._require_before(name, student)
+            _require_rule(name, student.rule)
             choices += student.choices
         require_choices(choices)
+        self._require_names()
+        for name, acting in self.acting.items():
+            self._require_acting(name, acting)
         return self
+
+    def _require_names(self) -> None:
+        for name in (*self.students, *self.acting):
+            if name in RESERVED or (name in self.students and name in self.acting):
+                raise ValueError(f"{name} is something else's name: choose another")
+
+    def _require_acting(self, name: str, acting: ActingPlan) -> None:
+        if acting.of not in self.students:
+            raise ValueError(f"{name}: of is one of {', '.join(self.students)}")
+        if not set(acting.tasks or ()) <= self._tasks_of(self.students[acting.of]):
+            raise ValueError(
+                f"{name}: {acting.of} does not learn all of {list(acting.tasks or ())}"
+            )
+        _require_rule(name, acting.rule)
 
     def _require_tasks(self, name: str, tasks: tuple[str, ...] | None) -> None:
         for task in tasks or ():
@@ -137,24 +174,51 @@ class TasksPlan(Part):
             if one.teacher == teacher and task in (one.tasks or self.tasks)
         ]
 
+    def acting_of(self, task: str, teacher: str) -> list[str]:
+        """Names of those of these students that act once more, by another rule."""
+        students = self.students_of(task, teacher)
+        return [
+            name
+            for name, one in self.acting.items()
+            if one.of in students and task in (one.tasks or self.tasks)
+        ]
+
+    def run_of(self, policy: str) -> str:
+        """Name of the student whose run a policy acts with: mostly its own."""
+        return self.acting[policy].of if policy in self.acting else policy
+
+    def rule_of(self, policy: str) -> RuleChanges:
+        """What differs from the usual acting rule; nothing for a teacher."""
+        plans: dict[str, Any] = {**self.students, **self.acting}
+        return RuleChanges(**plans[policy].rule) if policy in plans else RuleChanges()
+
     @property
     def budget(self) -> str:
         """What is going to be done."""
-        teachers = students = steps = 0
+        teachers = students = acting = steps = 0
         for task in self.tasks:
             for teacher in self.teachers_of(task):
                 teachers += 1
                 own = self.teacher_training | self.teachers[teacher].training
                 steps += TrainingConfig(**own).steps
+                acting += len(self.acting_of(task, teacher))
                 for student in self.students_of(task, teacher):
                     students += 1
                     own = self.student_training | self.students[student].training
                     steps += TrainingConfig(**own).steps
         seeds = len(self.seeds)
-        policies = seeds * (2 * teachers + students)
+        policies = seeds * (2 * teachers + students + acting)
         return (
             f"{len(self.tasks)} tasks, {sum(t.demonstrations for t in self.tasks.values()):,} "
             f"demonstrations; {seeds} seeds of {teachers} teachers and {students} students, "
             f"{seeds * steps:,} gradient steps; {policies} cells, {policies * self.rollouts:,} "
             f"rollouts"
         )
+
+
+def _require_rule(name: str, rule: dict[str, Any]) -> None:
+    require_choices([(RuleChanges, rule)])
+    try:
+        RuleChanges(**rule).of(STUDENT_RULE)
+    except UserError as error:
+        raise ValueError(f"{name}: {error}") from None

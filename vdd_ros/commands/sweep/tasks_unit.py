@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from vdd_ros.bundle import Bundle
 from vdd_ros.commands import export, record
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.same import keep
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_results import tell, told
 from vdd_ros.contract import Contract
-from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
@@ -72,21 +72,27 @@ def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
         names = plan.students_of(task, name)
         students = {one: _student(plan, task, teacher, one, seed) for one in names}
         _judge(teacher, students, seed, folder / name)
-        for policy in (*TEACHER_STEPS, *students):
+        for policy in policies_of(plan, task, name):
             _roll_out(plan, task, policy, folder / name)
         _time(teacher, students, folder / name)
 
 
+def policies_of(plan: TasksPlan, task: str, teacher: str) -> list[str]:
+    """Names of all that are rolled out."""
+    students = plan.students_of(task, teacher)
+    return [*TEACHER_STEPS, *students, *plan.acting_of(task, teacher)]
+
+
 def cell(plan: TasksPlan, task: str, seed: int, teacher: str, policy: str, out: Path) -> dict:
     """Every figure of one policy, of what it is told in files."""
-    folder = out / task / str(seed) / teacher
-    judged_as, rolled, timed = (
-        _told(folder, kind)[policy] for kind in ("fidelity", "rollouts", "latency")
-    )
+    folder, run = out / task / str(seed) / teacher, plan.run_of(policy)
+    rolled = told(folder, "rollouts")[policy]
+    judged_as, timed = told(folder, "fidelity")[run], told(folder, "latency")[run]
     return {
         "benchmark": plan.name,
         "task": task,
         "method": policy,
+        "run": run,
         "teacher": teacher,
         "seed": seed,
         **rolled,
@@ -116,7 +122,7 @@ def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int)
     def visited() -> np.ndarray | None:
         if wanted.visited is None:
             return None
-        bundle = _bundle(wanted.visited.by, folder.parent)
+        bundle = _bundle(plan, wanted.visited.by, folder.parent)
         return visited_windows(bundle, teacher.contract, task, wanted.visited.episodes, seed)
 
     return student_in(
@@ -131,39 +137,41 @@ def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int)
 
 def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Path) -> None:
     """Figures of those that have none yet; they do not depend on who else is judged."""
-    told = _told(folder, "fidelity")
-    missing = {name: student for name, student in students.items() if name not in told}
-    if told and not missing:
+    known = told(folder, "fidelity")
+    missing = {name: student for name, student in students.items() if name not in known}
+    if known and not missing:
         return
     found = judged(teacher, missing, (), JudgeConfig(seed=seed))
     fresh = {name: figures | {"hardware": hardware()} for name, figures in found.items()}
-    _tell(folder, "fidelity", fresh | told)
+    tell(folder, "fidelity", fresh | known)
 
 
 def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
     """Every rollout of one policy through its own bundle; where the plan wants more or fewer than
     there are, those that were done before are not done again."""
-    told = _told(folder, "rollouts")
-    if policy in told and len(told[policy]["ways"]) == plan.rollouts:
+    known = told(folder, "rollouts")
+    if policy in known and len(known[policy]["ways"]) == plan.rollouts:
         return
-    bundle = _bundle(policy, folder)
+    bundle = _bundle(plan, policy, folder)
     robot = Contract.from_yaml(plan.contract_of(task))
     seeds = range(plan.rollouts)
     with progress(f"{folder} {policy}") as report:
         result = evaluate(bundle, robot, seeds, folder / "rollouts", 1, task, report)
     summary = result.summary()
     contexts = len({rollout.context for rollout in result.rollouts})
-    told[policy] = {name: summary[name] for name in KEPT}
-    told[policy] |= {"ways": list(result.ways), "contexts": contexts}
-    _tell(folder, "rollouts", told)
+    figures = {name: summary[name] for name in KEPT}
+    figures |= {"ways": list(result.ways), "contexts": contexts}
+    tell(folder, "rollouts", known | {policy: figures})
 
 
-def _bundle(policy: str, folder: Path) -> Path:
+def _bundle(plan: TasksPlan, policy: str, folder: Path) -> Path:
     """What is rolled out, exported unless it has been."""
-    bundle = folder / "bundles" / policy
-    if not bundle.exists():
-        run = folder / ("teacher" if policy in TEACHER_STEPS else policy)
-        wanted = export.Args(run, bundle, policy, folder / "teacher")
+    bundle, changes = folder / "bundles" / policy, plan.rule_of(policy)
+    is_teacher = policy in TEACHER_STEPS
+    rule = changes.of(export.TEACHER_RULE if is_teacher else export.STUDENT_RULE)
+    if not bundle.exists() or Bundle.load(bundle).rule != rule:
+        run = folder / ("teacher" if is_teacher else plan.run_of(policy))
+        wanted = export.Args(run, bundle, policy, folder / "teacher", rule=changes)
         export.main(replace(wanted, sampler_steps=TEACHER_STEPS.get(policy, wanted.sampler_steps)))
     return bundle
 
@@ -171,7 +179,7 @@ def _bundle(policy: str, folder: Path) -> Path:
 def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
     """p50 and p99 of one call of each policy. They are compared, so all are measured in one run,
     and again with one that is added."""
-    if {*TEACHER_STEPS, *students} <= _told(folder, "latency").keys():
+    if {*TEACHER_STEPS, *students} <= told(folder, "latency").keys():
         return
     rng = np.random.default_rng(0)
     window = typical_window(teacher.normalizer, rng)
@@ -184,20 +192,8 @@ def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
     for name, student in students.items():
         graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
         calls[name] = partial(opened(OnnxPolicy, graph).infer, window)
-    told = {
+    measured = {
         name: {"p50": timing.percentile_us(50), "p99": timing.percentile_us(99)}
         for name, timing in timed(calls).items()
     }
-    _tell(folder, "latency", told)
-
-
-def _told(folder: Path, kind: str) -> dict[str, dict]:
-    """Results of one kind by policy, as far as there are any."""
-    path = folder / "results" / f"{kind}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _tell(folder: Path, kind: str, results: dict[str, dict]) -> None:
-    path = folder / "results" / f"{kind}.json"
-    path.parent.mkdir(exist_ok=True)
-    replace_text(path, json.dumps(results, allow_nan=False))
+    tell(folder, "latency", measured)
