@@ -84,3 +84,14 @@ def test_a_missing_method_is_said():
     some = [cell for cell in cells() if cell["method"] != "teacher"]
     told = {claim.goal[:7]: claim for claim in claims(some, "edm")}
     assert told["success"].reached is None
+
+
+def test_of_a_sweep_that_goes_on_only_what_is_known_is_reached_or_missed():
+    every = cells(failures=2)
+    of_one_task = claims(every[:14], "edm")
+    assert {claim.reached for claim in of_one_task} == {True, False}
+    without_students = claims(every[:16], "edm")
+    assert {claim[1:] for claim in without_students} == {("cells are missing for two", None)}
+    with_another_seed_of_the_teacher = claims(every[:22], "edm")
+    told = [claim.figure for claim in with_another_seed_of_the_teacher if claim.reached is None]
+    assert told == ["cells are missing for two"] * 2  # success and entropy, by pairs of rollouts

@@ -4,12 +4,12 @@ A plan is one of recorded episodes (held-out ones and folds) or one of simulated
 trained, judged and rolled out with several seeds). Each part is worked on by a process of its own,
 so many at a time as --processes allows, and calls are timed all in one run. A sweep that was broken
 off is taken up where it stopped, also by a plan of tasks that has got more to do or changed in what
-is not finished. It ends with tables, and with one JSON line per finished cell in <out>/cells.jsonl.
+is not finished. Each finished cell is a JSON line in <out>/cells.jsonl, whenever a part has ended;
+the sweep ends with tables.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from rich import table as rich_table
 from rich.console import Console
 from tyro.conf import Positional
 
+from vdd_ros.commands.sweep.cells import write_cells
 from vdd_ros.commands.sweep.episodes import sweep_episodes
 from vdd_ros.commands.sweep.plan import Plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import read_map
 
@@ -39,12 +39,16 @@ class Args:
     """Address of a Ray cluster that works on the parts instead, auto, HOST:6379 or local."""
     part: str | None = None
     """Work on this part alone, in this process."""
+    show: bool = False
+    """Work on nothing: lines and tables of what is finished so far."""
 
 
 def main(args: Args) -> dict:
     """Print the budget, work, print the tables; raises UserError if a part fails."""
     if args.processes < 1:
         raise UserError(f"processes is {args.processes}; use at least 1")
+    if args.show and (args.part is not None or not args.out.is_dir()):
+        raise UserError("--show is of what a whole sweep has left in --out: name that folder alone")
     if "tasks" in read_map(args.plan, "plan"):
         from vdd_ros.commands.sweep.tasks import sweep_tasks  # the simulator takes seconds
 
@@ -53,8 +57,7 @@ def main(args: Args) -> dict:
         made = sweep_episodes(Plan.from_yaml(args.plan), args)
     if args.part is not None:
         return made
-    lines = "".join(json.dumps(cell, allow_nan=False) + "\n" for cell in made["cells"])
-    write_text(args.out / "cells.jsonl", lines)
+    write_cells(args.out, made["cells"])
     for table in made.pop("tables"):
         shown = rich_table.Table(*table.heads)
         for row in table.rows:

@@ -6,15 +6,18 @@ import hashlib
 import json
 from pathlib import Path
 
+from vdd_ros.commands.sweep.cells import write_cells
 from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
 from vdd_ros.commands.sweep.same import keep, require_same, said
 from vdd_ros.commands.sweep.split import latencies, work
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.contract import Contract
-from vdd_ros.durable import write_text
+from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+
+LATENCY = "latency.json"
 
 
 def sweep_episodes(plan: Plan, args) -> dict:
@@ -27,22 +30,25 @@ def sweep_episodes(plan: Plan, args) -> dict:
         raise UserError(f"no part {args.part!r}: there are {', '.join(splits)}")
     facts = plan.model_dump(mode="json") | {"episodes_sha256": _digest(store)}
     require_same(args.out, facts, said(args.out))
-    keep(args.out, facts)
+    if not args.show:
+        keep(args.out, facts)
     if args.part is not None:
         work(plan, store, splits[args.part], args.out / args.part)
         return {"ok": True, "part": args.part}
-    print(plan.budget(splits))
-    places = (
-        args.plan.resolve(),
-        "--episodes",
-        args.episodes.resolve(),
-        "--out",
-        args.out.resolve(),
-    )
-    spread(args, ("sweep", *places), list(splits))
-    cells = _cells(plan, args, list(splits), _latencies(plan, args.out))
-    tables = [table for table in (held_out_table(cells), folds_table(cells)) if table is not None]
-    return {"cells": cells, "tables": tables}
+
+    def finished() -> list[dict]:
+        return _finished_cells(plan, args, list(splits))
+
+    if not args.show:
+        print(plan.budget(splits))
+        files = (args.plan.resolve(), "--episodes", args.episodes.resolve())
+        words = ("sweep", *files, "--out", args.out.resolve())
+        spread(args, words, list(splits), lambda: write_cells(args.out, finished()))
+        _time(plan, args.out)
+    cells = finished()
+    print(f"{len(cells)} of {len(splits) * len(plan.judged)} cells are finished")
+    shown = (held_out_table(cells), folds_table(cells))
+    return {"cells": cells, "tables": [one for one in shown if one is not None and one.rows]}
 
 
 def _digest(store: EpisodeStore) -> str:
@@ -51,22 +57,26 @@ def _digest(store: EpisodeStore) -> str:
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
 
 
-def _latencies(plan: Plan, out: Path) -> dict[str, dict]:
-    """One call of each policy of the held-out split, by name, measured unless it has been."""
-    path = out / "latency.json"
+def _time(plan: Plan, out: Path) -> None:
+    """One call of each policy of the held-out split, unless it has been."""
+    path = out / LATENCY
     if not path.exists():
-        write_text(path, json.dumps(latencies(plan, out / HELD_OUT), allow_nan=False))
-    return json.loads(path.read_text())
+        replace_text(path, json.dumps(latencies(plan, out / HELD_OUT), allow_nan=False))
 
 
-def _cells(plan: Plan, args, splits: list[str], latency: dict[str, dict]) -> list[dict]:
-    """Every cell's figures, with what they are of; latencies only with the held-out split."""
+def _finished_cells(plan: Plan, args, splits: list[str]) -> list[dict]:
+    """Figures of those that are judged, with what they are of; the held-out split's are finished
+    once they are timed."""
     command = f"vdd sweep {args.plan} --episodes EPISODES --out OUT"
-    cells = []
+    path, cells = args.out / LATENCY, []
+    latency = json.loads(path.read_text()) if path.exists() else None
     for split in splits:
         for name in plan.judged:
-            figures = json.loads((args.out / split / "results" / f"{name}.json").read_text())
+            result = args.out / split / "results" / f"{name}.json"
+            if not result.exists() or (split == HELD_OUT and latency is None):
+                continue
+            figures = json.loads(result.read_text())
             where = {"benchmark": plan.name, "split": split, "policy": name, "seed": plan.seed}
-            timed = latency.get(name, {}) if split == HELD_OUT else {}
+            timed = latency.get(name, {}) if split == HELD_OUT and latency else {}
             cells.append(where | figures | timed | {"command": command})
     return cells

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,19 @@ from vdd_ros.commands.sweep.workers import log_of
 from vdd_ros.errors import UserError
 
 
-def work_on_ray(words: Sequence[object], parts: Sequence[str], out: Path, address: str) -> None:
+def work_on_ray(
+    words: Sequence[object],
+    parts: Sequence[str],
+    out: Path,
+    address: str,
+    ended: Callable[[], None],
+) -> None:
     """Run `vdd WORDS --part PART` for each part, one processor each, its log in out/logs.
 
     address: of a cluster that is up, as ray.init takes it, or local for one of this machine alone,
-    which ends with the sweep. `out`, the plan and this program must
-    be at the same place for all its machines. Raises UserError where Ray is missing or out of
-    reach, or when a part fails.
+    which ends with the sweep; ended: called here whenever a part ends, also by failing. `out`, the
+    plan and this program must be at the same place for all its machines. Raises UserError where Ray
+    is missing or out of reach, or when a part fails.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     try:
@@ -41,7 +47,9 @@ def work_on_ray(words: Sequence[object], parts: Sequence[str], out: Path, addres
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             name = waiting.pop(done)
-            if code := ray.get(done):
+            code = ray.get(done)
+            ended()
+            if code:
                 raise UserError(f"{name} ended with exit code {code}: see {log_of(out, name)}")
             print(f"{name} is done", flush=True)
     finally:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vdd_ros.commands.sweep.plan import Plan, Split
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
-from vdd_ros.durable import write_text
+from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import fast_ways
@@ -29,7 +29,7 @@ def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
     found = judged(teacher, students, plan.baselines, JudgeConfig(seed=plan.seed))
     for name, figures in found.items():
         text = json.dumps(figures | {"hardware": hardware()}, allow_nan=False)
-        write_text(results / f"{name}.json", text)
+        replace_text(results / f"{name}.json", text)
 
 
 def latencies(plan: Plan, folder: Path) -> dict[str, dict]:

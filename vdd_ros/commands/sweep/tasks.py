@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from vdd_ros.commands.sweep.tasks_claims import claims
+from vdd_ros.commands.sweep.cells import write_cells
+from vdd_ros.commands.sweep.tasks_cells import finished_cells, places
 from vdd_ros.commands.sweep.tasks_facts import require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_table import claims_table, tables
-from vdd_ros.commands.sweep.tasks_unit import FOLDER, cell, policies_of, record_task, work
+from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.commands.sweep.tasks_unit import FOLDER, record_task, work
 from vdd_ros.commands.sweep.workers import spread
 from vdd_ros.errors import UserError
 
@@ -27,16 +28,15 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         work(plan, task, int(seed), args.out)
     if args.part is not None:
         return {"ok": True, "part": args.part}
-    print(plan.budget)
-    for parts in (recordings, trainings):
-        spread(args, ("sweep", args.plan.resolve(), "--out", args.out.resolve()), parts)
-    command = f"vdd sweep {args.plan} --out OUT"
-    cells = [
-        cell(plan, task, seed, teacher, policy, args.out) | {"command": command}
-        for task in plan.tasks
-        for seed in plan.seeds
-        for teacher in plan.teachers_of(task)
-        for policy in policies_of(plan, task, teacher)
-    ]
-    shown = [claims_table(claims(cells, teacher)) for teacher in plan.teachers]
-    return {"cells": cells, "tables": [*tables(cells), *shown]}
+
+    def finished() -> list[dict]:
+        return finished_cells(plan, args.out, f"vdd sweep {args.plan} --out OUT")
+
+    if not args.show:
+        print(plan.budget)
+        words = ("sweep", args.plan.resolve(), "--out", args.out.resolve())
+        for parts in (recordings, trainings):
+            spread(args, words, parts, lambda: write_cells(args.out, finished()))
+    cells = finished()
+    print(f"{len(cells)} of {len(list(places(plan)))} cells are finished")
+    return {"cells": cells, "tables": tables(cells)}

@@ -4,15 +4,19 @@ figure, reached or missed, from the cells alone."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import hypot
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from vdd_ros.statistics import Pair, equal_to_teacher
 
+Ratio = Literal["success", "entropy"]
+Cells = dict[tuple[str, str], list[dict]]  # by task and method
+
 VDD, TEACHER, NLL = "vdd", "teacher", "nll"
 OTHERS = ("vdd-paper", "em", "imc", "teacher-1")  # whose energy distance is to be larger
-RATIOS: dict[Literal["success", "entropy"], float] = {"success": 0.98, "entropy": 0.95}
+RATIOS: dict[Ratio, float] = {"success": 0.98, "entropy": 0.95}
 LOWEST_ON, BETTER_ON = 7, 8  # tasks of nine
 WITHIN_NATS = 0.5  # per dimension, of the best mixture
 SIGNIFICANT = 1.96  # standard errors of a difference
@@ -30,26 +34,30 @@ def claims(cells: list[dict], teacher: str, seed: int = 0) -> list[Claim]:
     """Every claim, over all tasks that one teacher's cells are of."""
     own = [cell for cell in cells if cell["teacher"] == teacher]
     tasks = list(dict.fromkeys(cell["task"] for cell in own))
-    by = {(task, method): [c for c in own if (c["task"], c["method"]) == (task, method)]
-          for task in tasks for method in {c["method"] for c in own}}  # fmt: skip
+    by: Cells = {}
+    for cell in own:
+        by.setdefault((cell["task"], cell["method"]), []).append(cell)
     made = [_equal(by, tasks, figure, seed) for figure in RATIOS]
     return [*made, _off_support(by, tasks), *_energy(by, tasks), _nll(by, tasks)]
 
 
-def _equal(by: dict, tasks: list[str], figure: Literal["success", "entropy"], seed: int) -> Claim:
+def _equal(by: Cells, tasks: list[str], figure: Ratio, seed: int) -> Claim:
     """METRICS: equal to the teacher, rollouts of all seeds together."""
     goal = f"{figure}: mean ratio to the teacher at least {RATIOS[figure]}, no bound below -0.05"
-    try:
-        pairs = [_pair(by[task, VDD], by[task, TEACHER]) for task in tasks]
-    except KeyError:
-        return Claim(goal, "cells are missing", None)
-    found = equal_to_teacher(pairs, figure, RATIOS[figure], seed)
+    pairs = {task: _pair(by.get((task, VDD), []), by.get((task, TEACHER), [])) for task in tasks}
+    known = [pair for pair in pairs.values() if pair is not None]
+    if len(known) < len(tasks):
+        return _missing(goal, [task for task, pair in pairs.items() if pair is None])
+    found = equal_to_teacher(known, figure, RATIOS[figure], seed)
     lowest = min(zip(found.differences, tasks, strict=True), key=lambda one: one[0].lower)
     ratio = "-" if found.mean_ratio is None else f"{found.mean_ratio:.3f}"
     return Claim(goal, f"{ratio}; {lowest[0].lower:+.3f} on {lowest[1]}", found.equal)
 
 
-def _pair(student: list[dict], teacher: list[dict]) -> Pair:
+def _pair(student: list[dict], teacher: list[dict]) -> Pair | None:
+    """None where not both have the same seeds."""
+    if not student or [cell["seed"] for cell in student] != [cell["seed"] for cell in teacher]:
+        return None
     ways, contexts = [], []
     for number, cell in enumerate(student):
         ways += cell["ways"]
@@ -59,60 +67,70 @@ def _pair(student: list[dict], teacher: list[dict]) -> Pair:
     return Pair(ways, told, student[0]["modes_declared"], [places[one] for one in contexts])
 
 
-def _off_support(by: dict, tasks: list[str]) -> Claim:
+def _off_support(by: Cells, tasks: list[str]) -> Claim:
     """Strictly lowest of all students, in the mean over seeds."""
-    students = sorted({method for _, method in by} - {TEACHER, "people"})
+    students = sorted({method for _, method in by} - {VDD, TEACHER, "people"})
 
-    def is_lowest(task: str) -> bool:
-        values = {name: _mean(by.get((task, name)), "off_support") for name in students}
-        others = [value for name, value in values.items() if name != VDD and value is not None]
-        return bool(others) and values[VDD] is not None and values[VDD] < min(others)
+    def is_lowest(task: str) -> bool | None:
+        ours, *others = (_mean(by, task, name, "off_support") for name in (VDD, *students))
+        known = [value for value in others if value is not None]
+        return ours < min(known) if ours is not None and known else None
 
     return _counted(f"off-support mass lowest on {LOWEST_ON} tasks", tasks, is_lowest, LOWEST_ON)
 
 
-def _energy(by: dict, tasks: list[str]) -> list[Claim]:
-    def not_worse(task: str) -> bool:
-        ours, theirs = by.get((task, VDD)), by.get((task, NLL))
-        if not ours or not theirs:
-            return False
-        error = np.hypot(_standard_error(ours), _standard_error(theirs))
-        figure = "energy_distance"
-        return _mean(ours, figure) - _mean(theirs, figure) <= SIGNIFICANT * error
+def _energy(by: Cells, tasks: list[str]) -> list[Claim]:
+    figure = "energy_distance"
+
+    def not_worse(task: str) -> bool | None:
+        ours, theirs = (_mean(by, task, method, figure) for method in (VDD, NLL))
+        if ours is None or theirs is None:
+            return None
+        errors = [_standard_error(by[task, method]) for method in (VDD, NLL)]
+        return ours - theirs <= SIGNIFICANT * hypot(*errors)
 
     made = [_counted(f"energy distance nowhere worse than {NLL}'s", tasks, not_worse, len(tasks))]
     for other in OTHERS:
 
-        def is_better(task: str, other: str = other) -> bool:
-            ours, theirs = (_mean(by.get((task, m)), "energy_distance") for m in (VDD, other))
-            return ours is not None and theirs is not None and ours < theirs
+        def is_better(task: str, other: str = other) -> bool | None:
+            ours, theirs = (_mean(by, task, method, figure) for method in (VDD, other))
+            return None if ours is None or theirs is None else ours < theirs
 
         goal = f"energy distance below {other}'s on {BETTER_ON} tasks"
         made.append(_counted(goal, tasks, is_better, BETTER_ON))
     return made
 
 
-def _nll(by: dict, tasks: list[str]) -> Claim:
+def _nll(by: Cells, tasks: list[str]) -> Claim:
     mixtures = sorted({method for _, method in by} - {TEACHER, "teacher-1", "people"})
 
-    def is_within(task: str) -> bool:
-        values = {name: _mean(by.get((task, name)), "nll") for name in mixtures}
-        known = [value for value in values.values() if value is not None]
-        return values[VDD] is not None and values[VDD] <= min(known) + WITHIN_NATS
+    def is_within(task: str) -> bool | None:
+        values = {name: _mean(by, task, name, "nll") for name in mixtures}
+        ours = values.get(VDD)
+        best = min((value for value in values.values() if value is not None), default=0.0)
+        return None if ours is None else ours <= best + WITHIN_NATS
 
     goal = f"NLL within {WITHIN_NATS} nats per dimension of the best mixture"
     return _counted(goal, tasks, is_within, len(tasks))
 
 
-def _counted(goal: str, tasks: list[str], holds: Callable[[str], bool], least: int) -> Claim:
-    kept = [task for task in tasks if holds(task)]
-    missed = [task for task in tasks if task not in kept]
-    figure = f"{len(kept)} of {len(tasks)}" + (f", not on {', '.join(missed)}" if missed else "")
-    return Claim(goal, figure, len(kept) >= min(least, len(tasks)))
+def _counted(goal: str, tasks: list[str], holds: Callable[[str], bool | None], least: int) -> Claim:
+    """holds: None where cells are missing for it."""
+    found = {task: holds(task) for task in tasks}
+    if None in found.values():
+        return _missing(goal, [task for task in tasks if found[task] is None])
+    missed = [task for task in tasks if not found[task]]
+    kept = len(tasks) - len(missed)
+    figure = f"{kept} of {len(tasks)}" + (f", not on {', '.join(missed)}" if missed else "")
+    return Claim(goal, figure, kept >= min(least, len(tasks)))
 
 
-def _mean(cells: list[dict] | None, figure: str):
-    values = [cell[figure] for cell in cells or ()]
+def _missing(goal: str, tasks: list[str]) -> Claim:
+    return Claim(goal, f"cells are missing for {', '.join(tasks)}", None)
+
+
+def _mean(by: Cells, task: str, method: str, figure: str) -> float | None:
+    values = [cell[figure] for cell in by.get((task, method), ())]
     return float(np.mean(values)) if values and None not in values else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
-from vdd_ros.commands.sweep.tasks_claims import Claim
+from vdd_ros.commands.sweep.tasks_claims import VDD, Claim, claims
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {
@@ -25,6 +25,12 @@ FIGURES = {
 
 
 def tables(cells: list[dict]) -> list[Table]:
+    """One for each task and teacher, and what was to be shown of each teacher's students."""
+    claimed = dict.fromkeys(cell["teacher"] for cell in cells if cell["method"] == VDD)
+    return [*tasks_tables(cells), *(claims_table(claims(cells, teacher)) for teacher in claimed)]
+
+
+def tasks_tables(cells: list[dict]) -> list[Table]:
     """One for each task and teacher, in the order of the cells."""
     groups = dict.fromkeys((cell["task"], cell["teacher"]) for cell in cells)
     return [

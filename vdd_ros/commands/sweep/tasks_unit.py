@@ -15,6 +15,7 @@ from vdd_ros.commands import export, record
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.same import keep
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
+from vdd_ros.commands.sweep.tasks_cells import TEACHER_STEPS, policies_of
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import tell, told
@@ -32,7 +33,6 @@ from vdd_ros.policies.training import use_threads
 from vdd_ros.sim.evaluate import evaluate
 from vdd_ros.sim.visited import visited_windows
 
-TEACHER_STEPS = {"teacher": 10, "teacher-1": 1}  # Euler, as bundles run it
 FOLDER = "demonstrations"
 KEPT = (
     "success", "success_interval", "entropy", "entropy_dropped", "return", "modes",
@@ -75,32 +75,6 @@ def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
         for policy in policies_of(plan, task, name):
             _roll_out(plan, task, policy, folder / name)
         _time(teacher, students, folder / name)
-
-
-def policies_of(plan: TasksPlan, task: str, teacher: str) -> list[str]:
-    """Names of all that are rolled out."""
-    students = plan.students_of(task, teacher)
-    return [*TEACHER_STEPS, *students, *plan.acting_of(task, teacher)]
-
-
-def cell(plan: TasksPlan, task: str, seed: int, teacher: str, policy: str, out: Path) -> dict:
-    """Every figure of one policy, of what it is told in files."""
-    folder, run = out / task / str(seed) / teacher, plan.run_of(policy)
-    rolled = told(folder, "rollouts")[policy]
-    judged_as, timed = told(folder, "fidelity")[run], told(folder, "latency")[run]
-    return {
-        "benchmark": plan.name,
-        "task": task,
-        "method": policy,
-        "run": run,
-        "teacher": teacher,
-        "seed": seed,
-        **rolled,
-        **judged_as,
-        "nfe": TEACHER_STEPS.get(policy, 1),
-        "fidelity_nfe": judged_as["nfe"],  # the teacher is judged by its best sampler
-        "latency_us": timed,
-    }
 
 
 def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Teacher:

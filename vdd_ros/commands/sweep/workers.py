@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vdd_ros.errors import UserError
@@ -14,10 +14,17 @@ from vdd_ros.errors import UserError
 POLL_S = 0.5
 
 
-def work_on_all(words: Sequence[object], parts: Sequence[str], out: Path, processes: int) -> None:
-    """Run `vdd WORDS --part PART` for each part, its log in out/PART.log.
+def work_on_all(
+    words: Sequence[object],
+    parts: Sequence[str],
+    out: Path,
+    processes: int,
+    ended: Callable[[], None],
+) -> None:
+    """Run `vdd WORDS --part PART` for each part, its log in out/logs.
 
-    Raises UserError when one fails; the others are ended then.
+    ended: called whenever a part ends, also by failing. Raises UserError when one fails; the others
+    are ended then.
     """
     waiting = list(parts)
     running: dict[str, subprocess.Popen] = {}
@@ -28,7 +35,9 @@ def work_on_all(words: Sequence[object], parts: Sequence[str], out: Path, proces
                 running[name] = _start([*words, "--part", name], log_of(out, name))
             time.sleep(POLL_S)
             for name in [name for name, process in running.items() if process.poll() is not None]:
-                if code := running.pop(name).returncode:
+                code = running.pop(name).returncode
+                ended()
+                if code:
                     log = log_of(out, name)
                     last = log.read_text(encoding="utf-8", errors="replace").rstrip()
                     raise UserError(
@@ -60,11 +69,12 @@ def _start(words: Sequence[object], log: Path) -> subprocess.Popen:
         )
 
 
-def spread(args, words: Sequence[object], parts: Sequence[str]) -> None:
-    """Work on all parts, here or on a cluster, as the command line says."""
+def spread(args, words: Sequence[object], parts: Sequence[str], ended: Callable[[], None]) -> None:
+    """Work on all parts, here or on a cluster, as the command line says; ended: called whenever
+    one ends."""
     if args.ray is not None:
         from vdd_ros.commands.sweep.ray_workers import work_on_ray
 
-        work_on_ray(words, parts, args.out, args.ray)
+        work_on_ray(words, parts, args.out, args.ray, ended)
     else:
-        work_on_all(words, parts, args.out, args.processes)
+        work_on_all(words, parts, args.out, args.processes, ended)

@@ -1,0 +1,89 @@
+"""cells.jsonl: what of a sweep is finished, while it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_sweep import SMALL, written
+
+from vdd_ros import cli
+from vdd_ros.commands.sweep.same import keep
+from vdd_ros.commands.sweep.tasks_cells import finished_cells
+from vdd_ros.commands.sweep.tasks_facts import facts_of
+from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_results import tell
+from vdd_ros.commands.sweep.workers import work_on_all
+from vdd_ros.errors import UserError
+
+JUDGED = {"nfe": 17, "nll": -3.0, "energy_distance": 0.01, "energy_distance_se": 0.001,
+          "off_support": 0.02, "off_support_means": 0.0, "sliced_w2": 0.1,
+          "parameters": 100}  # fmt: skip
+ROLLED_OUT = {"success": 0.5, "entropy": 0.1, "ways": [1, None], "contexts": 1,
+              "modes_declared": 24, "modes": 0, "failures": {"late": 1}}  # fmt: skip
+LATENCY = {"p50": 10.0, "p99": 20.0}
+RESULTS = {"fidelity": JUDGED, "rollouts": ROLLED_OUT, "latency": LATENCY}
+
+
+def finish(plan: TasksPlan, out: Path, seed: int, *policies: str) -> Path:
+    """As a sweep leaves policies of the task avoid, with figures from nowhere."""
+    folder = out / "avoid" / str(seed) / "edm"
+    keep(folder, facts_of(plan, "avoid", seed, "edm"))
+    for kind, figures in RESULTS.items():
+        tell(folder, kind, dict.fromkeys(policies, figures))
+    for name, seconds in (("teacher", 30.0), ("vdd", 12.0)):
+        (folder / name).mkdir()
+        (folder / name / "run.json").touch()
+        lines = ({"step": step, "seconds": seconds * step / 2} for step in (1, 2))
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / name / "metrics.jsonl").write_text(text)
+    return folder
+
+
+def methods(cells: list[dict]) -> list[tuple[int, str]]:
+    return [(cell["seed"], cell["method"]) for cell in cells]
+
+
+def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(tmp_path):
+    plan, out = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "out"
+    finish(plan, out, 1, "teacher", "teacher-1", "vdd", "not-sticky")
+    folder = finish(plan, out, 0, "vdd", "teacher")
+    every = [(0, "teacher"), (0, "vdd")]
+    every += [(1, name) for name in ("teacher", "teacher-1", "vdd", "not-sticky")]
+    cells = finished_cells(plan, out, "vdd sweep")
+    assert methods(cells) == every
+    assert [cell["training_seconds"] for cell in cells[-4:]] == [30.0, 30.0, 12.0, 12.0]
+    for kind, figures in RESULTS.items():
+        tell(folder, kind, {"teacher": figures})
+        assert methods(finished_cells(plan, out, "vdd sweep")) == [every[0], *every[2:]]
+        tell(folder, kind, {"teacher": figures, "vdd": figures})
+    more = TasksPlan.from_yaml(written(tmp_path, rollouts=3))
+    assert finished_cells(more, out, "vdd sweep") == []
+
+
+def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, monkeypatch):
+    out, words = tmp_path / "out", ["sweep", str(written(tmp_path)), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--show"]) == 2
+    assert "name that folder" in capsys.readouterr().err
+    finish(TasksPlan.from_yaml(Path(words[1])), out, 0, "teacher", "vdd")
+
+    def nobody(*args):
+        raise AssertionError("worked on")
+
+    monkeypatch.setattr("vdd_ros.commands.sweep.tasks.spread", nobody)
+    assert cli.main([*words, "--show"]) == 0
+    assert "2 of 8 cells are finished" in capsys.readouterr().out
+    lines = (out / "cells.jsonl").read_text().splitlines()
+    assert methods([json.loads(line) for line in lines]) == [(0, "teacher"), (0, "vdd")]
+    assert sorted(path.name for path in out.iterdir()) == ["avoid", "cells.jsonl"]
+    other = written(tmp_path, student=SMALL["student"] | {"width": 9})
+    assert cli.main(["sweep", str(other), "--out", str(out), "--show"]) == 2
+
+
+def test_who_looks_after_finished_cells_is_told_of_each_end_also_of_a_failure(tmp_path):
+    told = []
+    with pytest.raises(UserError, match="a ended with exit code 2"):
+        work_on_all(["sweep", tmp_path / "none.yaml", "--out", tmp_path], ["a"], tmp_path, 1,
+                    lambda: told.append(True))  # fmt: skip
+    assert told == [True]

@@ -1,0 +1,78 @@
+"""The cells of a sweep over tasks: every figure of each policy, of what is told in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.tasks_results import told
+from vdd_ros.policies.metrics_log import read_metrics
+
+TEACHER_STEPS = {"teacher": 10, "teacher-1": 1}  # Euler, as bundles run it
+
+
+class Place(NamedTuple):
+    """What a cell is of."""
+
+    task: str
+    seed: int
+    teacher: str
+    policy: str
+
+    def folder(self, out: Path) -> Path:
+        """Where its teacher's policies are worked on."""
+        return out / self.task / str(self.seed) / self.teacher
+
+
+def policies_of(plan: TasksPlan, task: str, teacher: str) -> list[str]:
+    """Names of all that are rolled out."""
+    students = plan.students_of(task, teacher)
+    return [*TEACHER_STEPS, *students, *plan.acting_of(task, teacher)]
+
+
+def places(plan: TasksPlan) -> Iterator[Place]:
+    """Of every cell, in the order of the plan."""
+    for task in plan.tasks:
+        for seed in plan.seeds:
+            for teacher in plan.teachers_of(task):
+                for policy in policies_of(plan, task, teacher):
+                    yield Place(task, seed, teacher, policy)
+
+
+def finished_cells(plan: TasksPlan, out: Path, command: str) -> list[dict]:
+    """Of the policies that are judged, rolled out and timed, in the order of the plan."""
+    cells = (_cell(plan, place, out) for place in places(plan))
+    return [cell | {"command": command} for cell in cells if cell is not None]
+
+
+def _cell(plan: TasksPlan, place: Place, out: Path) -> dict | None:
+    folder, run = place.folder(out), plan.run_of(place.policy)
+    rolled_out = told(folder, "rollouts").get(place.policy)
+    judged, latency = (told(folder, kind).get(run) for kind in ("fidelity", "latency"))
+    if rolled_out is None or judged is None or latency is None:
+        return None
+    if len(rolled_out["ways"]) != plan.rollouts:
+        return None
+    trained = folder / ("teacher" if place.policy in TEACHER_STEPS else run)
+    return {
+        "benchmark": plan.name,
+        "task": place.task,
+        "method": place.policy,
+        "run": run,
+        "teacher": place.teacher,
+        "seed": place.seed,
+        **rolled_out,
+        **judged,
+        "nfe": TEACHER_STEPS.get(place.policy, 1),
+        "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
+        "latency_us": latency,
+        "training_seconds": _training_seconds(trained),
+    }
+
+
+def _training_seconds(run: Path) -> float | None:
+    """On the wall, as the run's metrics tell it; None where they are gone."""
+    lines = read_metrics(run)
+    return lines[-1]["seconds"] if lines else None
