@@ -34,7 +34,8 @@ def finish(plan: TasksPlan, out: Path, seed: int, *policies: str) -> Path:
         tell(folder, kind, dict.fromkeys(policies, figures))
     for name, seconds in (("teacher", 30.0), ("vdd", 12.0)):
         (folder / name).mkdir()
-        (folder / name / "run.json").touch()
+        run = {"configs": {"student": {"n_experts": 2}}}
+        (folder / name / "run.json").write_text(json.dumps(run))
         lines = ({"step": step, "seconds": seconds * step / 2} for step in (1, 2))
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / name / "metrics.jsonl").write_text(text)
@@ -54,6 +55,9 @@ def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(t
     cells = finished_cells(plan, out, "vdd sweep")
     assert methods(cells) == every
     assert [cell["training_seconds"] for cell in cells[-4:]] == [30.0, 30.0, 12.0, 12.0]
+    assert [cell["experts"] for cell in cells[-4:]] == [None, None, 2, 2]
+    assert [cell["objective"] for cell in cells[-4:]] == [None, None, "vdd", "vdd"]
+    assert [cell["ablation"] for cell in cells[-4:]] == [False, False, False, True]
     for kind, figures in RESULTS.items():
         tell(folder, kind, {"teacher": figures})
         assert methods(finished_cells(plan, out, "vdd sweep")) == [every[0], *every[2:]]

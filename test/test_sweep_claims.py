@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from made_cells import CORE, cell
 
 from vdd_ros.commands.sweep.tasks_claims import claims
-from vdd_ros.commands.sweep.tasks_table import claims_table
+from vdd_ros.commands.sweep.tasks_table import claims_table, tables
 
 TASKS = ("one", "two")
 GOOD = {"off_support": 0.02, "energy_distance": 0.01, "nll": -4.0}
@@ -18,18 +19,14 @@ def cells(changes: dict | None = None, failures: int = 0) -> list[dict]:
     made = []
     for task in TASKS:
         for seed in (0, 1):
-            for method in ("teacher", "teacher-1", "vdd", "vdd-paper", "nll", "em", "imc"):
-                ways = [i % 4 for i in range(20)]
+            for method in CORE:
+                figures = (GOOD if method == "vdd" else WORSE).copy()
                 if method == "vdd":
-                    ways[:failures] = [None] * failures
-                figures = (GOOD if method == "vdd" else WORSE) | {"energy_distance_se": 0.001}
-                figures |= (changes or {}).get((task, method), {})
+                    figures["ways"] = [None] * failures + [i % 4 for i in range(failures, 20)]
                 if method.startswith("teacher"):
                     figures["nll"] = None
-                made.append(
-                    {"task": task, "teacher": "edm", "seed": seed, "method": method, "ways": ways,
-                     "contexts": 5, "modes_declared": 4, **figures}
-                )  # fmt: skip
+                figures |= (changes or {}).get((task, method), {})
+                made.append(cell(task, seed, method, **figures))
     return made
 
 
@@ -95,3 +92,62 @@ def test_of_a_sweep_that_goes_on_only_what_is_known_is_reached_or_missed():
     with_another_seed_of_the_teacher = claims(every[:22], "edm")
     told = [claim.figure for claim in with_another_seed_of_the_teacher if claim.reached is None]
     assert told == ["cells are missing for two"] * 2  # success and entropy, by pairs of rollouts
+
+
+def of_few(task: str, method: str, **figures) -> list[dict]:
+    own = {"objective": method.partition("-")[0], "experts": 2, "ablation": True}
+    return [cell(task, seed, method, **own, **figures) for seed in (0, 1)]
+
+
+def test_ablations_are_beside_the_point():
+    best = {"off_support": 0.0, "energy_distance": 0.0, "nll": -9.0, "ablation": True}
+    more = [cell(task, 0, "vdd-32", experts=32, objective="vdd", **best) for task in TASKS]
+    other_task = [cell("three", 0, "vdd-32", experts=32, objective="vdd", **best)]
+    assert claims([*cells(), *more, *other_task], "edm") == claims(cells(), "edm")
+
+
+@pytest.mark.parametrize(
+    ("means", "figure", "reached"),
+    [(0.015, "0.0040 of vdd-2 on one, 0.0150 of vdd-2 on two", True),
+     (0.016, "0.0040 of vdd-2 on one, 0.0160 of vdd-2 on two", False)],
+)  # fmt: skip
+def test_the_means_of_a_quarter_of_the_experts_are_on_the_support(means, figure, reached):
+    few = [
+        *of_few("one", "vdd-2", off_support_means=0.004),
+        *of_few("one", "nll-2", off_support_means=0.2),
+        *of_few("two", "vdd-2", off_support_means=means),
+    ]
+    half = [cell("one", 0, "vdd-4", experts=4, objective="vdd", ablation=True)]
+    half[0]["off_support_means"] = 0.5
+    told = claims([*cells(), *few, *half], "edm")[-1]
+    assert told.goal.startswith("a quarter of the experts")
+    assert (told.figure, told.reached) == (figure, reached)
+
+
+def test_a_quarter_of_the_experts_is_shown_side_by_side():
+    touched = {"touched: rod and cylinder_1": 3, "touched: rod and cylinder_2": 4, "late": 1}
+    few = [
+        *of_few("one", "vdd-2", success=0.6, failures=touched, off_support_means=0.25),
+        *of_few("one", "nll-2"),
+    ]
+    shown = [table for table in tables([*cells(), *few]) if "quarter" in table.heads[0]]
+    assert [row[:3] for row in shown[0].rows] == [["one", "vdd-2", "2"], ["one", "nll-2", "2"]]
+    first, second = shown[0].rows
+    assert first[3].startswith("0.600") and first[4] == "14 touched, 2 late, of 40"
+    assert second[4] == "none, of 40" and first[5].startswith("0.250")
+
+
+def test_ablations_have_tables_of_their_own_below_vdd_and_nll():
+    pruned = [
+        cell("one", seed, "vdd-pruned", objective="vdd", ablation=True, experts=9 + seed)
+        for seed in (0, 1)
+    ]
+    made = tables([*cells(), *pruned])
+    titles = [table.heads[0] for table in made]
+    assert titles == ["one, teacher edm", "two, teacher edm", "one, teacher edm: ablations", "goal"]
+    assert [row[0] for row in made[0].rows] == list(CORE)
+    assert [row[0] for row in made[2].rows] == ["vdd", "nll", "vdd-pruned"]
+    assert made[2].heads[1:] == made[0].heads[1:]
+    experts = made[2].heads.index("experts")
+    assert [row[experts] for row in made[2].rows] == ["8", "8", "9 to 10"]
+    assert made[0].rows[0][experts] == "–"

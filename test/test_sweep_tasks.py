@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from foreign_data import CONFIG
 from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 
 METHODS = ["teacher", "teacher-1", "vdd", "not-sticky"]
 
@@ -45,8 +50,9 @@ def test_each_policy_of_each_seed_is_a_line_with_every_figure(done):
         assert 0.0 < cell["latency_us"]["p50"] <= cell["latency_us"]["p99"]
         assert cell["training_seconds"] > 0.0
         assert {"entropy", "entropy_dropped", "return", "modes", "acting_rule"} <= cell.keys()
-    table, _ = tables(cells)
-    assert [row[0] for row in table.rows] == METHODS
+    table, ablations, _ = tables(cells)
+    assert [row[0] for row in table.rows] == METHODS[:3]
+    assert [row[0] for row in ablations.rows] == METHODS[2:]
 
 
 def test_a_policy_that_acts_with_anothers_run_has_its_figures_and_its_own_rollouts(done):
@@ -145,6 +151,11 @@ def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
             "a: vdd does not learn all of",
         ),
         (
+            {"ablations": {"vdd": SMALL["students"]["vdd"]}},
+            "vdd is something else's name",
+        ),
+        ({"ablations": {"a b": SMALL["students"]["vdd"]}}, "'a b': names are of letters"),
+        (
             {"students": {"results": {"method": "vdd", "teacher": "edm"}}},
             "results is something else's name",
         ),
@@ -170,6 +181,41 @@ def test_who_visits_must_have_been_distilled_before(tmp_path):
     with pytest.raises(UserError, match="a: visited.by is one of the students above it"):
         TasksPlan.from_yaml(written(tmp_path, students=students, acting={}))
     TasksPlan.from_yaml(written(tmp_path, students=dict(reversed(students.items())), acting={}))
+
+
+def test_an_ablation_is_a_student_and_who_acts_may_act_with_it(tmp_path):
+    plan = TasksPlan.from_yaml(
+        written(
+            tmp_path,
+            ablations={"nll": {"method": "nll", "teacher": "edm", "student": {"n_experts": 1}}},
+            acting={"nll-means": {"of": "nll", "rule": {"output": "mean"}}},
+        )
+    )
+    assert plan.students_of("avoid", "edm") == ["vdd", "nll"]
+    assert plan.acting_of("avoid", "edm") == ["nll-means"] and plan.run_of("nll-means") == "nll"
+    assert "2 seeds of 1 teachers and 2 students" in plan.budget and "10 cells" in plan.budget
+
+
+def test_the_plan_of_nine_tasks_can_be_read():
+    plan = TasksPlan.from_yaml(CONFIG / "benchmarks" / "nine_tasks.yaml")
+    assert len(plan.tasks) == 9 and list(plan.students)[0] == "vdd"
+    assert all(set(one.tasks or ()) <= {"avoid", "stack_2"} for one in plan.ablations.values())
+
+
+def test_no_student_of_nine_tasks_is_refused_for_its_size():
+    plan = TasksPlan.from_yaml(CONFIG / "benchmarks" / "nine_tasks.yaml")
+    for task in ("avoid", "stack_2"):
+        contract, wanted = Contract.from_yaml(CONFIG / f"panda_{task}.yaml"), plan.tasks[task]
+        config = TeacherConfig(**plan.teacher | wanted.teacher)
+        sizes = (contract.observation_dim, contract.observation_dim, config.rank)
+        allowed = count_parameters(make_teacher(config, *sizes))
+        larger = set()
+        for name in plan.students_of(task, "edm"):
+            own = StudentConfig(**plan.student | wanted.student | plan.every_student[name].student)
+            if count_parameters(GaussianMoE(own, *sizes)) > allowed:
+                larger.add(name)
+        assert larger == ({"vdd-32", "vdd-32-pruned"} if task == "avoid" else set())
+        assert all(plan.every_student[name].allow_larger for name in larger)
 
 
 def test_who_visits_learns_the_same_of_the_same_teacher(tmp_path):

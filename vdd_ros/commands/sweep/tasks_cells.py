@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -55,21 +56,30 @@ def _cell(plan: TasksPlan, place: Place, out: Path) -> dict | None:
         return None
     if len(rolled_out["ways"]) != plan.rollouts:
         return None
-    trained = folder / ("teacher" if place.policy in TEACHER_STEPS else run)
+    student = plan.every_student.get(run)
+    trained = folder / ("teacher" if student is None else run)
     return {
         "benchmark": plan.name,
         "task": place.task,
         "method": place.policy,
         "run": run,
+        "objective": student and student.method,
+        "ablation": place.policy in plan.ablations or place.policy in plan.acting,
         "teacher": place.teacher,
         "seed": place.seed,
         **rolled_out,
         **judged,
         "nfe": TEACHER_STEPS.get(place.policy, 1),
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
+        "experts": student and _experts(trained),
         "latency_us": latency,
         "training_seconds": _training_seconds(trained),
     }
+
+
+def _experts(run: Path) -> int:
+    """As many as are left in it."""
+    return json.loads((run / "run.json").read_text())["configs"]["student"]["n_experts"]
 
 
 def _training_seconds(run: Path) -> float | None:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from vdd_ros.commands.page.table import number
 from vdd_ros.statistics import Pair, equal_to_teacher
 
 Ratio = Literal["success", "entropy"]
@@ -18,6 +19,8 @@ VDD, TEACHER, NLL = "vdd", "teacher", "nll"
 OTHERS = ("vdd-paper", "em", "imc", "teacher-1")  # whose energy distance is to be larger
 RATIOS: dict[Ratio, float] = {"success": 0.98, "entropy": 0.95}
 LOWEST_ON, BETTER_ON = 7, 8  # tasks of nine
+FEWER = 4  # times as few experts as usual, fewer than there are modes
+OFF_SUPPORT_OF_FEW = 0.015  # of their means
 WITHIN_NATS = 0.5  # per dimension, of the best mixture
 SIGNIFICANT = 1.96  # standard errors of a difference
 
@@ -31,14 +34,32 @@ class Claim(NamedTuple):
 
 
 def claims(cells: list[dict], teacher: str, seed: int = 0) -> list[Claim]:
-    """Every claim, over all tasks that one teacher's cells are of."""
+    """Every claim, over all tasks that one teacher's cells are of; ablations are beside the point,
+    but for students with a quarter of the experts."""
     own = [cell for cell in cells if cell["teacher"] == teacher]
-    tasks = list(dict.fromkeys(cell["task"] for cell in own))
-    by: Cells = {}
-    for cell in own:
-        by.setdefault((cell["task"], cell["method"]), []).append(cell)
+    by = _by_task_and_method([cell for cell in own if not cell["ablation"]])
+    tasks = list(dict.fromkeys(task for task, _ in by))
     made = [_equal(by, tasks, figure, seed) for figure in RATIOS]
-    return [*made, _off_support(by, tasks), *_energy(by, tasks), _nll(by, tasks)]
+    made += [_off_support(by, tasks), *_energy(by, tasks), _nll(by, tasks)]
+    few = _by_task_and_method([cell for cell in with_few_experts(own) if cell["objective"] == VDD])
+    return [*made, _of_few(few)] if few else made
+
+
+def with_few_experts(cells: list[dict]) -> list[dict]:
+    """Those with a quarter of the experts, or less, that vdd has in the same task."""
+    usual = {cell["task"]: cell["experts"] for cell in cells if cell["method"] == VDD}
+    return [
+        cell
+        for cell in cells
+        if cell["experts"] is not None and cell["experts"] * FEWER <= usual.get(cell["task"], 0)
+    ]
+
+
+def _by_task_and_method(cells: list[dict]) -> Cells:
+    by: Cells = {}
+    for cell in cells:
+        by.setdefault((cell["task"], cell["method"]), []).append(cell)
+    return by
 
 
 def _equal(by: Cells, tasks: list[str], figure: Ratio, seed: int) -> Claim:
@@ -59,9 +80,9 @@ def _pair(student: list[dict], teacher: list[dict]) -> Pair | None:
     if not student or [cell["seed"] for cell in student] != [cell["seed"] for cell in teacher]:
         return None
     ways, contexts = [], []
-    for number, cell in enumerate(student):
+    for place, cell in enumerate(student):
         ways += cell["ways"]
-        contexts += [(number, i % cell["contexts"]) for i in range(len(cell["ways"]))]
+        contexts += [(place, i % cell["contexts"]) for i in range(len(cell["ways"]))]
     places = {context: place for place, context in enumerate(dict.fromkeys(contexts))}
     told = [way for cell in teacher for way in cell["ways"]]
     return Pair(ways, told, student[0]["modes_declared"], [places[one] for one in contexts])
@@ -112,6 +133,15 @@ def _nll(by: Cells, tasks: list[str]) -> Claim:
 
     goal = f"NLL within {WITHIN_NATS} nats per dimension of the best mixture"
     return _counted(goal, tasks, is_within, len(tasks))
+
+
+def _of_few(by: Cells) -> Claim:
+    """by: those of vdd with a quarter of the experts."""
+    goal = f"a quarter of the experts: off-support of means at most {OFF_SUPPORT_OF_FEW}"
+    found = {(task, name): _mean(by, task, name, "off_support_means") for task, name in by}
+    told = [f"{number(value, 4)} of {name} on {task}" for (task, name), value in found.items()]
+    reached = all(value is not None and value <= OFF_SUPPORT_OF_FEW for value in found.values())
+    return Claim(goal, ", ".join(told), reached)
 
 
 def _counted(goal: str, tasks: list[str], holds: Callable[[str], bool | None], least: int) -> Claim:

@@ -49,7 +49,7 @@ def _of_teacher(plan: TasksPlan, task: str, seed: int, name: str) -> Facts:
 
 def _of_student(plan: TasksPlan, task: str, seed: int, name: str, above: dict[str, Facts]) -> Facts:
     """above: facts of the teacher and of the students above, on which this one may depend."""
-    own, visited = plan.students[name], plan.students[name].visited
+    own, visited = plan.every_student[name], plan.every_student[name].visited
     return {
         "method": own.method,
         "objective": own.objective,

@@ -2,77 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
-from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
-from vdd_ros.errors import UserError
+from vdd_ros.bundle import NAME
+from vdd_ros.commands.export import RuleChanges
+from vdd_ros.commands.sweep.choices import Part, require_choices
+from vdd_ros.commands.sweep.tasks_entries import (
+    ActingPlan,
+    Count,
+    TaskPlan,
+    TaskStudentPlan,
+    TeacherPlan,
+    require_rule,
+)
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.yaml_file import read_yaml
 
-Count = Annotated[int, Field(ge=1)]
 RESERVED = ("teacher", "teacher-1", "people", "bundles", "results", "rollouts")
-
-
-class TaskPlan(Part):
-    """demonstrations: recorded by the task's scripted operator; held_out: the last so many are
-    never trained on; contract: config/panda_TASK.yaml if not given; teacher, student: what differs
-    from the plan's in this task.
-    """
-
-    demonstrations: Annotated[int, Field(ge=2)]
-    held_out: Count
-    contract: Path | None = None
-    teacher: dict[str, Any] = {}
-    student: dict[str, Any] = {}
-
-
-class TeacherPlan(Part):
-    """config and training: what differs from the plan's; tasks: None for all."""
-
-    config: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    tasks: tuple[str, ...] | None = None
-
-
-class VisitedPlan(Part):
-    """by: name of a student above; it drives the arm so often, and what it sees is distilled on."""
-
-    by: str
-    episodes: Count
-
-
-class TaskStudentPlan(StudentPlan):
-    """teacher: name of one of the plan's; tasks: None for all of that teacher's; rule: what differs
-    from the usual acting rule, see ActingRule.
-    """
-
-    teacher: str
-    tasks: tuple[str, ...] | None = None
-    visited: VisitedPlan | None = None
-    rule: dict[str, Any] = {}
-
-
-class ActingPlan(Part):
-    """A student's run that acts once more by another rule, so that nothing is trained.
-
-    of: name of the student; rule: what differs from the usual acting rule, also where that student
-    has one of its own; tasks: None for all of that student's.
-    """
-
-    of: str
-    rule: Annotated[dict[str, Any], Field(min_length=1)]
-    tasks: tuple[str, ...] | None = None
 
 
 class TasksPlan(Part):
     """What to record, train, judge and roll out. Choices of training are given as differences from
-    the defaults; rollouts: of each policy, with the same contexts and seeds for all.
+    the defaults; rollouts: of each policy, with the same contexts and seeds for all; ablations:
+    further students, and acting: policies, which are compared with these in tables of their own.
     """
 
     format_version: Literal[1]
@@ -86,6 +44,7 @@ class TasksPlan(Part):
     student: dict[str, Any]
     student_training: dict[str, Any]
     students: Annotated[dict[str, TaskStudentPlan], Field(min_length=1)]
+    ablations: dict[str, TaskStudentPlan] = {}
     acting: dict[str, ActingPlan] = {}
 
     @model_validator(mode="after")
@@ -107,12 +66,12 @@ class TasksPlan(Part):
                 (TeacherConfig, self.teacher | teacher.config),
                 (TrainingConfig, self.teacher_training | teacher.training),
             ]
-        for name, student in self.students.items():
+        for name, student in self.every_student.items():
             if student.teacher not in self.teachers:
                 raise ValueError(f"{name}: teacher is one of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
             self._require_before(name, student)
-            _require_rule(name, student.rule)
+            require_rule(name, student.rule)
             choices += student.choices
         require_choices(choices)
         self._require_names()
@@ -121,18 +80,23 @@ class TasksPlan(Part):
         return self
 
     def _require_names(self) -> None:
-        for name in (*self.students, *self.acting):
-            if name in RESERVED or (name in self.students and name in self.acting):
+        names = [*self.students, *self.ablations, *self.acting]
+        for name in names:
+            if name in RESERVED or names.count(name) > 1:
                 raise ValueError(f"{name} is something else's name: choose another")
+            if not re.fullmatch(NAME, name):
+                raise ValueError(
+                    f"{name!r}: names are of letters, digits, dots, dashes, underscores"
+                )
 
     def _require_acting(self, name: str, acting: ActingPlan) -> None:
-        if acting.of not in self.students:
-            raise ValueError(f"{name}: of is one of {', '.join(self.students)}")
-        if not set(acting.tasks or ()) <= self._tasks_of(self.students[acting.of]):
+        if acting.of not in self.every_student:
+            raise ValueError(f"{name}: of is one of {', '.join(self.every_student)}")
+        if not set(acting.tasks or ()) <= self._tasks_of(self.every_student[acting.of]):
             raise ValueError(
                 f"{name}: {acting.of} does not learn all of {list(acting.tasks or ())}"
             )
-        _require_rule(name, acting.rule)
+        require_rule(name, acting.rule)
 
     def _require_tasks(self, name: str, tasks: tuple[str, ...] | None) -> None:
         for task in tasks or ():
@@ -140,12 +104,13 @@ class TasksPlan(Part):
                 raise ValueError(f"{name}: task {task!r} is none of {', '.join(self.tasks)}")
 
     def _require_before(self, name: str, student: TaskStudentPlan) -> None:
-        before = list(self.students)[: list(self.students).index(name)]
+        names = list(self.every_student)
+        before = names[: names.index(name)]
         if student.visited is None:
             return
         if student.visited.by not in before:
             raise ValueError(f"{name}: visited.by is one of the students above it, {before}")
-        by = self.students[student.visited.by]
+        by = self.every_student[student.visited.by]
         if by.teacher != student.teacher or not self._tasks_of(student) <= self._tasks_of(by):
             raise ValueError(f"{name}: visited.by is a student of the same teacher and tasks")
 
@@ -157,6 +122,11 @@ class TasksPlan(Part):
     def from_yaml(cls, path: Path) -> TasksPlan:
         """Read a plan; raises UserError naming the key, value and remedy."""
         return read_yaml(path, cls, "plan")
+
+    @property
+    def every_student(self) -> dict[str, TaskStudentPlan]:
+        """Ablations as well."""
+        return {**self.students, **self.ablations}
 
     def contract_of(self, task: str) -> Path:
         """File of the robot's contract."""
@@ -170,7 +140,7 @@ class TasksPlan(Part):
         """Names of the students that a teacher has in a task."""
         return [
             name
-            for name, one in self.students.items()
+            for name, one in self.every_student.items()
             if one.teacher == teacher and task in (one.tasks or self.tasks)
         ]
 
@@ -189,7 +159,7 @@ class TasksPlan(Part):
 
     def rule_of(self, policy: str) -> RuleChanges:
         """What differs from the usual acting rule; nothing for a teacher."""
-        plans: dict[str, Any] = {**self.students, **self.acting}
+        plans: dict[str, Any] = {**self.every_student, **self.acting}
         return RuleChanges(**plans[policy].rule) if policy in plans else RuleChanges()
 
     @property
@@ -204,7 +174,7 @@ class TasksPlan(Part):
                 acting += len(self.acting_of(task, teacher))
                 for student in self.students_of(task, teacher):
                     students += 1
-                    own = self.student_training | self.students[student].training
+                    own = self.student_training | self.every_student[student].training
                     steps += TrainingConfig(**own).steps
         seeds = len(self.seeds)
         policies = seeds * (2 * teachers + students + acting)
@@ -214,11 +184,3 @@ class TasksPlan(Part):
             f"{seeds * steps:,} gradient steps; {policies} cells, {policies * self.rollouts:,} "
             f"rollouts"
         )
-
-
-def _require_rule(name: str, rule: dict[str, Any]) -> None:
-    require_choices([(RuleChanges, rule)])
-    try:
-        RuleChanges(**rule).of(STUDENT_RULE)
-    except UserError as error:
-        raise ValueError(f"{name}: {error}") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
-from vdd_ros.commands.sweep.tasks_claims import VDD, Claim, claims
+from vdd_ros.commands.sweep.tasks_claims import NLL, VDD, Claim, claims, with_few_experts
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {
@@ -25,18 +26,47 @@ FIGURES = {
 
 
 def tables(cells: list[dict]) -> list[Table]:
-    """One for each task and teacher, and what was to be shown of each teacher's students."""
+    """One for each task and teacher, then those of ablations, and what was to be shown of each
+    teacher's students."""
+    few = with_few_experts(cells)
     claimed = dict.fromkeys(cell["teacher"] for cell in cells if cell["method"] == VDD)
-    return [*tasks_tables(cells), *(claims_table(claims(cells, teacher)) for teacher in claimed)]
-
-
-def tasks_tables(cells: list[dict]) -> list[Table]:
-    """One for each task and teacher, in the order of the cells."""
-    groups = dict.fromkeys((cell["task"], cell["teacher"]) for cell in cells)
     return [
-        _table(task, teacher, [c for c in cells if (c["task"], c["teacher"]) == (task, teacher)])
-        for task, teacher in groups
+        *core_tables(cells),
+        *ablation_tables(cells),
+        *([few_experts_table(few)] if few else []),
+        *(claims_table(claims(cells, teacher)) for teacher in claimed),
     ]
+
+
+def core_tables(cells: list[dict]) -> list[Table]:
+    """One for each task and teacher, in the order of the cells."""
+    core = [cell for cell in cells if not cell["ablation"]]
+    return [_table(f"{task}, teacher {teacher}", group) for (task, teacher), group in _groups(core)]
+
+
+def ablation_tables(cells: list[dict]) -> list[Table]:
+    """One for each task and teacher with ablations, below the students that they differ from."""
+    return [
+        _table(
+            f"{task}, teacher {teacher}: ablations",
+            [one for one in group if one["ablation"] or one["method"] in (VDD, NLL)],
+        )
+        for (task, teacher), group in _groups(cells)
+        if any(one["ablation"] for one in group)
+    ]
+
+
+def few_experts_table(cells: list[dict]) -> Table:
+    """Success and failures, side by side, of students with a quarter of the experts."""
+    heads = ["a quarter of the experts", "method", "experts", "success"]
+    rows = []
+    for (task, _), group in _groups(cells):
+        for name in dict.fromkeys(cell["method"] for cell in group):
+            seeds = [cell for cell in group if cell["method"] == name]
+            means = _figure(cell["off_support_means"] for cell in seeds)
+            success = _figure(cell["success"] for cell in seeds)
+            rows.append([task, name, _whole(seeds, "experts"), success, _failures(seeds), means])
+    return Table([*heads, "failures", "off support of means"], rows)
 
 
 def claims_table(found: list[Claim]) -> Table:
@@ -46,11 +76,18 @@ def claims_table(found: list[Claim]) -> Table:
     return Table(["goal", "found", ""], rows)
 
 
-def _table(task: str, teacher: str, cells: list[dict]) -> Table:
+def _groups(cells: list[dict]) -> list[tuple[tuple[str, str], list[dict]]]:
+    """By task and teacher, in the order of the cells."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for cell in cells:
+        groups.setdefault((cell["task"], cell["teacher"]), []).append(cell)
+    return list(groups.items())
+
+
+def _table(title: str, cells: list[dict]) -> Table:
     methods = dict.fromkeys(cell["method"] for cell in cells)
     rows = [_row([cell for cell in cells if cell["method"] == name]) for name in methods]
-    heads = [f"{task}, teacher {teacher}", *FIGURES.values(), "NFE", "parameters"]
-    return Table([*heads, "p50 / p99 µs"], rows)
+    return Table([title, *FIGURES.values(), "NFE", "experts", "parameters", "p50 / p99 µs"], rows)
 
 
 def _row(seeds: list[dict]) -> list[str]:
@@ -61,9 +98,28 @@ def _row(seeds: list[dict]) -> list[str]:
         first["method"],
         *(_figure(one.get(figure) for one in seeds) for figure in FIGURES),
         str(first["nfe"]),
-        f"{first['parameters']:,}",
+        _whole(seeds, "experts"),
+        _whole(seeds, "parameters"),
         f"{p50:.0f} / {p99:.0f}",
     ]
+
+
+def _whole(seeds: list[dict], name: str) -> str:
+    """A count; from the least to the largest where seeds differ, as with experts taken out."""
+    counts = [one[name] for one in seeds if one[name] is not None]
+    if not counts:
+        return NONE
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+
+
+def _failures(seeds: list[dict]) -> str:
+    """Of how many rollouts, by reason, the most frequent first; what was touched is not told."""
+    reasons: Counter[str] = Counter()
+    for one in seeds:
+        for reason, count in one["failures"].items():
+            reasons[reason.partition(":")[0]] += count
+    told = [f"{count} {reason}" for reason, count in reasons.most_common()]
+    return f"{', '.join(told) or 'none'}, of {sum(len(one['ways']) for one in seeds)}"
 
 
 def _figure(values: Iterable[float | None]) -> str:

@@ -91,7 +91,7 @@ def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Tea
 
 
 def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int) -> Student:
-    folder, wanted = teacher.folder.with_name(name), plan.students[name]
+    folder, wanted = teacher.folder.with_name(name), plan.every_student[name]
 
     def visited() -> np.ndarray | None:
         if wanted.visited is None:

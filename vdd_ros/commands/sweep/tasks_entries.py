@@ -1,0 +1,74 @@
+"""The entries of a TasksPlan: a task, a teacher, a student, a policy that acts by another rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
+from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
+from vdd_ros.errors import UserError
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class TaskPlan(Part):
+    """demonstrations: recorded by the task's scripted operator; held_out: the last so many are
+    never trained on; contract: config/panda_TASK.yaml if not given; teacher, student: what differs
+    from the plan's in this task.
+    """
+
+    demonstrations: Annotated[int, Field(ge=2)]
+    held_out: Count
+    contract: Path | None = None
+    teacher: dict[str, Any] = {}
+    student: dict[str, Any] = {}
+
+
+class TeacherPlan(Part):
+    """config and training: what differs from the plan's; tasks: None for all."""
+
+    config: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    tasks: tuple[str, ...] | None = None
+
+
+class VisitedPlan(Part):
+    """by: name of a student above; it drives the arm so often, and what it sees is distilled on."""
+
+    by: str
+    episodes: Count
+
+
+class TaskStudentPlan(StudentPlan):
+    """teacher: name of one of the plan's; tasks: None for all of that teacher's; rule: what differs
+    from the usual acting rule, see ActingRule.
+    """
+
+    teacher: str
+    tasks: tuple[str, ...] | None = None
+    visited: VisitedPlan | None = None
+    rule: dict[str, Any] = {}
+
+
+class ActingPlan(Part):
+    """A student's run that acts once more by another rule, so that nothing is trained.
+
+    of: name of the student; rule: what differs from the usual acting rule, also where that student
+    has one of its own; tasks: None for all of that student's.
+    """
+
+    of: str
+    rule: Annotated[dict[str, Any], Field(min_length=1)]
+    tasks: tuple[str, ...] | None = None
+
+
+def require_rule(name: str, rule: dict[str, Any]) -> None:
+    """Raises ValueError for what is no difference from the usual acting rule."""
+    require_choices([(RuleChanges, rule)])
+    try:
+        RuleChanges(**rule).of(STUDENT_RULE)
+    except UserError as error:
+        raise ValueError(f"{name}: {error}") from None
