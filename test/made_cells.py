@@ -23,6 +23,7 @@ FIGURES = {
     "off_support": 0.02,
     "off_support_means": 0.005,
     "parameters": 432_000,
+    "acting_rule": "draw for 5 ticks",
     "latency_us": {"p50": 20.0, "p99": 40.0},
     "training_seconds": 100.0,
     "hardware": "a processor, 2 cores",

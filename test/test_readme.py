@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+from made_cells import CORE, cell
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,6 +27,48 @@ def test_the_readme_says_what_the_results_say():
     assert module.filled(readme, {"demo.json": json.dumps(report)}) != readme
     other = results["g1_bottle.jsonl"].replace('"nll": -3', '"nll": -4')
     assert module.filled(readme, {"g1_bottle.jsonl": other}) != readme
+
+
+def tasks_cells() -> str:
+    made = [
+        cell(task, seed, method, benchmark="nine_tasks", success=0.9 if method == "vdd" else 0.6)
+        for task in ("one", "two")
+        for seed in (1, 2)
+        for method in CORE
+    ]
+    return "".join(json.dumps(one) + "\n" for one in made)
+
+
+def test_a_sweep_over_tasks_fills_a_section_and_a_page():
+    module, readme = fill_readme(), (ROOT / "README.md").read_text()
+    text = module.filled(readme, {"nine_tasks.jsonl": tasks_cells()})
+    assert text.count("## Nine tasks") == 1
+    assert "2 seeds, 20 rollouts of each policy" in text
+    assert "| vdd | 1.500 | 1.000 | 0.0100 | 0.0200 | 1 | 20 |" in text
+    assert "(docs/pictures/nine_tasks_edm_behaviour.png)" in text
+    assert module.filled(text, {"nine_tasks.jsonl": tasks_cells()}) == text
+    page = module.pages({"nine_tasks.jsonl": tasks_cells()})["nine_tasks.md"]
+    assert "| two, teacher edm | success |" in page and "| goal | found |" in page
+
+
+def test_cells_are_taken_over_with_their_plots(tmp_path, monkeypatch):
+    module = fill_readme()
+    monkeypatch.setattr(module, "PICTURES", tmp_path)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cells.jsonl").write_text(tasks_cells())
+    module.take_over(tmp_path / "out" / "cells.jsonl")
+    assert (tmp_path / "nine_tasks.jsonl").read_text() == tasks_cells()
+    pictures = ["nine_tasks_edm_behaviour.png", "nine_tasks_edm_fidelity.png"]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == pictures
+
+
+def test_pages_and_pictures_are_those_of_the_results():
+    module, readme = fill_readme(), (ROOT / "README.md").read_text()
+    for name, text in module.pages(module.committed()).items():
+        assert (ROOT / "docs" / "results" / name).read_text() == text
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]*)\)", readme):
+        assert (ROOT / picture).exists()
 
 
 def test_every_test_that_the_safety_page_names_exists():

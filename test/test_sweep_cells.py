@@ -19,9 +19,10 @@ from vdd_ros.errors import UserError
 
 JUDGED = {"nfe": 17, "nll": -3.0, "energy_distance": 0.01, "energy_distance_se": 0.001,
           "off_support": 0.02, "off_support_means": 0.0, "sliced_w2": 0.1,
-          "parameters": 100}  # fmt: skip
+          "parameters": 100, "hardware": "a processor"}  # fmt: skip
 ROLLED_OUT = {"success": 0.5, "entropy": 0.1, "ways": [1, None], "contexts": 1,
-              "modes_declared": 24, "modes": 0, "failures": {"late": 1}}  # fmt: skip
+              "modes_declared": 24, "modes": 0, "failures": {"late": 1},
+              "acting_rule": "draw"}  # fmt: skip
 LATENCY = {"p50": 10.0, "p99": 20.0}
 RESULTS = {"fidelity": JUDGED, "rollouts": ROLLED_OUT, "latency": LATENCY}
 
@@ -80,7 +81,10 @@ def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, 
     assert "2 of 8 cells are finished" in capsys.readouterr().out
     lines = (out / "cells.jsonl").read_text().splitlines()
     assert methods([json.loads(line) for line in lines]) == [(0, "teacher"), (0, "vdd")]
-    assert sorted(path.name for path in out.iterdir()) == ["avoid", "cells.jsonl"]
+    left = ["avoid", "cells.jsonl", "plots", "tables.md"]
+    assert sorted(path.name for path in out.iterdir()) == left
+    assert "| vdd | 0.500 | 0.100 |" in (out / "tables.md").read_text()
+    assert len(list((out / "plots").iterdir())) == 2
     other = written(tmp_path, student=SMALL["student"] | {"width": 9})
     assert cli.main(["sweep", str(other), "--out", str(out), "--show"]) == 2
 

@@ -142,7 +142,8 @@ def test_ablations_have_tables_of_their_own_below_vdd_and_nll():
         cell("one", seed, "vdd-pruned", objective="vdd", ablation=True, experts=9 + seed)
         for seed in (0, 1)
     ]
-    made = tables([*cells(), *pruned])
+    over_all, *made = tables([*cells(), *pruned])
+    assert [row[0] for row in over_all.rows] == list(CORE)
     titles = [table.heads[0] for table in made]
     assert titles == ["one, teacher edm", "two, teacher edm", "one, teacher edm: ablations", "goal"]
     assert [row[0] for row in made[0].rows] == list(CORE)

@@ -50,7 +50,7 @@ def test_each_policy_of_each_seed_is_a_line_with_every_figure(done):
         assert 0.0 < cell["latency_us"]["p50"] <= cell["latency_us"]["p99"]
         assert cell["training_seconds"] > 0.0
         assert {"entropy", "entropy_dropped", "return", "modes", "acting_rule"} <= cell.keys()
-    table, ablations, _ = tables(cells)
+    _, table, ablations, _ = tables(cells)
     assert [row[0] for row in table.rows] == METHODS[:3]
     assert [row[0] for row in ablations.rows] == METHODS[2:]
 

@@ -3,7 +3,9 @@
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
-JSON line of `vdd bench sim --json` as bench_sim.json.
+JSON line of `vdd bench sim --json` as bench_sim.json. Of a sweep over tasks plots are drawn, too,
+into docs/pictures/, and all tables go to a page beside its cells. A result that is not there leaves
+nothing between its markers.
 """
 
 from __future__ import annotations
@@ -15,10 +17,20 @@ from pathlib import Path
 
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import to_markdown
+from vdd_ros.commands.sweep.cells import origin, page
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
+from vdd_ros.commands.sweep.tasks_claims import claims
+from vdd_ros.commands.sweep.tasks_means import means_table
+from vdd_ros.commands.sweep.tasks_plots import plots
+from vdd_ros.commands.sweep.tasks_table import claims_table, tables, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+PICTURES = ROOT / "docs" / "pictures"
+SHOWN = {
+    "behaviour": "Success and entropy in each task, means over seeds with 95 % intervals",
+    "fidelity": "Energy distance and off-support mass in each task, and the teacher's own",
+}
 
 
 def of_demo(text: str) -> str:
@@ -38,13 +50,35 @@ def of_demo(text: str) -> str:
 
 
 def of_sweep(text: str) -> str:
-    """The section for the cells of a sweep."""
-    cells = [json.loads(line) for line in text.splitlines()]
+    """The section for the cells of a sweep over episodes."""
+    cells = cells_of(text)
     splits = len({cell["split"] for cell in cells})
     head = f"`{cells[0]['command']}`, {splits} splits, {cells[0]['hardware']}:"
     return (
         "\n\n".join([head, *map(to_markdown, (held_out_table(cells), folds_table(cells)))]) + "\n"
     )
+
+
+def of_tasks(text: str) -> str:
+    """The section, with its heading, for the cells of a sweep over tasks."""
+    cells = cells_of(text)
+    name, seeds = cells[0]["benchmark"], {cell["seed"] for cell in cells}
+    parts = [
+        f"## {name.replace('_', ' ').capitalize()}",
+        f"{origin(cells)}: {len(seeds)} seeds, {len(cells[0]['ways'])} rollouts of each policy. "
+        f"Figures are means over seeds and tasks. All tables: "
+        f"[docs/results/{name}.md](docs/results/{name}.md).",
+    ]
+    for teacher in teachers(cells):
+        parts += [
+            to_markdown(means_table(cells, teacher)),
+            to_markdown(claims_table(claims(cells, teacher))),
+            *(
+                f"![{told}](docs/pictures/{name}_{teacher}_{plot}.png)"
+                for plot, told in SHOWN.items()
+            ),
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 def of_bench_sim(text: str) -> str:
@@ -65,6 +99,7 @@ def of_bench_sim(text: str) -> str:
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
+    "nine_tasks.jsonl": of_tasks,
     "bench_sim.json": of_bench_sim,
 }
 
@@ -82,14 +117,30 @@ def filled(readme: str, results: dict[str, str]) -> str:
 def committed() -> dict[str, str]:
     """The results in this folder."""
     here = Path(__file__).parent
-    return {name: (here / name).read_text() for name in SECTIONS}
+    return {name: (here / name).read_text() for name in SECTIONS if (here / name).exists()}
+
+
+def pages(results: dict[str, str]) -> dict[str, str]:
+    """Pages with all tables of sweeps over tasks, by file name."""
+    cells = {name: cells_of(text) for name, text in results.items() if SECTIONS[name] is of_tasks}
+    return {f"{Path(name).stem}.md": page(own, tables(own)) for name, own in cells.items()}
+
+
+def cells_of(text: str) -> list[dict]:
+    """One of each line."""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def take_over(path: Path) -> None:
-    """Copy a report or cells here; where they lay is nobody else's business."""
+    """Copy a report or cells here, and draw what there are plots of; where they lay is nobody
+    else's business."""
     if path.suffix == ".jsonl":
         text = path.read_text()
-        name = f"{json.loads(text.splitlines()[0])['benchmark']}.jsonl"
+        benchmark = cells_of(text)[0]["benchmark"]
+        name = f"{benchmark}.jsonl"
+        if SECTIONS.get(name) is of_tasks:
+            for plot, image in plots(cells_of(text)).items():
+                (PICTURES / f"{benchmark}_{plot}").write_bytes(image)
     else:
         report = json.loads(path.read_text())
         report["command"] = re.sub(r" --out \S+", "", report["command"])
@@ -103,6 +154,8 @@ def main() -> None:
     for path in sys.argv[1:]:
         take_over(Path(path))
     README.write_text(filled(README.read_text(), committed()))
+    for name, text in pages(committed()).items():
+        (Path(__file__).parent / name).write_text(text)
 
 
 if __name__ == "__main__":

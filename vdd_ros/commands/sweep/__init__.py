@@ -5,7 +5,7 @@ trained, judged and rolled out with several seeds). Each part is worked on by a 
 so many at a time as --processes allows, and calls are timed all in one run. A sweep that was broken
 off is taken up where it stopped, also by a plan of tasks that has got more to do or changed in what
 is not finished. Each finished cell is a JSON line in <out>/cells.jsonl, whenever a part has ended;
-the sweep ends with tables.
+the sweep ends with tables, also in <out>/tables.md, and of tasks with plots in <out>/plots.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from rich import table as rich_table
 from rich.console import Console
 from tyro.conf import Positional
 
-from vdd_ros.commands.sweep.cells import write_cells
+from vdd_ros.commands.sweep.cells import page, write_cells
 from vdd_ros.commands.sweep.episodes import sweep_episodes
 from vdd_ros.commands.sweep.plan import Plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import read_map
 
@@ -40,7 +41,7 @@ class Args:
     part: str | None = None
     """Work on this part alone, in this process."""
     show: bool = False
-    """Work on nothing: lines and tables of what is finished so far."""
+    """Work on nothing: lines, tables and plots of what is finished so far."""
 
 
 def main(args: Args) -> dict:
@@ -57,8 +58,10 @@ def main(args: Args) -> dict:
         made = sweep_episodes(Plan.from_yaml(args.plan), args)
     if args.part is not None:
         return made
+    tables = made.pop("tables")
     write_cells(args.out, made["cells"])
-    for table in made.pop("tables"):
+    replace_text(args.out / "tables.md", page(made["cells"], tables))
+    for table in tables:
         shown = rich_table.Table(*table.heads)
         for row in table.rows:
             shown.add_row(*row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vdd_ros.commands.sweep.cells import write_cells
 from vdd_ros.commands.sweep.tasks_cells import finished_cells, places
 from vdd_ros.commands.sweep.tasks_facts import require_same_plan
@@ -39,4 +41,13 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
             spread(args, words, parts, lambda: write_cells(args.out, finished()))
     cells = finished()
     print(f"{len(cells)} of {len(list(places(plan)))} cells are finished")
+    _draw(cells, args.out / "plots")
     return {"cells": cells, "tables": tables(cells)}
+
+
+def _draw(cells: list[dict], folder: Path) -> None:
+    from vdd_ros.commands.sweep.tasks_plots import plots  # matplotlib takes a second
+
+    for name, image in plots(cells).items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(image)

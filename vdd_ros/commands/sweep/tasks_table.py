@@ -9,6 +9,7 @@ import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
 from vdd_ros.commands.sweep.tasks_claims import NLL, VDD, Claim, claims, with_few_experts
+from vdd_ros.commands.sweep.tasks_means import means_table
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {
@@ -23,19 +24,26 @@ FIGURES = {
     "off_support_means": "of means",
     "modes": "modes",
 }
+DIGITS = {"energy_distance": 4, "modes": 1}
 
 
 def tables(cells: list[dict]) -> list[Table]:
-    """One for each task and teacher, then those of ablations, and what was to be shown of each
-    teacher's students."""
+    """Of each teacher with students over all tasks; one for each task and teacher; those of
+    ablations; and what was to be shown."""
     few = with_few_experts(cells)
-    claimed = dict.fromkeys(cell["teacher"] for cell in cells if cell["method"] == VDD)
+    claimed = teachers(cells)
     return [
+        *(means_table(cells, teacher) for teacher in claimed),
         *core_tables(cells),
         *ablation_tables(cells),
         *([few_experts_table(few)] if few else []),
         *(claims_table(claims(cells, teacher)) for teacher in claimed),
     ]
+
+
+def teachers(cells: list[dict]) -> list[str]:
+    """Those with students that something is to be shown of."""
+    return list(dict.fromkeys(cell["teacher"] for cell in cells if cell["method"] == VDD))
 
 
 def core_tables(cells: list[dict]) -> list[Table]:
@@ -87,7 +95,8 @@ def _groups(cells: list[dict]) -> list[tuple[tuple[str, str], list[dict]]]:
 def _table(title: str, cells: list[dict]) -> Table:
     methods = dict.fromkeys(cell["method"] for cell in cells)
     rows = [_row([cell for cell in cells if cell["method"] == name]) for name in methods]
-    return Table([title, *FIGURES.values(), "NFE", "experts", "parameters", "p50 / p99 µs"], rows)
+    heads = [title, *FIGURES.values(), "NFE", "experts", "parameters", "p50 / p99 µs"]
+    return Table([*heads, "acting rule"], rows)
 
 
 def _row(seeds: list[dict]) -> list[str]:
@@ -96,11 +105,12 @@ def _row(seeds: list[dict]) -> list[str]:
     p50, p99 = (float(np.mean([one["latency_us"][p] for one in seeds])) for p in ("p50", "p99"))
     return [
         first["method"],
-        *(_figure(one.get(figure) for one in seeds) for figure in FIGURES),
+        *(_figure((one.get(name) for one in seeds), DIGITS.get(name, 3)) for name in FIGURES),
         str(first["nfe"]),
         _whole(seeds, "experts"),
         _whole(seeds, "parameters"),
         f"{p50:.0f} / {p99:.0f}",
+        first["acting_rule"],
     ]
 
 
@@ -122,11 +132,11 @@ def _failures(seeds: list[dict]) -> str:
     return f"{', '.join(told) or 'none'}, of {sum(len(one['ways']) for one in seeds)}"
 
 
-def _figure(values: Iterable[float | None]) -> str:
+def _figure(values: Iterable[float | None], digits: int = 3) -> str:
     known = [float(value) for value in values if value is not None]
     if not known:
         return NONE
     if len(known) == 1:
-        return number(known[0], 3)
-    mean, low, high = mean_interval(np.array(known))
-    return f"{mean:.3f}\n[{low:.3f}, {high:.3f}]"
+        return number(known[0], digits)
+    mean, low, high = (number(value, digits) for value in mean_interval(np.array(known)))
+    return f"{mean}\n[{low}, {high}]"
