@@ -41,7 +41,7 @@ def begun(tmp_path: Path, *finished: str) -> Path:
         {"seeds": [1]},
         {"rollouts": 4},
         {"tasks": SMALL["tasks"] | {"push": {"demonstrations": 5, "held_out": 2}}},
-        {"students": SMALL["students"] | {"nll": {"method": "nll", "teacher": "edm"}}},
+        {"students": SMALL["students"] | {"nll": {"method": "nll", "teachers": ["edm"]}}},
         {"teachers": SMALL["teachers"] | {"other": {"config": {"width": 24}}}},
         # the same choice, told elsewhere
         {

@@ -43,11 +43,11 @@ class VisitedPlan(Part):
 
 
 class TaskStudentPlan(StudentPlan):
-    """teacher: name of one of the plan's; tasks: None for all of that teacher's; rule: what differs
-    from the usual acting rule, see ActingRule.
+    """teachers: names of those of the plan that have such a student, None for all; tasks: None for
+    all of those teachers'; rule: what differs from the usual acting rule, see ActingRule.
     """
 
-    teacher: str
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     tasks: tuple[str, ...] | None = None
     visited: VisitedPlan | None = None
     rule: dict[str, Any] = {}

@@ -67,8 +67,8 @@ class TasksPlan(Part):
                 (TrainingConfig, self.teacher_training | teacher.training),
             ]
         for name, student in self.every_student.items():
-            if student.teacher not in self.teachers:
-                raise ValueError(f"{name}: teacher is one of {', '.join(self.teachers)}")
+            if not set(student.teachers or ()) <= set(self.teachers):
+                raise ValueError(f"{name}: teachers are of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
             self._require_before(name, student)
             require_rule(name, student.rule)
@@ -92,7 +92,8 @@ class TasksPlan(Part):
     def _require_acting(self, name: str, acting: ActingPlan) -> None:
         if acting.of not in self.every_student:
             raise ValueError(f"{name}: of is one of {', '.join(self.every_student)}")
-        if not set(acting.tasks or ()) <= self._tasks_of(self.every_student[acting.of]):
+        learnt = {task for task, _ in self._places_of(self.every_student[acting.of])}
+        if not set(acting.tasks or ()) <= learnt:
             raise ValueError(
                 f"{name}: {acting.of} does not learn all of {list(acting.tasks or ())}"
             )
@@ -111,12 +112,17 @@ class TasksPlan(Part):
         if student.visited.by not in before:
             raise ValueError(f"{name}: visited.by is one of the students above it, {before}")
         by = self.every_student[student.visited.by]
-        if by.teacher != student.teacher or not self._tasks_of(student) <= self._tasks_of(by):
-            raise ValueError(f"{name}: visited.by is a student of the same teacher and tasks")
+        if not self._places_of(student) <= self._places_of(by):
+            raise ValueError(f"{name}: visited.by is a student of the same teachers and tasks")
 
-    def _tasks_of(self, student: TaskStudentPlan) -> set[str]:
-        every = self.teachers[student.teacher].tasks or tuple(self.tasks)
-        return set(every) & set(student.tasks or every)
+    def _places_of(self, student: TaskStudentPlan) -> set[tuple[str, str]]:
+        """Tasks and teachers that have such a student."""
+        return {
+            (task, teacher)
+            for task in student.tasks or self.tasks
+            for teacher in student.teachers or self.teachers
+            if task in (self.teachers[teacher].tasks or self.tasks)
+        }
 
     @classmethod
     def from_yaml(cls, path: Path) -> TasksPlan:
@@ -141,7 +147,7 @@ class TasksPlan(Part):
         return [
             name
             for name, one in self.every_student.items()
-            if one.teacher == teacher and task in (one.tasks or self.tasks)
+            if (task, teacher) in self._places_of(one)
         ]
 
     def acting_of(self, task: str, teacher: str) -> list[str]:
