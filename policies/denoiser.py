@@ -27,7 +27,8 @@ class ScoreModel(Protocol):
     """What a distillation asks of a teacher; a learned denoiser or an exact mixture."""
 
     def denoise(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
-        """(B, D), (B,), (B, C) -> (B, D): the mean of the clean chunk given the noised one."""
+        """(B, D), (B,) or (1,), (B, C) -> (B, D): the mean of the clean chunk given the noised one;
+        sigma: of each row, or of all."""
         ...
 
 

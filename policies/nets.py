@@ -70,7 +70,8 @@ class ObservationFeatures(nn.Module):
 
 
 class DenoiserNet(nn.Module):
-    """F(x, noise, cond): (B, D), (B,), (B, C) -> (B, D); noise: a number of the order of 1."""
+    """F(x, noise, cond): (B, D), (B,) or (1,), (B, C) -> (B, D); noise: a number of the order of 1,
+    one for all rows or one for each."""
 
     EMBEDDING = 128
 

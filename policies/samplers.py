@@ -1,6 +1,7 @@
 """Samplers: f(denoise, x, sigmas, cond) -> clean chunk. x starts as sigma_max * N(0, I).
 
-dx/dsigma = (x - D(x; sigma)) / sigma is integrated from sigmas[0] to sigmas[-1] = 0.
+dx/dsigma = (x - D(x; sigma)) / sigma is integrated from sigmas[0] to sigmas[-1] = 0. All rows have
+one noise level, given to `denoise` once: what a network makes of it is made once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
     """First order; equal to DDIM with eta = 0 (Song et al. 2021). NFE = len(sigmas) - 1."""
     for sigma, after in pairwise(sigmas.tolist()):
-        clean = denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)
+        clean = denoise(x, x.new_full((1,), sigma), cond)
         x = clean + (after / sigma) * (x - clean)
     return x
 
@@ -25,10 +26,10 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
 def heun(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tensor:
     """Second order (Karras et al. 2022, algorithm 1); last step Euler. NFE = 2 steps - 1."""
     for sigma, after in pairwise(sigmas.tolist()):
-        slope = (x - denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)) / sigma
+        slope = (x - denoise(x, x.new_full((1,), sigma), cond)) / sigma
         ahead = x + (after - sigma) * slope
         if after > 0.0:
-            there = denoise(ahead, torch.full((len(x),), after, dtype=x.dtype), cond)
+            there = denoise(ahead, x.new_full((1,), after), cond)
             slope = (slope + (ahead - there) / after) / 2
         x = x + (after - sigma) * slope
     return x
@@ -39,7 +40,7 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor) -> Tenso
     before: Tensor | None = None
     values = sigmas.tolist()
     for index, (sigma, after) in enumerate(pairwise(values)):
-        clean = denoise(x, torch.full((len(x),), sigma, dtype=x.dtype), cond)
+        clean = denoise(x, x.new_full((1,), sigma), cond)
         aim = clean
         if before is not None and after > 0.0:
             ratio = _log_ratio(values[index - 1], sigma) / _log_ratio(sigma, after)

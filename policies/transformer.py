@@ -79,7 +79,8 @@ class TransformerTrunk(nn.Module):
 
 
 class TransformerDenoiserNet(nn.Module):
-    """F(x, noise, cond): (B, D), (B,), (B, C) -> (B, D), in the form of BESO (Reuss et al. 2023).
+    """F(x, noise, cond): (B, D), (B,) or (1,), (B, C) -> (B, D), in the form of BESO (Reuss et al.
+    2023).
 
     Tokens: the noise level, the rows of the window, then the chunk, PER_TOKEN numbers a token and
     zeros after the last. Attention is full. BESO's is causal because its actions are told step by
@@ -115,7 +116,7 @@ class TransformerDenoiserNet(nn.Module):
     def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
         padded = nn.functional.pad(x, (0, self.count * self.PER_TOKEN - self.dim))
         chunk = self.enter(padded.unflatten(1, (self.count, self.PER_TOKEN)))
-        level = self.level(self.waves(noise[:, None]))[:, None]
+        level = self.level(self.waves(noise[:, None]))[:, None].expand(len(x), -1, -1)
         tokens = torch.cat([level, self.window(cond), chunk], dim=1) + self.position
         for block in self.blocks:
             tokens = block(tokens)

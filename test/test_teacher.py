@@ -59,3 +59,15 @@ def test_a_trained_teacher_denoises_nearly_as_the_exact_one(net, prediction):
             best, found = exact.denoise(x, sigma, cond), denoiser.denoise(x, sigma, cond)
         unavoidable = (best - clean).square().mean()
         assert (found - clean).square().mean() < 1.15 * unavoidable
+
+
+@pytest.mark.parametrize(("net", "prediction"), KINDS)
+def test_one_noise_level_for_all_rows_is_the_same_level_for_each(net, prediction):
+    torch.manual_seed(1)
+    denoiser = make_teacher(TeacherConfig(net=net, prediction=prediction, **NETS[net]), 1, 2, 2)
+    torch.nn.init.normal_(denoiser.net.leave.weight)  # it begins as one that heeds no level
+    x, cond = torch.randn(5, 2), torch.randn(5, 2)
+    with torch.no_grad():
+        once = denoiser.denoise(x, torch.tensor([0.7]), cond)
+        each = denoiser.denoise(x, torch.full((5,), 0.7), cond)
+    torch.testing.assert_close(once, each)
