@@ -1,6 +1,7 @@
 """Write the figures of docs/results/ into README.md, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
+        [ring8.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON line of `vdd bench sim --json` as bench_sim.json. Of a sweep over tasks plots are drawn, too,
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
-from vdd_ros.commands.page.table import to_markdown
+from vdd_ros.commands.page.table import Table, to_markdown
 from vdd_ros.commands.sweep.cells import origin, page
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.tasks_claims import claims
@@ -81,6 +82,29 @@ def of_tasks(text: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def of_toy(text: str) -> str:
+    """The table for lines of `vdd distill --toy`, one method and seed each."""
+    found = cells_of(text)
+    heads = [
+        "method",
+        "seed",
+        f"std of a mode (true: {found[0]['true_std']:g})",
+        "modes",
+        "KL [nats]",
+    ]
+    rows = [
+        [
+            one["method"],
+            str(one["seed"]),
+            f"{one['std']:.4f}",
+            str(one["modes"]),
+            f"{one['kl']:.4f}",
+        ]
+        for one in sorted(found, key=lambda one: (one["method"], one["seed"]))
+    ]
+    return to_markdown(Table(heads, rows)) + "\n"
+
+
 def of_bench_sim(text: str) -> str:
     """The sentence for a measurement of the simulation's speed."""
     result = json.loads(text)
@@ -101,6 +125,7 @@ SECTIONS = {
     "g1_bottle.jsonl": of_sweep,
     "nine_tasks.jsonl": of_tasks,
     "bench_sim.json": of_bench_sim,
+    "ring8.jsonl": of_toy,
 }
 
 
@@ -136,7 +161,8 @@ def take_over(path: Path) -> None:
     else's business."""
     if path.suffix == ".jsonl":
         text = path.read_text()
-        benchmark = cells_of(text)[0]["benchmark"]
+        first = cells_of(text)[0]
+        benchmark = first.get("benchmark", first.get("toy"))
         name = f"{benchmark}.jsonl"
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():
