@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from vdd_ros.sim.tasks import TASKS
 
-EVALUATION = 1_000_000
+EVALUATION = 2_000_000
+TRIAL_SEED = 10_000  # seeds from here on have scenes of their own
+SCENES = 1_000  # numbers that the scenes of as many seeds may take
 
 
 def evaluation_context(task: str, seed: int) -> int:
-    """The context of the rollout with this seed: the task's contexts one after the other."""
-    return EVALUATION + seed % TASKS[task].contexts
+    """The context of the rollout with this seed: the task's contexts one after the other.
+
+    Seeds from TRIAL_SEED on see other scenes, again others from twice that on: who chooses settings
+    by rollouts uses those, and leaves the scenes of the first seeds to be judged in.
+    """
+    return EVALUATION + SCENES * (seed // TRIAL_SEED) + seed % TASKS[task].contexts

@@ -34,6 +34,8 @@ def test_a_context_is_a_scene_and_no_other_s(env):
     assert np.array_equal(poses_in(env, 3), poses_in(env, 3))
     judged = [evaluation_context(env.task_name, seed) for seed in range(env.task.contexts)]
     assert CONTEXTS <= EVALUATION <= min(judged) and len(set(judged)) == env.task.contexts
+    trials = {evaluation_context(env.task_name, seed) for seed in range(10_000, 10_200)}
+    assert len(trials) == env.task.contexts and not trials & set(judged)
     scenes = np.array([poses_in(env, context) for context in [*range(CONTEXTS), *judged]])
     apart = np.abs(scenes[:, None] - scenes[None]).max((2, 3)) + np.eye(len(scenes))
     assert apart.min() > 1e-3

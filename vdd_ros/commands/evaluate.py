@@ -29,7 +29,8 @@ class Args:
     episodes: int = 200
     """Rollouts of each bundle."""
     seed: int = 0
-    """Seed of the first rollout; each next one has the next."""
+    """Seed of the first rollout; each next one has the next. From 10,000 on scenes are others:
+    choose settings there, judge from 0 on."""
     processes: int = 2
     """Processes that roll out at the same time; no figure depends on it."""
     contract: Path = Path("config/panda_avoid.yaml")

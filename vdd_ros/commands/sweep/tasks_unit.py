@@ -37,6 +37,7 @@ FOLDER = "demonstrations"
 KEPT = (
     "success", "success_interval", "entropy", "entropy_dropped", "return", "modes",
     "modes_declared", "seconds", "failures", "missing", "acting_rule",
+    "bundle_hash", "contract_hash", "code_hash",
 )  # fmt: skip
 
 
