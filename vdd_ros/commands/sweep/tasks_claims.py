@@ -18,7 +18,7 @@ Cells = dict[tuple[str, str], list[dict]]  # by task and method
 VDD, TEACHER, NLL = "vdd", "teacher", "nll"
 OTHERS = ("vdd-paper", "em", "imc", "teacher-1")  # whose energy distance is to be larger, if there
 RATIOS: dict[Ratio, float] = {"success": 0.98, "entropy": 0.95}
-LOWEST_ON, BETTER_ON = 7, 8  # tasks of nine
+TASKS, LOWEST_ON, BETTER_ON = 9, 7, 8
 FEWER = 4  # times as few experts as usual, fewer than there are modes
 OFF_SUPPORT_OF_FEW = 0.015  # of their means
 WITHIN_NATS = 0.5  # per dimension, of the best mixture
@@ -33,16 +33,32 @@ class Claim(NamedTuple):
     reached: bool | None
 
 
-def claims(cells: list[dict], teacher: str, seed: int = 0) -> list[Claim]:
+def claims(
+    cells: list[dict], teacher: str, seed: int = 0, wanted_tasks: int = TASKS
+) -> list[Claim]:
     """Every claim, over all tasks that one teacher's cells are of; ablations are beside the point,
-    but for students with a quarter of the experts."""
+    but for students with a quarter of the experts. On fewer tasks than wanted, or where a student
+    lacks a task or a seed that others have, nothing is reached or missed yet."""
     own = [cell for cell in cells if cell["teacher"] == teacher]
     by = _by_task_and_method([cell for cell in own if not cell["ablation"]])
     tasks = list(dict.fromkeys(task for task, _ in by))
     made = [_equal(by, tasks, figure, seed) for figure in RATIOS]
     made += [_off_support(by, tasks), *_energy(by, tasks), _nll(by, tasks)]
+    if len(tasks) < wanted_tasks or not _is_complete(by, tasks):
+        made = [claim._replace(reached=None) for claim in made]
     few = _by_task_and_method([cell for cell in with_few_experts(own) if cell["objective"] == VDD])
     return [*made, _of_few(few)] if few else made
+
+
+def _is_complete(by: Cells, tasks: list[str]) -> bool:
+    """Whether every method has all tasks, with the same seeds."""
+    methods = {method for _, method in by}
+    seeds = {
+        tuple(cell["seed"] for cell in by.get((task, method), []))
+        for task in tasks
+        for method in methods
+    }
+    return len(seeds) == 1
 
 
 def with_few_experts(cells: list[dict]) -> list[dict]:

@@ -79,7 +79,7 @@ def few_experts_table(cells: list[dict]) -> Table:
 
 def claims_table(found: list[Claim]) -> Table:
     """What was to be shown, and whether it was."""
-    verdicts = {True: "reached", False: "missed", None: "not measured"}
+    verdicts = {True: "reached", False: "missed", None: "not all measured"}
     rows = [[claim.goal, claim.figure, verdicts[claim.reached]] for claim in found]
     return Table(["goal", "found", ""], rows)
 
