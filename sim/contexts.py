@@ -1,13 +1,15 @@
 """Contexts: which scenes demonstrations begin in, and which other ones policies are judged in.
 
-The number of a context is the seed of its scene. Demonstrations begin in contexts from 0 on,
-evaluations in `EVALUATION` and those after it, so that the two never overlap.
+The number of a context is the seed of its scene. Demonstrations begin in contexts from 0 on, who
+learns by visiting in those from VISITED on, evaluations in those from EVALUATION on, so that no
+two overlap.
 """
 
 from __future__ import annotations
 
 from vdd_ros.sim.tasks import TASKS
 
+VISITED = 1_000_000
 EVALUATION = 2_000_000
 TRIAL_SEED = 10_000  # seeds from here on have scenes of their own
 SCENES = 1_000  # numbers that the scenes of as many seeds may take

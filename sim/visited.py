@@ -14,6 +14,7 @@ import numpy as np
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
+from vdd_ros.sim.contexts import VISITED
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import drive, wire
 
@@ -27,8 +28,8 @@ def visited_windows(
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """(N, To, Do) windows at every control tick of so many rollouts of the bundle in `folder`, in
-    contexts of demonstrations, not in those of evaluations. Raises UserError for a bundle that does
-    not fit the robot.
+    contexts that were neither demonstrated nor are judged in. Raises UserError for a bundle that
+    does not fit the robot.
     """
     wire(robot, task)
     bundle = Bundle.load(folder, robot)
@@ -37,7 +38,7 @@ def visited_windows(
     for episode in range(episodes):
         rng = np.random.default_rng((seed, episode))
         loop = ActionLoop(robot, policy, bundle.rule, rng, lambda: 0.0)
-        ticks = drive(env, robot, loop, episode, [])
+        ticks = drive(env, robot, loop, VISITED + episode, [])
         windows += [tick.window.values for tick in ticks if tick.window is not None]
         report(episode + 1, episodes)
     env.close()

@@ -77,4 +77,4 @@ def test_a_task_that_nobody_shows_is_told(capsys, tmp_path):
         operator_of("lift", np.random.default_rng(0))
     words = ["record", "--out", str(tmp_path), "--one-process", "--seed", "100"]
     assert cli.main(words) == 2
-    assert "evaluations begin at 100" in capsys.readouterr().err
+    assert "scenes of other things begin at 100" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from leading import moved, poses_in
 
 from vdd_ros.contract import Contract
 from vdd_ros.poses import fields_of_poses
-from vdd_ros.sim.contexts import EVALUATION, evaluation_context
+from vdd_ros.sim.contexts import EVALUATION, VISITED, evaluation_context
 from vdd_ros.sim.demonstrators import OPERATORS
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import wire
@@ -33,7 +33,7 @@ def env(request):
 def test_a_context_is_a_scene_and_no_other_s(env):
     assert np.array_equal(poses_in(env, 3), poses_in(env, 3))
     judged = [evaluation_context(env.task_name, seed) for seed in range(env.task.contexts)]
-    assert CONTEXTS <= EVALUATION <= min(judged) and len(set(judged)) == env.task.contexts
+    assert CONTEXTS <= VISITED < EVALUATION <= min(judged) and len(set(judged)) == env.task.contexts
     trials = {evaluation_context(env.task_name, seed) for seed in range(10_000, 10_200)}
     assert len(trials) == env.task.contexts and not trials & set(judged)
     scenes = np.array([poses_in(env, context) for context in [*range(CONTEXTS), *judged]])

@@ -93,7 +93,7 @@ class VisitedArgs:
     task: str = "avoid"
     """What it does."""
     episodes: int = 50
-    """How often, each time in another context of demonstrations."""
+    """How often, each time in another context, neither demonstrated nor judged in."""
     seed: int = 0
 
     def windows(self, teacher: Teacher) -> np.ndarray | None:

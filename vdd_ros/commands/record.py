@@ -23,7 +23,7 @@ from vdd_ros.processes import Nodes, free_domain, require_domain
 
 POLL_S = 0.2
 CONTEXTS_PER_SEED = 10_000
-MAX_SEED = 100  # times as many contexts: those after them are for evaluation
+MAX_SEED = 100  # times as many contexts: those after them are for others, see sim/contexts.py
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def main(args: Args) -> dict:
     if args.episodes < 1:
         raise UserError(f"episodes is {args.episodes}; record at least 1")
     if not 0 <= args.seed < MAX_SEED:
-        raise UserError(f"seed is {args.seed}; the scenes of evaluations begin at {MAX_SEED}")
+        raise UserError(f"seed is {args.seed}; the scenes of other things begin at {MAX_SEED}")
     require_domain(args.domain)
     path = (args.contract or Path(f"config/panda_{args.task}.yaml")).resolve()
     contract = Contract.from_yaml(path)
