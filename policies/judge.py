@@ -57,7 +57,6 @@ class Judge:
         self.draw_b = self._teacher_draws(self.config.samples)
         self.reference = self._teacher_draws(self.config.reference)
         self.fresh = self._teacher_draws(self.config.reference)
-        self.state = self.generator.get_state()
 
     def of_teacher(self) -> dict:
         """The floors: one draw of the teacher against another."""
@@ -108,12 +107,9 @@ class Judge:
 
     @torch.no_grad()
     def energy_distance_of(self, moe: GaussianMoE) -> float:
-        """That figure alone of a student in training: by the same noise for all, that of the first
-        policy which `of` judges, so that students differ by what they learned and not by luck."""
-        generator = torch.Generator()
-        generator.set_state(self.state)
+        """That figure alone of a student in training, equal to what `of` says of it."""
         mixture = _single(moe(self.cond[self.index]))
-        samples = self._standardize(mixture.sample(self.config.samples, generator))
+        samples = self._standardize(mixture.sample(self.config.samples, self._luck()))
         return float(energy_distance(samples, self.draw_a).numpy().mean())
 
     def _nll_by_episode(self, predict: Predict) -> np.ndarray:
@@ -146,7 +142,7 @@ class Judge:
 
     def _luck(self) -> torch.Generator:
         """The same for every policy, after the teacher's draws: no figure depends on who else is
-        judged."""
+        judged, and students in training differ by what they learned."""
         generator = torch.Generator()
         generator.set_state(self.generator.get_state())
         return generator

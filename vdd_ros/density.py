@@ -41,24 +41,25 @@ class Draws(NamedTuple):
 def log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
     """(N,): log-densities of whole chunks (N, D) [nats]; not finite where the parameters are
     not, or too large to tell."""
-    return _log_density(mixture, chunks @ mixture.whitener.astype(np.float64).T)
+    whitener = mixture.whitener.astype(np.float64)
+    return _log_density(mixture, mixture.means @ whitener.T, chunks @ whitener.T)
 
 
 def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Draws:
     """`count` samples of each expert, along its factors, without what is beside them."""
-    experts, _, rank = mixture.factors.shape
+    experts, dim, rank = mixture.factors.shape
     along = rng.standard_normal((experts, count, rank))
     deviations = along @ mixture.factors.swapaxes(-1, -2)  # (K, S, D)
     means = mixture.means @ mixture.whitener.astype(np.float64).T
-    whitened = means[:, None] + along @ mixture.whitened_factors.swapaxes(-1, -2)
-    density = _log_density(mixture, whitened.reshape(experts * count, -1))
+    chunks = means[:, None] + along @ mixture.whitened_factors.swapaxes(-1, -2)
+    density = _log_density(mixture, means, chunks.reshape(experts * count, dim))
     return Draws(deviations.swapaxes(0, 1), density.reshape(experts, count).T)
 
 
-def _log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
-    """chunks: (N, D), each W a."""
-    log_gating, means, whitener, _, factors = (np.asarray(part, np.float64) for part in mixture)
-    whitened = chunks - (means @ whitener.T)[:, None]  # (K, N, D)
+def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarray) -> np.ndarray:
+    """means: (K, D) and chunks: (N, D), multiplied by W."""
+    factors = mixture.whitened_factors.astype(np.float64)
+    whitened = chunks - means[:, None]  # (K, N, D)
     inner = np.eye(factors.shape[-1]) + factors.swapaxes(-1, -2) @ factors  # (K, R, R), the C above
     along = whitened @ factors  # (K, N, R)
     try:
@@ -66,6 +67,7 @@ def _log_density(mixture: MixtureParameters, chunks: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError:  # factors so large that the 1 above is lost beside them
         return np.full(len(chunks), np.nan)
     squared = (whitened**2).sum(-1) - (along * solved).sum(-1)
-    log_det = np.linalg.slogdet(inner)[1] - 2.0 * np.log(np.diag(whitener)).sum()
-    constant = log_gating - 0.5 * (log_det + means.shape[-1] * LOG_2PI)
+    scales = np.diag(mixture.whitener).astype(np.float64)
+    log_det = np.linalg.slogdet(inner)[1] - 2.0 * np.log(scales).sum()
+    constant = mixture.log_gating.astype(np.float64) - 0.5 * (log_det + means.shape[-1] * LOG_2PI)
     return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
