@@ -128,11 +128,13 @@ class Judge:
         }
 
     def _distances(self, samples: Tensor) -> dict:
-        energy = bootstrap(energy_distance(samples, self.draw_a).numpy(), self.config.seed)
+        by_observation = energy_distance(samples, self.draw_a).numpy()
+        energy = bootstrap(by_observation, self.config.seed)
         floor = bootstrap(energy_distance(self.draw_b, self.draw_a).numpy(), self.config.seed)
         return {
             "energy_distance": energy.mean,
             "energy_distance_se": energy.standard_error,
+            "energy_by_observation": by_observation.tolist(),
             "energy_floor": floor.mean,
             "sliced_w2": float(sliced_w2(samples, self.draw_a).mean()),
         }

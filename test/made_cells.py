@@ -18,6 +18,7 @@ FIGURES = {
     "nll": -4.0,
     "energy_distance": 0.01,
     "energy_distance_se": 0.001,
+    "energy_less_nll": {"mean": -0.001, "se": 0.001},
     "energy_floor": 0.0005,
     "sliced_w2": 0.1,
     "off_support": 0.02,

@@ -14,12 +14,12 @@ from vdd_ros.commands.sweep.tasks_cells import finished_cells
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import tell
-from vdd_ros.commands.sweep.workers import work_on_all
+from vdd_ros.commands.sweep.workers import require_none, work_on_all
 from vdd_ros.errors import UserError
 
 JUDGED = {"nfe": 17, "nll": -3.0, "energy_distance": 0.01, "energy_distance_se": 0.001,
-          "off_support": 0.02, "off_support_means": 0.0, "sliced_w2": 0.1,
-          "parameters": 100, "hardware": "a processor"}  # fmt: skip
+          "energy_by_observation": [0.0, 0.02], "off_support": 0.02,
+          "off_support_means": 0.0, "sliced_w2": 0.1, "parameters": 100, "hardware": "a processor"}  # fmt: skip
 ROLLED_OUT = {"success": 0.5, "entropy": 0.1, "ways": [1, None], "contexts": 1,
               "modes_declared": 24, "modes": 0, "failures": {"late": 1},
               "acting_rule": "draw"}  # fmt: skip
@@ -89,9 +89,22 @@ def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, 
     assert cli.main(["sweep", str(other), "--out", str(out), "--show"]) == 2
 
 
-def test_who_looks_after_finished_cells_is_told_of_each_end_also_of_a_failure(tmp_path):
+def test_a_part_that_fails_stops_no_other_and_is_told_at_the_end(tmp_path):
     told = []
-    with pytest.raises(UserError, match="a ended with exit code 2"):
-        work_on_all(["sweep", tmp_path / "none.yaml", "--out", tmp_path], ["a"], tmp_path, 1,
-                    lambda: told.append(True))  # fmt: skip
-    assert told == [True]
+    words = ["sweep", tmp_path / "none.yaml", "--out", tmp_path]
+    failed = work_on_all(words, ["a", "b"], tmp_path, 1, lambda: told.append(True))
+    assert told == [True, True] and list(failed) == ["a", "b"]
+    with pytest.raises(UserError, match="a ended with exit code 2: .*none.yaml.*; so did b: mend"):
+        require_none(failed)
+    require_none({})
+
+
+def test_a_policy_is_compared_with_likelihood_observation_by_observation(tmp_path):
+    plan, out = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "out"
+    folder = finish(plan, out, 0, "teacher", "vdd")
+    assert [cell["energy_less_nll"] for cell in finished_cells(plan, out, "")] == [None, None]
+    nll = JUDGED | {"energy_by_observation": [0.03, 0.01]}
+    tell(folder, "fidelity", {"teacher": JUDGED, "vdd": JUDGED, "nll": nll})
+    found = finished_cells(plan, out, "")[1]
+    assert found["energy_less_nll"] == {"mean": pytest.approx(-0.01), "se": pytest.approx(0.02)}
+    assert "energy_by_observation" not in found

@@ -55,7 +55,7 @@ def test_failures_miss_the_teacher():
             "1 of 2, not on two",
         ),
         (
-            {("two", "nll"): {"energy_distance": 0.007}},
+            {("two", "vdd"): {"energy_less_nll": {"mean": 0.003, "se": 0.001}}},
             "energy distance nowhere worse than nll's",
             "1 of 2, not on two",
         ),
@@ -73,8 +73,11 @@ def test_each_claim_is_about_its_own_figure(changes, goal, figure):
 
 
 def test_a_difference_within_its_error_is_not_worse():
-    told = found({("two", "nll"): {"energy_distance": 0.009}})
-    assert told["energy distance nowhere worse than nll's"] == ("2 of 2", True)
+    goal = "energy distance nowhere worse than nll's"
+    for mean, expected in ((0.0013, ("2 of 2", True)), (0.0015, ("1 of 2, not on two", False))):
+        # two seeds: the error of their mean is .001 / sqrt(2)
+        paired = {"energy_less_nll": {"mean": mean, "se": 0.001}}
+        assert found({("two", "vdd"): paired})[goal] == expected
 
 
 def test_a_missing_method_is_said():

@@ -11,7 +11,7 @@ from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
 from vdd_ros.commands.sweep.same import keep, require_same, said
 from vdd_ros.commands.sweep.split import latencies, work
 from vdd_ros.commands.sweep.table import folds_table, held_out_table
-from vdd_ros.commands.sweep.workers import spread
+from vdd_ros.commands.sweep.workers import require_none, spread
 from vdd_ros.contract import Contract
 from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
@@ -43,7 +43,8 @@ def sweep_episodes(plan: Plan, args) -> dict:
         print(plan.budget(splits))
         files = (args.plan.resolve(), "--episodes", args.episodes.resolve())
         words = ("sweep", *files, "--out", args.out.resolve())
-        spread(args, words, list(splits), lambda: write_cells(args.out, finished()))
+        failed = spread(args, words, list(splits), lambda: write_cells(args.out, finished()))
+        require_none(failed)
         _time(plan, args.out)
     cells = finished()
     print(f"{len(cells)} of {len(splits) * len(plan.judged)} cells are finished")

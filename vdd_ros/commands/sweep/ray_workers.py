@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vdd_ros.commands.sweep.workers import log_of
+from vdd_ros.commands.sweep.workers import log_of, tell_end
 from vdd_ros.errors import UserError
 
 
@@ -19,13 +19,15 @@ def work_on_ray(
     out: Path,
     address: str,
     ended: Callable[[], None],
-) -> None:
-    """Run `vdd WORDS --part PART` for each part, one processor each, its log in out/logs.
+) -> dict[str, str]:
+    """Run `vdd WORDS --part PART` for each part, one processor each, its log in out/logs; one that
+    fails stops nothing.
 
     address: of a cluster that is up, as ray.init takes it, or local for one of this machine alone,
     which ends with the sweep; ended: called here whenever a part ends, also by failing. `out`, the
-    plan and this program must be at the same place for all its machines. Raises UserError where Ray
-    is missing or out of reach, or when a part fails.
+    plan and this program must be at the same place for all its machines. Returns what became of
+    those that failed, a sentence each by name; raises UserError where Ray is missing or out of
+    reach.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     try:
@@ -41,6 +43,7 @@ def work_on_ray(
         raise UserError(
             f"no Ray cluster at {address!r} ({told}): start one with ray start --head"
         ) from None
+    failed: dict[str, str] = {}
     try:
         run = ray.remote(num_cpus=1, max_retries=0)(_run)
         waiting = {run.remote([*map(str, words)], one, str(log_of(out, one))): one for one in parts}
@@ -49,11 +52,10 @@ def work_on_ray(
             name = waiting.pop(done)
             code = ray.get(done)
             ended()
-            if code:
-                raise UserError(f"{name} ended with exit code {code}: see {log_of(out, name)}")
-            print(f"{name} is done", flush=True)
+            tell_end(name, code, log_of(out, name), failed)
     finally:
         ray.shutdown()
+    return failed
 
 
 def _run(words: list[str], part: str, log: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from vdd_ros.commands.sweep.cells import write_cells
@@ -9,9 +10,11 @@ from vdd_ros.commands.sweep.tasks_cells import finished_cells, places
 from vdd_ros.commands.sweep.tasks_facts import require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
-from vdd_ros.commands.sweep.tasks_unit import FOLDER, record_task, work
-from vdd_ros.commands.sweep.workers import spread
+from vdd_ros.commands.sweep.tasks_unit import FOLDER, record_task, time_calls, work
+from vdd_ros.commands.sweep.workers import require_none, spread, work_on_all
 from vdd_ros.errors import UserError
+
+LATENCY = "latency"
 
 
 def sweep_tasks(plan: TasksPlan, args) -> dict:
@@ -20,14 +23,16 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         raise UserError("this plan records its own demonstrations: drop --episodes")
     recordings = [f"{task}/{FOLDER}" for task in plan.tasks]
     trainings = [f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks]
-    if args.part not in (None, *recordings, *trainings):
-        raise UserError(f"no part {args.part!r}: there are {', '.join([*recordings, *trainings])}")
+    timings = [f"{training}/{LATENCY}" for training in trainings]
+    parts = (*recordings, *trainings, *timings)
+    if args.part not in (None, *parts):
+        raise UserError(f"no part {args.part!r}: there are {', '.join(parts)}")
     require_same_plan(plan, args.out)
     if args.part in recordings:
         record_task(plan, args.part.split("/")[0], args.out)
     elif args.part is not None:
-        task, seed = args.part.split("/")
-        work(plan, task, int(seed), args.out)
+        task, seed, *_ = args.part.split("/")
+        (time_calls if args.part in timings else work)(plan, task, int(seed), args.out)
     if args.part is not None:
         return {"ok": True, "part": args.part}
 
@@ -36,13 +41,22 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
 
     if not args.show:
         print(plan.budget)
-        words = ("sweep", args.plan.resolve(), "--out", args.out.resolve())
-        for parts in (recordings, trainings):
-            spread(args, words, parts, lambda: write_cells(args.out, finished()))
+        _work_on_all(args, (recordings, trainings), lambda: write_cells(args.out, finished()))
     cells = finished()
     print(f"{len(cells)} of {len(list(places(plan)))} cells are finished")
     _draw(cells, args.out / "plots")
     return {"cells": cells, "tables": tables(cells)}
+
+
+def _work_on_all(args, stages: tuple[list[str], list[str]], ended: Callable[[], None]) -> None:
+    """Record, then train; calls are timed last, one after the other and here, when nothing else
+    keeps this machine busy. Raises UserError if a part fails, after all others."""
+    recordings, trainings = stages
+    words = ("sweep", args.plan.resolve(), "--out", args.out.resolve())
+    require_none(spread(args, words, recordings, ended))
+    failed = spread(args, words, trainings, ended)
+    timings = [f"{training}/{LATENCY}" for training in trainings if training not in failed]
+    require_none(failed | work_on_all(words, timings, args.out, 1, ended))
 
 
 def _draw(cells: list[dict], folder: Path) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import told
 from vdd_ros.policies.metrics_log import read_metrics
 
+NLL = "nll"
+LISTS = ("_by_observation", "_by_episode")  # figures that stay in the folder
 TEACHER_STEPS = {"teacher": 10, "teacher-1": 1}  # Euler, as bundles run it
 
 
@@ -68,13 +72,24 @@ def _cell(plan: TasksPlan, place: Place, out: Path) -> dict | None:
         "teacher": place.teacher,
         "seed": place.seed,
         **rolled_out,
-        **judged,
+        **{name: value for name, value in judged.items() if not name.endswith(LISTS)},
+        "energy_less_nll": _energy_less_nll(judged, told(folder, "fidelity").get(NLL)),
         "nfe": TEACHER_STEPS.get(place.policy, 1),
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
         "experts": student and _experts(trained),
         "latency_us": latency,
         "training_seconds": _training_seconds(trained),
     }
+
+
+def _energy_less_nll(judged: dict, nll: dict | None) -> dict[str, float] | None:
+    """mean and standard error over the same observations of how much farther from the teacher a
+    policy is than the student by likelihood; None where there is none."""
+    if nll is None:
+        return None
+    pairs = (one["energy_by_observation"] for one in (judged, nll))
+    less = np.subtract(*pairs)
+    return {"mean": float(less.mean()), "se": float(less.std(ddof=1) / np.sqrt(len(less)))}
 
 
 def _experts(run: Path) -> int:

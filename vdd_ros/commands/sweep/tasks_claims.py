@@ -4,7 +4,6 @@ figure, reached or missed, from the cells alone."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import hypot
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -120,11 +119,11 @@ def _energy(by: Cells, tasks: list[str]) -> list[Claim]:
     figure = "energy_distance"
 
     def not_worse(task: str) -> bool | None:
-        ours, theirs = (_mean(by, task, method, figure) for method in (VDD, NLL))
-        if ours is None or theirs is None:
+        pairs = [cell["energy_less_nll"] for cell in by.get((task, VDD), ())]
+        if not pairs or None in pairs:
             return None
-        errors = [_standard_error(by[task, method]) for method in (VDD, NLL)]
-        return ours - theirs <= SIGNIFICANT * hypot(*errors)
+        error = np.linalg.norm([pair["se"] for pair in pairs]) / len(pairs)
+        return bool(np.mean([pair["mean"] for pair in pairs]) <= SIGNIFICANT * error)
 
     made = [_counted(f"energy distance nowhere worse than {NLL}'s", tasks, not_worse, len(tasks))]
     for other in [name for name in OTHERS if name in {method for _, method in by}]:
@@ -178,9 +177,3 @@ def _missing(goal: str, tasks: list[str]) -> Claim:
 def _mean(by: Cells, task: str, method: str, figure: str) -> float | None:
     values = [cell[figure] for cell in by.get((task, method), ())]
     return float(np.mean(values)) if values and None not in values else None
-
-
-def _standard_error(cells: list[dict]) -> float:
-    """Of the mean over seeds, from those over observations."""
-    errors = [cell["energy_distance_se"] for cell in cells]
-    return float(np.linalg.norm(errors) / len(errors))

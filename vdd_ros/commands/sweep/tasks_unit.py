@@ -27,7 +27,7 @@ from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import typical_window
-from vdd_ros.policies.learn import Student, Teacher
+from vdd_ros.policies.learn import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import use_threads
 from vdd_ros.sim.evaluate import evaluate
@@ -75,7 +75,15 @@ def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
         _judge(teacher, students, seed, folder / name)
         for policy in policies_of(plan, task, name):
             _roll_out(plan, task, policy, folder / name)
-        _time(teacher, students, folder / name)
+
+
+def time_calls(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
+    """Add to out/TASK/SEED what a call of each policy takes, once all of them are there."""
+    use_threads(1)
+    for name in plan.teachers_of(task):
+        folder = out / task / str(seed) / name
+        students = {one: load_student(folder / one) for one in plan.students_of(task, name)}
+        _time(load_teacher(folder / "teacher"), students, folder)
 
 
 def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Teacher:

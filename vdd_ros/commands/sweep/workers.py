@@ -20,14 +20,15 @@ def work_on_all(
     out: Path,
     processes: int,
     ended: Callable[[], None],
-) -> None:
-    """Run `vdd WORDS --part PART` for each part, its log in out/logs.
+) -> dict[str, str]:
+    """Run `vdd WORDS --part PART` for each part, its log in out/logs; one that fails stops nothing.
 
-    ended: called whenever a part ends, also by failing. Raises UserError when one fails; the others
-    are ended then.
+    ended: called whenever a part ends, also by failing. Returns what became of those that failed,
+    a sentence each by name.
     """
     waiting = list(parts)
     running: dict[str, subprocess.Popen] = {}
+    failed: dict[str, str] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -37,18 +38,30 @@ def work_on_all(
             for name in [name for name, process in running.items() if process.poll() is not None]:
                 code = running.pop(name).returncode
                 ended()
-                if code:
-                    log = log_of(out, name)
-                    last = log.read_text(encoding="utf-8", errors="replace").rstrip()
-                    raise UserError(
-                        f"{name} ended with exit code {code}: {last.rpartition(chr(10))[2]} (all "
-                        f"it said is in {log})"
-                    )
-                print(f"{name} is done", flush=True)
+                tell_end(name, code, log_of(out, name), failed)
     finally:
         for process in running.values():
             process.terminate()
             process.wait()
+    return failed
+
+
+def tell_end(name: str, code: int, log: Path, failed: dict[str, str]) -> None:
+    """Print how a part ended, and add it to `failed` if it did so by failing."""
+    if not code:
+        print(f"{name} is done", flush=True)
+        return
+    last = log.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
+    failed[name] = f"{name} ended with exit code {code}: {last} (all it said is in {log})"
+    print(failed[name], file=sys.stderr, flush=True)
+
+
+def require_none(failed: dict[str, str]) -> None:
+    """Raise UserError where parts have failed."""
+    if failed:
+        first = next(iter(failed.values()))
+        others = f"; so did {', '.join(list(failed)[1:])}" if len(failed) > 1 else ""
+        raise UserError(f"{first}{others}: mend it and sweep again, what is finished is kept")
 
 
 def log_of(out: Path, part: str) -> Path:
@@ -69,12 +82,13 @@ def _start(words: Sequence[object], log: Path) -> subprocess.Popen:
         )
 
 
-def spread(args, words: Sequence[object], parts: Sequence[str], ended: Callable[[], None]) -> None:
+def spread(
+    args, words: Sequence[object], parts: Sequence[str], ended: Callable[[], None]
+) -> dict[str, str]:
     """Work on all parts, here or on a cluster, as the command line says; ended: called whenever
-    one ends."""
+    one ends. Returns those that failed, as `work_on_all` does."""
     if args.ray is not None:
         from vdd_ros.commands.sweep.ray_workers import work_on_ray
 
-        work_on_ray(words, parts, args.out, args.ray, ended)
-    else:
-        work_on_all(words, parts, args.out, args.processes, ended)
+        return work_on_ray(words, parts, args.out, args.ray, ended)
+    return work_on_all(words, parts, args.out, args.processes, ended)
