@@ -19,7 +19,8 @@ from vdd_ros.errors import UserError
 
 JUDGED = {"nfe": 17, "nll": -3.0, "energy_distance": 0.01, "energy_distance_se": 0.001,
           "energy_by_observation": [0.0, 0.02], "off_support": 0.02,
-          "off_support_means": 0.0, "sliced_w2": 0.1, "parameters": 100, "hardware": "a processor"}  # fmt: skip
+          "off_support_means": 0.0, "sliced_w2": 0.1, "parameters": 100,
+          "hardware": "a processor"}  # fmt: skip
 ROLLED_OUT = {"success": 0.5, "entropy": 0.1, "ways": [1, None], "contexts": 1,
               "modes_declared": 24, "modes": 0, "failures": {"late": 1},
               "acting_rule": "draw"}  # fmt: skip
