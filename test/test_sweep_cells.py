@@ -10,7 +10,7 @@ from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.same import keep
-from vdd_ros.commands.sweep.tasks_cells import finished_cells
+from vdd_ros.commands.sweep.tasks_cells import finished_cells, known_groups
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import tell
@@ -54,7 +54,7 @@ def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(t
     folder = finish(plan, out, 0, "vdd", "teacher")
     every = [(0, "teacher"), (0, "vdd")]
     every += [(1, name) for name in ("teacher", "teacher-1", "vdd", "not-sticky")]
-    cells = finished_cells(plan, out, "vdd sweep")
+    cells = finished_cells(plan, out, "vdd sweep", {})
     assert methods(cells) == every
     assert [cell["training_seconds"] for cell in cells[-4:]] == [30.0, 30.0, 12.0, 12.0]
     assert [cell["experts"] for cell in cells[-4:]] == [None, None, 2, 2]
@@ -62,10 +62,10 @@ def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(t
     assert [cell["ablation"] for cell in cells[-4:]] == [False, False, False, True]
     for kind, figures in RESULTS.items():
         tell(folder, kind, {"teacher": figures})
-        assert methods(finished_cells(plan, out, "vdd sweep")) == [every[0], *every[2:]]
+        assert methods(finished_cells(plan, out, "vdd sweep", {})) == [every[0], *every[2:]]
         tell(folder, kind, {"teacher": figures, "vdd": figures})
     more = TasksPlan.from_yaml(written(tmp_path, rollouts=3))
-    assert finished_cells(more, out, "vdd sweep") == []
+    assert finished_cells(more, out, "vdd sweep", {}) == []
 
 
 def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, monkeypatch):
@@ -103,9 +103,40 @@ def test_a_part_that_fails_stops_no_other_and_is_told_at_the_end(tmp_path):
 def test_a_policy_is_compared_with_likelihood_observation_by_observation(tmp_path):
     plan, out = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "out"
     folder = finish(plan, out, 0, "teacher", "vdd")
-    assert [cell["energy_less_nll"] for cell in finished_cells(plan, out, "")] == [None, None]
+    assert [cell["energy_less_nll"] for cell in finished_cells(plan, out, "", {})] == [None, None]
     nll = JUDGED | {"energy_by_observation": [0.03, 0.01]}
     tell(folder, "fidelity", {"teacher": JUDGED, "vdd": JUDGED, "nll": nll})
-    found = finished_cells(plan, out, "")[1]
+    found = finished_cells(plan, out, "", {})[1]
     assert found["energy_less_nll"] == {"mean": pytest.approx(-0.01), "se": pytest.approx(0.02)}
     assert "energy_by_observation" not in found
+
+
+def test_what_another_sweep_has_finished_is_left_to_it(tmp_path, capsys):
+    path, out, lines = written(tmp_path), tmp_path / "out", tmp_path / "cells.jsonl"
+    plan = TasksPlan.from_yaml(path)
+    finish(plan, out, 0, "teacher", "teacher-1", "vdd", "not-sticky")
+    finish(plan, out, 1, "teacher", "teacher-1", "vdd")
+    cells = finished_cells(plan, out, "there", {})
+    lines.write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    known = known_groups(plan, lines)
+    assert list(known) == [("avoid", 0, "edm")]  # the other one lacks a policy
+    assert finished_cells(plan, tmp_path / "new", "here", known) == cells[:4]
+    for change in ({"rollouts": 3}, {"student": SMALL["student"] | {"width": 9}}):
+        other = TasksPlan.from_yaml(written(tmp_path, **change))
+        assert known_groups(other, lines) == {}
+    words = ["sweep", str(written(tmp_path, seeds=[0])), "--out", str(tmp_path / "new")]
+    assert cli.main([*words, "--known", str(lines)]) == 0
+    assert "4 of 4 cells are finished" in capsys.readouterr().out
+    assert sorted(one.name for one in (tmp_path / "new").iterdir()) == [
+        "cells.jsonl", "plots", "tables.md",
+    ]  # fmt: skip
+
+
+def test_a_file_that_holds_no_cells_is_refused(tmp_path):
+    plan, path = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "cells.jsonl"
+    for text in ("{", '{"a": 1}', "[1]"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="name the cells.jsonl of a sweep"):
+            known_groups(plan, path)
+    with pytest.raises(UserError, match="cannot be read"):
+        known_groups(plan, tmp_path / "none")

@@ -141,6 +141,11 @@ def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
         ),
         ({"teachers": {"edm": {"config": {"width": 1, "wdth": 2}}}}, "TeacherConfig has no 'wdth'"),
         ({"rollouts": 0}, "rollouts"),
+        (
+            {"teachers": {"edm": {"objectives": {"nll": {"settle": 0.5}}}}},
+            "edm: no student is by method 'nll'",
+        ),
+        ({"teachers": {"edm": {"objectives": {"vdd": {"strt": 0}}}}}, "Vdd has no 'strt'"),
         ({"acting": {"a": {"of": "b", "rule": {"draws": 1}}}}, "a: of is one of vdd"),
         ({"acting": {"a": {"of": "vdd", "rule": {}}}}, "acting.a.rule"),
         ({"acting": {"a": {"of": "vdd", "rule": {"hold": 1}}}}, "RuleChanges has no 'hold'"),
@@ -194,6 +199,19 @@ def test_an_ablation_is_a_student_and_who_acts_may_act_with_it(tmp_path):
     assert plan.students_of("avoid", "edm") == ["vdd", "nll"]
     assert plan.acting_of("avoid", "edm") == ["nll-means"] and plan.run_of("nll-means") == "nll"
     assert "2 seeds of 1 teachers and 2 students" in plan.budget and "10 cells" in plan.budget
+
+
+def test_students_of_one_teacher_may_differ_by_method_and_a_student_has_the_last_word(tmp_path):
+    students = {
+        "usual": {"method": "vdd"},
+        "other": {"method": "vdd", "objective": {"start": 0.5}},
+    }
+    teachers = {"edm": {}, "ddpm": {"objectives": {"vdd": {"start": 0.1, "band": 5.0}}}}
+    changes = {"students": students, "teachers": teachers, "acting": {}}
+    plan = TasksPlan.from_yaml(written(tmp_path, **changes))
+    assert plan.student_of("edm", "usual").objective == {}
+    assert plan.student_of("ddpm", "usual").objective == {"start": 0.1, "band": 5.0}
+    assert plan.student_of("ddpm", "other").objective == {"start": 0.5, "band": 5.0}
 
 
 def test_the_plan_of_nine_tasks_can_be_read():

@@ -40,6 +40,9 @@ class Args:
     """Address of a Ray cluster that works on the parts instead, auto, HOST:6379 or local."""
     part: str | None = None
     """Work on this part alone, in this process."""
+    known: Path | None = None
+    """Cells that another sweep of this plan's tasks has finished, such as those in docs/results/:
+    tasks, seeds and teachers that it has all policies of, by the same choices, are left to it."""
     show: bool = False
     """Work on nothing: lines, tables and plots of what is finished so far."""
 

@@ -24,6 +24,8 @@ def sweep_episodes(plan: Plan, args) -> dict:
     """As `vdd sweep` does for a plan with folds; raises UserError if a split fails."""
     if args.episodes is None:
         raise UserError("this plan is one of recorded episodes: name their folder, --episodes")
+    if args.known is not None:
+        raise UserError("--known is for a plan of simulated tasks: drop it")
     store = EpisodeStore(args.episodes, Contract.from_yaml(plan.contract))
     splits = plan.splits(store.list())
     if args.part not in (None, *splits):

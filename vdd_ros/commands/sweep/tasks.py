@@ -6,7 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vdd_ros.commands.sweep.cells import write_cells
-from vdd_ros.commands.sweep.tasks_cells import finished_cells, places
+from vdd_ros.commands.sweep.tasks_cells import (
+    count_cells,
+    finished_cells,
+    groups,
+    known_groups,
+)
 from vdd_ros.commands.sweep.tasks_facts import require_same_plan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_table import tables
@@ -21,8 +26,12 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
     """As `vdd sweep` does for a plan with tasks; raises UserError if a part fails."""
     if args.episodes is not None:
         raise UserError("this plan records its own demonstrations: drop --episodes")
-    recordings = [f"{task}/{FOLDER}" for task in plan.tasks]
-    trainings = [f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks]
+    known = known_groups(plan, args.known)
+    left = {(group.task, group.seed) for group in groups(plan) if group not in known}
+    recordings = [f"{task}/{FOLDER}" for task in plan.tasks if task in dict(left)]
+    trainings = [
+        f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks if (task, seed) in left
+    ]
     timings = [f"{training}/{LATENCY}" for training in trainings]
     parts = (*recordings, *trainings, *timings)
     if args.part not in (None, *parts):
@@ -32,18 +41,20 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         record_task(plan, args.part.split("/")[0], args.out)
     elif args.part is not None:
         task, seed, *_ = args.part.split("/")
-        (time_calls if args.part in timings else work)(plan, task, int(seed), args.out)
+        mine = [g for g in groups(plan) if g[:2] == (task, int(seed)) and g not in known]
+        for group in mine:
+            (time_calls if args.part in timings else work)(plan, group, args.out)
     if args.part is not None:
         return {"ok": True, "part": args.part}
 
     def finished() -> list[dict]:
-        return finished_cells(plan, args.out, f"vdd sweep {args.plan} --out OUT")
+        return finished_cells(plan, args.out, f"vdd sweep {args.plan} --out OUT", known)
 
     if not args.show:
         print(plan.budget)
         _work_on_all(args, (recordings, trainings), lambda: write_cells(args.out, finished()))
     cells = finished()
-    print(f"{len(cells)} of {len(list(places(plan)))} cells are finished")
+    print(f"{len(cells)} of {count_cells(plan)} cells are finished")
     _draw(cells, args.out / "plots")
     return {"cells": cells, "tables": tables(cells)}
 
@@ -52,7 +63,8 @@ def _work_on_all(args, stages: tuple[list[str], list[str]], ended: Callable[[], 
     """Record, then train; calls are timed last, one after the other and here, when nothing else
     keeps this machine busy. Raises UserError if a part fails, after all others."""
     recordings, trainings = stages
-    words = ("sweep", args.plan.resolve(), "--out", args.out.resolve())
+    words = ["sweep", args.plan.resolve(), "--out", args.out.resolve()]
+    words += [] if args.known is None else ["--known", args.known.resolve()]
     require_none(spread(args, words, recordings, ended))
     failed = spread(args, words, trainings, ended)
     timings = [f"{training}/{LATENCY}" for training in trainings if training not in failed]
@@ -63,5 +75,5 @@ def _draw(cells: list[dict], folder: Path) -> None:
     from vdd_ros.commands.sweep.tasks_plots import plots  # matplotlib takes a second
 
     for name, image in plots(cells).items():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(image)

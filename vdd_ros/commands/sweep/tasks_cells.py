@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vdd_ros.commands.sweep.cells import read_cells
+from vdd_ros.commands.sweep.tasks_facts import digest_of, facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import told
 from vdd_ros.policies.metrics_log import read_metrics
@@ -18,17 +20,19 @@ LISTS = ("_by_observation", "_by_episode")  # figures that stay in the folder
 TEACHER_STEPS = {"teacher": 10, "teacher-1": 1}  # Euler, as bundles run it
 
 
-class Place(NamedTuple):
-    """What a cell is of."""
+class Group(NamedTuple):
+    """What policies have in common that are worked on and compared together."""
 
     task: str
     seed: int
     teacher: str
-    policy: str
 
     def folder(self, out: Path) -> Path:
-        """Where its teacher's policies are worked on."""
+        """Where they are worked on."""
         return out / self.task / str(self.seed) / self.teacher
+
+
+Known = dict[Group, list[dict]]
 
 
 def policies_of(plan: TasksPlan, task: str, teacher: str) -> list[str]:
@@ -37,24 +41,71 @@ def policies_of(plan: TasksPlan, task: str, teacher: str) -> list[str]:
     return [*TEACHER_STEPS, *students, *plan.acting_of(task, teacher)]
 
 
-def places(plan: TasksPlan) -> Iterator[Place]:
-    """Of every cell, in the order of the plan."""
+def groups(plan: TasksPlan) -> Iterator[Group]:
+    """In the order of the plan."""
     for task in plan.tasks:
         for seed in plan.seeds:
             for teacher in plan.teachers_of(task):
-                for policy in policies_of(plan, task, teacher):
-                    yield Place(task, seed, teacher, policy)
+                yield Group(task, seed, teacher)
 
 
-def finished_cells(plan: TasksPlan, out: Path, command: str) -> list[dict]:
-    """Of the policies that are judged, rolled out and timed, in the order of the plan."""
-    cells = (_cell(plan, place, out) for place in places(plan))
-    return [cell | {"command": command} for cell in cells if cell is not None]
+def count_cells(plan: TasksPlan) -> int:
+    """How many there are when all is done."""
+    return sum(len(policies_of(plan, group.task, group.teacher)) for group in groups(plan))
 
 
-def _cell(plan: TasksPlan, place: Place, out: Path) -> dict | None:
-    folder, run = place.folder(out), plan.run_of(place.policy)
-    rolled_out = told(folder, "rollouts").get(place.policy)
+def finished_cells(plan: TasksPlan, out: Path, command: str, known: Known) -> list[dict]:
+    """Of the policies that are judged, rolled out and timed, in the order of the plan; of groups
+    that are known their cells."""
+    cells = []
+    for group in groups(plan):
+        if group in known:
+            cells += known[group]
+            continue
+        made = (_cell(plan, group, policy, out) for policy in _policies(plan, group))
+        cells += [cell | {"command": command} for cell in made if cell is not None]
+    return cells
+
+
+def known_groups(plan: TasksPlan, lines: Path | None) -> Known:
+    """Groups that a file of cells has every policy of, made by the choices of the plan.
+
+    Policies of one group are compared with each other, so a group that lacks one is worked on as a
+    whole. Raises UserError for what is no file of cells.
+    """
+    if lines is None:
+        return {}
+    by_place = {_place(cell): cell for cell in read_cells(lines)}
+    known: Known = {}
+    for group in groups(plan):
+        found = [by_place.get((*group, policy)) for policy in _policies(plan, group)]
+        cells = [cell for cell in found if cell is not None]
+        if len(cells) == len(found) and all(_is_of(plan, group, cell) for cell in cells):
+            known[group] = cells
+    return known
+
+
+def _is_of(plan: TasksPlan, group: Group, cell: dict) -> bool:
+    choices = _choices(plan, group, cell["method"])
+    return cell["choices"] == choices and len(cell["ways"]) == plan.rollouts
+
+
+def _place(cell: dict) -> tuple[str, int, str, str]:
+    return cell["task"], cell["seed"], cell["teacher"], cell["method"]
+
+
+def _choices(plan: TasksPlan, group: Group, policy: str) -> str:
+    facts = facts_of(plan, group.task, group.seed, group.teacher)
+    return digest_of(facts["teacher" if policy in TEACHER_STEPS else policy])
+
+
+def _policies(plan: TasksPlan, group: Group) -> list[str]:
+    return policies_of(plan, group.task, group.teacher)
+
+
+def _cell(plan: TasksPlan, group: Group, policy: str, out: Path) -> dict | None:
+    folder, run = group.folder(out), plan.run_of(policy)
+    rolled_out = told(folder, "rollouts").get(policy)
     judged, latency = (told(folder, kind).get(run) for kind in ("fidelity", "latency"))
     if rolled_out is None or judged is None or latency is None:
         return None
@@ -64,17 +115,18 @@ def _cell(plan: TasksPlan, place: Place, out: Path) -> dict | None:
     trained = folder / ("teacher" if student is None else run)
     return {
         "benchmark": plan.name,
-        "task": place.task,
-        "method": place.policy,
+        "task": group.task,
+        "method": policy,
         "run": run,
         "objective": student and student.method,
-        "ablation": place.policy in plan.ablations or place.policy in plan.acting,
-        "teacher": place.teacher,
-        "seed": place.seed,
+        "ablation": policy in plan.ablations or policy in plan.acting,
+        "teacher": group.teacher,
+        "seed": group.seed,
+        "choices": _choices(plan, group, policy),
         **rolled_out,
         **{name: value for name, value in judged.items() if not name.endswith(LISTS)},
         "energy_less_nll": _energy_less_nll(judged, told(folder, "fidelity").get(NLL)),
-        "nfe": TEACHER_STEPS.get(place.policy, 1),
+        "nfe": TEACHER_STEPS.get(policy, 1),
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
         "experts": student and _experts(trained),
         "latency_us": latency,

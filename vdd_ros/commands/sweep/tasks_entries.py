@@ -28,10 +28,13 @@ class TaskPlan(Part):
 
 
 class TeacherPlan(Part):
-    """config and training: what differs from the plan's; tasks: None for all."""
+    """config and training: what differs from the plan's; objectives: what differs for its students
+    by a method, such as how noise levels are drawn; tasks: None for all.
+    """
 
     config: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    objectives: dict[str, dict[str, Any]] = {}
     tasks: tuple[str, ...] | None = None
 
 

@@ -3,10 +3,13 @@ another plan's."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from vdd_ros.commands.sweep.same import require_same
+from vdd_ros.commands.sweep.tasks_entries import TaskStudentPlan
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import told
 
@@ -18,10 +21,21 @@ def facts_of(plan: TasksPlan, task: str, seed: int, teacher: str) -> dict[str, F
     the defaults, wherever in the plan they stand."""
     made = {"teacher": _of_teacher(plan, task, seed, teacher)}
     for name in plan.students_of(task, teacher):
-        made[name] = _of_student(plan, task, seed, name, made)
+        made[name] = _of_student(plan, task, seed, plan.student_of(teacher, name), made)
     for name in plan.acting_of(task, teacher):
         made[name] = {"of": made[plan.run_of(name)], "rule": plan.acting[name].rule}
     return made
+
+
+def digest_of(facts: Facts) -> str:
+    """Short hash of what decides a policy; what is null or empty says nothing."""
+    return hashlib.sha256(json.dumps(_told(facts), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _told(facts: Any) -> Any:
+    if not isinstance(facts, dict):
+        return facts
+    return {name: _told(one) for name, one in facts.items() if one not in (None, {}, ())}
 
 
 def require_same_plan(plan: TasksPlan, out: Path) -> None:
@@ -47,9 +61,11 @@ def _of_teacher(plan: TasksPlan, task: str, seed: int, name: str) -> Facts:
     }
 
 
-def _of_student(plan: TasksPlan, task: str, seed: int, name: str, above: dict[str, Facts]) -> Facts:
+def _of_student(
+    plan: TasksPlan, task: str, seed: int, own: TaskStudentPlan, above: dict[str, Facts]
+) -> Facts:
     """above: facts of the teacher and of the students above, on which this one may depend."""
-    own, visited = plan.every_student[name], plan.every_student[name].visited
+    visited = own.visited
     return {
         "method": own.method,
         "objective": own.objective,

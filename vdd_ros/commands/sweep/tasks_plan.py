@@ -66,13 +66,18 @@ class TasksPlan(Part):
                 (TeacherConfig, self.teacher | teacher.config),
                 (TrainingConfig, self.teacher_training | teacher.training),
             ]
+        methods = {student.method for student in self.every_student.values()}
+        for name, teacher in self.teachers.items():
+            if unknown := set(teacher.objectives) - methods:
+                raise ValueError(f"{name}: no student is by method {sorted(unknown)[0]!r}")
         for name, student in self.every_student.items():
             if not set(student.teachers or ()) <= set(self.teachers):
                 raise ValueError(f"{name}: teachers are of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
             self._require_before(name, student)
             require_rule(name, student.rule)
-            choices += student.choices
+            for by in student.teachers or self.teachers:
+                choices += self.student_of(by, name).choices
         require_choices(choices)
         self._require_names()
         for name, acting in self.acting.items():
@@ -149,6 +154,12 @@ class TasksPlan(Part):
             for name, one in self.every_student.items()
             if (task, teacher) in self._places_of(one)
         ]
+
+    def student_of(self, teacher: str, name: str) -> TaskStudentPlan:
+        """A student as it is to learn from one of the teachers."""
+        wanted = self.every_student[name]
+        own = self.teachers[teacher].objectives.get(wanted.method, {})
+        return wanted.model_copy(update={"objective": {**own, **wanted.objective}})
 
     def acting_of(self, task: str, teacher: str) -> list[str]:
         """Names of those of these students that act once more, by another rule."""

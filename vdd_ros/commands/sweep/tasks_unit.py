@@ -15,7 +15,7 @@ from vdd_ros.commands import export, record
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.same import keep
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
-from vdd_ros.commands.sweep.tasks_cells import TEACHER_STEPS, policies_of
+from vdd_ros.commands.sweep.tasks_cells import TEACHER_STEPS, Group, policies_of
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import tell, told
@@ -62,28 +62,28 @@ def record_task(plan: TasksPlan, task: str, out: Path) -> None:
     unfinished.rename(folder)
 
 
-def work(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
-    """Fill out/TASK/SEED with runs, bundles and results; what is there already is kept, and a
+def work(plan: TasksPlan, group: Group, out: Path) -> None:
+    """Fill a group's folder with runs, bundles and results; what is there already is kept, and a
     policy that is missing is added."""
     use_threads(1)
-    folder = out / task / str(seed)
-    for name in plan.teachers_of(task):
-        keep(folder / name, facts_of(plan, task, seed, name))
-        teacher = _teacher(plan, task, seed, name, out)
-        names = plan.students_of(task, name)
-        students = {one: _student(plan, task, teacher, one, seed) for one in names}
-        _judge(teacher, students, seed, folder / name)
-        for policy in policies_of(plan, task, name):
-            _roll_out(plan, task, policy, folder / name)
+    task, seed, name = group
+    folder = group.folder(out)
+    keep(folder, facts_of(plan, task, seed, name))
+    teacher = _teacher(plan, task, seed, name, out)
+    names = plan.students_of(task, name)
+    students = {one: _student(plan, task, teacher, one, seed) for one in names}
+    _judge(teacher, students, seed, folder)
+    for policy in policies_of(plan, task, name):
+        _roll_out(plan, task, policy, folder)
 
 
-def time_calls(plan: TasksPlan, task: str, seed: int, out: Path) -> None:
-    """Add to out/TASK/SEED what a call of each policy takes, once all of them are there."""
+def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
+    """Add to a group's folder what a call of each policy takes, once all of them are there."""
     use_threads(1)
-    for name in plan.teachers_of(task):
-        folder = out / task / str(seed) / name
-        students = {one: load_student(folder / one) for one in plan.students_of(task, name)}
-        _time(load_teacher(folder / "teacher"), students, folder)
+    folder = group.folder(out)
+    names = plan.students_of(group.task, group.teacher)
+    students = {name: load_student(folder / name) for name in names}
+    _time(load_teacher(folder / "teacher"), students, folder)
 
 
 def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Teacher:
@@ -100,7 +100,8 @@ def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Tea
 
 
 def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int) -> Student:
-    folder, wanted = teacher.folder.with_name(name), plan.every_student[name]
+    folder = teacher.folder.with_name(name)
+    wanted = plan.student_of(teacher.folder.parent.name, name)
 
     def visited() -> np.ndarray | None:
         if wanted.visited is None:
