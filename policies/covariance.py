@@ -92,6 +92,8 @@ class Full(Covariance):
         return self.whitener.shape[-1]
 
     def whiten(self, centred: Tensor) -> Tensor:
+        if centred.shape[1] == 1:  # a product of matrices pays only for several vectors
+            return (self.whitener[:, None] * centred[..., None, :]).sum(-1)
         return torch.einsum("bkij,bnkj->bnki", self.whitener, centred)
 
     def pull(self, whitened: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ class _Learner:
             lr=config.learning_rate,
             betas=player.betas,
             weight_decay=config.weight_decay,
+            fused=True,
         )
 
     def turn(
