@@ -3,7 +3,11 @@
 import pytest
 import torch
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.distributed import OwnRows, is_first, process_group, processes
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.objectives import OBJECTIVES, Batch, fit
+from vdd_ros.policies.training import TrainingConfig
 
 
 def generator() -> torch.Generator:
@@ -50,3 +54,28 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with process_group():
         assert processes() == 1 and is_first()
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "refused"),
+    [
+        ("imc", {}, True),
+        ("nll", {"sparsity": 0.1}, True),
+        ("em", {"sparsity": 0.1}, True),
+        ("vdd", {"sparsity": 0.1}, True),
+        ("nll", {}, False),
+        ("em", {}, False),
+    ],
+)
+def test_what_weighs_rows_against_each_other_is_for_one_process(
+    monkeypatch, method, settings, refused
+):
+    monkeypatch.setattr("vdd_ros.policies.objectives.base.processes", lambda: 2)
+    moe = GaussianMoE(StudentConfig(n_experts=2, width=4, blocks=1, bottleneck=2), 1, 1, 2)
+    data = Batch(torch.zeros(4, 1), torch.zeros(4, 2), torch.zeros(4, 2))
+    arguments = (moe, None, data, OBJECTIVES[method](**settings), TrainingConfig(steps=1))
+    if refused:
+        with pytest.raises(UserError, match="distil in one, without torchrun"):
+            fit(*arguments)
+    else:
+        fit(*arguments)

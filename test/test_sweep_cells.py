@@ -14,6 +14,7 @@ from vdd_ros.commands.sweep.tasks_cells import finished_cells, known_groups
 from vdd_ros.commands.sweep.tasks_facts import facts_of
 from vdd_ros.commands.sweep.tasks_plan import TasksPlan
 from vdd_ros.commands.sweep.tasks_results import tell
+from vdd_ros.commands.sweep.tasks_table import core_tables
 from vdd_ros.commands.sweep.workers import require_none, work_on_all
 from vdd_ros.errors import UserError
 
@@ -22,7 +23,7 @@ JUDGED = {"nfe": 17, "nll": -3.0, "energy_distance": 0.01, "energy_distance_se":
           "off_support_means": 0.0, "sliced_w2": 0.1, "parameters": 100,
           "hardware": "a processor"}  # fmt: skip
 ROLLED_OUT = {"success": 0.5, "entropy": 0.1, "ways": [1, None], "contexts": 1,
-              "modes_declared": 24, "modes": 0, "failures": {"late": 1},
+              "missing": {}, "modes_declared": 24, "modes": 0, "failures": {"late": 1},
               "acting_rule": "draw"}  # fmt: skip
 LATENCY = {"p50": 10.0, "p99": 20.0}
 RESULTS = {"fidelity": JUDGED, "rollouts": ROLLED_OUT, "latency": LATENCY}
@@ -48,7 +49,7 @@ def methods(cells: list[dict]) -> list[tuple[int, str]]:
     return [(cell["seed"], cell["method"]) for cell in cells]
 
 
-def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(tmp_path):
+def test_only_what_is_judged_and_rolled_out_is_a_cell_in_the_plans_order(tmp_path):
     plan, out = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "out"
     finish(plan, out, 1, "teacher", "teacher-1", "vdd", "not-sticky")
     folder = finish(plan, out, 0, "vdd", "teacher")
@@ -60,10 +61,16 @@ def test_only_what_is_judged_rolled_out_and_timed_is_a_cell_in_the_plans_order(t
     assert [cell["experts"] for cell in cells[-4:]] == [None, None, 2, 2]
     assert [cell["objective"] for cell in cells[-4:]] == [None, None, "vdd", "vdd"]
     assert [cell["ablation"] for cell in cells[-4:]] == [False, False, False, True]
-    for kind, figures in RESULTS.items():
+    for kind in ("fidelity", "rollouts"):
+        figures = RESULTS[kind]
         tell(folder, kind, {"teacher": figures})
         assert methods(finished_cells(plan, out, "vdd sweep", {})) == [every[0], *every[2:]]
         tell(folder, kind, {"teacher": figures, "vdd": figures})
+    tell(folder, "latency", {"teacher": LATENCY})
+    timed, untimed = finished_cells(plan, out, "vdd sweep", {})[:2]
+    assert timed["latency_us"] == LATENCY and timed["missing"] == {}
+    assert untimed["latency_us"] is None and "timed" in untimed["missing"]["latency_us"]
+    assert [row[-2] for row in core_tables([timed, untimed])[0].rows] == ["10 / 20", "–"]
     more = TasksPlan.from_yaml(written(tmp_path, rollouts=3))
     assert finished_cells(more, out, "vdd sweep", {}) == []
 

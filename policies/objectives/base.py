@@ -9,7 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.distributed import processes
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.players import Nets, Player, parameters_of
@@ -33,7 +35,8 @@ class Objective:
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
     needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher;
-    needs_samples: whether it reads the teacher samples of a batch.
+    needs_samples: whether it reads the teacher samples of a batch; is_mean: whether its loss is a
+    mean over the rows of a batch, so that several processes learn as one.
 
     With one loss for the whole student it is `loss` alone. Where several learn in turn it is
     `players`, and `auxiliaries` where networks beside the student are needed.
@@ -42,6 +45,10 @@ class Objective:
     __dataclass_fields__: ClassVar[dict[str, Any]]
     needs_demos: ClassVar[bool] = False
     needs_samples: ClassVar[bool] = True
+
+    @property
+    def is_mean(self) -> bool:
+        return True
 
     @property
     def changes_at(self) -> float | None:
@@ -88,6 +95,11 @@ def fit(
 
     watch(step, averaged student): called with every report, to look and not to touch.
     """
+    if processes() > 1 and not objective.is_mean:
+        raise UserError(
+            f"{objective} weighs the rows of a batch against each other, which several processes "
+            "have in parts: distil in one, without torchrun"
+        )
     nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
     players = objective.players(nets, teacher)
 

@@ -81,6 +81,10 @@ class Imc(Objective):
         gain = (self.curricula(mixture, demos) * log_prob).sum(0)
         return -gain.mean() / demos.shape[1]
 
+    @property
+    def is_mean(self) -> bool:
+        return False  # a curriculum is a distribution over the batch
+
     @torch.no_grad()
     def curricula(self, mixture: GaussianMixture, demos: Tensor) -> Tensor:
         """(B, K): p(n|z), of sum 1 over the demonstrations (B, D) for every expert."""

@@ -36,6 +36,10 @@ class Nll(Objective):
         if min(self.sigma_start, self.sparsity) < 0.0:
             raise ValueError(f"sigma_start and sparsity must not be negative: {self}")
 
+    @property
+    def is_mean(self) -> bool:
+        return not self.sparsity  # whose price is on the mean gating of the batch
+
     def loss(
         self,
         student: GaussianMoE,

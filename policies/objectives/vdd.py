@@ -77,6 +77,10 @@ class Vdd(Objective):
         done = min(1.0, max(0.0, progress - self.start) / ((1.0 - self.start) * self.settle))
         return self.sigma_max_start + done * (self.sigma_max_end - self.sigma_max_start)
 
+    @property
+    def is_mean(self) -> bool:
+        return not self.sparsity  # whose price is on the mean gating of the batch
+
     def loss(
         self,
         student: GaussianMoE,

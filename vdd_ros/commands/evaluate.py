@@ -33,8 +33,8 @@ class Args:
     choose settings there, judge from 0 on."""
     processes: int = 2
     """Processes that roll out at the same time; no figure depends on it."""
-    contract: Path = Path("config/panda_avoid.yaml")
-    """The robot's contract; its limits apply."""
+    contract: Path | None = None
+    """The robot's contract, whose limits apply; config/panda_TASK.yaml if not given."""
     task: str = "avoid"
     """What the robot is to do."""
 
@@ -45,7 +45,7 @@ def main(args: Args) -> dict:
         raise UserError("which bundle? `vdd evaluate BUNDLE... --out FOLDER`")
     from vdd_ros.sim.evaluate import evaluate
 
-    robot = Contract.from_yaml(args.contract)
+    robot = Contract.from_yaml(args.contract or Path(f"config/panda_{args.task}.yaml"))
     names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(

@@ -55,8 +55,8 @@ def count_cells(plan: TasksPlan) -> int:
 
 
 def finished_cells(plan: TasksPlan, out: Path, command: str, known: Known) -> list[dict]:
-    """Of the policies that are judged, rolled out and timed, in the order of the plan; of groups
-    that are known their cells."""
+    """Of the policies that are judged and rolled out, in the order of the plan; of groups that are
+    known their cells. Latencies come last, and are null until then."""
     cells = []
     for group in groups(plan):
         if group in known:
@@ -107,8 +107,9 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path) -> dict | None:
     folder, run = group.folder(out), plan.run_of(policy)
     rolled_out = told(folder, "rollouts").get(policy)
     judged, latency = (told(folder, kind).get(run) for kind in ("fidelity", "latency"))
-    if rolled_out is None or judged is None or latency is None:
+    if rolled_out is None or judged is None:
         return None
+    untimed = {} if latency else {"latency_us": "calls are timed when all parts are done"}
     if len(rolled_out["ways"]) != plan.rollouts:
         return None
     student = plan.every_student.get(run)
@@ -130,6 +131,7 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path) -> dict | None:
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
         "experts": student and _experts(trained),
         "latency_us": latency,
+        "missing": rolled_out["missing"] | untimed,
         "training_seconds": _training_seconds(trained),
     }
 

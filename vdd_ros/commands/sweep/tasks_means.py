@@ -23,7 +23,7 @@ def means_table(cells: list[dict], teacher: str) -> Table:
         method = [cell for cell in own if cell["method"] == name]
         ratios = [_ratio(method, own, figure) for figure in ("success", "entropy")]
         means = [_mean(cell[figure] for cell in method) for figure in SHORT]
-        p50 = _mean(cell["latency_us"]["p50"] for cell in method)
+        p50 = _mean((cell["latency_us"] or {}).get("p50") for cell in method)
         told = [*(number(one, 3) for one in ratios), *(number(one, 4) for one in means)]
         rows.append([name, *told, str(method[0]["nfe"]), number(p50, 0)])
     return Table([*heads, *SHORT.values(), "NFE", "p50 µs"], rows)

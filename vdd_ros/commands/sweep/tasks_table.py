@@ -102,16 +102,23 @@ def _table(title: str, cells: list[dict]) -> Table:
 def _row(seeds: list[dict]) -> list[str]:
     """The means over seeds, with their 95 % intervals below."""
     first = seeds[0]
-    p50, p99 = (float(np.mean([one["latency_us"][p] for one in seeds])) for p in ("p50", "p99"))
     return [
         first["method"],
         *(_figure((one.get(name) for one in seeds), DIGITS.get(name, 3)) for name in FIGURES),
         str(first["nfe"]),
         _whole(seeds, "experts"),
         _whole(seeds, "parameters"),
-        f"{p50:.0f} / {p99:.0f}",
+        _latency(seeds),
         first["acting_rule"],
     ]
+
+
+def _latency(seeds: list[dict]) -> str:
+    """p50 and p99, means over seeds; a dash where calls were not timed yet."""
+    timed = [one["latency_us"] for one in seeds if one["latency_us"]]
+    if not timed:
+        return NONE
+    return " / ".join(f"{np.mean([one[p] for one in timed]):.0f}" for p in ("p50", "p99"))
 
 
 def _whole(seeds: list[dict], name: str) -> str:
