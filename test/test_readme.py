@@ -44,6 +44,8 @@ def test_a_sweep_over_tasks_fills_a_section_and_a_page():
     text = module.filled(readme, {"nine_tasks.jsonl": tasks_cells()})
     assert text.count("## Nine tasks") == 1
     assert "2 seeds, 20 rollouts of each policy" in text
+    assert "**Not measured yet, and in no figure: tasks avoid, align, push" in text
+    assert "; seeds 3; teachers ddpm, transformer; ablations vdd-2" in text
     assert "| vdd | 1.500 | 1.000 | 0.0100 | 0.0200 | 1 | 20 |" in text
     assert "(docs/pictures/nine_tasks_edm_behaviour.png)" in text
     assert module.filled(text, {"nine_tasks.jsonl": tasks_cells()}) == text

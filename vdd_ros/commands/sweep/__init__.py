@@ -25,6 +25,8 @@ from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import read_map
 
+WIDEST = 8  # columns that a terminal has room for
+
 
 @dataclass(frozen=True)
 class Args:
@@ -64,9 +66,10 @@ def main(args: Args) -> dict:
     tables = made.pop("tables")
     write_cells(args.out, made["cells"])
     replace_text(args.out / "tables.md", page(made["cells"], tables))
-    for table in tables:
+    for table in [one for one in tables if len(one.heads) <= WIDEST]:
         shown = rich_table.Table(*table.heads)
         for row in table.rows:
             shown.add_row(*row)
         Console().print(shown)
+    print(f"every table: {args.out / 'tables.md'}")
     return {"ok": True, **made}
