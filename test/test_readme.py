@@ -65,6 +65,33 @@ def test_cells_are_taken_over_with_their_plots(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.glob("*.png")) == pictures
 
 
+def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path, monkeypatch):
+    module, readme = fill_readme(), (ROOT / "README.md").read_text()
+    monkeypatch.setattr(module, "PICTURES", tmp_path)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
+    curve = [
+        {"step": step, "seconds": 10.0 * step, "teacher_calls": 100 * step, "energy_distance": one}
+        for step, one in ((1, 0.2), (2, 0.1))
+    ]
+    result = {
+        "methods": {"vdd": curve, "vdd-paper": curve},
+        "energy_distance": 0.1,
+        "reached_at": curve[1],
+        "ratios": {"seconds": 0.4, "teacher_calls": 0.6},
+        "wanted": 0.5,
+        "goal_reached": False,
+        "cpu_share": 0.98,
+        "hardware": "a processor",
+        "command": "vdd bench distill --run /some/where --plot a.png --threads 1 --json",
+    }
+    (tmp_path / "line.json").write_text(json.dumps(result))
+    module.take_over(tmp_path / "line.json")
+    text = module.filled(readme, module.committed())
+    assert "`vdd bench distill --run TEACHER --threads 1`, a processor: `vdd-paper` came" in text
+    assert "after 20 s and 200 calls of the teacher, 0.40 and 0.60 times" in text
+    assert "0.5 each, missed)" in text and (tmp_path / "bench_distill.png").exists()
+
+
 def test_pages_and_pictures_are_those_of_the_results():
     module, readme = fill_readme(), (ROOT / "README.md").read_text()
     for name, text in module.pages(module.committed()).items():

@@ -1,10 +1,11 @@
 """Write the figures of docs/results/ into README.md, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
-        [ring8.jsonl]
+        [ring8.jsonl] [distill.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
-JSON line of `vdd bench sim --json` as bench_sim.json. Of a sweep over tasks plots are drawn, too,
+JSON lines of `vdd bench sim --json` and `vdd bench distill --json` as bench_sim.json and
+bench_distill.json. Of a sweep over tasks plots are drawn, too,
 into docs/pictures/, and all tables go to a page beside its cells. A result that is not there leaves
 nothing between its markers.
 """
@@ -16,6 +17,7 @@ import re
 import sys
 from pathlib import Path
 
+from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
 from vdd_ros.commands.sweep.cells import origin, page
@@ -148,11 +150,33 @@ def of_bench_sim(text: str) -> str:
     )
 
 
+def of_bench_distill(text: str) -> str:
+    """The sentence and the picture for a measurement of what distilling costs."""
+    result = json.loads(text)
+    whole, there = result["methods"]["vdd-paper"][-1], result["reached_at"]
+    found = "never came as close"
+    if there is not None:
+        shares = [result["ratios"][name] for name in ("seconds", "teacher_calls")]
+        found = (
+            f"was as close after {there['seconds']:.0f} s and {there['teacher_calls']:,} calls of "
+            f"the teacher, {shares[0]:.2f} and {shares[1]:.2f} times as much (goal: at most "
+            f"{result['wanted']:g} each, {'reached' if result['goal_reached'] else 'missed'})"
+        )
+    return (
+        f"`{result['command']}`, {result['hardware']}: `vdd-paper` came to an energy distance of "
+        f"{result['energy_distance']:.4f} in {whole['seconds']:.0f} s and "
+        f"{whole['teacher_calls']:,} calls; `vdd` {found}. {result['cpu_share']:.0%} of the wall time was processor time.\n\n"
+        f"![energy distance over wall seconds and over teacher calls]"
+        f"(docs/pictures/bench_distill.png)\n"
+    )
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
     "nine_tasks.jsonl": of_tasks,
     "bench_sim.json": of_bench_sim,
+    "bench_distill.json": of_bench_distill,
     "ring8.jsonl": of_toy,
 }
 
@@ -197,8 +221,12 @@ def take_over(path: Path) -> None:
                 (PICTURES / f"{benchmark}_{plot}").write_bytes(image)
     else:
         report = json.loads(path.read_text())
-        report["command"] = re.sub(r" --out \S+", "", report["command"])
+        report["command"] = re.sub(r" --(out|plot) \S+| --json", "", report["command"])
         name = "bench_sim.json" if "replay" in report else "demo.json"
+        if "methods" in report:
+            name = "bench_distill.json"
+            report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
+            (PICTURES / "bench_distill.png").write_bytes(cost_picture(report))
         text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     (Path(__file__).parent / name).write_text(text)
 
