@@ -165,7 +165,8 @@ def of_bench_distill(text: str) -> str:
     return (
         f"`{result['command']}`, {result['hardware']}: `vdd-paper` came to an energy distance of "
         f"{result['energy_distance']:.4f} in {whole['seconds']:.0f} s and "
-        f"{whole['teacher_calls']:,} calls; `vdd` {found}. {result['cpu_share']:.0%} of the wall time was processor time.\n\n"
+        f"{whole['teacher_calls']:,} calls; `vdd` {found}. "
+        f"{result['cpu_share']:.0%} of the wall time was processor time.\n\n"
         f"![energy distance over wall seconds and over teacher calls]"
         f"(docs/pictures/bench_distill.png)\n"
     )
