@@ -76,10 +76,7 @@ class GaussianMoE(nn.Module):
             self.narrow = nn.Sequential(nn.Linear(width, config.bottleneck), nn.SiLU())
         if config.covariance == "full":
             self.follow = nn.Linear(config.bottleneck, experts * dim * (dim - 1) // 2)
-            self.register_buffer("below", _places_below(experts, dim), persistent=False)
-            self.register_buffer(
-                "ones", torch.eye(dim).repeat(experts, 1).flatten(), persistent=False
-            )
+            self.register_buffer("below", torch.tril_indices(dim, dim, -1), persistent=False)
         if config.covariance == "low-rank":
             self.factor = nn.Linear(config.bottleneck, experts * dim * config.rank)
         self._spread_experts()
@@ -116,23 +113,9 @@ class GaussianMoE(nn.Module):
         narrow = self.narrow(hidden)
         if self.config.covariance == "low-rank":
             return LowRank(scale, self.factor(narrow).float().view(*shape, self.config.rank))
-        return Full(self._unit(narrow).view(*shape, self.dim) * scale.reciprocal()[..., None])
-
-    def _unit(self, narrow: Tensor) -> Tensor:
-        """(B, K * D * D): I + M of every expert. It is the layer's rows that are put below the
-        diagonals, once, not its many answers."""
-        rows = torch.zeros(len(self.ones), self.config.bottleneck).index_copy(
-            0, self.below, self.follow.weight
-        )
-        bias = self.ones.index_copy(0, self.below, self.follow.bias)
-        return nn.functional.linear(narrow, rows, bias).float()
-
-
-def _places_below(experts: int, dim: int) -> Tensor:
-    """Of the numbers below the diagonals in K matrices (D, D), all of them end to end."""
-    row, column = torch.tril_indices(dim, dim, -1)
-    first = dim * dim * torch.arange(experts)
-    return (first[:, None] + dim * row + column).flatten()
+        unit = torch.eye(self.dim).expand(*shape, self.dim).clone()
+        unit[..., self.below[0], self.below[1]] = self.follow(narrow).float().view(*shape[:2], -1)
+        return Full(unit * scale.reciprocal()[..., None])
 
 
 def _trunk(config: StudentConfig, newest_dim: int, cond_dim: int) -> nn.Module:
