@@ -31,7 +31,7 @@ from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit
+from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit, require_learnable
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher, sample_chunks
@@ -178,12 +178,13 @@ def distil(
     if not 0.0 <= prune < 1.0:
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
     objective = objective or OBJECTIVES[method]()
+    require_learnable(objective)  # before minutes are spent on drawing
+    if visited is not None and objective.needs_demos:
+        raise UserError(f"{method} learns from demonstrations, of which none begin there")
     sampler = sampler or SamplerConfig()
     moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
-        if objective.needs_demos:
-            raise UserError(f"{method} learns from demonstrations, of which none begin there")
         data = _and_visited(data, teacher, visited, sampler, training.seed)
     if start == "k-means":
         moe.start_at(k_means(data.samples, config.n_experts, training.seed))

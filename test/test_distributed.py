@@ -5,6 +5,7 @@ import torch
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.distributed import OwnRows, is_first, process_group, processes
+from vdd_ros.policies.learn import distil
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, fit
 from vdd_ros.policies.training import TrainingConfig
@@ -68,7 +69,7 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     ],
 )
 def test_what_weighs_rows_against_each_other_is_for_one_process(
-    monkeypatch, method, settings, refused
+    monkeypatch, tmp_path, method, settings, refused
 ):
     monkeypatch.setattr("vdd_ros.policies.objectives.base.processes", lambda: 2)
     moe = GaussianMoE(StudentConfig(n_experts=2, width=4, blocks=1, bottleneck=2), 1, 1, 2)
@@ -77,5 +78,7 @@ def test_what_weighs_rows_against_each_other_is_for_one_process(
     if refused:
         with pytest.raises(UserError, match="distil in one, without torchrun"):
             fit(*arguments)
+        with pytest.raises(UserError, match="distil in one"):  # before a teacher is asked
+            distil(None, tmp_path, method, None, None, OBJECTIVES[method](**settings))
     else:
         fit(*arguments)

@@ -80,6 +80,15 @@ class Objective:
         raise NotImplementedError(f"{type(self).__name__} needs loss or players")
 
 
+def require_learnable(objective: Objective) -> None:
+    """Raise UserError where several processes would not learn as one."""
+    if processes() > 1 and not objective.is_mean:
+        raise UserError(
+            f"{objective} weighs the rows of a batch against each other, which several processes "
+            "have in parts: distil in one, without torchrun"
+        )
+
+
 def fit(
     student: GaussianMoE,
     teacher: ScoreModel,
@@ -95,11 +104,7 @@ def fit(
 
     watch(step, averaged student): called with every report, to look and not to touch.
     """
-    if processes() > 1 and not objective.is_mean:
-        raise UserError(
-            f"{objective} weighs the rows of a batch against each other, which several processes "
-            "have in parts: distil in one, without torchrun"
-        )
+    require_learnable(objective)
     nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
     players = objective.players(nets, teacher)
 

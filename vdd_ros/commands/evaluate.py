@@ -16,6 +16,7 @@ from tyro.conf import Positional
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.progress import progress
+from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
@@ -45,7 +46,7 @@ def main(args: Args) -> dict:
         raise UserError("which bundle? `vdd evaluate BUNDLE... --out FOLDER`")
     from vdd_ros.sim.evaluate import evaluate
 
-    robot = Contract.from_yaml(args.contract or Path(f"config/panda_{args.task}.yaml"))
+    robot = Contract.from_yaml(contract_of(args.task, args.contract))
     names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(

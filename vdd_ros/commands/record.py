@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.commands.progress import progress
+from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
@@ -51,7 +52,7 @@ def main(args: Args) -> dict:
     if not 0 <= args.seed < MAX_SEED:
         raise UserError(f"seed is {args.seed}; the scenes of other things begin at {MAX_SEED}")
     require_domain(args.domain)
-    path = (args.contract or Path(f"config/panda_{args.task}.yaml")).resolve()
+    path = contract_of(args.task, args.contract).resolve()
     contract = Contract.from_yaml(path)
     args.out.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore(args.out)

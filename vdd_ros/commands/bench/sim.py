@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
+from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.timing import p50_ratio
@@ -62,7 +63,7 @@ def measure_loops(args: Args) -> dict:
     from vdd_ros.sim import loops
     from vdd_ros.sim.env import PHYSICS_STEP_NS
 
-    path = args.contract or Path(f"config/panda_{args.task}.yaml")
+    path = contract_of(args.task, args.contract)
     control_hz = round(Contract.from_yaml(path.resolve()).rates.control_hz)
     recordings = loops.record_operator(args.task, control_hz, args.contexts, args.seed)
     ours = loops.OwnLoop(args.task, control_hz)

@@ -62,7 +62,8 @@ def finished_cells(plan: TasksPlan, out: Path, command: str, known: Known) -> li
         if group in known:
             cells += known[group]
             continue
-        made = (_cell(plan, group, policy, out) for policy in _policies(plan, group))
+        choices = _choices(plan, group)
+        made = (_cell(plan, group, policy, out, digest) for policy, digest in choices.items())
         cells += [cell | {"command": command} for cell in made if cell is not None]
     return cells
 
@@ -78,40 +79,38 @@ def known_groups(plan: TasksPlan, lines: Path | None) -> Known:
     by_place = {_place(cell): cell for cell in read_cells(lines)}
     known: Known = {}
     for group in groups(plan):
-        found = [by_place.get((*group, policy)) for policy in _policies(plan, group)]
+        wanted = _choices(plan, group)
+        found = [by_place.get((*group, policy)) for policy in wanted]
         cells = [cell for cell in found if cell is not None]
-        if len(cells) == len(found) and all(_is_of(plan, group, cell) for cell in cells):
+        if [cell["choices"] for cell in cells] == list(wanted.values()) and all(
+            len(cell["ways"]) == plan.rollouts for cell in cells
+        ):
             known[group] = cells
     return known
-
-
-def _is_of(plan: TasksPlan, group: Group, cell: dict) -> bool:
-    choices = _choices(plan, group, cell["method"])
-    return cell["choices"] == choices and len(cell["ways"]) == plan.rollouts
 
 
 def _place(cell: dict) -> tuple[str, int, str, str]:
     return cell["task"], cell["seed"], cell["teacher"], cell["method"]
 
 
-def _choices(plan: TasksPlan, group: Group, policy: str) -> str:
-    facts = facts_of(plan, group.task, group.seed, group.teacher)
-    return digest_of(facts["teacher" if policy in TEACHER_STEPS else policy])
+def _choices(plan: TasksPlan, group: Group) -> dict[str, str]:
+    """By policy, in the plan's order, a hash of what decides it."""
+    facts = facts_of(plan, *group)
+    return {
+        policy: digest_of(facts["teacher" if policy in TEACHER_STEPS else policy])
+        for policy in policies_of(plan, group.task, group.teacher)
+    }
 
 
-def _policies(plan: TasksPlan, group: Group) -> list[str]:
-    return policies_of(plan, group.task, group.teacher)
-
-
-def _cell(plan: TasksPlan, group: Group, policy: str, out: Path) -> dict | None:
+def _cell(plan: TasksPlan, group: Group, policy: str, out: Path, choices: str) -> dict | None:
     folder, run = group.folder(out), plan.run_of(policy)
     rolled_out = told(folder, "rollouts").get(policy)
     judged, latency = (told(folder, kind).get(run) for kind in ("fidelity", "latency"))
     if rolled_out is None or judged is None:
         return None
-    untimed = {} if latency else {"latency_us": "calls are timed when all parts are done"}
     if len(rolled_out["ways"]) != plan.rollouts:
         return None
+    untimed = {} if latency else {"latency_us": "calls are timed when all parts are done"}
     student = plan.every_student.get(run)
     trained = folder / ("teacher" if student is None else run)
     return {
@@ -123,7 +122,7 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path) -> dict | None:
         "ablation": policy in plan.ablations or policy in plan.acting,
         "teacher": group.teacher,
         "seed": group.seed,
-        "choices": _choices(plan, group, policy),
+        "choices": choices,
         **rolled_out,
         **{name: value for name, value in judged.items() if not name.endswith(LISTS)},
         "energy_less_nll": _energy_less_nll(judged, told(folder, "fidelity").get(NLL)),

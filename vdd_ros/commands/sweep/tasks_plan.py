@@ -19,6 +19,7 @@ from vdd_ros.commands.sweep.tasks_entries import (
     TeacherPlan,
     require_rule,
 )
+from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
@@ -141,7 +142,7 @@ class TasksPlan(Part):
 
     def contract_of(self, task: str) -> Path:
         """File of the robot's contract."""
-        return self.tasks[task].contract or Path(f"config/panda_{task}.yaml")
+        return contract_of(task, self.tasks[task].contract)
 
     def teachers_of(self, task: str) -> list[str]:
         """Names of the teachers that learn a task."""

@@ -66,15 +66,14 @@ def work(plan: TasksPlan, group: Group, out: Path) -> None:
     """Fill a group's folder with runs, bundles and results; what is there already is kept, and a
     policy that is missing is added."""
     use_threads(1)
-    task, seed, name = group
     folder = group.folder(out)
-    keep(folder, facts_of(plan, task, seed, name))
-    teacher = _teacher(plan, task, seed, name, out)
-    names = plan.students_of(task, name)
-    students = {one: _student(plan, task, teacher, one, seed) for one in names}
-    _judge(teacher, students, seed, folder)
-    for policy in policies_of(plan, task, name):
-        _roll_out(plan, task, policy, folder)
+    keep(folder, facts_of(plan, *group))
+    teacher = _teacher(plan, group, out)
+    names = plan.students_of(group.task, group.teacher)
+    students = {name: _student(plan, group, teacher, name) for name in names}
+    _judge(teacher, students, group.seed, folder)
+    for policy in policies_of(plan, group.task, group.teacher):
+        _roll_out(plan, group.task, policy, folder)
 
 
 def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
@@ -86,11 +85,12 @@ def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
     _time(load_teacher(folder / "teacher"), students, folder)
 
 
-def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Teacher:
+def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
+    task, seed, name = group
     contract, wanted = Contract.from_yaml(plan.contract_of(task)), plan.teachers[name]
     store = EpisodeStore(out / task / FOLDER, contract)
     return teacher_in(
-        out / task / str(seed) / name / "teacher",
+        group.folder(out) / "teacher",
         contract,
         lambda: [store.load(episode) for episode in store.list()],
         {**plan.teacher, **plan.tasks[task].teacher, **wanted.config},
@@ -99,9 +99,9 @@ def _teacher(plan: TasksPlan, task: str, seed: int, name: str, out: Path) -> Tea
     )
 
 
-def _student(plan: TasksPlan, task: str, teacher: Teacher, name: str, seed: int) -> Student:
-    folder = teacher.folder.with_name(name)
-    wanted = plan.student_of(teacher.folder.parent.name, name)
+def _student(plan: TasksPlan, group: Group, teacher: Teacher, name: str) -> Student:
+    task, seed, _ = group
+    folder, wanted = teacher.folder.with_name(name), plan.student_of(group.teacher, name)
 
     def visited() -> np.ndarray | None:
         if wanted.visited is None:
