@@ -22,6 +22,7 @@ th, td { padding: .42rem .6rem; text-align: left; border-top: 1px solid var(--li
 thead th { border-top: 0; vertical-align: bottom; color: var(--soft); font-weight: 600 }
 td small { display: block; color: var(--soft) }
 .wide table { font-size: .8rem }
+.wide th, .wide td { padding: .42rem .35rem }
 .wide td { white-space: nowrap }
 .wide td:last-child { white-space: normal; min-width: 8rem }
 .wide th:first-child { white-space: nowrap; position: sticky; left: 0; background: #fff }

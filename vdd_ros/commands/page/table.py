@@ -26,4 +26,4 @@ def to_markdown(table: Table) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """Fixed digits; a dash for None."""
-    return NONE if value is None else f"{value:.{digits}f}"
+    return NONE if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.000
