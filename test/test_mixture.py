@@ -252,3 +252,12 @@ def test_a_training_in_bfloat16_does_not_touch_it(kind):
         found = everything()
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == torch.float32 and torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_chunk_is_told_the_same_as_one_of_several(kind):
+    mixture = case(kind).mixture
+    several = normal(BATCH, 5, 7, seed=9)
+    one = several[:, 2:3]
+    for figure in (mixture.component_log_prob, mixture.log_prob, mixture.score):
+        torch.testing.assert_close(figure(one), figure(several)[:, 2:3], rtol=1e-12, atol=1e-12)
