@@ -21,7 +21,10 @@ def test_every_task_has_its_section_and_pictures(task):
         assert 5_000 < (DOCS / link).stat().st_size < most
 
 
-def test_all_pictures_together_are_small():
+def test_all_pictures_together_are_small_and_each_is_shown():
     files = list((DOCS / "pictures").rglob("*.*"))
     assert sum(path.stat().st_size for path in files) < 3_000_000
-    assert {path.stem for path in files if path.suffix != ".py"} == set(OPERATORS)
+    assert {path.stem for path in (DOCS / "pictures" / "tasks").iterdir()} == set(OPERATORS)
+    shown = PAGE + (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    for path in files:
+        assert path.suffix == ".py" or f"{path.relative_to(DOCS)})" in shown, path
