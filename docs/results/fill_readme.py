@@ -222,7 +222,7 @@ def take_over(path: Path) -> None:
                 (PICTURES / f"{benchmark}_{plot}").write_bytes(image)
     else:
         report = json.loads(path.read_text())
-        report["command"] = re.sub(r" --(out|plot) \S+| --json", "", report["command"])
+        report["command"] = re.sub(r" --(out|plot) \S+", "", report["command"])
         name = "bench_sim.json" if "replay" in report else "demo.json"
         if "methods" in report:
             name = "bench_distill.json"
