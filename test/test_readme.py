@@ -87,7 +87,10 @@ def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path, monkeypa
     (tmp_path / "line.json").write_text(json.dumps(result))
     module.take_over(tmp_path / "line.json")
     text = module.filled(readme, module.committed())
-    assert "`vdd bench distill --run TEACHER --threads 1 --json`, a processor: `vdd-paper` came" in text
+    assert (
+        "`vdd bench distill --run TEACHER --threads 1 --json`, a processor: `vdd-paper` came"
+        in text
+    )
     assert "after 20 s and 200 calls of the teacher, 0.40 and 0.60 times" in text
     assert "0.5 each, missed)" in text and (tmp_path / "bench_distill.png").exists()
 
