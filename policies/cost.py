@@ -17,9 +17,11 @@ from torch import Tensor
 from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.judge import Judge
-from vdd_ros.policies.learn import Teacher, fresh_pool, make_student
+from vdd_ros.policies.learn import make_student
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Objective, fit
+from vdd_ros.policies.pool import fresh_pool
+from vdd_ros.policies.runs import Teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, REPORT_EVERY, Report, TrainingConfig
 

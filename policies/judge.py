@@ -18,10 +18,10 @@ from vdd_ros.policies.fidelity import (
     off_support,
     sliced_w2,
 )
-from vdd_ros.policies.learn import Student, Teacher, load_windows, to_tensors, training_data
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.runs import Student, Teacher, load_windows, to_tensors, training_data
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows, require_positions_first
 

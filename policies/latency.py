@@ -19,9 +19,9 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
-from vdd_ros.policies.learn import Student, Teacher, training_data
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import karras_sigmas
+from vdd_ros.policies.runs import Student, Teacher, training_data
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import Timing, p50_ratio

@@ -9,7 +9,7 @@ import torch
 
 from vdd_ros.episode import Episode
 from vdd_ros.policies.judge import nll_by_window
-from vdd_ros.policies.learn import Student, to_tensors
+from vdd_ros.policies.runs import Student, to_tensors
 from vdd_ros.policies.windows import windows_of
 
 

@@ -12,8 +12,8 @@ from vdd_ros import cli
 from vdd_ros.bundle import Bundle
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.policies.covariance import Diagonal, LowRank
-from vdd_ros.policies.learn import load_student, load_teacher, load_windows
 from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.transformer import TransformerDenoiserNet, TransformerTrunk
 
 SMALL = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks", "1"]

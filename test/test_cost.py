@@ -22,16 +22,11 @@ from vdd_ros.policies.cost import (
     first_as_close,
 )
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import (
-    Teacher,
-    distil,
-    fresh_pool,
-    load_teacher,
-    make_student,
-    training_pool,
-)
+from vdd_ros.policies.learn import distil, make_student
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Vdd, VddPaper, fit
+from vdd_ros.policies.pool import fresh_pool, training_pool
+from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import TrainingConfig
 

@@ -10,9 +10,11 @@ from vdd_ros import cli
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import distil, load_teacher, train_teacher, training_pool
+from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.pool import training_pool
+from vdd_ros.policies.runs import load_teacher
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 

@@ -14,8 +14,8 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import save_tensors
 from vdd_ros.policies.export import StudentDensity
 from vdd_ros.policies.judge import Judge, JudgeConfig, judged
-from vdd_ros.policies.learn import Student, Teacher
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.runs import Student, Teacher
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 
 COUNT, HORIZON, DIM, RANK = 40, 4, 3, 5

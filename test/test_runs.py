@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from vdd_ros import cli
 from vdd_ros.commands.distill import ObjectiveChanges
 from vdd_ros.inference import OnnxPolicy
-from vdd_ros.policies.learn import load_student, load_teacher, load_windows, training_pool
 from vdd_ros.policies.metrics_log import read_metrics
 from vdd_ros.policies.moe import k_means
 from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.pool import training_pool
+from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.teacher import SamplerConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,8 +7,9 @@ import pytest
 
 from vdd_ros import cli
 from vdd_ros.errors import UserError
-from vdd_ros.policies.learn import Teacher, distil, load_teacher
+from vdd_ros.policies.learn import distil
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.sim.visited import visited_windows
 

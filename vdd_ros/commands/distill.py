@@ -17,10 +17,11 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
 from vdd_ros.policies.distributed import process_group
-from vdd_ros.policies.learn import Start, Teacher, distil, load_teacher
+from vdd_ros.policies.learn import Start, distil
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES, Objective
+from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 

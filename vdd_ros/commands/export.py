@@ -127,7 +127,7 @@ def main(args: Args) -> dict:
 
 def _student(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingStudent, student_graphs
-    from vdd_ros.policies.learn import load_student, load_teacher, load_windows
+    from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 
     if args.teacher is None:
         raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
@@ -149,7 +149,7 @@ def _student(args: Args) -> _Policy:
 
 def _teacher(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingTeacher, teacher_graph
-    from vdd_ros.policies.learn import load_teacher, load_windows
+    from vdd_ros.policies.runs import load_teacher, load_windows
     from vdd_ros.policies.teacher import SamplerConfig
 
     teacher = load_teacher(args.run)

@@ -13,7 +13,7 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.durable import write_text
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.judge import JudgeConfig, judged
-from vdd_ros.policies.learn import load_student, load_teacher
+from vdd_ros.policies.runs import load_student, load_teacher
 from vdd_ros.policies.training import use_threads
 
 

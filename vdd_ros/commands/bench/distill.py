@@ -23,8 +23,8 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies.cost import Checkpoint, Setup, cost_curve, cost_ratios, first_as_close
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import load_teacher
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.runs import load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 

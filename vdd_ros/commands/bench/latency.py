@@ -59,7 +59,7 @@ def measure_latency(args: Args) -> dict:
     import torch
 
     from vdd_ros.policies import latency
-    from vdd_ros.policies.learn import load_student, load_teacher
+    from vdd_ros.policies.runs import load_student, load_teacher
 
     torch.set_num_threads(1)
     teacher, student = load_teacher(args.teacher), load_student(args.student)

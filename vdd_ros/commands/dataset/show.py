@@ -35,7 +35,7 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.folder)
     student = None
     if args.run is not None:
-        from vdd_ros.policies.learn import load_student  # which needs torch
+        from vdd_ros.policies.runs import load_student  # which needs torch
 
         student = load_student(args.run)
         store = EpisodeStore(args.folder, student.contract)

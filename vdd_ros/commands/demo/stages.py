@@ -38,7 +38,8 @@ def train(args) -> None:
 def distil(args) -> None:
     """distil three students: vdd beside vdd-paper and nll, the same network for each"""
     from vdd_ros.commands.distill import Args as DistilArgs
-    from vdd_ros.policies.learn import load_teacher, training_pool
+    from vdd_ros.policies.pool import training_pool
+    from vdd_ros.policies.runs import load_teacher
     from vdd_ros.policies.training import use_threads
 
     use_threads(2)

@@ -13,7 +13,7 @@ from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import fast_ways
-from vdd_ros.policies.learn import Student, Teacher, load_student, load_teacher
+from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.training import use_threads
 
 

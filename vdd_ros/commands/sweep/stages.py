@@ -21,16 +21,10 @@ from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
-from vdd_ros.policies.learn import (
-    Student,
-    Teacher,
-    distil,
-    load_student,
-    load_teacher,
-    train_teacher,
-)
+from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
 

@@ -27,7 +27,7 @@ from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import typical_window
-from vdd_ros.policies.learn import Student, Teacher, load_student, load_teacher
+from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import use_threads
 from vdd_ros.sim.evaluate import evaluate

@@ -1,0 +1,101 @@
+"""Trained teachers and distilled students as they lie in folders, and what they learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vdd_ros.contract import Contract
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.baselines import Fitted
+from vdd_ros.policies.checkpoint import load_run, load_tensors, load_weights
+from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.teacher import TeacherConfig, make_teacher
+from vdd_ros.policies.windows import Windows
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained teacher; notes: names of the episodes it was trained on and of those held out."""
+
+    folder: Path
+    contract: Contract
+    config: TeacherConfig
+    normalizer: Normalizer
+    denoiser: Denoiser
+    notes: dict
+
+
+@dataclass(frozen=True)
+class Student:
+    """A distilled student; notes: its teacher's."""
+
+    folder: Path
+    contract: Contract
+    method: str
+    config: StudentConfig
+    normalizer: Normalizer
+    moe: GaussianMoE
+    notes: dict
+
+
+class WindowTensors(NamedTuple):
+    """cond: (N, C) features; chunks: (N, R) as demonstrated, normalised; windows: as recorded."""
+
+    cond: Tensor
+    chunks: Tensor
+    windows: Windows
+
+
+def load_teacher(folder: str | Path) -> Teacher:
+    """Read a teacher run; raises UserError when it is missing, damaged or something else."""
+    run, weights = load_run(folder, "teacher")
+    raw = run.configs["teacher"]
+    config = TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
+    denoiser = make_teacher(config, *run.normalizer.sizes)
+    load_weights(denoiser, weights, folder)
+    return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval(), run.notes)
+
+
+def load_student(folder: str | Path) -> Student:
+    """Read a student run; raises UserError when it is missing, damaged or something else."""
+    run, weights = load_run(folder, "student")
+    config = StudentConfig(**run.configs["student"])
+    moe = GaussianMoE(config, *run.normalizer.sizes)
+    load_weights(moe, weights, folder)
+    method = run.configs["method"]
+    return Student(
+        Path(folder), run.contract, method, config, run.normalizer, moe.eval(), run.notes
+    )
+
+
+def load_windows(teacher: Teacher, held_out: bool) -> Windows:
+    """The windows a teacher was trained on, or those it never saw."""
+    tensors = {
+        k: v.numpy() for k, v in load_tensors(teacher.folder / "windows.safetensors").items()
+    }
+    rows = tensors["is_held_out"] == held_out
+    return Windows(*(tensors[name][rows] for name in Windows._fields))
+
+
+def training_data(teacher: Teacher) -> Fitted:
+    """What a teacher was trained on, for what is fitted without a network."""
+    cond, chunks, windows = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
+    return Fitted(teacher.normalizer, cond, chunks, windows)
+
+
+def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
+    """Windows in the network's units, float32."""
+    cond = normalizer.features(windows.observations)
+    chunks = normalizer.normalize(windows.chunks, windows.observations)
+    return WindowTensors(
+        torch.tensor(cond, dtype=torch.float32),
+        torch.tensor(chunks, dtype=torch.float32),
+        windows,
+    )
