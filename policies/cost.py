@@ -20,7 +20,7 @@ from vdd_ros.policies.judge import Judge
 from vdd_ros.policies.learn import make_student
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Objective, fit
-from vdd_ros.policies.pool import fresh_pool
+from vdd_ros.policies.pool import PoolConfig, fresh_pool
 from vdd_ros.policies.runs import Teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, REPORT_EVERY, Report, TrainingConfig
@@ -46,7 +46,7 @@ class Setup:
     student: StudentConfig
     training: TrainingConfig
     every: int = 250
-    pool: int = 120_000
+    pool: PoolConfig = PoolConfig()
     sampler: SamplerConfig = SamplerConfig()
     allow_larger: bool = False
 

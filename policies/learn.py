@@ -27,7 +27,7 @@ from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES, Objective, fit, require_learnable
 from vdd_ros.policies.players import Nets, Player, parameters_of
-from vdd_ros.policies.pool import and_visited, blurred, training_pool
+from vdd_ros.policies.pool import PoolConfig, and_visited, blurred, training_pool
 from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher, to_tensors
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
@@ -109,7 +109,7 @@ def distil(
     config: StudentConfig,
     training: TrainingConfig,
     objective: Objective | None = None,
-    pool: int = 120_000,
+    pool: PoolConfig | None = None,
     sampler: SamplerConfig | None = None,
     report: Report = QUIET,
     allow_larger: bool = False,
@@ -118,7 +118,7 @@ def distil(
     tensorboard: bool = False,
     visited: np.ndarray | None = None,
 ) -> Student:
-    """Distil by `method`, one of OBJECTIVES, on `pool` training windows with one sample each.
+    """Distil by `method`, one of OBJECTIVES, on a pool of observations with one sample each.
 
     start: where the experts' centres begin, at random or at k-means of the teacher samples; prune:
     least share of the gating of an expert that stays, 0: all stay; visited: (N, To, Do) further
@@ -132,9 +132,12 @@ def distil(
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
     objective = objective or OBJECTIVES[method]()
     require_learnable(objective)  # before minutes are spent on drawing
-    if visited is not None and objective.needs_demos:
-        raise UserError(f"{method} learns from demonstrations, of which none begin there")
-    sampler = sampler or SamplerConfig()
+    sampler, pool = sampler or SamplerConfig(), pool or PoolConfig()
+    if objective.needs_demos and (visited is not None or pool.between):
+        raise UserError(
+            f"{method} learns from demonstrations, of which none begin where nobody demonstrated: "
+            "leave out visited and pool.between"
+        )
     moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
@@ -150,7 +153,7 @@ def distil(
         "training": asdict(training),
         "teacher": asdict(teacher.config),
         "sampler": asdict(sampler),
-        "pool": pool,
+        "pool": asdict(pool),
         "start": start,
         "processes": distributed.processes(),
     }

@@ -1,8 +1,13 @@
-"""The pool: what a student is distilled on, observations with one teacher sample each."""
+"""The pool: what a student is distilled on, observations with one teacher sample each.
+
+A teacher that is a score can be asked anywhere, not only where somebody demonstrated something. A
+student that knows it at recorded observations alone goes its own way between them; asked between
+them as well, it follows the teacher there too (function matching: Beyer et al. 2022, CVPR).
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -16,16 +21,37 @@ from vdd_ros.policies.objectives import Batch
 from vdd_ros.policies.runs import Teacher, load_windows, to_tensors
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 
+ROWS = 4096  # whose candidates are looked at together
 
-def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int) -> Batch:
-    """`pool` training windows with one teacher sample each, drawn once and kept in the folder.
 
-    Where the teacher was trained with noise on observations, a window is drawn again and again,
-    with other noise; otherwise there are at most as many as were recorded. Raises UserError for
-    less than one.
+@dataclass(frozen=True)
+class PoolConfig:
+    """size: observations; between: share of them that lie anywhere on the line between a recorded
+    one and one of another episode; candidates: how many others are looked at to find one nearby.
     """
-    data, generator = _pool_windows(teacher, pool, seed)
-    settings = {"sampler": asdict(sampler), "pool": pool, "seed": seed}
+
+    size: int = 120_000
+    between: float = 0.0
+    candidates: int = 8
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise ValueError(f"pool.size is {self.size}; distil on at least 1 observation")
+        if not 0.0 <= self.between <= 1.0:
+            raise ValueError(f"pool.between is {self.between}; it is a share, from 0 to 1")
+        if self.candidates < 1:
+            raise ValueError(f"pool.candidates is {self.candidates}; look at 1 or more")
+
+
+def training_pool(teacher: Teacher, config: PoolConfig, sampler: SamplerConfig, seed: int) -> Batch:
+    """A pool, drawn once and kept in the teacher's folder.
+
+    Where the teacher was trained with noise on observations they all have such noise, and a
+    recorded one is drawn again and again; without noise each is there at most once. Where nobody
+    demonstrated anything demos are NaN.
+    """
+    data, generator = _observations(teacher, config, seed)
+    settings = {"sampler": asdict(sampler), "pool": asdict(config), "seed": seed}
     key = fingerprint(settings, data.cond, *teacher.denoiser.state_dict().values())
     path = teacher.folder / f"samples-{key}.safetensors"
     if distributed.is_first() and not path.exists():
@@ -36,13 +62,17 @@ def training_pool(teacher: Teacher, pool: int, sampler: SamplerConfig, seed: int
 
 
 def fresh_pool(
-    teacher: Teacher, denoiser: ScoreModel | None, pool: int, sampler: SamplerConfig, seed: int
+    teacher: Teacher,
+    denoiser: ScoreModel | None,
+    config: PoolConfig,
+    sampler: SamplerConfig,
+    seed: int,
 ) -> Batch:
     """A pool as `training_pool` has it, drawn now and kept nowhere.
 
     denoiser: asked in the teacher's place; None: no samples are drawn, and NaN stands for them.
     """
-    data, generator = _pool_windows(teacher, pool, seed)
+    data, generator = _observations(teacher, config, seed)
     if denoiser is None:
         return data
     return data._replace(samples=_draw(teacher, denoiser, data.cond, sampler, generator))
@@ -59,19 +89,44 @@ def and_visited(
     return Batch(*(torch.cat(both) for both in zip(data, (cond, samples, nothing), strict=True)))
 
 
-def _pool_windows(teacher: Teacher, pool: int, seed: int) -> tuple[Batch, torch.Generator]:
+def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batch, torch.Generator]:
     """A pool with NaN for samples, and the generator to draw them by."""
-    if pool < 1:
-        raise UserError(f"pool is {pool}; distil on at least 1 window")
-    cond, chunks, _ = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
+    cond, chunks, windows = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
     generator = torch.Generator().manual_seed(seed)
     noise = teacher.config.observation_noise
+    count = round(config.size * config.between)
+    recorded = config.size - count
     if noise:
-        index = torch.randint(len(cond), (pool,), generator=generator)
+        index = torch.randint(len(cond), (recorded,), generator=generator)
     else:
-        index = torch.randperm(len(cond), generator=generator)[:pool]
-    cond, chunks = blurred(cond[index], noise, generator), chunks[index]
-    return Batch(cond, torch.full_like(chunks, torch.nan), chunks), generator
+        index = torch.randperm(len(cond), generator=generator)[:recorded]
+    seen, demos = cond[index], chunks[index]
+    if count:
+        episode = torch.from_numpy(windows.episode)
+        further = _between(cond, episode, count, config.candidates, generator)
+        seen = torch.cat([seen, further])
+        demos = torch.cat([demos, chunks.new_full((count, chunks.shape[1]), torch.nan)])
+    seen = blurred(seen, noise, generator)
+    return Batch(seen, torch.full_like(demos, torch.nan), demos), generator
+
+
+def _between(
+    cond: Tensor, episode: Tensor, count: int, candidates: int, generator: torch.Generator
+) -> Tensor:
+    """(N, C), (N,) -> (count, C), each on the line between a row and the nearest of a few others of
+    other episodes; raises UserError where there is only one."""
+    if (episode == episode[0]).all():
+        raise UserError("pool.between is of several episodes, and the teacher learned from one")
+    made = []
+    for rows in torch.arange(count).split(ROWS):
+        one = torch.randint(len(cond), (len(rows),), generator=generator)
+        others = torch.randint(len(cond), (len(rows), candidates), generator=generator)
+        distance = (cond[others] - cond[one, None]).square().sum(-1)
+        distance[episode[others] == episode[one, None]] = torch.inf
+        other = others.gather(1, distance.argmin(1, keepdim=True))[:, 0]
+        share = torch.rand(len(rows), 1, generator=generator)
+        made.append(torch.lerp(cond[one], cond[other], share))
+    return torch.cat(made)
 
 
 def _draw(

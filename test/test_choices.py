@@ -17,7 +17,7 @@ from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.transformer import TransformerDenoiserNet, TransformerTrunk
 
 SMALL = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks", "1"]
-QUICK = ["--training.steps", "3", "--pool", "40", "--sampler.steps", "2", "--threads", "1"]
+QUICK = ["--training.steps", "3", "--pool.size", "40", "--sampler.steps", "2", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from vdd_ros.policies.judge import Judge, JudgeConfig
 from vdd_ros.policies.learn import distil, make_student
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Vdd, VddPaper, fit
-from vdd_ros.policies.pool import fresh_pool, training_pool
+from vdd_ros.policies.pool import PoolConfig, fresh_pool, training_pool
 from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import TrainingConfig
@@ -38,7 +38,7 @@ SETUP = Setup(
     StudentConfig(n_experts=EXPERTS, width=16, blocks=1, bottleneck=4),
     TrainingConfig(steps=STEPS, batch_size=8, ema_decay=0.9, bf16=False),
     every=50,
-    pool=POOL,
+    pool=PoolConfig(POOL),
     sampler=SAMPLER,
     allow_larger=True,
 )
@@ -47,7 +47,7 @@ OBJECTIVE = {
     "vdd-paper": VddPaper(observations=5, samples=2, expert_updates=3),
 }
 COMMAND = [
-    "--every=50", "--threads=1", f"--pool={POOL}", "--sampler.steps=2", "--allow-larger",
+    "--every=50", "--threads=1", f"--pool.size={POOL}", "--sampler.steps=2", "--allow-larger",
     f"--student.n-experts={EXPERTS}", "--student.width=16", "--student.blocks=1",
     "--student.bottleneck=4", "--training.batch-size=8", "--training.steps=120",
     "--judge.observations=6", "--judge.samples=5", "--judge.reference=8", "--judge.sampler.steps=2",
@@ -157,7 +157,7 @@ def test_the_last_student_is_the_one_that_is_distilled_otherwise(teacher, tmp_pa
         SETUP.student,
         SETUP.training,
         objective,
-        POOL,
+        PoolConfig(POOL),
         SAMPLER,
         allow_larger=True,
     )
@@ -167,8 +167,8 @@ def test_the_last_student_is_the_one_that_is_distilled_otherwise(teacher, tmp_pa
 
 
 def test_a_pool_drawn_anew_is_the_one_that_is_kept(teacher):
-    kept = training_pool(teacher, POOL, SAMPLER, 3)
-    fresh = fresh_pool(teacher, teacher.denoiser, POOL, SAMPLER, 3)
+    kept = training_pool(teacher, PoolConfig(POOL), SAMPLER, 3)
+    fresh = fresh_pool(teacher, teacher.denoiser, PoolConfig(POOL), SAMPLER, 3)
     assert all(torch.equal(*parts) for parts in zip(kept, fresh, strict=True))
 
 
@@ -176,7 +176,7 @@ def test_a_pool_drawn_anew_is_the_one_that_is_kept(teacher):
 def test_a_method_reads_samples_where_it_says_so(teacher, method):
     """What is not drawn is NaN, of which a gradient would be too."""
     objective, training = OBJECTIVES[method](), replace(SETUP.training, steps=1)
-    data = fresh_pool(teacher, None, POOL, SAMPLER, 0)
+    data = fresh_pool(teacher, None, PoolConfig(POOL), SAMPLER, 0)
     student = make_student(teacher, SETUP.student, 0, allow_larger=True)
     if objective.needs_samples:
         with pytest.raises(RuntimeError, match="non-finite"):
@@ -225,7 +225,6 @@ def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, cap
     [
         (["--every=30"], "every 30 steps: use a multiple of 50"),
         (["--every=0"], "every 0 steps"),
-        (["--pool=0"], "pool is 0; distil on at least 1 window"),
         (["--no-allow-larger", "--student.width=64"], "allow it with --allow-larger"),
         (["--vdd-paper.start=0.5"], "vdd-paper has no setting 'start'"),
         (["--threads=0"], "threads is 0; use at least 1"),

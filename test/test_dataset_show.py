@@ -13,7 +13,6 @@ from vdd_ros.policies.judge import Judge, JudgeConfig
 from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.pool import training_pool
 from vdd_ros.policies.runs import load_teacher
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
@@ -83,19 +82,3 @@ def test_an_episode_must_be_named_where_no_run_names_one(made, capsys):
     folder, *_ = made
     assert cli.main(["dataset", "show", str(folder / "episodes")]) == 2
     assert "which episode?" in capsys.readouterr().err
-
-
-def test_with_noise_on_observations_a_pool_is_as_large_as_asked_for(made, tmp_path):
-    """And no two of its windows are the same, each with a teacher sample of its own."""
-    _, _, episodes = made
-    shape = TeacherConfig(
-        horizon=4, rank=6, width=16, blocks=1, observation_noise=0.2, reference_degree=1
-    )
-    training = TrainingConfig(steps=3)
-    contract = episodes[0].contract
-    teacher = train_teacher(contract, episodes, tmp_path / "teacher", shape, training, 1)
-    pool = training_pool(teacher, 500, SamplerConfig("euler", 2), 0)
-    assert len(pool.cond) == len(pool.samples) == len(pool.demos) == 500
-    assert len(np.unique(pool.cond.numpy(), axis=0)) == 500
-    again = training_pool(teacher, 500, SamplerConfig("euler", 2), 0)
-    np.testing.assert_array_equal(pool.cond, again.cond)

@@ -37,7 +37,7 @@ TEACHER = [
 ]  # fmt: skip
 STUDENT = [
     "--student.n-experts", 3, "--student.width", 16, "--student.blocks", 1,
-    "--student.bottleneck", 4, "--pool", 200, "--sampler.name", "euler", "--sampler.steps", 2,
+    "--student.bottleneck", 4, "--pool.size", 200, "--sampler.name", "euler", "--sampler.steps", 2,
 ]  # fmt: skip
 # kills its own process, as no one could catch, in the Nth call of a function
 KILLER = """

@@ -9,6 +9,7 @@ from vdd_ros import cli
 from vdd_ros.errors import UserError
 from vdd_ros.policies.learn import distil
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.sim.visited import visited_windows
@@ -16,6 +17,7 @@ from vdd_ros.sim.visited import visited_windows
 SIZES = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks", "1"]
 SIZES += ["--student.octaves", "0", "--student.bottleneck", "2", "--training.steps", "4"]
 CONFIG = StudentConfig(n_experts=2, width=8, blocks=1, octaves=0, bottleneck=2)
+SMALL = PoolConfig(32)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_new_observations_change_what_is_learned(folder):
     teacher, training = load_teacher(folder / "teacher"), TrainingConfig(steps=4, batch_size=64)
     visited = far_away(teacher)
     with_them, without = (
-        distil(teacher, folder / name, "nll", CONFIG, training, visited=windows, pool=32)
+        distil(
+            teacher, folder / name, "nll", CONFIG, training, visited=windows, pool=PoolConfig(32)
+        )
         for name, windows in (("with", visited), ("without", None))
     )
     means = [student.moe.mean.weight for student in (with_them, without)]

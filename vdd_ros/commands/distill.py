@@ -21,6 +21,7 @@ from vdd_ros.policies.learn import Start, distil
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES, Objective
+from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
@@ -133,8 +134,9 @@ class Args:
     which experts choose what they learn. em and imc learn nothing of the teacher."""
     threads: int = 2
     """Processor threads."""
-    pool: int = 120_000
-    """Training windows to distil on, each with one teacher sample."""
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    """Observations to distil on, each with one teacher sample; those between recorded ones are for
+    methods that learn nothing from demonstrations: vdd and nll."""
     start: Start = "random"
     """Where the experts' centres begin: at random, or at k-means of the teacher's samples."""
     prune: float = 0.0

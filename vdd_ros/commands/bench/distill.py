@@ -24,6 +24,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies.cost import Checkpoint, Setup, cost_curve, cost_ratios, first_as_close
 from vdd_ros.policies.judge import Judge, JudgeConfig
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
@@ -42,8 +43,8 @@ class Args:
     """PNG to write: energy distance over wall seconds and over teacher calls."""
     threads: int = 2
     """Processor threads."""
-    pool: int = 120_000
-    """Training windows to distil on."""
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    """Observations to distil on."""
     student: StudentConfig = field(default_factory=StudentConfig)
     allow_larger: bool = False
     """Distil also into a student of more parameters than its teacher."""

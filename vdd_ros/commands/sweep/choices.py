@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.training import TrainingConfig
 
 
@@ -19,13 +20,15 @@ class Part(BaseModel):
 class StudentPlan(Part):
     """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
     training: what differs from the plan's student and student_training; allow_larger: whether it
-    may have more parameters than its teacher; start and prune: as `distil` has them.
+    may have more parameters than its teacher; pool: what differs from the usual PoolConfig; start
+    and prune: as `distil` has them.
     """
 
     method: str
     objective: dict[str, Any] = {}
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    pool: dict[str, Any] = {}
     allow_larger: bool = False
     start: Literal["random", "k-means"] = "random"
     prune: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -34,6 +37,8 @@ class StudentPlan(Part):
     def _is_a_method(self) -> StudentPlan:
         if self.method not in OBJECTIVES:
             raise ValueError(f"method is one of {', '.join(OBJECTIVES)}")
+        if self.pool.get("between") and OBJECTIVES[self.method].needs_demos:
+            raise ValueError(f"{self.method} learns from demonstrations: leave out pool.between")
         return self
 
     @property
@@ -43,6 +48,7 @@ class StudentPlan(Part):
             (OBJECTIVES[self.method], self.objective),
             (StudentConfig, self.student),
             (TrainingConfig, self.training),
+            (PoolConfig, self.pool),
         ]
 
 

@@ -24,6 +24,7 @@ from vdd_ros.episode import Episode
 from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
@@ -77,6 +78,7 @@ def student_in(
             StudentConfig(**{**config, **wanted.student}),
             replace(STUDENT_TRAINING, **{**training, **wanted.training}),
             OBJECTIVES[wanted.method](**wanted.objective),
+            PoolConfig(**wanted.pool),
             report=report,
             allow_larger=wanted.allow_larger,
             start=wanted.start,

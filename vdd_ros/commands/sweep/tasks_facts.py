@@ -73,6 +73,7 @@ def _of_student(
         "training": {**plan.student_training, **own.training, "seed": seed},
         "start": own.start,
         "prune": own.prune,
+        "pool": own.pool,
         "visited": visited and {"by": above[visited.by], "episodes": visited.episodes},
         "teacher": above["teacher"],
         "rule": own.rule or None,
