@@ -8,8 +8,8 @@ import yaml
 from foreign_data import CONFIG, DATA, g1
 
 from vdd_ros import cli
-from vdd_ros.commands.sweep.plan import Plan
-from vdd_ros.commands.sweep.table import folds_table, held_out_table
+from vdd_ros.commands.sweep.episodes.plan import Plan
+from vdd_ros.commands.sweep.episodes.table import folds_table, held_out_table
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.errors import UserError
 

@@ -10,11 +10,11 @@ from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.same import keep
-from vdd_ros.commands.sweep.tasks_cells import finished_cells, known_groups
-from vdd_ros.commands.sweep.tasks_facts import facts_of
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_results import tell
-from vdd_ros.commands.sweep.tasks_table import core_tables
+from vdd_ros.commands.sweep.tasks.cells import finished_cells, known_groups
+from vdd_ros.commands.sweep.tasks.facts import facts_of
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.results import tell
+from vdd_ros.commands.sweep.tasks.table import core_tables
 from vdd_ros.commands.sweep.workers import require_none, work_on_all
 from vdd_ros.errors import UserError
 
@@ -84,7 +84,7 @@ def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, 
     def nobody(*args):
         raise AssertionError("worked on")
 
-    monkeypatch.setattr("vdd_ros.commands.sweep.tasks.spread", nobody)
+    monkeypatch.setattr("vdd_ros.commands.sweep.tasks.sweep.spread", nobody)
     assert cli.main([*words, "--show"]) == 0
     assert "2 of 8 cells are finished" in capsys.readouterr().out
     lines = (out / "cells.jsonl").read_text().splitlines()

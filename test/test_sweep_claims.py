@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from made_cells import CORE, cell
 
-from vdd_ros.commands.sweep.tasks_claims import claims
-from vdd_ros.commands.sweep.tasks_table import claims_table, tables
+from vdd_ros.commands.sweep.tasks.claims import claims
+from vdd_ros.commands.sweep.tasks.table import claims_table, tables
 
 TASKS = ("one", "two")
 GOOD = {"off_support": 0.02, "energy_distance": 0.01, "nll": -4.0}

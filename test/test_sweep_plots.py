@@ -9,7 +9,7 @@ import pytest
 from made_cells import CORE, cell
 from PIL import Image
 
-from vdd_ros.commands.sweep.tasks_plots import (
+from vdd_ros.commands.sweep.tasks.plots import (
     COLOURS,
     FIDELITY,
     LEAST,

@@ -8,10 +8,10 @@ import pytest
 from small_sweep import SMALL, written
 
 from vdd_ros.commands.sweep.same import keep, require_same
-from vdd_ros.commands.sweep.tasks_facts import facts_of, require_same_plan
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_results import tell
-from vdd_ros.commands.sweep.tasks_unit import record_task
+from vdd_ros.commands.sweep.tasks.facts import facts_of, require_same_plan
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.results import tell
+from vdd_ros.commands.sweep.tasks.unit import record_task
 from vdd_ros.errors import UserError
 
 VDD = SMALL["students"]["vdd"]

@@ -15,8 +15,8 @@ from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_table import tables
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.table import tables
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig

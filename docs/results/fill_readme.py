@@ -21,12 +21,12 @@ from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
 from vdd_ros.commands.sweep.cells import origin, page
-from vdd_ros.commands.sweep.table import folds_table, held_out_table
-from vdd_ros.commands.sweep.tasks_claims import claims
-from vdd_ros.commands.sweep.tasks_means import means_table
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_plots import plots
-from vdd_ros.commands.sweep.tasks_table import claims_table, tables, teachers
+from vdd_ros.commands.sweep.episodes.table import folds_table, held_out_table
+from vdd_ros.commands.sweep.tasks.claims import claims
+from vdd_ros.commands.sweep.tasks.means import means_table
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.plots import plots
+from vdd_ros.commands.sweep.tasks.table import claims_table, tables, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -18,9 +18,9 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from vdd_ros.commands.sweep.cells import page, write_cells
-from vdd_ros.commands.sweep.episodes import sweep_episodes
-from vdd_ros.commands.sweep.plan import Plan
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
+from vdd_ros.commands.sweep.episodes.plan import Plan
+from vdd_ros.commands.sweep.episodes.sweep import sweep_episodes
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import read_map
@@ -56,7 +56,7 @@ def main(args: Args) -> dict:
     if args.show and (args.part is not None or not args.out.is_dir()):
         raise UserError("--show is of what a whole sweep has left in --out: name that folder alone")
     if "tasks" in read_map(args.plan, "plan"):
-        from vdd_ros.commands.sweep.tasks import sweep_tasks  # the simulator takes seconds
+        from vdd_ros.commands.sweep.tasks.sweep import sweep_tasks  # the simulator takes seconds
 
         made = sweep_tasks(TasksPlan.from_yaml(args.plan), args)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
-from vdd_ros.commands.sweep.plan import HELD_OUT
+from vdd_ros.commands.sweep.episodes.plan import HELD_OUT
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {

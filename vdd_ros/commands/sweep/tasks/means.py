@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from vdd_ros.commands.page.table import Table, number
-from vdd_ros.commands.sweep.tasks_claims import TEACHER
+from vdd_ros.commands.sweep.tasks.claims import TEACHER
 
 SHORT = {"energy_distance": "energy distance", "off_support": "off support"}
 

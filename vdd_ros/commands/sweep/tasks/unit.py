@@ -15,10 +15,10 @@ from vdd_ros.commands import export, record
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.same import keep
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
-from vdd_ros.commands.sweep.tasks_cells import TEACHER_STEPS, Group, policies_of
-from vdd_ros.commands.sweep.tasks_facts import facts_of
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_results import tell, told
+from vdd_ros.commands.sweep.tasks.cells import TEACHER_STEPS, Group, policies_of
+from vdd_ros.commands.sweep.tasks.facts import facts_of
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.results import tell, told
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from vdd_ros.commands.page.table import NONE, Table, number
-from vdd_ros.commands.sweep.tasks_claims import NLL, VDD, Claim, claims, with_few_experts
-from vdd_ros.commands.sweep.tasks_means import means_table
+from vdd_ros.commands.sweep.tasks.claims import NLL, VDD, Claim, claims, with_few_experts
+from vdd_ros.commands.sweep.tasks.means import means_table
 from vdd_ros.statistics import mean_interval
 
 FIGURES = {

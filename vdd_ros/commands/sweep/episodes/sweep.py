@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from vdd_ros.commands.sweep.cells import write_cells
-from vdd_ros.commands.sweep.plan import HELD_OUT, Plan
+from vdd_ros.commands.sweep.episodes.plan import HELD_OUT, Plan
+from vdd_ros.commands.sweep.episodes.split import latencies, work
+from vdd_ros.commands.sweep.episodes.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.same import keep, require_same, said
-from vdd_ros.commands.sweep.split import latencies, work
-from vdd_ros.commands.sweep.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.workers import require_none, spread
 from vdd_ros.contract import Contract
 from vdd_ros.durable import replace_text

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vdd_ros.commands.page.charts import EXPERTS, INK, PALE, STONE, STUDENT, plain, png
-from vdd_ros.commands.sweep.tasks_claims import TEACHER, VDD
+from vdd_ros.commands.sweep.tasks.claims import TEACHER, VDD
 from vdd_ros.statistics import mean_interval
 
 SIZE = (8.75, 5.0)  # [inch], 1400 pixels wide

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from vdd_ros.bundle import NAME
 from vdd_ros.commands.export import RuleChanges
 from vdd_ros.commands.sweep.choices import Part, require_choices
-from vdd_ros.commands.sweep.tasks_entries import (
+from vdd_ros.commands.sweep.tasks.entries import (
     ActingPlan,
     Count,
     TaskPlan,

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vdd_ros.commands.sweep.cells import write_cells
-from vdd_ros.commands.sweep.tasks_cells import (
+from vdd_ros.commands.sweep.tasks.cells import (
     count_cells,
     finished_cells,
     groups,
     known_groups,
 )
-from vdd_ros.commands.sweep.tasks_facts import require_same_plan
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_table import tables
-from vdd_ros.commands.sweep.tasks_unit import FOLDER, record_task, time_calls, work
+from vdd_ros.commands.sweep.tasks.facts import require_same_plan
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.table import tables
+from vdd_ros.commands.sweep.tasks.unit import FOLDER, record_task, time_calls, work
 from vdd_ros.commands.sweep.workers import require_none, spread, work_on_all
 from vdd_ros.errors import UserError
 
@@ -72,7 +72,7 @@ def _work_on_all(args, stages: tuple[list[str], list[str]], ended: Callable[[], 
 
 
 def _draw(cells: list[dict], folder: Path) -> None:
-    from vdd_ros.commands.sweep.tasks_plots import plots  # matplotlib takes a second
+    from vdd_ros.commands.sweep.tasks.plots import plots  # matplotlib takes a second
 
     for name, image in plots(cells).items():
         folder.mkdir(parents=True, exist_ok=True)

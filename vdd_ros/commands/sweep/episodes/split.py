@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdd_ros.commands.sweep.plan import Plan, Split
+from vdd_ros.commands.sweep.episodes.plan import Plan, Split
 from vdd_ros.commands.sweep.stages import hardware, student_in, teacher_in, timed
 from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from vdd_ros.commands.sweep.same import require_same
-from vdd_ros.commands.sweep.tasks_entries import TaskStudentPlan
-from vdd_ros.commands.sweep.tasks_plan import TasksPlan
-from vdd_ros.commands.sweep.tasks_results import told
+from vdd_ros.commands.sweep.tasks.entries import TaskStudentPlan
+from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.results import told
 
 Facts = dict[str, Any]
 

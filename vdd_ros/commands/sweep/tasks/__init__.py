@@ -1,0 +1,1 @@
+"""A sweep over simulated tasks, whose policies are rolled out as well."""
