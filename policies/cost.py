@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,7 +41,8 @@ class Checkpoint(NamedTuple):
 @dataclass(frozen=True)
 class Setup:
     """What methods that are compared have in common, as in `distil`; every: steps between
-    checkpoints, the last step being one as well. Raises UserError where there would be none."""
+    checkpoints, the last step being one as well; pool: of methods that learn from demonstrations as
+    many recorded observations. Raises UserError where there would be no checkpoint."""
 
     student: StudentConfig
     training: TrainingConfig
@@ -100,7 +101,8 @@ def cost_curve(
     training = setup.training
     student = make_student(teacher, setup.student, training.seed, setup.allow_larger)
     asked = counted if objective.needs_samples else None
-    data = fresh_pool(teacher, asked, setup.pool, setup.sampler, training.seed)
+    pool = replace(setup.pool, between=0.0) if objective.needs_demos else setup.pool
+    data = fresh_pool(teacher, asked, pool, setup.sampler, training.seed)
     checkpoints: list[Checkpoint] = []
 
     def watch(step: int, averaged: GaussianMoE) -> None:

@@ -18,7 +18,10 @@ SMALL = {
     "student": {"n_experts": 2, "width": 8, "blocks": 1, "octaves": 0, "bottleneck": 2},
     "student_training": {"steps": 4},
     "students": {"vdd": {"method": "vdd", "teachers": ["edm"]}},
-    "acting": {"not-sticky": {"of": "vdd", "rule": {"hold_ticks": 1, "agreement": 0}}},
+    "acting": {
+        "not-sticky": {"of": "vdd", "rule": {"hold_ticks": 1, "agreement": 0}},
+        "teacher-often": {"of": "teacher", "rule": {"replan_ticks": 4}},
+    },
 }
 
 

@@ -51,16 +51,16 @@ def methods(cells: list[dict]) -> list[tuple[int, str]]:
 
 def test_only_what_is_judged_and_rolled_out_is_a_cell_in_the_plans_order(tmp_path):
     plan, out = TasksPlan.from_yaml(written(tmp_path)), tmp_path / "out"
-    finish(plan, out, 1, "teacher", "teacher-1", "vdd", "not-sticky")
+    finish(plan, out, 1, "teacher", "teacher-1", "vdd", "not-sticky", "teacher-often")
     folder = finish(plan, out, 0, "vdd", "teacher")
     every = [(0, "teacher"), (0, "vdd")]
-    every += [(1, name) for name in ("teacher", "teacher-1", "vdd", "not-sticky")]
+    every += [(1, name) for name in ("teacher", "teacher-1", "vdd", "not-sticky", "teacher-often")]
     cells = finished_cells(plan, out, "vdd sweep", {})
     assert methods(cells) == every
-    assert [cell["training_seconds"] for cell in cells[-4:]] == [30.0, 30.0, 12.0, 12.0]
-    assert [cell["experts"] for cell in cells[-4:]] == [None, None, 2, 2]
-    assert [cell["objective"] for cell in cells[-4:]] == [None, None, "vdd", "vdd"]
-    assert [cell["ablation"] for cell in cells[-4:]] == [False, False, False, True]
+    assert [cell["training_seconds"] for cell in cells[-5:]] == [30.0, 30.0, 12.0, 12.0, 30.0]
+    assert [cell["experts"] for cell in cells[-5:]] == [None, None, 2, 2, None]
+    assert [cell["objective"] for cell in cells[-5:]] == [None, None, "vdd", "vdd", None]
+    assert [cell["ablation"] for cell in cells[-5:]] == [False, False, False, True, True]
     for kind in ("fidelity", "rollouts"):
         figures = RESULTS[kind]
         tell(folder, kind, {"teacher": figures})
@@ -86,7 +86,7 @@ def test_what_is_finished_is_shown_while_nothing_is_worked_on(tmp_path, capsys, 
 
     monkeypatch.setattr("vdd_ros.commands.sweep.tasks.sweep.spread", nobody)
     assert cli.main([*words, "--show"]) == 0
-    assert "2 of 8 cells are finished" in capsys.readouterr().out
+    assert "2 of 10 cells are finished" in capsys.readouterr().out
     lines = (out / "cells.jsonl").read_text().splitlines()
     assert methods([json.loads(line) for line in lines]) == [(0, "teacher"), (0, "vdd")]
     left = ["avoid", "cells.jsonl", "plots", "tables.md"]
@@ -121,19 +121,19 @@ def test_a_policy_is_compared_with_likelihood_observation_by_observation(tmp_pat
 def test_what_another_sweep_has_finished_is_left_to_it(tmp_path, capsys):
     path, out, lines = written(tmp_path), tmp_path / "out", tmp_path / "cells.jsonl"
     plan = TasksPlan.from_yaml(path)
-    finish(plan, out, 0, "teacher", "teacher-1", "vdd", "not-sticky")
+    finish(plan, out, 0, "teacher", "teacher-1", "vdd", "not-sticky", "teacher-often")
     finish(plan, out, 1, "teacher", "teacher-1", "vdd")
     cells = finished_cells(plan, out, "there", {})
     lines.write_text("".join(json.dumps(cell) + "\n" for cell in cells))
     known = known_groups(plan, lines)
     assert list(known) == [("avoid", 0, "edm")]  # the other one lacks a policy
-    assert finished_cells(plan, tmp_path / "new", "here", known) == cells[:4]
+    assert finished_cells(plan, tmp_path / "new", "here", known) == cells[:5]
     for change in ({"rollouts": 3}, {"student": SMALL["student"] | {"width": 9}}):
         other = TasksPlan.from_yaml(written(tmp_path, **change))
         assert known_groups(other, lines) == {}
     words = ["sweep", str(written(tmp_path, seeds=[0])), "--out", str(tmp_path / "new")]
     assert cli.main([*words, "--known", str(lines)]) == 0
-    assert "4 of 4 cells are finished" in capsys.readouterr().out
+    assert "5 of 5 cells are finished" in capsys.readouterr().out
     assert sorted(one.name for one in (tmp_path / "new").iterdir()) == [
         "cells.jsonl", "plots", "tables.md",
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 
-METHODS = ["teacher", "teacher-1", "vdd", "not-sticky"]
+METHODS = ["teacher", "teacher-1", "vdd", "not-sticky", "teacher-often"]
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,24 @@ def test_a_policy_that_acts_with_anothers_run_has_its_figures_and_its_own_rollou
     assert hashes[0] == hashes[1] and not (folder / "not-sticky").exists()
 
 
+def test_a_teacher_acts_once_more_by_another_rule(done):
+    _, out = done
+    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
+    of = {cell["method"]: cell for cell in cells if cell["seed"] == 0}
+    own, other = of["teacher"], of["teacher-often"]
+    assert other["acting_rule"] == own["acting_rule"].replace("every 5 ticks", "every 4 ticks")
+    assert other["ablation"] and not own["ablation"] and other["objective"] is None
+    for figure in ("nfe", "energy_distance", "off_support", "parameters", "latency_us"):
+        assert other[figure] == own[figure]
+
+
 def test_what_is_finished_is_not_done_again(done, capsys):
     words, out = done
     capsys.readouterr()
     before = {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")}
     assert cli.main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "avoid").rglob("*.json")} == before
-    assert "8 cells, 16 rollouts" in capsys.readouterr().out
+    assert "10 cells, 20 rollouts" in capsys.readouterr().out
 
 
 def copied(done, tmp_path: Path, **changes) -> tuple[list[str], Path]:
@@ -146,7 +157,7 @@ def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
             "edm: no student is by method 'nll'",
         ),
         ({"teachers": {"edm": {"objectives": {"vdd": {"strt": 0}}}}}, "Vdd has no 'strt'"),
-        ({"acting": {"a": {"of": "b", "rule": {"draws": 1}}}}, "a: of is one of vdd"),
+        ({"acting": {"a": {"of": "b", "rule": {"draws": 1}}}}, "a: of is teacher or one of vdd"),
         ({"acting": {"a": {"of": "vdd", "rule": {}}}}, "acting.a.rule"),
         ({"acting": {"a": {"of": "vdd", "rule": {"hold": 1}}}}, "RuleChanges has no 'hold'"),
         ({"acting": {"a": {"of": "vdd", "rule": {"draws": 0}}}}, "a: acting rule: draws is 0"),

@@ -126,7 +126,7 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path, choices: str) -
         **rolled_out,
         **{name: value for name, value in judged.items() if not name.endswith(LISTS)},
         "energy_less_nll": _energy_less_nll(judged, told(folder, "fidelity").get(NLL)),
-        "nfe": TEACHER_STEPS.get(policy, 1),
+        "nfe": TEACHER_STEPS.get(run, 1),
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
         "experts": student and _experts(trained),
         "latency_us": latency,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from vdd_ros.acting import ActingRule
 from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
 from vdd_ros.errors import UserError
@@ -57,10 +58,10 @@ class TaskStudentPlan(StudentPlan):
 
 
 class ActingPlan(Part):
-    """A student's run that acts once more by another rule, so that nothing is trained.
+    """A run that acts once more by another rule, so that nothing is trained.
 
-    of: name of the student; rule: what differs from the usual acting rule, also where that student
-    has one of its own; tasks: None for all of that student's.
+    of: name of the student, or teacher; rule: what differs from the usual acting rule, also where
+    that student has one of its own; tasks: None for all that it learns.
     """
 
     of: str
@@ -68,10 +69,10 @@ class ActingPlan(Part):
     tasks: tuple[str, ...] | None = None
 
 
-def require_rule(name: str, rule: dict[str, Any]) -> None:
+def require_rule(name: str, rule: dict[str, Any], usual: ActingRule = STUDENT_RULE) -> None:
     """Raises ValueError for what is no difference from the usual acting rule."""
     require_choices([(RuleChanges, rule)])
     try:
-        RuleChanges(**rule).of(STUDENT_RULE)
+        RuleChanges(**rule).of(usual)
     except UserError as error:
         raise ValueError(f"{name}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vdd_ros.bundle import NAME
-from vdd_ros.commands.export import RuleChanges
+from vdd_ros.commands.export import TEACHER_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Part, require_choices
 from vdd_ros.commands.sweep.tasks.entries import (
     ActingPlan,
@@ -25,7 +25,8 @@ from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.yaml_file import read_yaml
 
-RESERVED = ("teacher", "teacher-1", "people", "bundles", "results", "rollouts")
+TEACHER = "teacher"
+RESERVED = (TEACHER, "teacher-1", "people", "bundles", "results", "rollouts")
 
 
 class TasksPlan(Part):
@@ -96,8 +97,12 @@ class TasksPlan(Part):
                 )
 
     def _require_acting(self, name: str, acting: ActingPlan) -> None:
+        if acting.of == TEACHER:
+            self._require_tasks(name, acting.tasks)
+            require_rule(name, acting.rule, TEACHER_RULE)
+            return
         if acting.of not in self.every_student:
-            raise ValueError(f"{name}: of is one of {', '.join(self.every_student)}")
+            raise ValueError(f"{name}: of is {TEACHER} or one of {', '.join(self.every_student)}")
         learnt = {task for task, _ in self._places_of(self.every_student[acting.of])}
         if not set(acting.tasks or ()) <= learnt:
             raise ValueError(
@@ -163,8 +168,8 @@ class TasksPlan(Part):
         return wanted.model_copy(update={"objective": {**own, **wanted.objective}})
 
     def acting_of(self, task: str, teacher: str) -> list[str]:
-        """Names of those of these students that act once more, by another rule."""
-        students = self.students_of(task, teacher)
+        """Names of those of a teacher and its students that act once more, by another rule."""
+        students = [TEACHER, *self.students_of(task, teacher)]
         return [
             name
             for name, one in self.acting.items()
@@ -172,11 +177,11 @@ class TasksPlan(Part):
         ]
 
     def run_of(self, policy: str) -> str:
-        """Name of the student whose run a policy acts with: mostly its own."""
+        """Name of whose run a policy acts with: mostly its own."""
         return self.acting[policy].of if policy in self.acting else policy
 
     def rule_of(self, policy: str) -> RuleChanges:
-        """What differs from the usual acting rule; nothing for a teacher."""
+        """What differs from the usual acting rule."""
         plans: dict[str, Any] = {**self.every_student, **self.acting}
         return RuleChanges(**plans[policy].rule) if policy in plans else RuleChanges()
 

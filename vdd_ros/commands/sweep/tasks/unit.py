@@ -151,12 +151,13 @@ def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
 def _bundle(plan: TasksPlan, policy: str, folder: Path) -> Path:
     """What is rolled out, exported unless it has been."""
     bundle, changes = folder / "bundles" / policy, plan.rule_of(policy)
-    is_teacher = policy in TEACHER_STEPS
+    name = plan.run_of(policy)
+    is_teacher = name in TEACHER_STEPS
     rule = changes.of(export.TEACHER_RULE if is_teacher else export.STUDENT_RULE)
     if not bundle.exists() or Bundle.load(bundle).rule != rule:
-        run = folder / ("teacher" if is_teacher else plan.run_of(policy))
+        run = folder / ("teacher" if is_teacher else name)
         wanted = export.Args(run, bundle, policy, folder / "teacher", rule=changes)
-        export.main(replace(wanted, sampler_steps=TEACHER_STEPS.get(policy, wanted.sampler_steps)))
+        export.main(replace(wanted, sampler_steps=TEACHER_STEPS.get(name, wanted.sampler_steps)))
     return bundle
 
 
