@@ -1,4 +1,5 @@
-"""Run a bundle on the robot: action_node, which is the one publisher of robot commands meanwhile.
+"""Run a bundle on the robot: action_node, which is the one publisher of robot commands meanwhile,
+and beside it flight_recorder_node, which keeps what led to a stop.
 
 On a real robot, moving only once you say so:
     ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle autostart:=false
@@ -11,7 +12,11 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -19,6 +24,7 @@ from launch_ros.substitutions import FindPackageShare
 
 def generate_launch_description():
     share = FindPackageShare("vdd_ros")
+    home = EnvironmentVariable("HOME", default_value=".")
     config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
     return LaunchDescription(
         [
@@ -48,12 +54,23 @@ def generate_launch_description():
                 description="Seed of the policy's draws and the simulation",
             ),
             DeclareLaunchArgument(
+                "robot",
+                default_value="",
+                description="Full name of the node that must listen to commands, such as "
+                "/forward_position_controller; empty: any that is no recorder",
+            ),
+            DeclareLaunchArgument(
                 "realtime_priority",
                 default_value="0",
                 description="SCHED_FIFO priority of the control thread; 0: none",
             ),
             DeclareLaunchArgument(
                 "cpu", default_value="-1", description="Processor of the control thread; -1: any"
+            ),
+            DeclareLaunchArgument(
+                "flights",
+                default_value=PathJoinSubstitution([home, ".ros", "flights"]),
+                description="Folder for the last 30 s before every stop that nobody asked for",
             ),
             DeclareLaunchArgument(
                 "log_level",
@@ -76,6 +93,19 @@ def generate_launch_description():
             ),
             Node(
                 package="vdd_ros",
+                executable="flight_recorder_node",
+                name="flight_recorder_node",
+                output="screen",
+                arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+                parameters=[
+                    {
+                        "contract": parameter("contract", str),
+                        "directory": parameter("flights", str),
+                    }
+                ],
+            ),
+            Node(
+                package="vdd_ros",
                 executable="action_node",
                 name="action_node",
                 output="screen",
@@ -86,6 +116,7 @@ def generate_launch_description():
                     {
                         "contract": parameter("contract", str),
                         "bundle": parameter("bundle", str),
+                        "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),
                         "realtime_priority": parameter("realtime_priority", int),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,16 @@ CHUNK_BYTES = 32 * 1024
 CONTRACT_ATTACHMENT = "contract.json"
 # The layout that every rosbag2 from Humble on reads.
 ROSBAG2_VERSION = 5
+
+
+class Topic(NamedTuple):
+    """A topic beside the contract's streams that goes into a bag."""
+
+    topic: str
+    type: str
+    has_header: bool
+    depth: int = 10
+    reliability: str = "reliable"
 
 
 class RawMessage(NamedTuple):
@@ -52,14 +62,23 @@ def header_stamp_ns(data: bytes) -> int:
 
 
 class BagWriter:
-    """Writes `<folder>/<name>_0.mcap` as messages come, and `metadata.yaml` when closed."""
+    """Writes `<folder>/<name>_0.mcap` as messages come, and `metadata.yaml` when closed.
 
-    def __init__(self, folder: Path, name: str, contract: Contract):
+    others: topics beside the contract's streams, by a name that none of those has.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        contract: Contract,
+        others: Mapping[str, Topic] | None = None,
+    ):
         from mcap.writer import Writer
 
         self.path = folder / f"{name}_0.mcap"
-        self.counts = dict.fromkeys(contract.streams, 0)
-        self._contract = contract
+        self._topics: dict[str, Stream | Topic] = {**contract.streams, **(others or {})}
+        self.counts = dict.fromkeys(self._topics, 0)
         self._received_ns: tuple[int, int] | None = None  # first and last
         self._file = self.path.open("wb")
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES)
@@ -67,10 +86,10 @@ class BagWriter:
         self._writer.add_attachment(
             0, 0, CONTRACT_ATTACHMENT, "application/json", json.dumps(contract.to_dict()).encode()
         )
-        self._channels = {name: self._register(stream) for name, stream in contract.streams.items()}
+        self._channels = {name: self._register(topic) for name, topic in self._topics.items()}
         self._file.flush()
 
-    def _register(self, stream: Stream) -> int:
+    def _register(self, stream: Stream | Topic) -> int:
         definition, _ = typestore().generate_msgdef(stream.type, ros_version=2)
         schema = self._writer.register_schema(stream.type, "ros2msg", definition.encode())
         return self._writer.register_channel(
@@ -79,7 +98,7 @@ class BagWriter:
 
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message; raises OSError when the disk does not take it."""
-        has_header = self._contract.streams[stream].has_header
+        has_header = self._topics[stream].has_header
         published_ns = header_stamp_ns(data) if has_header else received_ns
         # MCAP times are unsigned
         self._writer.add_message(
@@ -113,7 +132,7 @@ class BagWriter:
                 },
                 "message_count": self.counts[name],
             }
-            for name, stream in self._contract.streams.items()
+            for name, stream in self._topics.items()
         ]
         information = {
             "version": ROSBAG2_VERSION,
@@ -181,7 +200,7 @@ def _records(path: Path) -> Iterator:
         ).records
 
 
-def _qos_text(stream: Stream) -> str:
+def _qos_text(stream: Stream | Topic) -> str:
     """The stream's QoS in rosbag2's own form, so that playing a bag offers what was recorded."""
     forever = {"sec": 9223372036, "nsec": 854775807}
     profile = {

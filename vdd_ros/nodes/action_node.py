@@ -24,6 +24,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.listeners import ROBOT_HELP
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
 
@@ -36,6 +37,7 @@ class ActionParameters:
 
     contract: str = parameter("", "path of the robot's contract YAML", required=True)
     bundle: str = parameter("", "folder of the bundle to run", required=True)
+    robot: str = parameter("", ROBOT_HELP)
     seed: int = parameter(0, "seed of the draws of experts and noise", lower=0)
     autostart: bool = parameter(False, "configure and activate without being asked")
     log_ticks: str = parameter(
@@ -124,7 +126,7 @@ class ActionNode(LifecycleNode):
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
         loop = ActionLoop(contract, policy, bundle.rule, rng)
-        outputs = Outputs(self, contract)
+        outputs = Outputs(self, contract, settings.robot)
         control = ControlThread(
             loop,
             lambda: self.get_clock().now().nanoseconds,
@@ -146,9 +148,12 @@ class ActionNode(LifecycleNode):
         return Health("ok" if self.fault is None else "error", self.fault or "unconfigured", {})
 
     def _halt(self) -> None:
-        if self._control is None:
+        if self._control is None or self._topics is None:
             return
+        ran = self._control.running
         self._control.stop()
+        if ran:  # who listens can tell a run that was ended from a node that died
+            self._topics[0].say()
         log, self._control.log = self._control.log, None
         if log is not None:
             path = Path(self.settings.log_ticks)

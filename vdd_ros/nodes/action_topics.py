@@ -47,9 +47,12 @@ def _figures(state: RunState) -> dict[str, object]:
 
 
 class Outputs:
-    """What the node publishes while it is active: the command, the policy's wish, the state."""
+    """What the node publishes while it is active: the command, the policy's wish, the state.
 
-    def __init__(self, node: LifecycleNode, contract: Contract):
+    robot: see `Listeners`.
+    """
+
+    def __init__(self, node: LifecycleNode, contract: Contract, robot: str):
         self._node = node
         self._contract = contract
         self._robot_stream = contract.streams["robot_command"]
@@ -61,7 +64,7 @@ class Outputs:
             for stream in (self._robot_stream, self._wish_stream)
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
-        self.listeners = Listeners(self._robot)
+        self.listeners = Listeners(node, self._robot, robot)
 
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
@@ -90,7 +93,9 @@ class Outputs:
 
     def destroy(self) -> None:
         """Leave no publisher in the graph, once the last command has arrived."""
-        self._robot.wait_for_all_acked(LAST_WORD)
+        self.listeners.destroy()
+        for publisher in (self._robot, self._state):
+            publisher.wait_for_all_acked(LAST_WORD)
         for publisher in (self._robot, self._wish, self._state):
             self._node.destroy_lifecycle_publisher(publisher)
 
@@ -158,6 +163,10 @@ class Reporter:
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
         gc.collect(1)  # the control thread has switched automatic collection off
+        self.say()
+
+    def say(self) -> None:
+        """How the run goes, or why it ended."""
         self._outputs.publish_state(self.health())
 
     def health(self) -> Health:

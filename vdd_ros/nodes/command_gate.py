@@ -24,7 +24,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
-from vdd_ros.nodes.listeners import Listeners
+from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     Health,
@@ -47,6 +47,7 @@ class GateParameters:
     """See the description."""
 
     contract: str = parameter("", "path of the robot's contract YAML", required=True)
+    robot: str = parameter("", ROBOT_HELP)
 
 
 class CommandGateNode(Node):
@@ -66,7 +67,7 @@ class CommandGateNode(Node):
         for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
             if name in streams:
                 self._listen(name)
-        self._listeners = Listeners(self._robot)
+        self._listeners = Listeners(self, self._robot, settings.robot)
         listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)

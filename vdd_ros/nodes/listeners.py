@@ -1,33 +1,77 @@
-"""Whether anyone hears the commands.
+"""Whether the robot hears the commands.
 
 An arm that joins in the middle would be sent where it is not: commands that nobody hears are a jump
 later on. So nothing is sent before the robot listens, and when it no longer does, that is a stop.
+Recorders listen as well, and are no robot.
 """
 
 from __future__ import annotations
 
 import time
 
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 # Both sides of a connection learn of it one after the other.
 SETTLING_S = 0.1
+LOOK_PERIOD_S = 0.05
+# Asking who listens holds up other threads: only when somebody came or went, or so often.
+ASK_PERIOD_S = 1.0
+# Nodes that only look on; names of `ros2 topic echo` and the like begin with the second.
+ONLOOKERS = ("recorder_node", "flight_recorder_node", "trial_node", "rosbag2_recorder")
+COMMAND_LINE = "_ros2cli"
+UNKNOWN = "_NODE_NAME_UNKNOWN_"  # an endpoint whose node has not been discovered yet
+ROBOT_HELP = (
+    "full name of the node that must listen to commands, such as /forward_position_controller; "
+    "empty: any that is no recorder"
+)
 
 
 class Listeners:
-    """The subscribers of one publisher."""
+    """The subscribers of one publisher of robot commands.
 
-    def __init__(self, publisher: Publisher):
+    robot: full name of the only node that counts, empty for any that does not merely look on. A
+    thread that keeps time asks `present`; who listens is found out in the node's own.
+    """
+
+    def __init__(self, node: Node, publisher: Publisher, robot: str = ""):
+        self._node = node
         self._publisher = publisher
+        self._robot = robot
+        self._count = 0  # of subscribers, when it was last asked who they are
+        self._asked_s = -ASK_PERIOD_S
         self._since_s: float | None = None
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        self._look()
 
     def present(self) -> bool:
-        """Whether there has been a subscriber for long enough to hear what is published now."""
-        if self._publisher.get_subscription_count() == 0:
-            self._since_s = None
-            return False
-        now_s = time.monotonic()
-        since_s = self._since_s  # another thread may ask, and forget it, at the same time
-        if since_s is None:
-            self._since_s = since_s = now_s
-        return now_s - since_s >= SETTLING_S
+        """Whether the robot has listened for long enough to hear what is published now."""
+        since_s = self._since_s  # another thread may forget it at the same time
+        return since_s is not None and time.monotonic() - since_s >= SETTLING_S
+
+    def destroy(self) -> None:
+        """Look no more."""
+        self._node.destroy_timer(self._timer)
+
+    def _look(self) -> None:
+        count, now_s = self._publisher.get_subscription_count(), time.monotonic()
+        if count == 0:
+            self._count, self._since_s = 0, None
+            return
+        if count == self._count and now_s - self._asked_s < ASK_PERIOD_S:
+            return
+        ends = self._node.get_subscriptions_info_by_topic(self._publisher.topic_name)
+        names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]
+        is_there = any(self._is_robot(name) for name in names)
+        # one whose name is not known yet is asked for again at the next look
+        self._count = -1 if any(name.endswith(UNKNOWN) for name in names) else count
+        self._asked_s = now_s
+        self._since_s = (self._since_s or now_s) if is_there else None
+
+    def _is_robot(self, name: str) -> bool:
+        if self._robot:
+            return name == self._robot
+        bare = name.rsplit("/", 1)[-1]
+        return bare not in (*ONLOOKERS, UNKNOWN) and not bare.startswith(COMMAND_LINE)

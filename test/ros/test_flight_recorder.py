@@ -1,0 +1,161 @@
+"""flight_recorder_node beside action_node, both as processes: what is left of the end of a run."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import graphs
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import Observer, free_domain, node_command, running, running_node, wait_for
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.serialization import deserialize_message
+from robots import HOME, Robot
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.bag import read_bag
+from vdd_ros.bundle import write_bundle
+from vdd_ros.flight_recorder import AFTERMATH_NS, SILENT_NS
+from vdd_ros.nodes.messages import message_class
+
+STEADY = graphs.mixture(np.log([0.9, 0.1]), np.tile(HOME + 1.0, (2, 8, 1)))
+
+
+@pytest.fixture(scope="module")
+def parameters(folder, lossless) -> dict:
+    bundle = write_bundle(
+        folder / "bundle", name="steady", kind="mixture", contract=lossless,
+        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
+        policy_onnx=STEADY, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+    ).folder  # fmt: skip
+    return {"contract": folder / "contract.yaml", "bundle": bundle, "autostart": True}
+
+
+@pytest.fixture(scope="module")
+def flights(domain, folder, lossless):
+    """Where the recorder saves."""
+    settings = {"contract": folder / "contract.yaml", "directory": folder / "flights"}
+    with running_node("flight_recorder_node", domain, settings):
+        yield folder / "flights"
+
+
+@pytest.fixture(scope="module")
+def robot(observer, lossless):
+    with Robot(observer, lossless) as robot:
+        yield robot
+
+
+def saved(flights: Path, reason: str) -> Path:
+    """The flight that was saved for a reason."""
+    wait_for(lambda: list(flights.glob(f"2*_{reason}")), f"a flight for {reason}")
+    (found,) = flights.glob(f"2*_{reason}")
+    return found
+
+
+def positions(flight: Path, stream: str, contract) -> np.ndarray:
+    """(N, Da) as they stand in the file."""
+    found = read_bag(flight / f"{flight.name}_0.mcap")
+    assert found.damage is None and found.contract == contract
+    kind = message_class(contract.streams[stream].type)
+    messages = [deserialize_message(m.data, kind) for m in found.messages if m.stream == stream]
+    return np.array([m.data if hasattr(m, "data") else m.position for m in messages])
+
+
+def test_an_e_stop_leaves_what_led_to_it_and_how_the_arm_came_to_rest(
+    domain, parameters, flights, robot, observer
+):
+    press = observer.node.create_publisher(Bool, robot.contract.e_stop_topic, 10)
+    robot.position = HOME
+    with running_node("action_node", domain, parameters):
+        robot.wait_for_commands(50)
+        wait_for(lambda: press.get_subscription_count() >= 2, "ears for the e-stop")
+        press.publish(Bool(data=True))
+        robot.wait_for_rest()
+        flight = saved(flights, "e-stop")
+    sent = positions(flight, "robot_command", robot.contract)
+    np.testing.assert_array_equal(sent[-1], sent[-2])
+    np.testing.assert_array_equal(sent[-1], robot.commands[-1])
+    assert len(sent) >= 50 and len(positions(flight, "policy_command", robot.contract)) > 40
+    assert len(positions(flight, "joint_state", robot.contract)) > 50
+    said = (flight / "metadata.yaml").read_text()
+    for topic in ("/action_node/policy_state", "/e_stop", "/diagnostics"):
+        assert f"name: {topic}" in said
+    press.publish(Bool(data=False))
+
+
+def test_a_node_that_is_killed_leaves_its_last_seconds(domain, parameters, flights, robot):
+    robot.position = HOME
+    robot.commands.clear()
+    with running(node_command("action_node", parameters), domain) as node:
+        robot.wait_for_commands(100)
+        assert node.end(signal.SIGKILL) == -signal.SIGKILL
+    flight = saved(flights, "policy-state-silent")
+    sent = positions(flight, "robot_command", robot.contract)
+    np.testing.assert_array_equal(sent[-1], robot.commands[-1])
+
+
+def test_a_run_that_is_ended_and_a_node_that_is_leave_nothing(
+    domain, parameters, flights, robot, observer
+):
+    before = set(flights.glob("2*"))
+    robot.position = HOME
+    with running_node("action_node", domain, parameters):
+        robot.wait_for_commands(20)
+        assert change(observer, Transition.TRANSITION_DEACTIVATE)
+        robot.wait_for_rest()
+        assert change(observer, Transition.TRANSITION_ACTIVATE)
+        robot.wait_for_commands(20)
+    time.sleep((SILENT_NS + AFTERMATH_NS) * 1e-9 + 1.0)
+    assert set(flights.glob("2*")) == before
+    assert observer.call(Trigger, "/flight_recorder_node/save").success
+    (asked,) = set(flights.glob("2*")) - before
+    assert asked.name.endswith("_asked-for")
+
+
+def test_a_recorder_that_is_ended_saves_what_it_still_waits_with(
+    domain, parameters, folder, robot, observer
+):
+    settings = {"contract": folder / "contract.yaml", "directory": folder / "ended"}
+    robot.position = HOME
+    states = observer.listen(DiagnosticArray, "/action_node/policy_state")
+    with (
+        running_node("flight_recorder_node", domain, settings) as recorder,
+        running_node("action_node", domain, parameters),
+    ):
+        robot.wait_for_commands(50)
+        robot.mute = True
+        wait_for(lambda: states and "OBSERVATION_STALE" in str(states[-1]), "a stop")
+        time.sleep(0.3)  # three more states: the recorder has heard of it, and waits
+        assert recorder.end() == 0
+    robot.mute = False
+    assert list((folder / "ended").glob("2*_observation-stale"))
+
+
+def test_a_recorder_is_no_robot(folder, lossless, parameters):
+    """Whose commands only a recorder hears does not begin."""
+    settings = {"contract": folder / "contract.yaml", "directory": folder / "no_robot"}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("flight_recorder_node", domain, settings),
+        running_node("action_node", domain, parameters),
+    ):
+        states = observer.listen(DiagnosticArray, "/action_node/policy_state")
+        wait_for(lambda: len(states) > 20, "two seconds of a run")
+        assert {state.status[0].message for state in states} == {
+            "waiting: no robot listens to commands"
+        }
+        with Robot(observer, lossless) as robot:
+            robot.wait_for_commands(20)
+
+
+def change(observer, transition: int) -> bool:
+    """Ask the action node for a transition; whether it was made."""
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return observer.call(ChangeState, "/action_node/change_state", request).success

@@ -1,0 +1,144 @@
+"""flight_recorder_node: keeps the last seconds of a run, and saves them when it stops unasked.
+
+Beside the contract's streams it listens to what `action_node` says of each run, to the e-stop and
+to /diagnostics.
+    ~/save   std_srvs/Trigger; saves what is kept now, whatever the run does
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from vdd_ros.bag import Topic
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.flight_recorder import FlightRecorder
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.messages import Health, message_class, qos_of
+from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.receive_clock import ReceiveClock
+from vdd_ros.nodes.recorder_node import queue_depth
+
+WATCH_PERIOD_S = 0.2
+
+
+@dataclass(frozen=True)
+class FlightRecorderParameters:
+    contract: str = parameter("", "path of the contract YAML", required=True)
+    directory: str = parameter("", "folder that flights are saved in", required=True)
+    seconds: float = parameter(30.0, "how much is kept [s]", lower=1.0, upper=600.0)
+    policy_state: str = parameter("/action_node/policy_state", "topic of the watched run's state")
+
+
+class FlightRecorderNode(Node):
+    """Hosts a FlightRecorder: raw messages in, a bag out when a run stops unasked."""
+
+    def __init__(self) -> None:
+        super().__init__("flight_recorder_node")
+        settings = read_parameters(self, FlightRecorderParameters)
+        contract = Contract.from_yaml(settings.contract)
+        diagnostics = "diagnostic_msgs/msg/DiagnosticArray"
+        others = {
+            # what a run says of itself, ten times a second: expert, likelihood, lateness, reason
+            "policy_state": Topic(settings.policy_state, diagnostics, has_header=True),
+            "diagnostics": Topic("/diagnostics", diagnostics, has_header=True),
+            "e_stop": Topic(contract.e_stop_topic, "std_msgs/msg/Bool", has_header=False),
+        }
+        folder = Path(settings.directory).expanduser()
+        self.recorder = FlightRecorder(contract, others, folder, settings.seconds)
+        self.saved: list[Path] = []
+        self.fault: str | None = None  # why the last flight was not saved
+        self._clock_in = ReceiveClock(self)
+        for name, stream in contract.streams.items():
+            self.create_subscription(
+                message_class(stream.type),
+                stream.topic,
+                partial(self._take, name),
+                qos_of(stream, depth=queue_depth(stream)),
+                raw=True,
+            )
+        for name, kind in (
+            ("policy_state", DiagnosticArray), ("diagnostics", DiagnosticArray), ("e_stop", Bool)
+        ):  # fmt: skip
+            topic = others[name].topic
+            self.create_subscription(kind, topic, partial(self._take, name), 100, raw=True)
+        self.create_service(Trigger, "~/save", self._serve)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+        publish_diagnostics(self, self._health)
+
+    def _take(self, name: str, data: bytes) -> None:
+        steady_ns = time.monotonic_ns()
+        self.recorder.add(name, data, self._clock_in.now_ns(), steady_ns)
+        if name == "policy_state":
+            for reason in _stop_reasons(deserialize_message(data, DiagnosticArray)):
+                self.recorder.hear(reason, steady_ns)
+
+    def _watch(self) -> None:
+        reason = self.recorder.due(time.monotonic_ns())
+        if reason is not None:
+            self._save(reason)
+
+    def _save(self, reason: str) -> str:
+        """A sentence on what was saved; raises nothing, as the watch goes on whatever happens."""
+        started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            path = self.recorder.save(reason, started)
+        except (UserError, OSError) as error:
+            self.fault = f"{reason}: not saved, {error}"
+            self.get_logger().error(self.fault)
+            return self.fault
+        self.saved.append(path)
+        self.fault = None
+        told = f"{reason}: saved {path}"
+        self.get_logger().warning(told)
+        return told
+
+    def _serve(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = self._save("asked for")
+        response.success = self.fault is None
+        return response
+
+    def _health(self) -> Health:
+        values = {
+            "kept_s": f"{self.recorder.kept_s:.1f}",
+            "kept_bytes": self.recorder.kept_bytes,
+            "lost": self.recorder.lost,
+            "saved": str(self.saved[-1]) if self.saved else "",
+        }
+        if self.fault is not None:
+            return Health("error", self.fault, values)
+        return Health("ok", "listening", values)
+
+    def destroy_node(self) -> None:
+        """What led to a stop that was just now is saved before the node goes."""
+        if (reason := self.recorder.pending) is not None:
+            self._save(reason)
+        super().destroy_node()
+
+
+def _stop_reasons(message: DiagnosticArray) -> list[str]:
+    """What a policy state says of why its run stopped: one text, empty while it goes on."""
+    values = [item for status in message.status for item in status.values]
+    return [item.value for item in values if item.key == "stop_reason"][:1]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(FlightRecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
