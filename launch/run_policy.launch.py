@@ -54,6 +54,12 @@ def generate_launch_description():
                 description="Seed of the policy's draws and the simulation",
             ),
             DeclareLaunchArgument(
+                "mode",
+                default_value="drive",
+                choices=["drive", "shadow"],
+                description="shadow: everything but the robot's commands, beside whoever drives",
+            ),
+            DeclareLaunchArgument(
                 "robot",
                 default_value="",
                 description="Full name of the node that must listen to commands, such as "
@@ -116,6 +122,7 @@ def generate_launch_description():
                     {
                         "contract": parameter("contract", str),
                         "bundle": parameter("bundle", str),
+                        "mode": parameter("mode", str),
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vdd_ros.command_gate import HELD_WITHIN, CommandGate, StopReason
+from vdd_ros.command_gate import ASTRAY_NS, HELD_WITHIN, CommandGate, StopReason
+from vdd_ros.contract import Contract
 
 MS = 1_000_000
 PERIOD = 10 * MS
@@ -343,3 +344,48 @@ def test_whatever_happens_nothing_jumps_and_it_always_comes_to_rest(contract, ha
     gate.stop(StopReason.LOOP_ENDED)
     outputs = bench.wait(30)
     assert gate.silent and outputs[-1] is None
+
+
+def test_an_arm_that_does_not_follow_is_stopped_until_reset(bench):
+    bench.drive(ticks=5)
+    stuck = bench.arm
+    outputs = []
+    for _ in range(200):
+        bench.now += PERIOD
+        bench.gate.observe(stuck, bench.now)
+        outputs.append(bench.gate.submit("teleop", HOME + 1.5, bench.now, bench.now))
+        outputs[-1] = bench.note(outputs[-1] or bench.gate.tick(bench.now))
+    assert bench.gate.reason is StopReason.NOT_FOLLOWING and bench.gate.locked
+    bench.assert_comes_to_rest(
+        [one for one in outputs if one is None or one.reason is StopReason.NOT_FOLLOWING]
+    )
+    moving = [one for one in outputs if one is not None and one.source == "teleop"]
+    astray = [np.abs(one.position - stuck).max() > 0.3 for one in moving]
+    # half a second of it, from the measurement after the first on
+    assert sum(astray) == ASTRAY_NS // PERIOD + 1
+
+
+def test_a_lag_that_ends_in_time_is_no_stop(bench):
+    """And the half second begins anew."""
+    bench.drive(ticks=5)
+    for _ in range(3):
+        stuck = bench.arm
+        for _ in range(45):
+            bench.now += PERIOD
+            bench.gate.observe(stuck - 0.4, bench.now)
+            bench.note(bench.gate.submit("teleop", AWAY, bench.now, bench.now))
+        bench.drive(ticks=2)
+    assert bench.gate.reason is None
+
+
+def test_a_joint_without_a_bound_may_be_anywhere(contract):
+    """As a gripper that holds something."""
+    raw = contract.to_dict()
+    del raw["joints"][6]["tracking"]
+    bench = Bench(Contract.from_dict(raw, "test"))
+    bench.drive(ticks=5)
+    for _ in range(100):
+        bench.now += PERIOD
+        bench.gate.observe(bench.arm - 0.5 * np.eye(7)[6], bench.now)
+        bench.note(bench.gate.submit("teleop", AWAY, bench.now, bench.now))
+    assert bench.gate.reason is None

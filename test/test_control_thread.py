@@ -37,7 +37,7 @@ class Away:
 class Bench:
     """A thread whose every tick is answered by the arm; the clock is the system's."""
 
-    def __init__(self, contract, keep_log=False):
+    def __init__(self, contract, **settings):
         self.policy = Away()
         loop = ActionLoop(contract, self.policy, ActingRule(), np.random.default_rng(0))
         self.sent: list[np.ndarray] = []
@@ -45,7 +45,7 @@ class Bench:
         self.arm = HOME
         self.now_ns = time.time_ns
         self.thread = ControlThread(
-            loop, lambda: self.now_ns(), self.send, lambda: self.heard, keep_log=keep_log
+            loop, lambda: self.now_ns(), self.send, lambda: self.heard, **settings
         )
 
     def send(self, result):
@@ -123,6 +123,24 @@ def test_it_does_not_start_while_the_e_stop_is_pressed(bench):
     with pytest.raises(UserError, match="e-stop"):
         bench.thread.start()
     assert not bench.thread.running
+
+
+def test_a_loop_that_does_not_keep_its_rate_is_a_stop(contract):
+    bench = Bench(contract, most_missed=5)
+    bench.start().wait_for_motion()
+    infer, period_s = bench.policy.infer, contract.control_period_ns * 1e-9
+    late = []
+
+    def slow(window, noise=None):
+        late.append(True)
+        time.sleep(2.2 * period_s)
+        return infer(window, noise)
+
+    bench.policy.infer = slow
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.DEADLINES_MISSED)
+    assert len(late) >= 5
+    bench.thread.stop()
 
 
 def test_nothing_is_sent_before_a_robot_listens_and_its_loss_is_a_stop(bench):

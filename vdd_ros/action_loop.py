@@ -41,7 +41,10 @@ class TickResult(NamedTuple):
 
 
 class ActionLoop:
-    """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it."""
+    """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it.
+
+    shadow: another drives, so the arm is not expected to follow, nor the policy to yield.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class ActionLoop:
         rule: ActingRule,
         rng: np.random.Generator,
         stopwatch: Callable[[], float] = time.perf_counter,
+        shadow: bool = False,
     ):
         self.contract = contract
         self.policy = policy
@@ -57,8 +61,9 @@ class ActionLoop:
         self.rng = rng
         self.chooser = ExpertChooser(rule, rng)
         # Who took the arm from a policy and let go of it has not asked for the policy's return.
-        self.gate = CommandGate(contract, final=("teleop",))
+        self.gate = CommandGate(contract, final=("teleop",), follows=not shadow)
         self.running = False
+        self._shadow = shadow
         self._start_ns = self._now_ns = 0
         self._stopwatch = stopwatch
         self._max_age_ns = np.array(
@@ -106,7 +111,7 @@ class ActionLoop:
         if stream == "joint_state" and "position" in fields:
             self._joint_missing = False
             self.gate.observe(fields["position"], stamp_ns)
-        if stream == "teleop_command":
+        if stream == "teleop_command" and not self._shadow:
             self._teleop = (fields.get("position", NO_POSITION), stamp_ns)
         return self.aligner.add(stream, fields, stamp_ns, received_ns)
 

@@ -22,6 +22,9 @@ NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
 # not lag behind: something else has moved it since.
 HELD_WITHIN = 0.05
 SETTLING_NS = 500_000_000
+# So long the arm may be further from the last command than the contract allows: no arm lags behind
+# for that long, and one that pushes against something should not.
+ASTRAY_NS = 500_000_000
 LONG_AGO_NS = -(2**62)
 
 
@@ -38,6 +41,8 @@ class StopReason(Enum):
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
     OUTSIDE_LIMITS = "the arm is outside its position limits"
+    NOT_FOLLOWING = "the arm does not follow its commands"
+    DEADLINES_MISSED = "the control loop does not keep its rate"
     ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"
     DEACTIVATED = "deactivated"
@@ -63,10 +68,11 @@ class _Heard(NamedTuple):
 class CommandGate:
     """Arbitration, watchdog and limits in front of the robot; no clock, no ROS.
 
-    final: sources after whose falling silent nothing may engage before `reset`.
+    final: sources after whose falling silent nothing may engage before `reset`; follows: whether
+    the arm is expected to.
     """
 
-    def __init__(self, contract: Contract, final: tuple[str, ...] = ()):
+    def __init__(self, contract: Contract, final: tuple[str, ...] = (), follows: bool = True):
         self.filter = SafetyFilter(contract)
         self._final = final
         # of the first stop since the arm last followed, or why it may not begin to
@@ -77,6 +83,7 @@ class CommandGate:
         self.rejected = {"late": 0, "out_of_order": 0}
         self._period_ns = contract.control_period_ns
         streams = contract.streams
+        self._tracking = contract.tracking if follows else np.full(contract.action_dim, np.inf)
         self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
         self._max_age_ns = {
             source: round(streams[f"{source}_command"].max_age_s * 1e9)
@@ -88,6 +95,7 @@ class CommandGate:
     def _forget(self) -> None:
         self._measured: np.ndarray | None = None
         self._heard: dict[str, _Heard] = {}
+        self._astray_since_ns: int | None = None
         self._measured_ns = self._now_ns = self._sent_ns = self._due_ns = LONG_AGO_NS
 
     @property
@@ -114,6 +122,15 @@ class CommandGate:
         fits = position.shape == self.filter.lower.shape and np.isfinite(position).all()
         if fits and stamp_ns > self._measured_ns:
             self._measured, self._measured_ns = position, stamp_ns
+            self._compare(position, stamp_ns)
+
+    def _compare(self, measured: np.ndarray, stamp_ns: int) -> None:
+        """Note since when the arm has been further from the last command than it may be."""
+        sent = measured if self.source is None else self.filter.position
+        if (np.abs(measured - sent) <= self._tracking).all():
+            self._astray_since_ns = None
+        elif self._astray_since_ns is None:
+            self._astray_since_ns = stamp_ns
 
     def submit(
         self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int
@@ -177,6 +194,11 @@ class CommandGate:
             self._rest(StopReason.SOURCE_SILENT)
         elif not self._joints_known(now_ns):
             self._rest(StopReason.JOINTS_STALE)
+        elif (
+            self._astray_since_ns is not None
+            and self._measured_ns - self._astray_since_ns >= ASTRAY_NS
+        ):
+            self.stop(StopReason.NOT_FOLLOWING)
 
     def _joints_known(self, now_ns: int) -> bool:
         return abs(now_ns - self._measured_ns) <= self._joints_max_age_ns

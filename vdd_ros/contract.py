@@ -42,7 +42,9 @@ class Joint(_Part):
     """One joint (or channel) with its unit and its limits; limits are mandatory.
 
     unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands and grippers).
-    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2].
+    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2]. tracking: how
+    far from the last command the joint may be for half a second [unit]; None where that is not
+    watched, as of a gripper that holds something.
     """
 
     name: str = Field(min_length=1)
@@ -51,6 +53,7 @@ class Joint(_Part):
     upper: Finite
     velocity: Positive
     acceleration: Positive
+    tracking: Positive | None = None
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> Joint:
@@ -205,7 +208,7 @@ class Contract(_Part):
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude_none=True)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -238,6 +241,11 @@ class Contract(_Part):
     def limit(self, name: str) -> np.ndarray:
         """(Da,) lower, upper [unit], velocity [unit/s] or acceleration [unit/s^2] per joint."""
         return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
+
+    @property
+    def tracking(self) -> np.ndarray:
+        """(Da,) how far a joint may be from the last command for long [unit], inf: anywhere."""
+        return np.array([joint.tracking or np.inf for joint in self.joints])
 
     @property
     def span(self) -> np.ndarray:

@@ -29,7 +29,8 @@ LONGEST_BRAKING_S = 2.0
 
 class ControlThread:
     """now_ns: the ROS clock; send: takes each TickResult and publishes what is in it; listening:
-    whether anyone hears what is sent (nothing is, before it does)."""
+    whether anyone hears what is sent (nothing is, before it does); most_missed: so many missed
+    deadlines in a row are a stop, 0: never."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class ControlThread:
         density: OnnxDensity | None = None,
         priority: int = 0,
         cpu: int = -1,
+        most_missed: int = 0,
         keep_log: bool = False,
     ):
         self.loop = loop
@@ -53,6 +55,7 @@ class ControlThread:
         self._begun = False
         self._density = density
         self._priority, self._cpu = priority, cpu
+        self._most_missed = most_missed
         self._keep_log = keep_log
         self._inbox: deque[tuple] = deque(maxlen=INBOX_SIZE)
         self._e_stop_pressed = self._e_stop_seen = False
@@ -123,6 +126,8 @@ class ControlThread:
         result = self.loop.tick(now_ns)
         self._deliver(result)
         self.monitor.take(result, wake_ns)
+        if 0 < self._most_missed <= self.monitor.missed_in_a_row:
+            self.loop.stop(StopReason.DEADLINES_MISSED)
 
     def _begin(self) -> bool:
         """Whether the run has begun; it does with the first listener and ends with the last."""

@@ -66,6 +66,7 @@ class Monitor:
     def __init__(self, period_ns: int, density: OnnxDensity | None = None):
         self.period_ns = period_ns
         self.density = density
+        self.missed_in_a_row = 0  # ticks late by more than half a period
         self._ticks = self._misses = self._replans = 0
         self._last_wake_ns: int | None = None
         self._lateness_ms, self._infer_us = Recent(), Recent()
@@ -79,7 +80,9 @@ class Monitor:
         if self._last_wake_ns is not None:
             lateness_ns = wake_ns - self._last_wake_ns - self.period_ns
             self._lateness_ms.add(lateness_ns * 1e-6)
-            self._misses += 2 * lateness_ns > self.period_ns
+            is_missed = 2 * lateness_ns > self.period_ns
+            self._misses += is_missed
+            self.missed_in_a_row = self.missed_in_a_row + 1 if is_missed else 0
         self._last_wake_ns = wake_ns
         if result.output is not None:
             self._limited.update(result.output.limited)

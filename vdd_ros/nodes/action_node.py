@@ -3,6 +3,7 @@
 unconfigured: publishes nothing but its diagnostics. configure: loads, verifies and warms up the
 bundle. active: one command per control tick from a thread of its own, once the robot listens.
 deactivate: brings the arm to rest, then silence. With `autostart` it does the first two by itself.
+With `mode` shadow it does all this beside whoever drives, and no robot hears it.
 """
 
 from __future__ import annotations
@@ -37,9 +38,21 @@ class ActionParameters:
 
     contract: str = parameter("", "path of the robot's contract YAML", required=True)
     bundle: str = parameter("", "folder of the bundle to run", required=True)
+    mode: str = parameter(
+        "drive",
+        "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "
+        "whoever drives",
+        choices=("drive", "shadow"),
+    )
     robot: str = parameter("", ROBOT_HELP)
     seed: int = parameter(0, "seed of the draws of experts and noise", lower=0)
     autostart: bool = parameter(False, "configure and activate without being asked")
+    most_missed: int = parameter(
+        20,
+        "control ticks in a row that come late by more than half a period before the arm is "
+        "brought to rest, 0: never",
+        lower=0,
+    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )
@@ -125,16 +138,18 @@ class ActionNode(LifecycleNode):
         # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
-        loop = ActionLoop(contract, policy, bundle.rule, rng)
-        outputs = Outputs(self, contract, settings.robot)
+        shadow = settings.mode == "shadow"
+        loop = ActionLoop(contract, policy, bundle.rule, rng, shadow=shadow)
+        outputs = Outputs(self, contract, settings.robot, shadow)
         control = ControlThread(
             loop,
             lambda: self.get_clock().now().nanoseconds,
             outputs.send,
-            outputs.listeners.present,
+            outputs.heard,
             density=density,
             priority=settings.realtime_priority,
             cpu=settings.cpu,
+            most_missed=settings.most_missed,
             keep_log=bool(settings.log_ticks),
         )
         inputs = Inputs(self, contract, control)

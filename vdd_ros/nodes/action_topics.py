@@ -49,26 +49,36 @@ def _figures(state: RunState) -> dict[str, object]:
 class Outputs:
     """What the node publishes while it is active: the command, the policy's wish, the state.
 
-    robot: see `Listeners`.
+    shadow: commands and wishes go to topics of the node's own, ~/shadow/TOPIC, where nobody obeys
+    them; robot: see `Listeners`.
     """
 
-    def __init__(self, node: LifecycleNode, contract: Contract, robot: str):
+    def __init__(self, node: LifecycleNode, contract: Contract, robot: str, shadow: bool):
         self._node = node
         self._contract = contract
+        self.shadow = shadow
         self._robot_stream = contract.streams["robot_command"]
         self._wish_stream = contract.streams["policy_command"]
         self._robot, self._wish = (
             node.create_lifecycle_publisher(
-                message_class(stream.type), stream.topic, qos_of(stream)
+                message_class(stream.type),
+                f"~/shadow{stream.topic}" if shadow else stream.topic,
+                qos_of(stream),
             )
             for stream in (self._robot_stream, self._wish_stream)
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
-        self.listeners = Listeners(node, self._robot, robot)
+        self._listeners = None if shadow else Listeners(node, self._robot, robot)
+
+    def heard(self) -> bool:
+        """Whether the robot hears what is sent; a shadow speaks to nobody."""
+        return self._listeners is None or self._listeners.present()
 
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
         own name may be itself from before it was killed: it is not told apart."""
+        if self.shadow:
+            return None
         mine = self._node.get_name(), self._node.get_namespace()
         for end in self._node.get_publishers_info_by_topic(self._robot_stream.topic):
             if (end.node_name, end.node_namespace) != mine:
@@ -93,7 +103,8 @@ class Outputs:
 
     def destroy(self) -> None:
         """Leave no publisher in the graph, once the last command has arrived."""
-        self.listeners.destroy()
+        if self._listeners is not None:
+            self._listeners.destroy()
         for publisher in (self._robot, self._state):
             publisher.wait_for_all_acked(LAST_WORD)
         for publisher in (self._robot, self._wish, self._state):
@@ -185,9 +196,10 @@ class Reporter:
             return Health("ok", "inactive", values)
         if self._inputs.complaints:
             return Health("warn", "; ".join(self._inputs.complaints.values()), values)
-        if not self._outputs.listeners.present():
+        if not self._outputs.heard():
             return Health("warn", "waiting: no robot listens to commands", values)
-        return Health("ok", "following" if control.loop.gate.source else "waiting", values)
+        follows = "in shadow" if self._outputs.shadow else "following"
+        return Health("ok", follows if control.loop.gate.source else "waiting", values)
 
     def destroy(self) -> None:
         """Say nothing more."""
