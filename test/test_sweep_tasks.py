@@ -70,6 +70,8 @@ def test_a_policy_that_acts_with_anothers_run_has_its_figures_and_its_own_rollou
     bundles = [Bundle.load(folder / "bundles" / name) for name in ("vdd", "not-sticky")]
     hashes = [bundle.manifest.files["policy.onnx"] for bundle in bundles]
     assert hashes[0] == hashes[1] and not (folder / "not-sticky").exists()
+    start = bundles[0].start
+    assert start is not None and (start.lower <= start.upper).all()
 
 
 def test_a_teacher_acts_once_more_by_another_rule(done):

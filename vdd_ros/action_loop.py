@@ -43,7 +43,8 @@ class TickResult(NamedTuple):
 class ActionLoop:
     """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it.
 
-    shadow: another drives, so the arm is not expected to follow, nor the policy to yield.
+    shadow: another drives, so the arm is not expected to follow, nor the policy to yield;
+    start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ActionLoop:
         rng: np.random.Generator,
         stopwatch: Callable[[], float] = time.perf_counter,
         shadow: bool = False,
+        start_fault: Callable[[np.ndarray], str | None] = lambda position: None,
     ):
         self.contract = contract
         self.policy = policy
@@ -64,6 +66,7 @@ class ActionLoop:
         self.gate = CommandGate(contract, final=("teleop",), follows=not shadow)
         self.running = False
         self._shadow = shadow
+        self._start_fault = start_fault
         self._start_ns = self._now_ns = 0
         self._stopwatch = stopwatch
         self._max_age_ns = np.array(
@@ -82,6 +85,8 @@ class ActionLoop:
         self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
+        self._has_begun = False
+        self.detail = ""  # more on the reason of the stop
 
     @property
     def reason(self) -> StopReason | None:
@@ -135,6 +140,8 @@ class ActionLoop:
             missing = self._joint_missing
             self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
+        if not self._may_begin():
+            return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         infer_s = self._plan(window) if self._plan_is_due(now_ns) else None
         self._ticks_since_plan += 1
         wish = None
@@ -152,6 +159,16 @@ class ActionLoop:
             self._gating_entropy,
             infer_s,
         )
+
+    def _may_begin(self) -> bool:
+        """Whether the policy has begun, or may: only from where it knows how to go on."""
+        if not self._has_begun and self.gate.measured is not None:
+            self.detail = self._start_fault(self.gate.measured) or ""
+            if self.detail:
+                self.stop(StopReason.FAR_FROM_START)
+                return False
+            self._has_begun = True
+        return True
 
     def _submit_teleop(self, now_ns: int) -> GateOutput | None:
         if self._teleop is None:

@@ -24,11 +24,13 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
+from vdd_ros.start_range import StartRange
 
 MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
-OPTIONAL = ("density.onnx",)
+START = "start.json"
+OPTIONAL = ("density.onnx", START)
 
 
 class Manifest(BaseModel):
@@ -96,6 +98,14 @@ class Bundle:
         """The graph of the policy's log-density, where it has one."""
         return self.folder / "density.onnx" if "density.onnx" in self.manifest.files else None
 
+    @property
+    def start(self) -> StartRange | None:
+        """Where demonstrations began, if that is known."""
+        if START not in self.manifest.files:
+            return None
+        path = self.folder / START
+        return StartRange.from_dict(_read_json(path), self.contract, str(path))
+
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""
         path = self.folder / "policy.onnx"
@@ -155,6 +165,7 @@ def write_bundle(
     certificate: dict,
     created: str,
     density_onnx: bytes | None = None,
+    start: StartRange | None = None,
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
@@ -172,6 +183,8 @@ def write_bundle(
     }
     if density_onnx is not None:
         contents["density.onnx"] = density_onnx
+    if start is not None:
+        contents[START] = _to_json(start.to_dict())
     _require_density_for(rule, density_onnx is not None, folder)
     if not re.fullmatch(NAME, name):
         raise UserError(

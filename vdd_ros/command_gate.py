@@ -41,6 +41,7 @@ class StopReason(Enum):
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
     OUTSIDE_LIMITS = "the arm is outside its position limits"
+    FAR_FROM_START = "the arm is not where demonstrations began"
     NOT_FOLLOWING = "the arm does not follow its commands"
     DEADLINES_MISSED = "the control loop does not keep its rate"
     ROBOT_GONE = "no robot listens to commands any more"
@@ -93,7 +94,7 @@ class CommandGate:
         self._forget()
 
     def _forget(self) -> None:
-        self._measured: np.ndarray | None = None
+        self.measured: np.ndarray | None = None
         self._heard: dict[str, _Heard] = {}
         self._astray_since_ns: int | None = None
         self._measured_ns = self._now_ns = self._sent_ns = self._due_ns = LONG_AGO_NS
@@ -121,7 +122,7 @@ class CommandGate:
         """Take measured joint positions (Da,) [unit]; older, broken or partial ones are not."""
         fits = position.shape == self.filter.lower.shape and np.isfinite(position).all()
         if fits and stamp_ns > self._measured_ns:
-            self._measured, self._measured_ns = position, stamp_ns
+            self.measured, self._measured_ns = position, stamp_ns
             self._compare(position, stamp_ns)
 
     def _compare(self, measured: np.ndarray, stamp_ns: int) -> None:
@@ -226,12 +227,12 @@ class CommandGate:
     def _engage(self, source: str, now_ns: int) -> bool:
         if self.locked or self.e_stopped:
             return False
-        if self._measured is None or not self._joints_known(now_ns):
+        if self.measured is None or not self._joints_known(now_ns):
             return False
         if self.source is not None:  # handed over in motion, from the last command sent
             if PRECEDENCE.index(source) > PRECEDENCE.index(self.source):
                 return False
-        elif not self.silent or not self._begin(self._measured, now_ns):
+        elif not self.silent or not self._begin(self.measured, now_ns):
             return False
         self.source, self.reason = source, None
         return True

@@ -17,6 +17,7 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
+from vdd_ros.start_range import StartRange
 from vdd_ros.stream import Aligner
 
 K, H, DA = 2, 8, 7
@@ -25,11 +26,12 @@ FAR = np.array([100.0, -100.0])[:, None, None] * np.ones((K, H, DA))
 HOSTILE = graphs.mixture(np.log([0.9, 0.1]), FAR)
 
 
-def bundle(folder, contract, policy_onnx=HOSTILE):
+def bundle(folder, contract, policy_onnx=HOSTILE, start=None):
     return write_bundle(
         folder, name=folder.name, kind="mixture", contract=contract,
         rule=ActingRule(sticky_bound=2.0), n_obs_steps=2, horizon=H, n_experts=K,
         policy_onnx=policy_onnx, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+        start=start,
     ).folder  # fmt: skip
 
 
@@ -283,6 +285,32 @@ def test_a_policy_that_turns_nan_is_braked_and_a_signal_ends_the_node(folder, lo
         assert "terminate called" not in process.output
         assert "Traceback" not in process.output
     assert_replays_bit_for_bit(folder / "ticks.npz", lossless, np.array(robot.commands))
+
+
+def test_a_run_begins_only_where_demonstrations_did(folder, lossless):
+    """Elsewhere nothing is sent, and it says how far off the arm is; brought there, it begins."""
+    start = StartRange(HOME - 0.1, HOME + 0.1)
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "start", lossless, start=start),
+        "autostart": True,
+    }
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+    ):
+        robot.position = HOME + 0.5
+        with running_node("action_node", domain, parameters):
+            node = Node(observer, robot)
+            node.wait_for_reason("FAR_FROM_START")
+            said = node.states[-1].status[0].message
+            assert "demonstrations began between" in said and "bring the arm within 0.1" in said
+            assert robot.commands == []
+            assert node.deactivate()
+            robot.position = HOME
+            assert node.activate()
+            robot.wait_for_commands(20)
 
 
 def assert_replays_bit_for_bit(path, contract, commands):

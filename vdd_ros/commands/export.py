@@ -14,12 +14,14 @@ import numpy as np
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.errors import UserError
+from vdd_ros.start_range import StartRange, start_range
 
 if TYPE_CHECKING:
     from torch import nn
 
     from vdd_ros.contract import Contract
     from vdd_ros.normalizer import Normalizer
+    from vdd_ros.policies.runs import Teacher
 
 PARITY_WINDOWS = 200
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
@@ -97,6 +99,7 @@ class _Policy(NamedTuple):
     policy_onnx: bytes
     density_onnx: bytes | None
     windows: np.ndarray
+    start: StartRange | None
 
 
 def main(args: Args) -> dict:
@@ -120,6 +123,7 @@ def main(args: Args) -> dict:
         certificate=_certificate(args, rule, policy, fidelity),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         density_onnx=policy.density_onnx,
+        start=policy.start,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
     return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
@@ -131,8 +135,8 @@ def _student(args: Args) -> _Policy:
 
     if args.teacher is None:
         raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
-    student = load_student(args.run)
-    windows = load_windows(load_teacher(args.teacher), held_out=True).observations
+    student, teacher = load_student(args.run), load_teacher(args.teacher)
+    windows = load_windows(teacher, held_out=True).observations
     policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
     return _Policy(
         "mixture",
@@ -144,6 +148,7 @@ def _student(args: Args) -> _Policy:
         policy_onnx,
         density_onnx,
         windows,
+        _start(teacher),
     )
 
 
@@ -166,7 +171,16 @@ def _teacher(args: Args) -> _Policy:
         teacher_graph(*parts, windows.shape[1:], args.candidates),
         None,
         windows,
+        _start(teacher),
     )
+
+
+def _start(teacher: Teacher) -> StartRange | None:
+    """Where the demonstrations began that it was trained on."""
+    from vdd_ros.policies.runs import load_windows
+
+    windows = load_windows(teacher, held_out=False)
+    return start_range(teacher.contract, windows.observations, windows.episode)
 
 
 def _certificate(args: Args, rule: ActingRule, policy: _Policy, fidelity: dict | None) -> dict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,12 @@ class ActionParameters:
     robot: str = parameter("", ROBOT_HELP)
     seed: int = parameter(0, "seed of the draws of experts and noise", lower=0)
     autostart: bool = parameter(False, "configure and activate without being asked")
+    start_tolerance: float = parameter(
+        0.1,
+        "how far outside the range that demonstrations began in a joint may be when a run begins "
+        "[rad, m, fraction]",
+        lower=0.0,
+    )
     most_missed: int = parameter(
         20,
         "control ticks in a row that come late by more than half a period before the arm is "
@@ -139,7 +145,14 @@ class ActionNode(LifecycleNode):
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
         shadow = settings.mode == "shadow"
-        loop = ActionLoop(contract, policy, bundle.rule, rng, shadow=shadow)
+        loop = ActionLoop(
+            contract,
+            policy,
+            bundle.rule,
+            rng,
+            shadow=shadow,
+            start_fault=_start_fault(bundle, contract, settings.start_tolerance),
+        )
         outputs = Outputs(self, contract, settings.robot, shadow)
         control = ControlThread(
             loop,
@@ -189,6 +202,14 @@ class ActionNode(LifecycleNode):
         self.fault = str(error)
         self.get_logger().error(self.fault)
         return FAILURE
+
+
+def _start_fault(
+    bundle: Bundle, contract: Contract, tolerance: float
+) -> Callable[[np.ndarray], str | None]:
+    """Why a run may not begin with the joints at (Da,) [unit]; None if it may, or who knows."""
+    start = bundle.start
+    return lambda position: start and start.fault(position, tolerance, contract)
 
 
 def _writable(path: Path) -> bool:

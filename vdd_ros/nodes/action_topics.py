@@ -191,7 +191,8 @@ class Reporter:
             "dropped": control.dropped,
         }
         if reason not in (None, StopReason.DEACTIVATED):
-            return Health("warn", f"stopped: {reason.value}", values)
+            more = f": {control.loop.detail}" if control.loop.detail else ""
+            return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
             return Health("ok", "inactive", values)
         if self._inputs.complaints:
