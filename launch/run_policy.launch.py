@@ -60,6 +60,13 @@ def generate_launch_description():
                 description="shadow: everything but the robot's commands, beside whoever drives",
             ),
             DeclareLaunchArgument(
+                "planning",
+                default_value="auto",
+                choices=["auto", "inline", "thread"],
+                description="Whether the policy plans within a control tick or beside the ticks; "
+                "auto: by what a plan takes",
+            ),
+            DeclareLaunchArgument(
                 "robot",
                 default_value="",
                 description="Full name of the node that must listen to commands, such as "
@@ -123,6 +130,7 @@ def generate_launch_description():
                         "contract": parameter("contract", str),
                         "bundle": parameter("bundle", str),
                         "mode": parameter("mode", str),
+                        "planning": parameter("planning", str),
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),

@@ -19,7 +19,11 @@ from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReaso
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
+from vdd_ros.planning_thread import PlanningThread
 from vdd_ros.stream import Aligner, Window
+
+# A policy that has not answered by then never will.
+LONGEST_PLANNING_NS = 2_000_000_000
 
 
 class TickResult(NamedTuple):
@@ -44,7 +48,8 @@ class ActionLoop:
     """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it.
 
     shadow: another drives, so the arm is not expected to follow, nor the policy to yield;
-    start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may.
+    start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may;
+    threaded: networks are evaluated beside the ticks, for a policy that takes longer than one.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class ActionLoop:
         stopwatch: Callable[[], float] = time.perf_counter,
         shadow: bool = False,
         start_fault: Callable[[np.ndarray], str | None] = lambda position: None,
+        threaded: bool = False,
     ):
         self.contract = contract
         self.policy = policy
@@ -72,7 +78,13 @@ class ActionLoop:
         self._max_age_ns = np.array(
             [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
         )
+        self._planning = PlanningThread(self._all_choices) if threaded else None
         self._forget()
+
+    def close(self) -> None:
+        """Leave no thread behind."""
+        if self._planning is not None:
+            self._planning.close()
 
     def _forget(self) -> None:
         self.aligner = Aligner(self.contract, self.policy.n_obs_steps)
@@ -86,6 +98,9 @@ class ActionLoop:
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
         self._has_begun = False
+        self._asked_ns: int | None = None  # when a plan was asked for that has not come yet
+        if self._planning is not None:
+            self._planning.forget()
         self.detail = ""  # more on the reason of the stop
 
     @property
@@ -142,7 +157,7 @@ class ActionLoop:
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         if not self._may_begin():
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        infer_s = self._plan(window) if self._plan_is_due(now_ns) else None
+        infer_s = self._replan(window)
         self._ticks_since_plan += 1
         wish = None
         if self._chunk is not None and self.running:
@@ -183,17 +198,55 @@ class ActionLoop:
             or self._chunk.exhausted(now_ns)
         )
 
+    def _replan(self, window: Window) -> float | None:
+        """Follow a new plan where one is due, or has come; seconds that it took, None without."""
+        is_due = self._plan_is_due(window.tick_ns)
+        if self._planning is None:
+            return self._plan(window) if is_due else None
+        infer_s = self._fetch(self._planning, window.tick_ns)
+        if is_due and infer_s is None and self._planning.idle:
+            self._planning.ask(window)
+            self._asked_ns = window.tick_ns
+        return infer_s
+
+    def _fetch(self, planning: PlanningThread, now_ns: int) -> float | None:
+        """Follow the plan that was asked for, if it has come; a stop where that takes too long."""
+        answer = planning.answer()
+        if answer is None:
+            if self._chunk is not None and now_ns > self._chunk.end_ns:
+                self.stop(StopReason.PLAN_LATE)
+            elif self._asked_ns is not None and now_ns - self._asked_ns > LONGEST_PLANNING_NS:
+                self.stop(StopReason.POLICY_FAILED)
+            return None
+        self._asked_ns = None
+        if answer.output is None:
+            self.stop(StopReason.POLICY_FAILED)
+            return None
+        kept = self.chooser.keeps(answer.output.log_gating, self._ticks_since_plan)
+        choices = None if kept else answer.choices
+        return self._take(answer.window, answer.output, choices, answer.infer_s)
+
+    def _all_choices(self, window: Window) -> tuple[PolicyOutput, Choices]:
+        output = self._evaluate(window)
+        return output, self._choices(output.means, window)
+
     def _plan(self, window: Window) -> float | None:
         """Replace the chunk by a new one from `window`; seconds spent in networks."""
         begin = self._stopwatch()
         try:
-            log_gating, means = self._evaluate(window)
-            kept = self.chooser.keeps(log_gating, self._ticks_since_plan)
-            choices = None if kept else self._choices(means, window)
+            output = self._evaluate(window)
+            kept = self.chooser.keeps(output.log_gating, self._ticks_since_plan)
+            choices = None if kept else self._choices(output.means, window)
         except PolicyError:
             self.stop(StopReason.POLICY_FAILED)
             return None
-        infer_s = self._stopwatch() - begin
+        return self._take(window, output, choices, self._stopwatch() - begin)
+
+    def _take(
+        self, window: Window, output: PolicyOutput, choices: Choices | None, infer_s: float
+    ) -> float:
+        """Follow what a policy says of a window; choices: None to stay with the expert."""
+        log_gating, means = output
         probability = np.exp(log_gating)
         numbers = (probability, means, *(choices or ()))
         if not all(np.isfinite(part).all() for part in numbers):

@@ -41,6 +41,7 @@ class StopReason(Enum):
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
     OUTSIDE_LIMITS = "the arm is outside its position limits"
+    PLAN_LATE = "no new plan came before the last one ended"
     FAR_FROM_START = "the arm is not where demonstrations began"
     NOT_FOLLOWING = "the arm does not follow its commands"
     DEADLINES_MISSED = "the control loop does not keep its rate"

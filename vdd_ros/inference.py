@@ -7,14 +7,17 @@ Every exported graph has the same signature, in the units of the contract (norma
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 
+T = TypeVar("T")
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
 DENSITY_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of its density's
 
@@ -136,8 +139,9 @@ class OnnxDensity:
         return MixtureParameters(*parts)
 
 
-def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> None:
-    """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
+def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> float:
+    """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any;
+    gives what planning takes, the median [s].
 
     draws: samples of each expert where the policy has a density. Raises UserError when the policy
     fails, gives something that is no mixture, or has another mixture's density.
@@ -146,11 +150,12 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
     noise = None if shape is None else np.zeros(shape)
     rng = np.random.default_rng(0)
     try:
-        log_gating, means = [policy.infer(window, noise) for _ in range(calls)][-1]
-        drawn: list[Draws] = []
-        if policy.density is not None:
-            drawn = [policy.density.draw(window, draws, rng) for _ in range(calls)]
-            theirs = policy.density.parameters(window).means
+        (log_gating, means), seconds = _repeated(lambda: policy.infer(window, noise), calls)
+        drawn: Draws | None = None
+        if (density := policy.density) is not None:
+            drawn, more = _repeated(lambda: density.draw(window, draws, rng), calls)
+            seconds += more
+            theirs = density.parameters(window).means
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
     probability = np.exp(log_gating)
@@ -160,13 +165,24 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         raise UserError(
             f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
         )
-    if not drawn:
-        return
+    if drawn is None:
+        return seconds
     flat = means.reshape(len(means), -1)
     if theirs.shape != flat.shape or not np.abs(theirs - flat).max() <= DENSITY_BOUND:
         raise UserError("the density is that of another policy than the bundle's: export it again")
-    if not all(np.isfinite(part).all() for part in drawn[-1]):
+    if not all(np.isfinite(part).all() for part in drawn):
         raise UserError("the density gives numbers that are not finite: export it again")
+    return seconds
+
+
+def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:
+    """What the last of several calls gave, and the median of what they took [s]."""
+    taken = []
+    for _ in range(calls):
+        begin = time.perf_counter()
+        given = call()
+        taken.append(time.perf_counter() - begin)
+    return given, float(np.median(taken))
 
 
 def open_session(path: str | Path) -> tuple:

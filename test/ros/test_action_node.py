@@ -287,6 +287,26 @@ def test_a_policy_that_turns_nan_is_braked_and_a_signal_ends_the_node(folder, lo
     assert_replays_bit_for_bit(folder / "ticks.npz", lossless, np.array(robot.commands))
 
 
+def test_planned_beside_the_ticks_it_is_as_safe(folder, lossless):
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "threaded", lossless),
+        "autostart": True,
+        "planning": "thread",
+    }
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+        running_node("action_node", domain, parameters) as process,
+    ):
+        robot.wait_for_commands(200)
+        assert process.end() == 0
+        robot.wait_for_rest()
+        robot.assert_safe(HOME)
+        assert "in a thread beside the ticks" in process.output
+
+
 def test_a_run_begins_only_where_demonstrations_did(folder, lossless):
     """Elsewhere nothing is sent, and it says how far off the arm is; brought there, it begins."""
     start = StartRange(HOME - 0.1, HOME + 0.1)

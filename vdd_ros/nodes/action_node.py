@@ -29,6 +29,7 @@ from vdd_ros.nodes.listeners import ROBOT_HELP
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
 
+MOST_OF_A_TICK = 0.3  # that planning may take; the rest is for everything else, and for bad luck
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -47,6 +48,12 @@ class ActionParameters:
     robot: str = parameter("", ROBOT_HELP)
     seed: int = parameter(0, "seed of the draws of experts and noise", lower=0)
     autostart: bool = parameter(False, "configure and activate without being asked")
+    planning: str = parameter(
+        "auto",
+        "inline: the policy plans within a tick; thread: beside the ticks, and a plan that comes "
+        "late begins in its middle; auto: by what a plan takes on this machine",
+        choices=("auto", "inline", "thread"),
+    )
     start_tolerance: float = parameter(
         0.1,
         "how far outside the range that demonstrations began in a joint may be when a run begins "
@@ -140,11 +147,16 @@ class ActionNode(LifecycleNode):
         contract = Contract.from_yaml(settings.contract)
         bundle = Bundle.load(settings.bundle, contract)
         policy = bundle.open_policy()
-        warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
+        resting = _resting_window(contract, policy.n_obs_steps)
+        seconds = warm_up(policy, resting, bundle.rule.draws)
         # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
         shadow = settings.mode == "shadow"
+        period_s = contract.control_period_ns * 1e-9
+        threaded = settings.planning == "thread" or (
+            settings.planning == "auto" and seconds > MOST_OF_A_TICK * period_s
+        )
         loop = ActionLoop(
             contract,
             policy,
@@ -152,6 +164,7 @@ class ActionNode(LifecycleNode):
             rng,
             shadow=shadow,
             start_fault=_start_fault(bundle, contract, settings.start_tolerance),
+            threaded=threaded,
         )
         outputs = Outputs(self, contract, settings.robot, shadow)
         control = ControlThread(
@@ -168,7 +181,11 @@ class ActionNode(LifecycleNode):
         inputs = Inputs(self, contract, control)
         self._topics = Reporter(self, bundle, control, inputs, outputs), inputs, outputs
         self._control, self.fault = control, None
-        self.get_logger().info(f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}")
+        beside = ", in a thread beside the ticks" if threaded else ""
+        self.get_logger().info(
+            f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "
+            f"{seconds * 1e3:.3g} ms of ticks of {period_s * 1e3:.3g} ms{beside}"
+        )
 
     def _health(self) -> Health:
         if self._topics is not None:
@@ -196,6 +213,8 @@ class ActionNode(LifecycleNode):
         self._halt()
         for topics in self._topics or ():
             topics.destroy()
+        if self._control is not None:
+            self._control.loop.close()
         self._control = self._topics = None
 
     def _fail(self, error: UserError) -> TransitionCallbackReturn:
