@@ -94,6 +94,16 @@ class Nodes:
         """Exit code of a node, None while it runs."""
         return self._processes[name].poll()
 
+    def cpu_s(self, name: str) -> float:
+        """Processor time that a running node has used so far [s]."""
+        text = Path(f"/proc/{self._processes[name].pid}/stat").read_text(encoding="utf-8")
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def end_one(self, name: str) -> None:
+        """Ask one node to end, ever more firmly, and forget it."""
+        _end([self._processes.pop(name)])
+
     def check(self, may_end: str = "") -> None:
         """Raise UserError, with its last line, if a node has ended; `may_end` may, with code 0."""
         for name in self._processes:
@@ -111,16 +121,20 @@ class Nodes:
 
     def end(self) -> None:
         """Ask all nodes to end, ever more firmly, and wait until they have."""
-        for number, patience_s in PATIENCE_S.items():
-            running = [node for node in self._processes.values() if node.poll() is None]
-            for node in running:
-                node.send_signal(number)
-            deadline = time.monotonic() + patience_s
-            for node in running:
-                try:
-                    node.wait(max(0.0, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    continue
+        _end(list(self._processes.values()))
+
+
+def _end(nodes: list[subprocess.Popen]) -> None:
+    for number, patience_s in PATIENCE_S.items():
+        running = [node for node in nodes if node.poll() is None]
+        for node in running:
+            node.send_signal(number)
+        deadline = time.monotonic() + patience_s
+        for node in running:
+            try:
+                node.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue
 
 
 def _end_with_parent() -> None:

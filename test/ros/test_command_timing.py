@@ -1,0 +1,36 @@
+"""`vdd bench control` over real ROS: every sender is measured and none is left behind."""
+
+from __future__ import annotations
+
+import json
+
+import graphs
+import numpy as np
+from robots import HOME
+
+from vdd_ros import cli
+from vdd_ros.acting import ActingRule
+from vdd_ros.bundle import write_bundle
+
+STEADY = graphs.mixture(np.log([0.9, 0.1]), np.tile(HOME + 0.3, (2, 8, 1)))
+
+
+def test_three_senders_are_measured_in_turns(tmp_path, contract, capsys):
+    bundle = write_bundle(
+        tmp_path / "bundle", name="steady", kind="mixture", contract=contract,
+        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
+        policy_onnx=STEADY, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+    ).folder  # fmt: skip
+    words = ["bench", "control", "--student", str(bundle), "--teacher", str(bundle)]
+    words += ["--rate", "100", "--joint-rate", "200", "--seconds", "2", "--turns", "1", "--json"]
+    cli.main(words)  # on a busy machine a run may be stopped, and is then told as such
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["name"] for row in result["rows"]] == ["bare", "student", "teacher-async"]
+    for row in result["rows"]:
+        assert 0 < row["commands"] < 300 and 0.0 <= row["missed"] <= 1.0 and row["cpu"] > 0.0
+        assert row["p50_ms"] <= row["p99_ms"] <= row["p999_ms"] <= row["max_ms"]
+    bare, student, _ = result["rows"]
+    assert bare["tick_to_command_us"]["p50"] is None
+    assert 0.0 < student["tick_to_command_us"]["p50"] <= student["tick_to_command_us"]["p99"]
+    assert student["plan_p50_us"] > 0.0
+    assert set(result["ratios"]) >= {"p99_interval_over_bare", "missed_minus_bare"}

@@ -1,0 +1,77 @@
+"""Figures of `vdd bench control`, of times that are made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vdd_ros import cli
+from vdd_ros.commands.bench import control
+from vdd_ros.commands.bench.control import Turn, at_rates, latency_us, ratios_of, row_of
+from vdd_ros.nodes.command_observer import Observed
+
+MS, US = 1_000_000, 1_000
+
+
+def observed(commands_ns, wishes_ns=(), ticks_ns=(), **state) -> Observed:
+    arrays = (np.array(times, dtype=np.int64) for times in (commands_ns, wishes_ns, ticks_ns))
+    return Observed(*arrays, state)
+
+
+def test_lateness_is_an_interval_less_the_period_and_turns_are_not_joined():
+    """At 100 Hz: intervals of 10 ms, once 12 and once 17; between the turns nothing was sent."""
+    first = observed(np.cumsum([0, 10, 10, 12, 10]) * MS)
+    second = observed(np.cumsum([9_000, 10, 17, 10]) * MS, infer_p50_us="31.5", stop_reason="")
+    row = row_of("student", [Turn(first, 0.1), Turn(second, 0.3)], 100.0)
+    assert row["commands"] == 9
+    assert row["p50_ms"] == pytest.approx(0.0) and row["max_ms"] == pytest.approx(7.0)
+    assert row["missed"] == pytest.approx(1 / 7)  # of 12 and 17 ms only this is half a period late
+    assert row["p99_interval_ms"] == pytest.approx(np.percentile([10] * 5 + [12, 17], 99))
+    assert row["cpu"] == pytest.approx(0.2)
+    assert row["plan_p50_us"] == 31.5 and row["stop_reason"] == ""
+    assert row["tick_to_command_us"] == {"p50": None, "p99": None}
+
+
+def test_a_tick_is_paired_with_the_command_sent_just_before_its_wish():
+    """The first wish is of a tick whose command came before one listened."""
+    commands = np.array([10_000, 20_000, 30_000]) * US
+    wishes = np.array([50, 10_050, 20_050, 30_050]) * US
+    ticks = np.array([-400, 9_700, 19_600, 29_800]) * US
+    np.testing.assert_allclose(latency_us(observed(commands, wishes, ticks)), [300, 400, 200])
+
+
+def test_ratios_are_over_the_bare_publisher():
+    def row(name, p99, missed):
+        return {"name": name, "p99_ms": p99, "p99_interval_ms": 2.0 + p99, "missed": missed}
+
+    others = row("student", 1.0, 0.02), row("teacher-async", 2.0, 0.0)
+    found = ratios_of([row("bare", 0.5, 0.01), *others])
+    assert found["p99_interval_over_bare"] == pytest.approx(3.0 / 2.5)
+    assert found["p99_lateness_over_bare"] == pytest.approx(2.0)
+    assert found["missed_minus_bare"] == pytest.approx(0.01)
+    assert found["teacher-async_p99_interval_over_bare"] == pytest.approx(4.0 / 2.5)
+
+
+def test_only_rates_differ(contract):
+    found = at_rates(contract, 500.0, 1000.0)
+    assert found.control_period_ns == 2 * MS and found.interface_hash == contract.interface_hash
+    assert found.streams["joint_state"].rate_hz == 1000.0
+    assert at_rates(contract, 100.0, 200.0) == contract
+
+
+@pytest.mark.parametrize("word", ["--rate=0", "--seconds=-1", "--turns=0", "--joint-rate=0"])
+def test_what_cannot_be_measured_is_told(tmp_path, capsys, word):
+    assert cli.main(["bench", "control", "--student", str(tmp_path), word]) == 2
+    assert "must be above 0" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_bundle_is_told(tmp_path, capsys):
+    assert cli.main(["bench", "control", "--student", str(tmp_path)]) == 2
+    assert "bundle.json is missing" in capsys.readouterr().err
+
+
+def test_the_table_has_a_line_for_each_sender():
+    turns = [Turn(observed(np.arange(9) * 10 * MS), 0.1)]
+    rows = [row_of(name, turns, 100.0) for name in ("bare", "student")]
+    table = control.control_table({"rate_hz": 100.0, "joint_rate_hz": 1000.0, "rows": rows})
+    assert table.row_count == 2 and list(table.columns[0].cells) == ["bare", "student"]

@@ -1,0 +1,219 @@
+"""Measure how punctual robot commands are, beside a loop that does nothing but publish them.
+
+In turns: bench_publisher (the least that Python can do), action_node with a student, and with its
+teacher planning beside the ticks. All with every guard, the monitor, diagnostics and the flight
+recorder on, joint states at 1 kHz from another process, and commands timed in a third one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Column, Table
+from tyro.conf import arg
+
+from vdd_ros.bundle import Bundle
+from vdd_ros.commands.bench import origin
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.processes import Nodes, free_domain
+
+if TYPE_CHECKING:
+    from vdd_ros.nodes.command_observer import CommandObserver, Observed
+
+START_S, POLL_S = 60.0, 0.5
+SETTLE_S = 2.0  # of a turn's beginning, when nodes are still being discovered
+ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
+PERCENTILES = {"p50_ms": 50, "p99_ms": 99, "p999_ms": 99.9}  # of the lateness
+BARE, STUDENT, TEACHER = "bare", "student", "teacher-async"
+
+
+@dataclass(frozen=True)
+class Args:
+    student: Annotated[Path, arg(metavar="BUNDLE")]
+    """Folder of a student's bundle."""
+    teacher: Annotated[Path | None, arg(metavar="BUNDLE")] = None
+    """Folder of its teacher's bundle; without one only the student is measured."""
+    rate: float = 500.0
+    """Control ticks a second."""
+    seconds: float = 30.0
+    """So long each, all turns together."""
+    turns: int = 3
+    """In so many turns."""
+    joint_rate: float = 1000.0
+    """Joint states a second."""
+    realtime_priority: int = 0
+    """SCHED_FIFO priority of action_node's control thread; 0: none."""
+    seed: int = 0
+    """Of the policies' draws."""
+
+
+class Turn(NamedTuple):
+    """cpu: share of a core that the sender used."""
+
+    observed: Observed
+    cpu: float
+
+
+def main(args: Args) -> dict:
+    """Print the figures; raises UserError where a bundle cannot be run."""
+    if not (args.rate > 0.0 and args.seconds > 0.0 and args.joint_rate > 0.0 and args.turns > 0):
+        raise UserError("rate, joint_rate, seconds and turns must be above 0")
+    result = measure_control(args)
+    Console().print(control_table(result))
+    for name, ratio in result["ratios"].items():
+        print(f"{name} {ratio:.3f}")
+    return result
+
+
+def measure_control(args: Args) -> dict:
+    """Rows, ratios and how they were obtained; the whole of the `--json` line."""
+    student = Bundle.load(args.student)
+    contract = at_rates(student.contract, args.rate, args.joint_rate)
+    position = " ".join(f"{x:.6f}" for x in _begin(student))
+    found: dict[str, list[Turn]] = {}
+    with tempfile.TemporaryDirectory() as name, _stage(Path(name), contract, position) as stage:
+        nodes, observer, path = stage
+        shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
+        shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
+        runs: dict[str, tuple[str, dict[str, Any]]] = {
+            BARE: ("bench_publisher", {"contract": path, "position": position}),
+            STUDENT: ("action_node", shared | {"bundle": args.student.resolve()}),
+        }
+        if args.teacher is not None:
+            Bundle.load(args.teacher, contract)
+            asynchronous = {"bundle": args.teacher.resolve(), "planning": "thread"}
+            runs[TEACHER] = ("action_node", shared | asynchronous)
+        for _ in range(args.turns):
+            for row, (node, parameters) in runs.items():
+                turn = _turn(nodes, observer, node, parameters, args.seconds / args.turns)
+                found.setdefault(row, []).append(turn)
+    rows = [row_of(name, turns, args.rate) for name, turns in found.items()]
+    return {
+        "ok": all(row["stop_reason"] == "" for row in rows),
+        "rate_hz": args.rate,
+        "joint_rate_hz": args.joint_rate,
+        "rows": rows,
+        "ratios": ratios_of(rows),
+        **origin(args.seed),
+    }
+
+
+def at_rates(contract: Contract, control_hz: float, joint_hz: float) -> Contract:
+    """A contract with other rates of the control loop and of the joint states."""
+    raw = contract.to_dict()
+    raw["rates"]["control_hz"] = control_hz
+    raw["streams"]["joint_state"]["rate_hz"] = joint_hz
+    for name in ("robot_command", "policy_command"):
+        raw["streams"][name]["rate_hz"] = control_hz
+    return Contract.from_dict(raw, f"contract {contract.name} at {control_hz:g} Hz")
+
+
+def _begin(bundle: Bundle) -> np.ndarray:
+    """(Da,) the middle of where demonstrations began, or of the ranges if nobody knows [unit]."""
+    start, contract = bundle.start, bundle.contract
+    if start is None:
+        return (contract.limit("lower") + contract.limit("upper")) / 2.0
+    return (start.lower + start.upper) / 2.0
+
+
+@contextmanager
+def _stage(
+    folder: Path, contract: Contract, position: str
+) -> Iterator[tuple[Nodes, CommandObserver, Path]]:
+    """A robot and a flight recorder, and who times the commands, in a ROS domain of their own."""
+    from vdd_ros.nodes.command_observer import CommandObserver
+
+    path, domain = folder / "contract.yaml", free_domain()
+    path.write_text(yaml.safe_dump(contract.to_dict()), encoding="utf-8")
+    with Nodes(folder / "log", domain) as nodes, CommandObserver(domain, contract) as observer:
+        nodes.start("bench_robot", {"contract": path, "position": position})
+        nodes.start("flight_recorder_node", {"contract": path, "directory": folder / "flights"})
+        yield nodes, observer, path
+
+
+def _turn(
+    nodes: Nodes, observer: CommandObserver, node: str, parameters: dict[str, Any], seconds: float
+) -> Turn:
+    """One node from its start to its end; what arrived in the middle."""
+    nodes.start(node, parameters)
+    end_s = time.monotonic() + START_S
+    while not len(observer.observe(POLL_S).commands_ns):
+        nodes.check()
+        if time.monotonic() > end_s:
+            raise UserError(f"{node} sends no commands: {nodes.last_line(node)}")
+    observer.observe(SETTLE_S)
+    before_s, began_s = nodes.cpu_s(node), time.monotonic()
+    observed = observer.observe(seconds)
+    cpu = (nodes.cpu_s(node) - before_s) / (time.monotonic() - began_s)
+    nodes.end_one(node)
+    return Turn(observed, cpu)
+
+
+def row_of(name: str, turns: list[Turn], rate_hz: float) -> dict:
+    """Figures of all turns of one sender. Lateness is an interval less the period; missed: more
+    than half a period late, as a share (docs/metrics.md)."""
+    intervals = np.concatenate([np.diff(turn.observed.commands_ns) for turn in turns]) * 1e-6
+    period_ms = 1e3 / rate_hz
+    lateness = intervals - period_ms
+    latency = np.concatenate([latency_us(turn.observed) for turn in turns])
+    state = turns[-1].observed.state
+    infer = state.get("infer_p50_us", "")
+    return {
+        "name": name,
+        "commands": int(len(intervals) + len(turns)),
+        **{key: float(np.percentile(lateness, p)) for key, p in PERCENTILES.items()},
+        "max_ms": float(lateness.max()),
+        "p99_interval_ms": float(np.percentile(intervals, 99)),
+        "missed": float(np.mean(2.0 * lateness > period_ms)),
+        "cpu": float(np.mean([turn.cpu for turn in turns])),
+        "tick_to_command_us": {
+            key: float(np.percentile(latency, p)) if latency.size else None
+            for key, p in (("p50", 50), ("p99", 99))
+        },
+        "plan_p50_us": float(infer) if infer not in ("", "None") else None,
+        "stop_reason": state.get("stop_reason", ""),
+    }
+
+
+def latency_us(observed: Observed) -> np.ndarray:
+    """(M,) from the tick that a wish is of to the arrival of the command sent just before it."""
+    place = np.searchsorted(observed.commands_ns, observed.wishes_ns) - 1
+    known = place >= 0
+    return (observed.commands_ns[place[known]] - observed.ticks_ns[known]) * 1e-3
+
+
+def ratios_of(rows: list[dict]) -> dict[str, float]:
+    """Of each policy over the bare publisher; those of the student have the short names."""
+    bare, *others = rows
+    ratios = {}
+    for row in others:
+        of = "" if row["name"] == STUDENT else f"{row['name']}_"
+        ratios[f"{of}p99_interval_over_bare"] = row["p99_interval_ms"] / bare["p99_interval_ms"]
+        ratios[f"{of}p99_lateness_over_bare"] = row["p99_ms"] / bare["p99_ms"]
+        ratios[f"{of}missed_minus_bare"] = row["missed"] - bare["missed"]
+    return ratios
+
+
+def control_table(result: dict) -> Table:
+    """One line per sender."""
+    heads = ["lateness p50 ms", "p99", "p99.9", "max", "missed", "CPU"]
+    heads.append("tick to command p50 / p99 us")
+    right = [Column(head, justify="right") for head in heads]
+    title = f"commands at {result['rate_hz']:g} Hz, joint states at {result['joint_rate_hz']:g} Hz"
+    table = Table("sender", *right, title=title)
+    for row in result["rows"]:
+        times = [f"{row[key]:.3f}" for key in (*PERCENTILES, "max_ms")]
+        p50, p99 = row["tick_to_command_us"].values()
+        latency = "-" if p50 is None else f"{p50:.0f} / {p99:.0f}"
+        table.add_row(row["name"], *times, f"{row['missed']:.2%}", f"{row['cpu']:.0%}", latency)
+    return table
