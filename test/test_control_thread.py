@@ -1,6 +1,8 @@
 """ControlThread: whatever happens to it, the arm is brought to rest. Pacing and its figures."""
 
 import itertools
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -199,6 +201,18 @@ def test_missed_deadlines_are_left_out_not_made_up_for():
     assert late[0] - begin >= 11 * MS
     # made up for, they would end at most 20 periods after the beginning
     assert late[-1] - begin >= 24 * period_ns
+
+
+def test_memory_is_not_locked_where_only_some_may_be():
+    """What is allocated later would fail."""
+    script = (
+        "import resource; from vdd_ros.realtime import lock_memory\n"
+        "resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536)); print(lock_memory())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "memory cannot be locked (the limit of memlock is finite)" in told.stdout
 
 
 def test_what_the_system_does_not_permit_is_said():

@@ -18,7 +18,7 @@ from vdd_ros.action_loop import ActionLoop, TickResult
 from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import Monitor, OnnxDensity
-from vdd_ros.realtime import claim, pace, undisturbed
+from vdd_ros.realtime import claim, lock_memory, pace, undisturbed
 from vdd_ros.tick_log import TickLog
 
 # More than a second of samples: a loop that is further behind has long stopped by itself.
@@ -107,6 +107,8 @@ class ControlThread:
 
     def _run(self) -> None:
         self.refused = claim(self._priority, self._cpu)
+        if self._priority > 0:
+            self.refused += lock_memory()
         with undisturbed():
             try:
                 for wake_ns in pace(self.loop.contract.control_period_ns):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+MCL_CURRENT, MCL_FUTURE = 1, 2  # of mlockall(2)
 # How long another thread of this process may hold the interpreter when the control thread wakes up.
 SWITCH_INTERVAL_S = 0.0005
 
@@ -49,6 +52,20 @@ def claim(priority: int, cpu: int) -> list[str]:
                 "allow it with rtprio in /etc/security/limits.conf"
             )
     return refused
+
+
+def lock_memory() -> list[str]:
+    """Keep all memory of this process from being swapped out; a sentence if that is not permitted.
+
+    Not where the permission is for a limited amount: what is allocated later would then fail.
+    """
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        why = "memory cannot be locked (the limit of memlock is finite)"
+    elif ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT | MCL_FUTURE):
+        why = f"memory cannot be locked ({os.strerror(ctypes.get_errno())})"
+    else:
+        return []
+    return [f"{why}; allow it with memlock unlimited in /etc/security/limits.conf"]
 
 
 @contextmanager
