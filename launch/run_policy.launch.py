@@ -9,7 +9,12 @@ On the simulated robot, at once:
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    Shutdown,
+    TimerAction,
+)
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import (
@@ -65,6 +70,18 @@ def generate_launch_description():
                 choices=["auto", "inline", "thread"],
                 description="Whether the policy plans within a control tick or beside the ticks; "
                 "auto: by what a plan takes",
+            ),
+            DeclareLaunchArgument(
+                "start_tolerance",
+                default_value="0.1",
+                description="How far from where demonstrations began a joint may be "
+                "[rad, m, fraction]",
+            ),
+            DeclareLaunchArgument(
+                "most_missed",
+                default_value="20",
+                description="Deadlines that may be missed before the arm is brought to rest, "
+                "0: any",
             ),
             DeclareLaunchArgument(
                 "robot",
@@ -131,6 +148,8 @@ def generate_launch_description():
                         "bundle": parameter("bundle", str),
                         "mode": parameter("mode", str),
                         "planning": parameter("planning", str),
+                        "start_tolerance": parameter("start_tolerance", float),
+                        "most_missed": parameter("most_missed", int),
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),
@@ -138,7 +157,10 @@ def generate_launch_description():
                         "cpu": parameter("cpu", int),
                     }
                 ],
-                on_exit=Shutdown(reason="action_node has ended"),
+                # flight_recorder_node needs as long to be sure that it has ended, and to save that
+                on_exit=[
+                    TimerAction(period=8.0, actions=[Shutdown(reason="action_node has ended")])
+                ],
             ),
         ]
     )

@@ -26,8 +26,9 @@ ROWS = 4096  # whose candidates are looked at together
 
 @dataclass(frozen=True)
 class PoolConfig:
-    """size: observations; between: share of them that lie anywhere on the line between a recorded
-    one and one of another episode; candidates: how many others are looked at to find one nearby.
+    """size: observations, of which a share of `between` lie anywhere on the line from a recorded
+    one to one of another episode; recorded ones may be fewer than the rest. candidates: how many
+    others are looked at to find one nearby.
     """
 
     size: int = 120_000
@@ -120,10 +121,16 @@ def _between(
     made = []
     for rows in torch.arange(count).split(ROWS):
         one = torch.randint(len(cond), (len(rows),), generator=generator)
-        others = torch.randint(len(cond), (len(rows), candidates), generator=generator)
-        distance = (cond[others] - cond[one, None]).square().sum(-1)
-        distance[episode[others] == episode[one, None]] = torch.inf
-        other = others.gather(1, distance.argmin(1, keepdim=True))[:, 0]
+        other = torch.full_like(one, -1)
+        while (lacking := other < 0).any():  # as long as all candidates are of the same episode
+            one_of, of = one[lacking], episode[one[lacking]]
+            shape = (len(one_of), candidates)
+            others = torch.randint(len(cond), shape, generator=generator)
+            distance = (cond[others] - cond[one_of, None]).square().sum(-1)
+            distance[episode[others] == of[:, None]] = torch.inf
+            nearest = distance.min(1)
+            found = others.gather(1, nearest.indices[:, None])[:, 0]
+            other[lacking] = torch.where(nearest.values.isfinite(), found, -1)
         share = torch.rand(len(rows), 1, generator=generator)
         made.append(torch.lerp(cond[one], cond[other], share))
     return torch.cat(made)

@@ -452,7 +452,7 @@ def test_a_plan_takes_over_from_those_before_it():
     keep = np.exp(-tick / time_constant)
     blend = None
     for count, plan in enumerate(plans):
-        ensemble.add(plan)
+        ensemble.add(plan, plan.start_ns)
         now = plan.start_ns
         shares = (1 - keep) * keep ** np.arange(count, -1, -1)
         shares[0] /= 1 - keep  # nothing was there before the first
@@ -465,8 +465,8 @@ def test_a_plan_takes_over_from_those_before_it():
 def test_a_new_plan_is_no_jump():
     ensemble = ChunkEnsemble(100, 10)
     old = ActionChunk(np.zeros((H, DA)), 0, 100)
-    ensemble.add(old)
-    ensemble.add(ActionChunk(np.ones((H, DA)), 200, 100))
+    ensemble.add(old, old.start_ns)
+    ensemble.add(ActionChunk(np.ones((H, DA)), 200, 100), 200)
     expected = [1 - np.exp(-age / 100) for age in (10, 60, 310)]
     found = [ensemble.at(time)[0] for time in (200, 250, 500)]
     np.testing.assert_allclose(found, expected)
@@ -475,7 +475,7 @@ def test_a_new_plan_is_no_jump():
 def test_an_ensemble_without_a_time_constant_is_the_latest_plan():
     ensemble = ChunkEnsemble(0, 10)
     for plan in random_plans([0, 10, 10, 5]):
-        ensemble.add(plan)
+        ensemble.add(plan, plan.start_ns)
         np.testing.assert_array_equal(ensemble.at(120), plan.at(120))
 
 

@@ -32,6 +32,15 @@ def test_lateness_is_an_interval_less_the_period_and_turns_are_not_joined():
     assert row["tick_to_command_us"] == {"p50": None, "p99": None}
 
 
+def test_a_stop_in_any_turn_is_told():
+    times = np.arange(9) * 10 * MS
+    turns = [
+        Turn(observed(times, stop_reason=reason), 0.1)
+        for reason in ("", "E_STOP", "NOT_FINITE", "")
+    ]
+    assert row_of("student", turns, 100.0)["stop_reason"] == "E_STOP"
+
+
 def test_a_tick_is_paired_with_the_command_sent_just_before_its_wish():
     """The first wish is of a tick whose command came before one listened."""
     commands = np.array([10_000, 20_000, 30_000]) * US

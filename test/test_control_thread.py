@@ -128,7 +128,7 @@ def test_it_does_not_start_while_the_e_stop_is_pressed(bench):
 
 
 def test_a_loop_that_does_not_keep_its_rate_is_a_stop(contract):
-    bench = Bench(contract, most_missed=5)
+    bench = Bench(contract, most_missed=8)
     bench.start().wait_for_motion()
     infer, period_s = bench.policy.infer, contract.control_period_ns * 1e-9
     late = []
@@ -139,10 +139,34 @@ def test_a_loop_that_does_not_keep_its_rate_is_a_stop(contract):
         return infer(window, noise)
 
     bench.policy.infer = slow
-    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
-    bench.assert_at_rest(StopReason.DEADLINES_MISSED)
-    assert len(late) >= 5
-    bench.thread.stop()
+    try:
+        bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+        bench.assert_at_rest(StopReason.DEADLINES_MISSED)
+        assert len(late) >= 2  # a stall counts five at most
+    finally:
+        bench.thread.stop()
+
+
+def test_what_was_missed_lately_forgets_and_a_stall_is_no_slow_loop():
+    monitor = Monitor(10 * MS)
+    wake_ns = 0
+
+    def tick(interval_ms: float) -> float:
+        nonlocal wake_ns
+        wake_ns += round(interval_ms * MS)
+        monitor.take(TickResult(wake_ns), wake_ns)
+        return monitor.missed_lately
+
+    assert tick(10) == tick(10) == tick(14) == tick(6) == 0.0
+    assert tick(1_000) == 5.0
+    assert tick(10) == pytest.approx(4.9)
+    for _ in range(60):
+        tick(10)
+    assert monitor.missed_lately == 0.0
+    for _ in range(30):  # two deadlines missed in every other tick
+        tick(30)
+        tick(10)
+    assert monitor.missed_lately > 50.0
 
 
 def test_nothing_is_sent_before_a_robot_listens_and_its_loss_is_a_stop(bench):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vdd_ros.flight_recorder import AFTERMATH_NS, SILENT_NS
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 # declared by rclpy on every node
@@ -84,6 +86,14 @@ def node_declares(executable: str) -> set[str]:
 
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
+
+
+def test_a_node_that_died_is_still_recorded_before_the_others_are_ended():
+    """flight_recorder_node waits for a last word and for what follows a stop."""
+    text = (ROOT / "launch" / "run_policy.launch.py").read_text()
+    (period,) = re.findall(r"TimerAction\(period=([0-9.]+), actions=\[Shutdown", text)
+    assert float(period) > (SILENT_NS + AFTERMATH_NS) * 1e-9 + 2.0
+    assert text.count("Shutdown(") == 1
 
 
 def test_the_promised_launch_files_are_there():

@@ -137,6 +137,52 @@ def test_a_policy_that_fails_is_a_stop(bench, fault):
     for _ in range(LONGEST_PLANNING_NS // TICK + 3):
         bench.tick()
     assert bench.loop.reason is StopReason.POLICY_FAILED
+    bench.policy.fault = None
+    bench.loop.start(bench.now_ns)
+    bench.tick()
+    bench.wait_until_asked(2)
+    bench.answer()
+    assert bench.tick().replanned
+
+
+def test_a_policy_that_is_still_at_what_the_last_run_asked_is_a_stop_as_well(bench):
+    bench.tick()
+    bench.wait_until_asked(1)
+    bench.loop.start(bench.now_ns)
+    for _ in range(LONGEST_PLANNING_NS // TICK + 3):
+        assert bench.tick().output is None
+    assert bench.loop.reason is StopReason.POLICY_FAILED
+
+
+def test_a_plan_that_is_over_when_it_comes_is_not_followed(bench):
+    bench.tick()
+    bench.wait_until_asked(1)
+    for _ in range(75):  # seven steps of 100 ms, and a little
+        bench.tick()
+    bench.answer()
+    assert bench.tick().output is None
+    assert bench.loop.reason is StopReason.PLAN_LATE
+
+
+def test_a_late_plan_takes_over_from_when_it_came(contract):
+    """And not from when it was asked for: it would be a jump."""
+    bench = Bench(contract, ActingRule(hold_ticks=1, replan_ticks=1, ensemble_ticks=5))
+    try:
+        bench.tick()
+        bench.wait_until_asked(1)
+        bench.answer()
+        bench.tick()
+        bench.tick()
+        bench.wait_until_asked(2)
+        bench.arm = HOME + 0.2
+        before = bench.tick().wish
+        for _ in range(5):
+            before = bench.tick().wish
+        bench.answer()
+        after = bench.tick().wish
+        assert np.abs(after - before).max() < 0.06
+    finally:
+        bench.close()
 
 
 def test_a_new_run_does_not_follow_what_the_last_one_asked_for(bench):

@@ -13,7 +13,7 @@ from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.pool import PoolConfig, training_pool
+from vdd_ros.policies.pool import PoolConfig, _between, training_pool
 from vdd_ros.policies.runs import Teacher, load_windows, to_tensors
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
@@ -91,6 +91,15 @@ def test_ends_of_a_line_are_near_each_other_by_the_candidates(teacher):
         return float(torch.cdist(pool.cond, seen).min(1).values.mean())
 
     assert far(64) < 0.9 * far(1)
+
+
+def test_no_line_is_within_one_episode():
+    """However few candidates there are: the first number is the episode's, and whole only in it."""
+    episode = torch.arange(3).repeat_interleave(20)
+    cond = torch.stack([episode.float(), torch.linspace(0.0, 1.0, 60)], 1)
+    found = _between(cond, episode, 300, 1, torch.Generator().manual_seed(0))
+    assert found.shape == (300, 2)
+    assert (found[:, 0] % 1.0 == 0.0).sum() <= 1  # from 0 to 2 through 1, hardly ever exactly
 
 
 def test_who_learns_from_demonstrations_cannot(teacher, tmp_path):

@@ -85,6 +85,37 @@ def test_a_run_does_not_begin_elsewhere_and_says_how_far_off_it_is(contract):
     assert loop.detail == "" and loop.reason is None
 
 
+def test_a_policy_waits_while_somebody_else_brings_the_arm_there(contract):
+    """Who drives is not stopped, and afterwards the policy has to be activated anew."""
+    start = StartRange(HOME - 0.1, HOME + 0.1)
+    loop = ActionLoop(
+        contract, Away(), ActingRule(), np.random.default_rng(0),
+        start_fault=lambda found: start.fault(found, 0.2, contract),
+    )  # fmt: skip
+    loop.start(0)
+    position, now_ns = HOME + 0.5, 0
+    for _ in range(100):
+        loop.add("joint_state", {"position": position}, now_ns, now_ns)
+        now_ns += 10 * MS
+        loop.add("teleop_command", {"position": HOME}, now_ns, now_ns)
+        output = loop.tick(now_ns).output
+        if output is not None:
+            assert output.source == "teleop"
+            position = output.position
+    assert loop.reason is None
+    np.testing.assert_allclose(position, HOME, atol=1e-3)
+
+
+def test_a_shadow_may_begin_anywhere(contract):
+    loop = ActionLoop(
+        contract, Away(), ActingRule(), np.random.default_rng(0), shadow=True,
+        start_fault=lambda found: "far away",
+    )  # fmt: skip
+    loop.start(0)
+    loop.add("joint_state", {"position": HOME}, 0, 0)
+    assert loop.tick(10 * MS).output is not None and loop.reason is None
+
+
 def bundle(folder, contract, start):
     return write_bundle(
         folder, name="one", kind="mixture", contract=contract, rule=ActingRule(), n_obs_steps=1,

@@ -47,14 +47,18 @@ class ChunkEnsemble:
     def __init__(self, time_constant_ns: int, tick_ns: int):
         self.time_constant_ns, self.tick_ns = time_constant_ns, tick_ns
         self._starts_ns = np.zeros(0, np.int64)  # (M,), ascending; arrays, as a tick reads them all
+        self._taken_ns = np.zeros(0, np.int64)  # (M,) since when each counts
         self._steps: np.ndarray | None = None  # (M, H, Da) [unit]
         self._period_ns = 0
 
-    def add(self, chunk: ActionChunk) -> None:
-        """Take the newest plan and forget those that no longer count."""
+    def add(self, chunk: ActionChunk, now_ns: int) -> None:
+        """Take the newest plan, which may have begun before now, and forget those that no longer
+        count."""
         starts_ns = np.append(self._starts_ns, chunk.start_ns)
-        oldest_ns = chunk.start_ns - self.REMEMBERED * self.time_constant_ns
-        forgotten = np.count_nonzero(starts_ns[1:] <= oldest_ns)  # replaced so long ago
+        taken_ns = np.append(self._taken_ns, now_ns)
+        oldest_ns = now_ns - self.REMEMBERED * self.time_constant_ns
+        forgotten = np.count_nonzero(taken_ns[1:] <= oldest_ns)  # replaced so long ago
+        self._taken_ns = taken_ns[forgotten:]
         before = chunk.steps[None][:0] if self._steps is None else self._steps
         self._steps = np.concatenate([before[forgotten:], chunk.steps[None]])
         self._starts_ns, self._period_ns = starts_ns[forgotten:], chunk.period_ns
@@ -66,7 +70,7 @@ class ChunkEnsemble:
         commands = _between(self._steps, time_ns - self._starts_ns, self._period_ns)
         if len(commands) == 1:
             return commands[0]
-        ages = time_ns + self.tick_ns - self._starts_ns
+        ages = time_ns + self.tick_ns - self._taken_ns
         before = np.exp(-ages / self.time_constant_ns)  # share of all plans before each one
         before[0] = 0.0
         return (np.append(before[1:], 1.0) - before) @ commands

@@ -163,6 +163,7 @@ class ActionLoop:
         if self._chunk is not None and self.running:
             wish = self._plans.at(now_ns)
             output = output or self.gate.submit("policy", wish, now_ns, now_ns)
+            self._has_begun |= self.gate.source == "policy"
         return TickResult(
             now_ns,
             output or self.gate.tick(now_ns),
@@ -176,14 +177,16 @@ class ActionLoop:
         )
 
     def _may_begin(self) -> bool:
-        """Whether the policy has begun, or may: only from where it knows how to go on."""
-        if not self._has_begun and self.gate.measured is not None:
-            self.detail = self._start_fault(self.gate.measured) or ""
-            if self.detail:
-                self.stop(StopReason.FAR_FROM_START)
-                return False
-            self._has_begun = True
-        return True
+        """Whether the policy has begun, or may: only from where it knows how to go on, and not
+        while somebody else brings the arm there."""
+        if self._has_begun or self._shadow or self.gate.measured is None:
+            return True
+        if self.gate.source is not None:
+            return False
+        self.detail = self._start_fault(self.gate.measured) or ""
+        if self.detail:
+            self.stop(StopReason.FAR_FROM_START)
+        return not self.detail
 
     def _submit_teleop(self, now_ns: int) -> GateOutput | None:
         if self._teleop is None:
@@ -204,9 +207,11 @@ class ActionLoop:
         if self._planning is None:
             return self._plan(window) if is_due else None
         infer_s = self._fetch(self._planning, window.tick_ns)
-        if is_due and infer_s is None and self._planning.idle:
-            self._planning.ask(window)
-            self._asked_ns = window.tick_ns
+        if is_due and infer_s is None and self.running:
+            if self._planning.idle:
+                self._planning.ask(window)
+            # also while it is still at what the last run asked
+            self._asked_ns = self._asked_ns or window.tick_ns
         return infer_s
 
     def _fetch(self, planning: PlanningThread, now_ns: int) -> float | None:
@@ -221,6 +226,10 @@ class ActionLoop:
         self._asked_ns = None
         if answer.output is None:
             self.stop(StopReason.POLICY_FAILED)
+            return None
+        steps = answer.output.means.shape[1] - 1
+        if now_ns > answer.window.tick_ns + steps * self.contract.policy_period_ns:
+            self.stop(StopReason.PLAN_LATE)
             return None
         kept = self.chooser.keeps(answer.output.log_gating, self._ticks_since_plan)
         choices = None if kept else answer.choices
@@ -261,7 +270,7 @@ class ActionLoop:
             self._deviation = plan - means[expert]
         plan = means[self.chooser.expert] + self._deviation
         self._chunk = ActionChunk(plan, window.tick_ns, self.contract.policy_period_ns)
-        self._plans.add(self._chunk)
+        self._plans.add(self._chunk, self._now_ns)
         self._ticks_since_plan = 0
         self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
         return infer_s

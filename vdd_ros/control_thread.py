@@ -30,7 +30,7 @@ LONGEST_BRAKING_S = 2.0
 class ControlThread:
     """now_ns: the ROS clock; send: takes each TickResult and publishes what is in it; listening:
     whether anyone hears what is sent (nothing is, before it does); most_missed: so many missed
-    deadlines in a row are a stop, 0: never."""
+    deadlines lately are a stop (`Monitor.missed_lately`), 0: never."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class ControlThread:
         result = self.loop.tick(now_ns)
         self._deliver(result)
         self.monitor.take(result, wake_ns)
-        if 0 < self._most_missed <= self.monitor.missed_in_a_row:
+        if 0 < self._most_missed <= self.monitor.missed_lately:
             self.loop.stop(StopReason.DEADLINES_MISSED)
 
     def _begin(self) -> bool:

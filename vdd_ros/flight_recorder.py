@@ -20,9 +20,10 @@ from vdd_ros.errors import UserError
 
 ASKED_FOR = "DEACTIVATED"  # the stop reason of a run that somebody ended
 GONE = "policy state silent"  # of a run whose node no longer says anything
-SILENT_NS = 1_000_000_000  # policy states come ten times a second
+SILENT_NS = 3_000_000_000  # policy states come ten times a second, the last one after braking
 # The arm is at rest by then, and what follows a stop tells as much as what went before it.
 AFTERMATH_NS = 2_000_000_000
+MESSAGE_BYTES = 200  # that a message takes beside its data
 MOST_BYTES = 512 * 1024 * 1024  # kept in memory, whatever comes in
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 
@@ -67,12 +68,15 @@ class FlightRecorder:
     def add(self, stream: str, data: bytes, received_ns: int, steady_ns: int) -> None:
         """Keep a message as it came, and forget those that are too old."""
         self._kept.append(_Kept(steady_ns, stream, data, received_ns))
-        self.kept_bytes += len(data)
+        self.kept_bytes += len(data) + MESSAGE_BYTES
         while self._kept[0].steady_ns < steady_ns - self._seconds_ns:
-            self.kept_bytes -= len(self._kept.popleft().data)
+            self._forget_oldest()
         while self.kept_bytes > MOST_BYTES:
-            self.kept_bytes -= len(self._kept.popleft().data)
+            self._forget_oldest()
             self.lost += 1
+
+    def _forget_oldest(self) -> None:
+        self.kept_bytes -= len(self._kept.popleft().data) + MESSAGE_BYTES
 
     def hear(self, stop_reason: str, steady_ns: int) -> None:
         """Take the stop reason of a policy state, empty while the run goes on."""
@@ -83,6 +87,10 @@ class FlightRecorder:
             self._running = False
             if stop_reason != ASKED_FOR:
                 self._stop = self._stop or (stop_reason, steady_ns)
+
+    def was_busy(self, steady_ns: int) -> None:
+        """Nothing was heard until now because nobody listened: that is no silence."""
+        self._heard_ns = steady_ns
 
     def due(self, steady_ns: int) -> str | None:
         """Why there is something to save now, None for nothing. A run that fell silent without a

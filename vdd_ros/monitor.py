@@ -15,6 +15,8 @@ from vdd_ros.inference import OnnxDensity, PolicyError
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000
+# Of missed deadlines: one stall is no slow loop, and what a tick in time makes up for.
+MOST_AT_ONCE, FORGIVEN = 5, 0.1
 
 
 class RunState(NamedTuple):
@@ -66,7 +68,7 @@ class Monitor:
     def __init__(self, period_ns: int, density: OnnxDensity | None = None):
         self.period_ns = period_ns
         self.density = density
-        self.missed_in_a_row = 0  # ticks late by more than half a period
+        self.missed_lately = 0.0  # deadlines, less a tenth for each tick since
         self._ticks = self._misses = self._replans = 0
         self._last_wake_ns: int | None = None
         self._lateness_ms, self._infer_us = Recent(), Recent()
@@ -80,9 +82,9 @@ class Monitor:
         if self._last_wake_ns is not None:
             lateness_ns = wake_ns - self._last_wake_ns - self.period_ns
             self._lateness_ms.add(lateness_ns * 1e-6)
-            is_missed = 2 * lateness_ns > self.period_ns
-            self._misses += is_missed
-            self.missed_in_a_row = self.missed_in_a_row + 1 if is_missed else 0
+            self._misses += 2 * lateness_ns > self.period_ns
+            missed = min(round(lateness_ns / self.period_ns), MOST_AT_ONCE)
+            self.missed_lately = max(0.0, self.missed_lately - FORGIVEN) + max(0, missed)
         self._last_wake_ns = wake_ns
         if result.output is not None:
             self._limited.update(result.output.limited)

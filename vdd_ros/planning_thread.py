@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from vdd_ros.acting import Choices
-from vdd_ros.inference import PolicyError, PolicyOutput
+from vdd_ros.inference import PolicyOutput
 from vdd_ros.stream import Window
 
 
@@ -30,7 +30,7 @@ Evaluate = Callable[[Window], tuple[PolicyOutput, Choices]]
 
 
 class PlanningThread:
-    """evaluate: called in the thread with each window that is asked with; may raise PolicyError."""
+    """evaluate: called in the thread with each window that is asked with; may raise anything."""
 
     def __init__(self, evaluate: Evaluate):
         self._evaluate = evaluate
@@ -74,7 +74,7 @@ class PlanningThread:
             begin = time.perf_counter()
             try:
                 output, choices = self._evaluate(window)
-            except PolicyError:
+            except Exception:  # whatever it was, the loop is told, and may ask again
                 self._answers.put(Answer(window, None, None, time.perf_counter() - begin))
                 continue
             self._answers.put(Answer(window, output, choices, time.perf_counter() - begin))

@@ -62,8 +62,8 @@ class ActionParameters:
     )
     most_missed: int = parameter(
         20,
-        "control ticks in a row that come late by more than half a period before the arm is "
-        "brought to rest, 0: never",
+        "deadlines that may be missed before the arm is brought to rest, 0: any; ten ticks in time "
+        "make up for one, and a single stall counts five at most",
         lower=0,
     )
     log_ticks: str = parameter(

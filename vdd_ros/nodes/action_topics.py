@@ -164,13 +164,17 @@ class Reporter:
         self._control = control
         self._inputs = inputs
         self._outputs = outputs
+        self._ran = False  # whether the last word was that of a run
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
 
     def _publish(self) -> None:
         control = self._control
         if not control.running:
+            if self._ran:  # it ended by itself
+                self.say()
             return
+        self._ran = True
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
         gc.collect(1)  # the control thread has switched automatic collection off
@@ -178,6 +182,7 @@ class Reporter:
 
     def say(self) -> None:
         """How the run goes, or why it ended."""
+        self._ran = self._control.running
         self._outputs.publish_state(self.health())
 
     def health(self) -> Health:

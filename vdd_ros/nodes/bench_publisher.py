@@ -1,6 +1,7 @@
 """bench_publisher: robot commands from a loop that does nothing else, the least that Python can do.
 
-What `vdd bench control` holds `action_node` against: the same message, rate and way of sleeping.
+What `vdd bench control` holds `action_node` against: the same message,
+rate, priority and way of sleeping.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from vdd_ros.contract import Contract
 from vdd_ros.nodes.hosting import run_node
 from vdd_ros.nodes.messages import command_message, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
-from vdd_ros.realtime import pace
+from vdd_ros.realtime import claim, lock_memory, pace, undisturbed
 
 
 @dataclass(frozen=True)
 class BenchPublisherParameters:
     contract: str = parameter("", "path of the contract YAML", required=True)
     position: str = parameter("", "joints to send [unit], separated by spaces", required=True)
+    realtime_priority: int = parameter(0, "as that of action_node", lower=0, upper=99)
 
 
 class BenchPublisher(Node):
@@ -38,11 +40,17 @@ class BenchPublisher(Node):
         self._ended = threading.Event()
 
         def loop() -> None:
-            for _ in pace(contract.control_period_ns):
-                if self._ended.is_set():
-                    return
-                now_ns = self.get_clock().now().nanoseconds
-                publisher.publish(command_message(stream, contract.joint_names, position, now_ns))
+            claim(settings.realtime_priority, -1)
+            if settings.realtime_priority:
+                lock_memory()
+            with undisturbed():
+                for _ in pace(contract.control_period_ns):
+                    if self._ended.is_set():
+                        return
+                    now_ns = self.get_clock().now().nanoseconds
+                    publisher.publish(
+                        command_message(stream, contract.joint_names, position, now_ns)
+                    )
 
         self._thread = threading.Thread(target=loop)
         self._thread.start()

@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from vdd_ros.bag import header_stamp_ns
 from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
 from vdd_ros.nodes.messages import message_class, qos_of
 
 QUEUE = 20_000  # messages of a topic between two looks
@@ -92,6 +93,8 @@ def _take_all(subscription) -> list[tuple[bytes, int]]:
     with (handle := subscription.handle):
         while (taken := handle.take_message(subscription.msg_type, True)) is not None:
             data, information = taken
+            if not information["received_timestamp"]:
+                raise UserError("this middleware does not say when messages arrive: use Fast DDS")
             found.append((bytes(data), int(information["received_timestamp"])))
     return found
 

@@ -32,6 +32,7 @@ from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.nodes.recorder_node import queue_depth
 
 WATCH_PERIOD_S = 0.2
+OTHERS_DEPTH = 5000  # messages of a topic beside the contract's that wait while a flight is saved
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class FlightRecorderNode(Node):
             "diagnostics": Topic("/diagnostics", diagnostics, has_header=True),
             "e_stop": Topic(contract.e_stop_topic, "std_msgs/msg/Bool", has_header=False),
         }
+        node = settings.policy_state.rpartition("/")[0]
+        shadows = {
+            f"shadow_{name}": contract.streams[name] for name in ("robot_command", "policy_command")
+        }
+        others |= {
+            name: Topic(f"{node}/shadow{stream.topic}", stream.type, stream.has_header)
+            for name, stream in shadows.items()
+        }
         folder = Path(settings.directory).expanduser()
         self.recorder = FlightRecorder(contract, others, folder, settings.seconds)
         self.saved: list[Path] = []
@@ -69,11 +78,13 @@ class FlightRecorderNode(Node):
                 qos_of(stream, depth=queue_depth(stream)),
                 raw=True,
             )
-        for name, kind in (
-            ("policy_state", DiagnosticArray), ("diagnostics", DiagnosticArray), ("e_stop", Bool)
-        ):  # fmt: skip
-            topic = others[name].topic
-            self.create_subscription(kind, topic, partial(self._take, name), 100, raw=True)
+        kinds: dict[str, type] = {"policy_state": DiagnosticArray, "diagnostics": DiagnosticArray}
+        kinds |= {"e_stop": Bool}
+        kinds |= {name: message_class(stream.type) for name, stream in shadows.items()}
+        for name, kind in kinds.items():
+            self.create_subscription(
+                kind, others[name].topic, partial(self._take, name), OTHERS_DEPTH, raw=True
+            )
         self.create_service(Trigger, "~/save", self._serve)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
@@ -100,6 +111,8 @@ class FlightRecorderNode(Node):
             self.fault = f"{reason}: not saved, {error}"
             self.get_logger().error(self.fault)
             return self.fault
+        finally:
+            self.recorder.was_busy(time.monotonic_ns())
         self.saved.append(path)
         self.fault = None
         told = f"{reason}: saved {path}"

@@ -40,9 +40,9 @@ class Listeners:
     def __init__(self, node: Node, publisher: Publisher, robot: str = ""):
         self._node = node
         self._publisher = publisher
-        self._robot = robot
+        self._robot = f"/{robot.lstrip('/')}" if robot else ""
         self._count = 0  # of subscribers, when it was last asked who they are
-        self._asked_s = -ASK_PERIOD_S
+        self._asked_s = self._changed_s = -ASK_PERIOD_S
         self._since_s: float | None = None
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
@@ -62,7 +62,11 @@ class Listeners:
         if count == 0:
             self._count, self._since_s = 0, None
             return
-        if count == self._count and now_s - self._asked_s < ASK_PERIOD_S:
+        if count != self._count:
+            self._changed_s = now_s
+        # for a while after somebody came or went, names and count may not fit each other yet
+        settled = now_s - self._changed_s >= ASK_PERIOD_S
+        if settled and now_s - self._asked_s < ASK_PERIOD_S:
             return
         ends = self._node.get_subscriptions_info_by_topic(self._publisher.topic_name)
         names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]

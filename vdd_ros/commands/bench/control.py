@@ -86,7 +86,11 @@ def measure_control(args: Args) -> dict:
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
         runs: dict[str, tuple[str, dict[str, Any]]] = {
-            BARE: ("bench_publisher", {"contract": path, "position": position}),
+            BARE: (
+                "bench_publisher",
+                {"contract": path, "position": position}
+                | {"realtime_priority": args.realtime_priority},
+            ),
             STUDENT: ("action_node", shared | {"bundle": args.student.resolve()}),
         }
         if args.teacher is not None:
@@ -154,8 +158,12 @@ def _turn(
     observer.observe(SETTLE_S)
     before_s, began_s = nodes.cpu_s(node), time.monotonic()
     observed = observer.observe(seconds)
+    nodes.check()
     cpu = (nodes.cpu_s(node) - before_s) / (time.monotonic() - began_s)
     nodes.end_one(node)
+    if len(observed.commands_ns) < 2:
+        reason = observed.state.get("stop_reason") or "no reason is known"
+        raise UserError(f"{node} stopped before it was measured ({reason}): is the machine busy?")
     return Turn(observed, cpu)
 
 
@@ -166,8 +174,9 @@ def row_of(name: str, turns: list[Turn], rate_hz: float) -> dict:
     period_ms = 1e3 / rate_hz
     lateness = intervals - period_ms
     latency = np.concatenate([latency_us(turn.observed) for turn in turns])
-    state = turns[-1].observed.state
-    infer = state.get("infer_p50_us", "")
+    states = [turn.observed.state for turn in turns]
+    reasons = [state.get("stop_reason", "") for state in states]
+    infer = states[-1].get("infer_p50_us", "")
     return {
         "name": name,
         "commands": int(len(intervals) + len(turns)),
@@ -181,7 +190,7 @@ def row_of(name: str, turns: list[Turn], rate_hz: float) -> dict:
             for key, p in (("p50", 50), ("p99", 99))
         },
         "plan_p50_us": float(infer) if infer not in ("", "None") else None,
-        "stop_reason": state.get("stop_reason", ""),
+        "stop_reason": next((reason for reason in reasons if reason), ""),
     }
 
 
