@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile
 from recordings import CONTRACT, position_at
 from sensor_msgs.msg import JointState
 
-from vdd_ros.nodes.messages import joint_state_message, qos_of
+from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
 
 MS = 1_000_000
 PERIOD = 5 * MS
@@ -37,6 +37,11 @@ def main(seconds: float, seed: int) -> None:
     stream = CONTRACT.streams["joint_state"]
     qos: QoSProfile = qos_of(stream, depth=1000)
     publisher = node.create_publisher(JointState, stream.topic, qos)
+    command = CONTRACT.streams["robot_command"]
+    # it listens, as a robot has to, and does not obey
+    node.create_subscription(
+        message_class(command.type), command.topic, lambda _: None, qos_of(command)
+    )
     while publisher.get_subscription_count() < 2:
         time.sleep(0.01)
     start_ns = time.time_ns()
