@@ -40,6 +40,10 @@ class Bench:
     """A thread whose every tick is answered by the arm; the clock is the system's."""
 
     def __init__(self, contract, **settings):
+        raw = contract.to_dict()
+        for stream in raw["streams"].values():
+            stream["max_age_s"] = 2.0  # a busy machine is no reason to stop here
+        contract = type(contract).from_dict(raw, "test")
         self.policy = Away()
         loop = ActionLoop(contract, self.policy, ActingRule(), np.random.default_rng(0))
         self.sent: list[np.ndarray] = []

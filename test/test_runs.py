@@ -21,7 +21,7 @@ from vdd_ros.inference import OnnxPolicy
 from vdd_ros.policies.metrics_log import read_metrics
 from vdd_ros.policies.moe import k_means
 from vdd_ros.policies.objectives import OBJECTIVES
-from vdd_ros.policies.pool import training_pool
+from vdd_ros.policies.pool import PoolConfig, training_pool
 from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -243,7 +243,9 @@ def test_experts_can_begin_at_k_means_of_the_teachers_samples(teacher, tmp_path)
     for start in ("random", "k-means"):
         vdd(*distill(teacher, tmp_path / start, *still, "--start", start))
         student[start] = load_student(tmp_path / start).moe.mean.bias.view(3, -1)
-    samples = training_pool(load_teacher(teacher), 200, SamplerConfig("euler", 2), seed=0).samples
+    samples = training_pool(
+        load_teacher(teacher), PoolConfig(200), SamplerConfig("euler", 2), seed=0
+    ).samples
     torch.testing.assert_close(student["k-means"], k_means(samples, 3, seed=0), atol=1e-4, rtol=0)
     assert not torch.allclose(student["random"], student["k-means"], atol=0.1)
 

@@ -51,7 +51,7 @@ class FlightRecorder:
         self.kept_bytes = 0
         self._kept: deque[_Kept] = deque()
         self._seconds_ns = round(seconds * 1e9)
-        self._running = False  # whether the last word of a run was that it goes on
+        self.running = False  # whether the last word of a run was that it goes on
         self._heard_ns = 0
         self._stop: tuple[str, int] | None = None  # why, and when it was known
 
@@ -82,9 +82,9 @@ class FlightRecorder:
         """Take the stop reason of a policy state, empty while the run goes on."""
         self._heard_ns = steady_ns
         if not stop_reason:
-            self._running = True
-        elif self._running:
-            self._running = False
+            self.running = True
+        elif self.running:
+            self.running = False
             if stop_reason != ASKED_FOR:
                 self._stop = self._stop or (stop_reason, steady_ns)
 
@@ -95,8 +95,8 @@ class FlightRecorder:
     def due(self, steady_ns: int) -> str | None:
         """Why there is something to save now, None for nothing. A run that fell silent without a
         last word is one."""
-        if self._running and steady_ns - self._heard_ns > SILENT_NS:
-            self._running = False
+        if self.running and steady_ns - self._heard_ns > SILENT_NS:
+            self.running = False
             self._stop = self._stop or (GONE, steady_ns)
         if self._stop is None or steady_ns - self._stop[1] < AFTERMATH_NS:
             return None

@@ -45,6 +45,18 @@ def flights(domain, folder, lossless):
         yield folder / "flights"
 
 
+@pytest.fixture
+def watched(flights, observer):
+    """Call it to wait until the recorder has heard that a run goes on."""
+    heard = observer.listen(DiagnosticArray, "/diagnostics")
+
+    def says_so() -> bool:
+        last = [one for one in heard if one.status[0].name == "flight_recorder_node"][-1:]
+        return any(item.value == "goes on" for one in last for item in one.status[0].values)
+
+    return lambda: wait_for(says_so, "a run that is watched")
+
+
 @pytest.fixture(scope="module")
 def robot(observer, lossless):
     with Robot(observer, lossless) as robot:
@@ -68,13 +80,14 @@ def positions(flight: Path, stream: str, contract) -> np.ndarray:
 
 
 def test_an_e_stop_leaves_what_led_to_it_and_how_the_arm_came_to_rest(
-    domain, parameters, flights, robot, observer
+    domain, parameters, flights, robot, observer, watched
 ):
     press = observer.node.create_publisher(Bool, robot.contract.e_stop_topic, 10)
     robot.position = HOME
     with running_node("action_node", domain, parameters):
         robot.wait_for_commands(50)
         wait_for(lambda: press.get_subscription_count() >= 2, "ears for the e-stop")
+        watched()
         press.publish(Bool(data=True))
         robot.wait_for_rest()
         flight = saved(flights, "e-stop")
@@ -89,11 +102,12 @@ def test_an_e_stop_leaves_what_led_to_it_and_how_the_arm_came_to_rest(
     press.publish(Bool(data=False))
 
 
-def test_a_node_that_is_killed_leaves_its_last_seconds(domain, parameters, flights, robot):
+def test_a_node_that_is_killed_leaves_its_last_seconds(domain, parameters, flights, robot, watched):
     robot.position = HOME
     robot.commands.clear()
     with running(node_command("action_node", parameters), domain) as node:
         robot.wait_for_commands(100)
+        watched()
         assert node.end(signal.SIGKILL) == -signal.SIGKILL
     flight = saved(flights, "policy-state-silent")
     sent = positions(flight, "robot_command", robot.contract)

@@ -129,6 +129,7 @@ class FlightRecorderNode(Node):
             "kept_s": f"{self.recorder.kept_s:.1f}",
             "kept_bytes": self.recorder.kept_bytes,
             "lost": self.recorder.lost,
+            "run": "goes on" if self.recorder.running else "",
             "saved": str(self.saved[-1]) if self.saved else "",
         }
         if self.fault is not None:
