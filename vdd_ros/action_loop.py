@@ -225,6 +225,7 @@ class ActionLoop:
             return None
         self._asked_ns = None
         if answer.output is None:
+            self.detail = answer.fault
             self.stop(StopReason.POLICY_FAILED)
             return None
         steps = answer.output.means.shape[1] - 1

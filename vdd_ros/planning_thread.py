@@ -18,12 +18,14 @@ from vdd_ros.stream import Window
 
 
 class Answer(NamedTuple):
-    """output and choices: None where the policy failed; infer_s: seconds that it took."""
+    """output and choices: None where the policy failed; infer_s: seconds that it took; fault: why
+    it failed."""
 
     window: Window
     output: PolicyOutput | None
     choices: Choices | None
     infer_s: float
+    fault: str = ""
 
 
 Evaluate = Callable[[Window], tuple[PolicyOutput, Choices]]
@@ -74,7 +76,8 @@ class PlanningThread:
             begin = time.perf_counter()
             try:
                 output, choices = self._evaluate(window)
-            except Exception:  # whatever it was, the loop is told, and may ask again
-                self._answers.put(Answer(window, None, None, time.perf_counter() - begin))
+            except Exception as error:  # whatever it was, the loop is told, and may ask again
+                seconds = time.perf_counter() - begin
+                self._answers.put(Answer(window, None, None, seconds, repr(error)))
                 continue
             self._answers.put(Answer(window, output, choices, time.perf_counter() - begin))
