@@ -53,13 +53,19 @@ def test_the_joint_that_is_furthest_off_is_named(contract):
     )
 
 
-def run(contract, position) -> tuple[ActionLoop, list]:
+def started(contract) -> ActionLoop:
+    """A loop that may begin within .2 of where demonstrations did."""
     start = StartRange(HOME - 0.1, HOME + 0.1)
     loop = ActionLoop(
         contract, Away(), ActingRule(), np.random.default_rng(0),
         start_fault=lambda found: start.fault(found, 0.2, contract),
     )  # fmt: skip
     loop.start(0)
+    return loop
+
+
+def run(contract, position) -> tuple[ActionLoop, list]:
+    loop = started(contract)
     sent = []
     for tick in range(1, 60):
         now_ns = tick * 10 * MS
@@ -87,12 +93,7 @@ def test_a_run_does_not_begin_elsewhere_and_says_how_far_off_it_is(contract):
 
 def test_a_policy_waits_while_somebody_else_brings_the_arm_there(contract):
     """Who drives is not stopped, and afterwards the policy has to be activated anew."""
-    start = StartRange(HOME - 0.1, HOME + 0.1)
-    loop = ActionLoop(
-        contract, Away(), ActingRule(), np.random.default_rng(0),
-        start_fault=lambda found: start.fault(found, 0.2, contract),
-    )  # fmt: skip
-    loop.start(0)
+    loop = started(contract)
     position, now_ns = HOME + 0.5, 0
     for _ in range(100):
         loop.add("joint_state", {"position": position}, now_ns, now_ns)

@@ -6,11 +6,14 @@ import threading
 import time
 from pathlib import Path
 
+import graphs
 import numpy as np
 import yaml
 from harness import Observer, wait_for
 from sensor_msgs.msg import JointState
 
+from vdd_ros.acting import ActingRule
+from vdd_ros.bundle import write_bundle
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
 from vdd_ros.safety import SafetyFilter
@@ -29,6 +32,16 @@ def lossless_contract(path: Path, like: Path) -> Contract:
     raw["streams"]["robot_command"]["depth"] = 1000
     path.write_text(yaml.safe_dump(raw))
     return Contract.from_yaml(path)
+
+
+def steady_bundle(folder: Path, contract: Contract, target: np.ndarray) -> Path:
+    """A bundle whose policy always wants one and the same pose (Da,)."""
+    graph = graphs.mixture(np.log([0.9, 0.1]), np.tile(target, (2, 8, 1)))
+    return write_bundle(
+        folder, name="steady", kind="mixture", contract=contract,
+        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
+        policy_onnx=graph, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+    ).folder  # fmt: skip
 
 
 class Robot:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 
-import graphs
-import numpy as np
-from robots import HOME
+from robots import HOME, steady_bundle
 
 from vdd_ros import cli
-from vdd_ros.acting import ActingRule
-from vdd_ros.bundle import write_bundle
-
-STEADY = graphs.mixture(np.log([0.9, 0.1]), np.tile(HOME + 0.3, (2, 8, 1)))
 
 
 def test_three_senders_are_measured_in_turns(tmp_path, contract, capsys):
-    bundle = write_bundle(
-        tmp_path / "bundle", name="steady", kind="mixture", contract=contract,
-        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
-        policy_onnx=STEADY, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
-    ).folder  # fmt: skip
+    bundle = steady_bundle(tmp_path / "bundle", contract, HOME + 0.3)
     words = ["bench", "control", "--student", str(bundle), "--teacher", str(bundle)]
     words += ["--rate", "100", "--joint-rate", "200", "--seconds", "2", "--turns", "1", "--json"]
     cli.main(words)  # on a busy machine a run may be stopped, and is then told as such

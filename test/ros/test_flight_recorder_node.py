@@ -6,7 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-import graphs
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,26 +13,18 @@ from harness import Observer, free_domain, node_command, running, running_node, 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.serialization import deserialize_message
-from robots import HOME, Robot
+from robots import HOME, Robot, steady_bundle
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from vdd_ros.acting import ActingRule
 from vdd_ros.bag import read_bag
-from vdd_ros.bundle import write_bundle
 from vdd_ros.flight_recorder import AFTERMATH_NS, SILENT_NS
 from vdd_ros.nodes.messages import message_class
-
-STEADY = graphs.mixture(np.log([0.9, 0.1]), np.tile(HOME + 1.0, (2, 8, 1)))
 
 
 @pytest.fixture(scope="module")
 def parameters(folder, lossless) -> dict:
-    bundle = write_bundle(
-        folder / "bundle", name="steady", kind="mixture", contract=lossless,
-        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
-        policy_onnx=STEADY, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
-    ).folder  # fmt: skip
+    bundle = steady_bundle(folder / "bundle", lossless, HOME + 1.0)
     return {"contract": folder / "contract.yaml", "bundle": bundle, "autostart": True}
 
 

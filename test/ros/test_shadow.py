@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import time
 
-import graphs
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import running_node, wait_for
-from robots import HOME, Robot
+from robots import HOME, Robot, steady_bundle
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from vdd_ros.acting import ActingRule
-from vdd_ros.bundle import write_bundle
 from vdd_ros.nodes.messages import command_message, qos_of
 
 TARGET = HOME + 1.0
-STEADY = graphs.mixture(np.log([0.9, 0.1]), np.tile(TARGET, (2, 8, 1)))
 
 
 @pytest.fixture(scope="module")
 def parameters(folder, lossless) -> dict:
-    bundle = write_bundle(
-        folder / "bundle", name="steady", kind="mixture", contract=lossless,
-        rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
-        policy_onnx=STEADY, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
-    ).folder  # fmt: skip
+    bundle = steady_bundle(folder / "bundle", lossless, TARGET)
     shared = {"contract": folder / "contract.yaml", "bundle": bundle}
     return shared | {"autostart": True, "mode": "shadow"}
 

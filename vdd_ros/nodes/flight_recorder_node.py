@@ -26,10 +26,10 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.flight_recorder import FlightRecorder
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
-from vdd_ros.nodes.messages import Health, message_class, qos_of
+from vdd_ros.nodes.messages import Health, message_class
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
-from vdd_ros.nodes.recorder_node import queue_depth
 
 WATCH_PERIOD_S = 0.2
 OTHERS_DEPTH = 5000  # messages of a topic beside the contract's that wait while a flight is saved
@@ -70,14 +70,7 @@ class FlightRecorderNode(Node):
         self.saved: list[Path] = []
         self.fault: str | None = None  # why the last flight was not saved
         self._clock_in = ReceiveClock(self)
-        for name, stream in contract.streams.items():
-            self.create_subscription(
-                message_class(stream.type),
-                stream.topic,
-                partial(self._take, name),
-                qos_of(stream, depth=queue_depth(stream)),
-                raw=True,
-            )
+        listen_raw(self, contract, self._take)
         kinds: dict[str, type] = {"policy_state": DiagnosticArray, "diagnostics": DiagnosticArray}
         kinds |= {"e_stop": Bool}
         kinds |= {name: message_class(stream.type) for name, stream in shadows.items()}

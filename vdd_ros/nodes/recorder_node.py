@@ -16,12 +16,13 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
-from vdd_ros.nodes.messages import Health, message_class, qos_of
+from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
 
@@ -52,14 +53,7 @@ class RecorderNode(Node):
         self._clock_in = ReceiveClock(self)
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._measured_ns, self._measured = 0, dict(self._received)
-        for name, stream in self.contract.streams.items():
-            self.create_subscription(
-                message_class(stream.type),
-                stream.topic,
-                partial(self._take, name),
-                qos_of(stream, depth=queue_depth(stream)),
-                raw=True,
-            )
+        listen_raw(self, self.contract, self._take)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
             "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
@@ -119,11 +113,6 @@ class RecorderNode(Node):
     def destroy_node(self) -> None:
         self.recorder.close()
         super().destroy_node()
-
-
-def queue_depth(stream: Stream) -> int:
-    """Five seconds of messages: control wants the newest, a recording wants every one."""
-    return max(stream.depth, round(5 * stream.rate_hz))
 
 
 def wall_clock() -> str:
