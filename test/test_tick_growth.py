@@ -15,8 +15,8 @@ from vdd_ros.monitor import Monitor
 HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
 TICK, HALF = 10_000_000, 5_000_000
 TICKS = 100_000
-# One small object a tick would be megabytes; what is kept of the newest samples comes and goes.
-NOTHING = 16 * 1024
+# One small object a tick would be 2.8 MB; what other threads and new samples hold comes and goes.
+NOTHING = 256 * 1024
 
 
 class Swaying:
