@@ -22,6 +22,14 @@ Report = Callable[[int, int, float], None]
 QUIET: Report = lambda step, steps, loss: None  # noqa: E731
 
 
+class LastPhase(NamedTuple):
+    """From the progress `begins` on losses are other ones, and the schedule of the learning rate
+    runs once more, at `rate` times the learning rate."""
+
+    begins: float
+    rate: float
+
+
 class Turn(NamedTuple):
     """One update of a player. loss: a scalar; gradient_norm: before it was clipped."""
 
@@ -56,13 +64,24 @@ class TrainingConfig:
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more: {self}")
 
-    def rate(self, step: int) -> float:
-        """Learning rate at a step: linear warm-up, then the schedule."""
-        warm = min(1.0, (step + 1) / self.warmup_steps)
+    def rate(self, step: int, last: LastPhase | None = None) -> float:
+        """Learning rate at a step: linear warm-up, then the schedule; in each phase anew."""
+        first, end, highest = 0, self.steps, self.learning_rate
+        if last is not None:
+            border = self.border(last)
+            if step < border:
+                end = border
+            else:
+                first, highest = border, highest * last.rate
+        warm = min(1.0, (step - first + 1) / self.warmup_steps)
         if self.schedule == "constant":
-            return self.learning_rate * warm
-        cosine = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * warm * (self.final_rate + (1 - self.final_rate) * cosine)
+            return highest * warm
+        cosine = 0.5 * (1.0 + math.cos(math.pi * (step - first) / (end - first)))
+        return highest * warm * (self.final_rate + (1 - self.final_rate) * cosine)
+
+    def border(self, last: LastPhase) -> int:
+        """The first step of the last phase, as large as `steps` if it has none."""
+        return math.ceil(round(last.begins * self.steps, 6))
 
 
 def train(
@@ -72,16 +91,16 @@ def train(
     config: TrainingConfig,
     state_file: Path | None = None,
     report: Report = QUIET,
-    changes_at: float | None = None,
+    last: LastPhase | None = None,
     log: MetricsLog | None = None,
 ) -> dict[str, Tensor]:
     """Let players move nets in turn; returns the averaged weights of the first net.
 
-    data: a NamedTuple of tensors (N, ...), of which a loss gets rows; changes_at: progress at which
-    losses become other ones. The optimizers then forget the size of the gradients so far: by that
-    of a smaller loss, those of a larger one would be leaps. With a state_file the loop saves itself
-    there every save_every steps and takes up what it finds. Of several processes the first alone
-    reports and writes.
+    data: a NamedTuple of tensors (N, ...), of which a loss gets rows; last: where losses become
+    other ones. The optimizers then forget the size of the gradients so far: by that of a smaller
+    loss, those of a larger one would be leaps. With a state_file the loop saves itself there every
+    save_every steps and takes up what it finds. Of several processes the first alone reports and
+    writes.
     """
     require_disjoint(players)
     generator = torch.Generator().manual_seed(config.seed)
@@ -96,12 +115,12 @@ def train(
         log.begin(first, updates * config.batch_size * distributed.processes())
     with distributed.draws():
         for step in range(first, config.steps):
-            before, progress = (step - 1) / config.steps, step / config.steps
-            if changes_at is not None and before < changes_at <= progress:
+            rate = config.rate(step, last)
+            if last is not None and step == config.border(last):
                 for optimizer in optimizers.values():
                     optimizer.state.clear()
             turns = {
-                player.name: learners[player.name].turn(data, config, step, generator)
+                player.name: learners[player.name].turn(data, config, step, rate, generator)
                 for player in players
                 for _ in range(player.updates)
             }
@@ -112,7 +131,7 @@ def train(
                 if in_charge:
                     report(done, config.steps, figures["loss"])
                 if log and in_charge:
-                    log.write(done, figures | {"rate": config.rate(step)})
+                    log.write(done, figures | {"rate": rate})
             if state_file and in_charge and done % config.save_every == 0:
                 save_state(state_file, done, state)
     name = next(iter(nets.modules))
@@ -133,12 +152,12 @@ class _Learner:
         )
 
     def turn(
-        self, data: Any, config: TrainingConfig, step: int, generator: torch.Generator
+        self, data: Any, config: TrainingConfig, step: int, rate: float, generator: torch.Generator
     ) -> Turn:
         """One update on a fresh batch."""
         own = self.player.parameters
         for group in self.optimizer.param_groups:
-            group["lr"] = config.rate(step) * self.player.rate
+            group["lr"] = rate * self.player.rate
         index = torch.randint(len(data[0]), (config.batch_size,), generator=generator)
         batch = data._make(part[index] for part in data)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16 and has_bf16()):

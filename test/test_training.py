@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vdd_ros.errors import UserError
 from vdd_ros.policies.checkpoint import fingerprint, load_tensors, load_weights
 from vdd_ros.policies.players import Nets, Player, parameters_of
-from vdd_ros.policies.training import TrainingConfig, train
+from vdd_ros.policies.training import LastPhase, TrainingConfig, train
 
 CONFIG = TrainingConfig(
     steps=12, batch_size=8, learning_rate=0.01, warmup_steps=4, ema_decay=0.9, save_every=5
@@ -124,6 +124,25 @@ def test_a_constant_rate_stays_after_the_warm_up():
     assert config.rate(9) == config.rate(999) == 0.5
 
 
+def test_the_last_phase_has_a_schedule_of_its_own():
+    config = TrainingConfig(steps=1000, learning_rate=0.5, warmup_steps=10, final_rate=0.1)
+    last = LastPhase(begins=0.8, rate=0.2)
+    of_start = TrainingConfig(steps=800, learning_rate=0.5, warmup_steps=10, final_rate=0.1)
+    of_rest = TrainingConfig(steps=200, learning_rate=0.1, warmup_steps=10, final_rate=0.1)
+    assert config.border(last) == 800
+    for step in range(0, 800, 7):
+        assert config.rate(step, last) == pytest.approx(of_start.rate(step))
+    for step in range(200):
+        assert config.rate(800 + step, last) == pytest.approx(of_rest.rate(step))
+
+
+@pytest.mark.parametrize("steps", [3, 7, 1000, 4000, 24000])
+def test_a_phase_begins_at_the_step_from_which_progress_says_so(steps):
+    for begins in (0.0, 0.1, 0.3, 0.35, 0.7, 0.875, 0.9, 1.0):
+        border = TrainingConfig(steps=steps).border(LastPhase(begins, 1.0))
+        assert border == sum(step / steps < begins for step in range(steps))
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
 def test_a_training_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="must be positive"):
@@ -171,26 +190,26 @@ def test_a_loss_that_becomes_a_larger_one_makes_no_leaps():
         steps=1000, batch_size=1, learning_rate=0.01, final_rate=1.0, warmup_steps=1, clip_norm=1e9
     )
 
-    def largest_step(changes_at: float | None) -> float:
+    def largest_step(last: LastPhase | None) -> float:
         module, places = nn.Linear(1, 1, bias=False), []
 
         def loss(module, batch, progress, generator):
             places.append(module.weight.item())
             return module.weight.sum() * (1e4 if progress >= 0.5 else 1.0)
 
-        train_one(module, loss, config, Rows(DATA.x[:1]), changes_at=changes_at)
+        train_one(module, loss, config, Rows(DATA.x[:1]), last=last)
         return max(abs(after - before) for before, after in pairwise(places))
 
-    assert largest_step(0.5) < 0.0101
+    assert largest_step(LastPhase(0.5, 1.0)) < 0.0101
     assert largest_step(None) > 0.02
 
 
 def test_a_change_of_loss_is_resumed_too(tmp_path):
     state = tmp_path / "state.safetensors"
-    whole = train_one(network(), noisy_loss, changes_at=0.5)
+    whole = train_one(network(), noisy_loss, last=LastPhase(0.5, 1.0))
     with pytest.raises(BrokenOff):
-        train_one(network(), broken_off_after(9), state_file=state, changes_at=0.5)
-    resumed = train_one(network(), noisy_loss, state_file=state, changes_at=0.5)
+        train_one(network(), broken_off_after(9), state_file=state, last=LastPhase(0.5, 1.0))
+    resumed = train_one(network(), noisy_loss, state_file=state, last=LastPhase(0.5, 1.0))
     other = train_one(network(), noisy_loss)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert any(not torch.equal(whole[name], other[name]) for name in whole)

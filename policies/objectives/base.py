@@ -15,7 +15,7 @@ from vdd_ros.policies.distributed import processes
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.players import Nets, Player, parameters_of
-from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
+from vdd_ros.policies.training import QUIET, LastPhase, Report, TrainingConfig, train
 
 STUDENT = "student"  # the name of the net that is distilled
 Watch = Callable[[int, GaussianMoE], None]
@@ -51,8 +51,8 @@ class Objective:
         return True
 
     @property
-    def changes_at(self) -> float | None:
-        """Progress at which losses become other ones, None if they never do."""
+    def last_phase(self) -> LastPhase | None:
+        """Where losses become other ones, None if they never do."""
         return None
 
     def auxiliaries(self, student: GaussianMoE, teacher: ScoreModel) -> dict[str, nn.Module]:
@@ -113,4 +113,4 @@ def fit(
         if watch:
             watch(done, nets.average(STUDENT))
 
-    return train(nets, players, data, training, state_file, tell, objective.changes_at, log)
+    return train(nets, players, data, training, state_file, tell, objective.last_phase, log)

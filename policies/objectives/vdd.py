@@ -14,11 +14,12 @@ sigma is log-uniform below sigma_max(t), which falls linearly, so that experts f
 and then settle in one each; and not below sigma_max(t) / band, because a learned teacher knows the
 score at a small sigma only where its own data are, and the student gets there last.
 
-Experts start from maximum likelihood on teacher samples. The exact phase comes last, when the
-learning rate has become small: its gradients are those of single draws, and at a large rate they
-throw experts off what the likelihood found. Reverse KL alone lets few experts drop ways that they
-cannot tell apart, so the likelihood of teacher samples stays beside it: both are least at the
-teacher. The gating is fitted to responsibilities on teacher samples throughout.
+Experts start from maximum likelihood on teacher samples, with a whole schedule of the learning rate
+to its end. The exact phase has one of its own, at a small rate: its gradients are those of single
+draws, and at a large rate they throw experts off what the likelihood found. Reverse KL alone lets
+few experts drop ways that they cannot tell apart, so the likelihood of teacher samples stays beside
+it: both are least at the teacher. The gating is fitted to responsibilities on teacher samples
+throughout.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives.base import Batch, Objective
 from vdd_ros.policies.objectives.nll import Nll, forward_kl, gating_entropy
+from vdd_ros.policies.training import LastPhase
 
 
 @dataclass(frozen=True)
 class Vdd(Objective):
     """observations: of a batch that the exact phase uses, each with K * S calls of the teacher;
     samples: S per expert and observation; sigmas in normalised action units; band: largest over
-    smallest sigma at a time; start: share of training spent on the likelihood start; settle: share
-    of the rest over which sigma_max falls; forward_weight: of the likelihood beside the exact
+    smallest sigma at a time; start: share of training spent on the likelihood start; exact_rate:
+    learning rate of the exact phase over that of the start; settle: share of the exact phase over
+    which sigma_max falls; forward_weight: of the likelihood beside the exact
     gradient, which costs some of the precision that reverse KL gains; sparsity: as in Nll.
     """
 
@@ -52,6 +55,7 @@ class Vdd(Objective):
     sigma_max_end: float = 0.3
     band: float = 100.0
     start: float = 0.9
+    exact_rate: float = 0.15
     settle: float = 0.7
     gating_weight: float = 1.0
     forward_weight: float = 0.3
@@ -62,15 +66,17 @@ class Vdd(Objective):
             raise ValueError(f"start and settle are shares of the training: {self}")
         if not 0.0 < self.sigma_min < min(self.sigma_max_start, self.sigma_max_end):
             raise ValueError(f"sigma_min must be positive and the smallest sigma: {self}")
+        if self.exact_rate <= 0.0:
+            raise ValueError(f"exact_rate must be positive: {self}")
         if min(self.observations, self.samples) < 1 or self.band <= 1.0:
             raise ValueError(f"observations and samples must be positive, band above 1: {self}")
         if min(self.gating_weight, self.forward_weight, self.sparsity) < 0.0:
             raise ValueError(f"weights must not be negative: {self}")
 
     @property
-    def changes_at(self) -> float:
-        """Progress at which the likelihood start is over."""
-        return self.start
+    def last_phase(self) -> LastPhase:
+        """The exact phase, which comes when the likelihood's own schedule is over."""
+        return LastPhase(self.start, self.exact_rate)
 
     def sigma_max(self, progress: float) -> float:
         """sigma_max(t), falling linearly after the start and then staying."""
