@@ -7,17 +7,28 @@ import json
 from robots import HOME, steady_bundle
 
 from vdd_ros import cli
+from vdd_ros.contract import Contract
+
+
+def forgiving(contract: Contract) -> Contract:
+    """A machine that is busy with other things for a second is no fault here."""
+    raw = contract.to_dict()
+    for stream in raw["streams"].values():
+        stream["max_age_s"] = 10.0
+    return Contract.from_dict(raw, "test contract")
 
 
 def test_three_senders_are_measured_in_turns(tmp_path, contract, capsys):
-    bundle = steady_bundle(tmp_path / "bundle", contract, HOME + 0.3)
+    bundle = steady_bundle(tmp_path / "bundle", forgiving(contract), HOME + 0.3)
     words = ["bench", "control", "--student", str(bundle), "--teacher", str(bundle)]
     words += ["--rate", "100", "--joint-rate", "200", "--seconds", "2", "--turns", "1", "--json"]
-    cli.main(words)  # on a busy machine a run may be stopped, and is then told as such
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    code = cli.main(words)
+    printed = capsys.readouterr()
+    assert code == cli.OK, printed.err
+    result = json.loads(printed.out.splitlines()[-1])
     assert [row["name"] for row in result["rows"]] == ["bare", "student", "teacher-async"]
     for row in result["rows"]:
-        assert 0 < row["commands"] < 300 and 0.0 <= row["missed"] <= 1.0 and row["cpu"] > 0.0
+        assert row["commands"] > 0 and 0.0 <= row["missed"] <= 1.0 and row["cpu"] > 0.0
         assert row["p50_ms"] <= row["p99_ms"] <= row["p999_ms"] <= row["max_ms"]
     bare, student, _ = result["rows"]
     assert bare["tick_to_command_us"]["p50"] is None

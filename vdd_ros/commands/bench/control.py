@@ -85,6 +85,7 @@ def measure_control(args: Args) -> dict:
         nodes, observer, path = stage
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
+        shared["most_missed"] = 0  # deadlines that are missed are what is to be measured
         runs: dict[str, tuple[str, dict[str, Any]]] = {
             BARE: (
                 "bench_publisher",
