@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import time
+from collections import deque
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop, TickResult
 from vdd_ros.command_gate import GateOutput, StopReason
-from vdd_ros.control_thread import INBOX_SIZE, ControlThread
+from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
 from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
@@ -47,18 +48,29 @@ class Bench:
         self.policy = Away()
         loop = ActionLoop(contract, self.policy, ActingRule(), np.random.default_rng(0))
         self.sent: list[np.ndarray] = []
+        self.arrivals: deque[Arrival] = deque()
         self.heard = True
+        self.mute = False
         self.arm = HOME
         self.now_ns = time.time_ns
         self.thread = ControlThread(
-            loop, lambda: self.now_ns(), self.send, lambda: self.heard, **settings
+            loop, lambda: self.now_ns(), self.receive, self.send, lambda: self.heard, **settings
         )
 
     def send(self, result):
         if result.output is not None:
             self.arm = result.output.position
             self.sent.append(self.arm)
-        self.thread.add("joint_state", {"position": self.arm}, time.time_ns(), time.time_ns())
+        if not self.mute:
+            self.tell(time.time_ns())
+
+    def tell(self, stamp_ns):
+        position = {"position": self.arm}
+        self.arrivals.append(Arrival("joint_state", position, stamp_ns, time.time_ns()))
+
+    def receive(self, now_ns):
+        while self.arrivals:
+            yield self.arrivals.popleft()
 
     def start(self):
         self.thread.start()
@@ -188,14 +200,19 @@ def test_nothing_is_sent_before_a_robot_listens_and_its_loss_is_a_stop(bench):
     bench.assert_at_rest(StopReason.ROBOT_GONE)
 
 
-def test_samples_nobody_takes_do_not_pile_up(bench):
-    bench.thread.add("joint_state", {"position": HOME}, 0, 0)
-    assert len(bench.thread._inbox) == 0, "there is no run"
-    bench.heard = False
-    bench.start()
-    for k in range(3 * INBOX_SIZE):
-        bench.thread.add("joint_state", {"position": HOME}, k, k)
-    assert len(bench.thread._inbox) <= INBOX_SIZE
+def test_what_came_before_a_run_is_not_of_it(bench):
+    """On a timeline of arrival, what waits when a run begins would be taken for new."""
+    bench.tell(time.time_ns() + 60 * 10**9)
+    bench.heard, bench.mute = False, True
+    bench.thread.start()
+    bench.tell(time.time_ns())
+    bench.wait_for(lambda: not bench.arrivals)
+    bench.heard = True
+    time.sleep(0.1)
+    assert bench.sent == [], "the joints are not known in this run"
+    bench.mute = False
+    bench.tell(time.time_ns())
+    bench.wait_for_motion()
 
 
 def test_the_log_gives_every_window_again(contract, tmp_path):

@@ -1,16 +1,16 @@
 """ControlThread: an ActionLoop on a clock of its own.
 
-Whatever other threads have to say goes through slots and is taken up at the next tick, so that the
-loop and the gate are only ever touched by this thread. However the thread ends, by request or by an
-exception, it brings the arm to rest first.
+At every tick it takes what has come since the last one, and the word of the e-stop from a slot, so
+that the loop and the gate are only ever touched by this thread. However the thread ends, by request
+or by an exception, it brings the arm to rest first.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,21 +21,30 @@ from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.realtime import claim, lock_memory, pace, undisturbed
 from vdd_ros.tick_log import TickLog
 
-# More than a second of samples: a loop that is further behind has long stopped by itself.
-INBOX_SIZE = 512
 # Any arm is at rest by then; it only matters if the ROS clock stands still meanwhile.
 LONGEST_BRAKING_S = 2.0
 
 
+class Arrival(NamedTuple):
+    """One message. fields: as `ActionLoop.add` takes them, None of one that lacks a joint."""
+
+    stream: str
+    fields: dict[str, np.ndarray] | None
+    stamp_ns: int
+    received_ns: int
+
+
 class ControlThread:
-    """now_ns: the ROS clock; send: takes each TickResult and publishes what is in it; listening:
-    whether anyone hears what is sent (nothing is, before it does); most_missed: so many missed
-    deadlines lately are a stop (`Monitor.missed_lately`), 0: never."""
+    """now_ns: the ROS clock; receive: gives what has come by a tick since it was last called; send:
+    takes each TickResult and publishes what is in it; listening: whether anyone hears what is sent
+    (nothing is, before it does); most_missed: so many missed deadlines lately are a stop
+    (`Monitor.missed_lately`), 0: never."""
 
     def __init__(
         self,
         loop: ActionLoop,
         now_ns: Callable[[], int],
+        receive: Callable[[int], Iterable[Arrival]],
         send: Callable[[TickResult], None],
         listening: Callable[[], bool],
         *,
@@ -46,10 +55,10 @@ class ControlThread:
         keep_log: bool = False,
     ):
         self.loop = loop
-        self.dropped = 0  # samples that found the inbox full
         self.refused: list[str] = []  # what the system did not permit
         self.log: TickLog | None = None
         self._now_ns = now_ns
+        self._receive = receive
         self._send = send
         self._listening = listening
         self._begun = False
@@ -57,7 +66,6 @@ class ControlThread:
         self._priority, self._cpu = priority, cpu
         self._most_missed = most_missed
         self._keep_log = keep_log
-        self._inbox: deque[tuple] = deque(maxlen=INBOX_SIZE)
         self._e_stop_pressed = self._e_stop_seen = False
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -75,7 +83,7 @@ class ControlThread:
         contract, policy = self.loop.contract, self.loop.policy
         self.loop.gate.e_stop(False, self._now_ns())
         self.loop.start(self._now_ns())
-        self._inbox.clear()
+        self._forget_arrivals(self._now_ns())
         self._e_stop_seen = self._begun = False
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density)
@@ -91,14 +99,6 @@ class ControlThread:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-
-    def add(
-        self, stream: str, fields: dict[str, np.ndarray] | None, stamp_ns: int, received_ns: int
-    ) -> None:
-        """Leave a sample for the next tick; `fields` is None for one that lacks a joint."""
-        if self.running:
-            self.dropped += len(self._inbox) == INBOX_SIZE
-            self._inbox.append((stream, fields, stamp_ns, received_ns))
 
     def e_stop(self, pressed: bool) -> None:
         """Leave word of the e-stop; even a short press is seen by the next tick."""
@@ -122,9 +122,10 @@ class ControlThread:
         now_ns = self._now_ns()
         self._take_e_stop(now_ns)
         if not self._begin():
+            self._forget_arrivals(now_ns)
             return
-        while self._inbox:
-            self._take(*self._inbox.popleft())
+        for arrival in self._receive(now_ns):
+            self._take(*arrival)
         result = self.loop.tick(now_ns)
         self._deliver(result)
         self.monitor.take(result, wake_ns)
@@ -137,9 +138,11 @@ class ControlThread:
             self._begun = True
         elif self._begun:
             self.loop.stop(StopReason.ROBOT_GONE)
-        else:
-            self._inbox.clear()
         return self._begun
+
+    def _forget_arrivals(self, now_ns: int) -> None:
+        for _ in self._receive(now_ns):
+            pass
 
     def _take_e_stop(self, now_ns: int) -> None:
         if self._e_stop_seen:

@@ -167,9 +167,11 @@ class ActionNode(LifecycleNode):
             threaded=threaded,
         )
         outputs = Outputs(self, contract, settings.robot, shadow)
+        inputs = Inputs(self, contract)
         control = ControlThread(
             loop,
             lambda: self.get_clock().now().nanoseconds,
+            inputs.receive,
             outputs.send,
             outputs.heard,
             density=density,
@@ -178,7 +180,7 @@ class ActionNode(LifecycleNode):
             most_missed=settings.most_missed,
             keep_log=bool(settings.log_ticks),
         )
-        inputs = Inputs(self, contract, control)
+        inputs.listen_to_e_stop(contract.e_stop_topic, control.e_stop)
         self._topics = Reporter(self, bundle, control, inputs, outputs), inputs, outputs
         self._control, self.fault = control, None
         beside = ", in a thread beside the ticks" if threaded else ""

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import gc
-from functools import partial
+from collections.abc import Callable, Iterator
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
 
 from vdd_ros.action_loop import TickResult
 from vdd_ros.bundle import Bundle
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
-from vdd_ros.control_thread import ControlThread
+from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
-    command_message,
     diagnostics_message,
-    fields_of,
     message_class,
     qos_of,
-    sample_stamp_ns,
 )
+from vdd_ros.nodes.stream_reader import StreamReader
+from vdd_ros.nodes.wire import Decoder, Encoder
 
 STATE_PERIOD_S = 0.1
 LAST_WORD = Duration(seconds=0.5)
@@ -55,17 +55,16 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, contract: Contract, robot: str, shadow: bool):
         self._node = node
-        self._contract = contract
         self.shadow = shadow
-        self._robot_stream = contract.streams["robot_command"]
-        self._wish_stream = contract.streams["policy_command"]
+        streams = contract.streams["robot_command"], contract.streams["policy_command"]
+        self._command, self._wished = (Encoder(one, contract.joint_names) for one in streams)
         self._robot, self._wish = (
             node.create_lifecycle_publisher(
                 message_class(stream.type),
                 f"~/shadow{stream.topic}" if shadow else stream.topic,
                 qos_of(stream),
             )
-            for stream in (self._robot_stream, self._wish_stream)
+            for stream in streams
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
         self._listeners = None if shadow else Listeners(node, self._robot, robot)
@@ -80,21 +79,17 @@ class Outputs:
         if self.shadow:
             return None
         mine = self._node.get_name(), self._node.get_namespace()
-        for end in self._node.get_publishers_info_by_topic(self._robot_stream.topic):
+        for end in self._node.get_publishers_info_by_topic(self._robot.topic_name):
             if (end.node_name, end.node_namespace) != mine:
                 return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
         return None
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""
-        names = self._contract.joint_names
         if result.output is not None:
-            position = result.output.position
-            message = command_message(self._robot_stream, names, position, result.tick_ns)
-            self._robot.publish(message)
+            self._robot.publish(self._command.encode(result.output.position, result.tick_ns))
         if result.wish is not None:
-            message = command_message(self._wish_stream, names, result.wish, result.tick_ns)
-            self._wish.publish(message)
+            self._wish.publish(self._wished.encode(result.wish, result.tick_ns))
 
     def publish_state(self, health: Health) -> None:
         """Publish ~/policy_state."""
@@ -112,38 +107,44 @@ class Outputs:
 
 
 class Inputs:
-    """What the node listens to; callbacks only fill slots of the control thread."""
+    """What the node listens to. Streams are read by the control thread, at its ticks."""
 
-    def __init__(self, node: LifecycleNode, contract: Contract, control: ControlThread):
+    def __init__(self, node: LifecycleNode, contract: Contract):
         self.complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._node = node
-        self._contract = contract
-        self._control = control
+        self._clock = node.get_clock()
         names = {part.stream for part in contract.observation}
         names |= {"joint_state", "teleop_command"} & set(contract.streams)
-        self._subscriptions = [self._subscribe(name) for name in sorted(names)]
-        self._subscriptions += listen_to_e_stop(node, contract.e_stop_topic, control.e_stop)
+        self._readers = [StreamReader(node, contract, name) for name in sorted(names)]
+        self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
+        self._subscriptions: list[Subscription] = []
 
-    def _subscribe(self, name: str):
-        stream = self._contract.streams[name]
-        return self._node.create_subscription(
-            message_class(stream.type), stream.topic, partial(self._take, name), qos_of(stream)
-        )
+    def listen_to_e_stop(self, topic: str, take: Callable[[bool], None]) -> None:
+        """Call `take` with every word of the e-stop."""
+        self._subscriptions += listen_to_e_stop(self._node, topic, take)
 
-    def _take(self, name: str, message) -> None:
-        received_ns = self._node.get_clock().now().nanoseconds
+    def receive(self, now_ns: int) -> Iterator[Arrival]:
+        """What has come since it was asked last, stream by stream."""
+        clock = self._clock
+        simulated = isinstance(clock, ROSClock) and clock.ros_time_is_active
+        for reader in self._readers:
+            for data, received_ns in reader.take():
+                known_ns = received_ns if received_ns and not simulated else now_ns
+                yield self._arrival(reader.name, data, known_ns)
+
+    def _arrival(self, name: str, data: bytes, received_ns: int) -> Arrival:
         try:
-            fields = fields_of(message, self._contract)
-            stamp_ns = sample_stamp_ns(self._contract.streams[name], message, received_ns)
+            fields, stamp_ns = self._decoders[name].decode(data, received_ns)
         except UserError as error:
             self.complaints[name] = str(error)
-            self._control.add(name, None, received_ns, received_ns)
-            return
+            return Arrival(name, None, received_ns, received_ns)
         self.complaints.pop(name, None)
-        self._control.add(name, fields, stamp_ns, received_ns)
+        return Arrival(name, fields, stamp_ns, received_ns)
 
     def destroy(self) -> None:
         """Stop listening."""
+        for reader in self._readers:
+            reader.destroy()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -193,7 +194,6 @@ class Reporter:
             "stop_reason": "" if reason is None else reason.name,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
-            "dropped": control.dropped,
         }
         if reason not in (None, StopReason.DEACTIVATED):
             more = f": {control.loop.detail}" if control.loop.detail else ""

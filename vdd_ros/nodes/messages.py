@@ -82,7 +82,7 @@ def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
         return fields_of_poses(pose_array(message))
     if isinstance(message, Float64MultiArray):
         return {"position": _sized(np.array(message.data), contract.action_dim, "data")}
-    places = _places(tuple(message.name), contract.joint_names)
+    places = places_of(tuple(message.name), contract.joint_names)
     fields = {}
     for field in ("position", "velocity"):
         values = getattr(message, field)
@@ -103,7 +103,11 @@ def sample_stamp_ns(stream: Stream, message, received_ns: int) -> int:
     """
     if stream.timeline == "receive":
         return received_ns
-    stamp_ns = stamp_ns_of(message)
+    return require_stamp(stream, stamp_ns_of(message))
+
+
+def require_stamp(stream: Stream, stamp_ns: int) -> int:
+    """The stamp of a header; raises UserError where the publisher left it empty."""
     if stamp_ns == 0:
         raise UserError(
             f"messages on {stream.topic} carry no stamp; let their publisher stamp them, or write "
@@ -196,8 +200,9 @@ def _sized(values: np.ndarray, size: int, what: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _places(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarray:
-    """(joints,) where each joint of the contract stands in the message."""
+def places_of(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarray:
+    """(joints,) where each joint of the contract stands in a message; UserError for one that is
+    missing or named twice."""
     missing = [name for name in joint_names if name not in names]
     if missing:
         raise UserError(

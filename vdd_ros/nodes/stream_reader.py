@@ -1,0 +1,47 @@
+"""StreamReader: what has come on a topic, taken by whoever asks and when it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rclpy.node import Node
+
+from vdd_ros.contract import Contract
+from vdd_ros.nodes.messages import message_class, qos_of
+
+QUEUE_S = 0.1  # of messages between two looks; of more, the oldest are lost
+
+
+class StreamReader:
+    """One stream of a contract, without a callback.
+
+    An executor would take every message at once, and the interpreter with it: at a thousand joint
+    states a second that is a good part of a core, and a control thread that waits. Here messages
+    wait in the reader of the middleware, which keeps the newest and the time at which each came.
+    """
+
+    def __init__(self, node: Node, contract: Contract, name: str):
+        stream = contract.streams[name]
+        self.name = name
+        self._node = node
+        depth = max(stream.depth, round(QUEUE_S * stream.rate_hz))
+        self._kind = message_class(stream.type)
+        self._subscription = node.create_subscription(
+            self._kind, stream.topic, lambda message: None, qos_of(stream, depth), raw=True
+        )
+        # The graph knows it as the node's; the node's executor, which goes by this list, does not.
+        # What it has to say of its publishers' QoS is still heard: that is a list of its own.
+        node._subscriptions.remove(self._subscription)
+
+    def take(self) -> Iterator[tuple[bytes, int]]:
+        """Everything that has come since, oldest first: the message and when it came [ns] by the
+        system's clock, 0 where the middleware does not say."""
+        handle = self._subscription.handle
+        with handle:
+            while (taken := handle.take_message(self._kind, True)) is not None:
+                yield taken[0], int(taken[1]["received_timestamp"])
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        self._node._subscriptions.append(self._subscription)
+        self._node.destroy_subscription(self._subscription)

@@ -1,0 +1,161 @@
+"""Messages of joints and objects straight from and to their bytes, for the control thread.
+
+Taking a ROS message apart in Python, or building one, costs more than all the arithmetic of a
+control tick. From one message of a stream to the next, though, nothing changes but numbers and a
+stamp: where these stand in the bytes is found once, and only they are read or written from then on.
+A message that is laid out in another way than the one before is taken apart by ROS.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+from geometry_msgs.msg import PoseArray
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import JointState
+
+from vdd_ros.contract import Contract, Stream
+from vdd_ros.nodes.messages import (
+    NS_PER_S,
+    command_message,
+    fields_of,
+    message_class,
+    places_of,
+    require_stamp,
+    sample_stamp_ns,
+)
+from vdd_ros.poses import fields_of_poses
+
+STAMP = struct.Struct("<iI")  # seconds and nanoseconds
+STAMP_AT, STAMP_END = 4, 12  # bytes; a header comes first, after four bytes of encapsulation
+
+
+class Layout(NamedTuple):
+    """Where numbers stand in a message of `size` bytes, if these are the same in it.
+
+    same: (begin, bytes) of all that says how the message is laid out; blocks: by field, where its
+    numbers begin, how many they are, and the places (Da,) of the contract's joints among them.
+    """
+
+    size: int
+    same: tuple[tuple[int, bytes], ...]
+    blocks: dict[str, tuple[int, int, Any]]
+
+    def fits(self, data: bytes) -> bool:
+        """Whether a message is laid out like this."""
+        return len(data) == self.size and all(data.startswith(part, at) for at, part in self.same)
+
+
+class Decoder:
+    """Takes the messages of one stream apart."""
+
+    def __init__(self, stream: Stream, contract: Contract):
+        self._stream, self._contract = stream, contract
+        self._kind = message_class(stream.type)
+        self._layout: Layout | None = None
+
+    def decode(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
+        """Fields, as `fields_of` gives them, and stamp [ns], as `sample_stamp_ns` does; raises
+        what these raise."""
+        if self._layout is None or not self._layout.fits(data):
+            return self._take_apart(data, received_ns)
+        stamp_ns = received_ns
+        if self._stream.timeline == "header":
+            seconds, nanoseconds = STAMP.unpack_from(data, STAMP_AT)
+            stamp_ns = require_stamp(self._stream, seconds * NS_PER_S + nanoseconds)
+        numbers = {
+            field: np.frombuffer(data, "<f8", count, begin)[places]
+            for field, (begin, count, places) in self._layout.blocks.items()
+        }
+        if self._stream.is_of_objects:
+            return fields_of_poses(numbers["poses"].reshape(-1, 7)), stamp_ns
+        return numbers, stamp_ns
+
+    def _take_apart(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
+        message = deserialize_message(data, self._kind)
+        fields = fields_of(message, self._contract)
+        stamp_ns = sample_stamp_ns(self._stream, message, received_ns)
+        self._layout = layout_of(data, message, self._contract)
+        return fields, stamp_ns
+
+
+class Encoder:
+    """Makes the messages of joint targets of one stream, all in one and the same buffer."""
+
+    def __init__(self, stream: Stream, joint_names: tuple[str, ...]):
+        marks = _marks(len(joint_names))
+        self._buffer = bytearray(serialize_message(command_message(stream, joint_names, marks, 1)))
+        begin = self._buffer.index(marks.tobytes())
+        self._numbers = np.frombuffer(self._buffer, "<f8", marks.size, begin)
+        self._has_stamp = stream.has_header
+
+    def encode(self, position: np.ndarray, stamp_ns: int) -> bytes:
+        """The message of `command_message`, serialised."""
+        self._numbers[:] = position
+        if self._has_stamp:
+            STAMP.pack_into(self._buffer, STAMP_AT, *divmod(stamp_ns, NS_PER_S))
+        return bytes(self._buffer)
+
+
+def layout_of(data: bytes, message: Any, contract: Contract) -> Layout | None:
+    """The layout of a message that came as `data`; None for a type that is always taken apart.
+
+    As CDR has it: every number stands at a multiple of its size after the encapsulation, and what
+    is left free before it may hold anything.
+    """
+    walk = _Walk(data)
+    if isinstance(message, PoseArray):
+        walk.string(message.header.frame_id)
+        walk.block("poses", 7 * len(message.poses), slice(None))
+        return walk.layout()
+    if isinstance(message, JointState):
+        places = places_of(tuple(message.name), contract.joint_names)
+        walk.string(message.header.frame_id)
+        walk.count()
+        for name in message.name:
+            walk.string(name)
+        walk.block("position", len(message.position), places)
+        walk.block("velocity", len(message.velocity), places)
+        walk.count()  # of the efforts
+        return walk.layout()
+    return None
+
+
+class _Walk:
+    """Goes through a message after its stamp, and notes what has to be the same in another."""
+
+    def __init__(self, data: bytes):
+        self._data, self._at = data, STAMP_END
+        self._same = [(0, data[:STAMP_AT])]
+        self._blocks: dict[str, tuple[int, int, Any]] = {}
+
+    def count(self) -> None:
+        self._note(4)
+
+    def string(self, text: str) -> None:
+        self._note(4 + len(text.encode()) + 1)
+
+    def block(self, field: str, count: int, places: Any) -> None:
+        self.count()
+        if count:
+            self._align(8)
+            self._blocks[field] = (self._at, count, places)
+            self._at += 8 * count
+
+    def layout(self) -> Layout:
+        return Layout(len(self._data), tuple(self._same), self._blocks)
+
+    def _note(self, size: int) -> None:
+        self._align(4)
+        self._same.append((self._at, self._data[self._at : self._at + size]))
+        self._at += size
+
+    def _align(self, size: int) -> None:
+        self._at += -(self._at - STAMP_AT) % size
+
+
+def _marks(count: int) -> np.ndarray:
+    """(count,) numbers that stand nowhere else in a message."""
+    return np.arange(count) + 0.123456789
