@@ -270,7 +270,7 @@ def result(k: int, expert: int, limited=()):
     window = Window(np.zeros((2, 7)), np.zeros((2, 1), dtype=int), 0, k)
     chunk = ActionChunk(np.ones((4, 7)), k, 1)
     output = GateOutput(HOME, "policy", limited, None)
-    return TickResult(k, output, window, HOME, chunk, expert, True, 0.5, 1e-4)
+    return TickResult(k, output, window, HOME, chunk, expert, True, np.log([0.9, 0.1]), 1e-4)
 
 
 def test_the_monitor_counts_lateness_and_expert_use():
@@ -286,7 +286,8 @@ def test_the_monitor_counts_lateness_and_expert_use():
     assert state.expert_use[1] == pytest.approx(25 / 101)
     assert state.limited == {"velocity": 50}
     assert state.infer_us == pytest.approx((100.0, 100.0))
-    assert state.gating_entropy == 0.5 and state.log_likelihood is None
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    assert state.gating_entropy == pytest.approx(entropy) and state.log_likelihood is None
 
 
 def test_what_is_long_ago_is_forgotten():

@@ -30,7 +30,8 @@ class TickResult(NamedTuple):
     """What one tick did.
 
     output: what to send to the robot, None for nothing; wish: (Da,) what the policy wanted before
-    any limit [unit]; gating_entropy [nats]; infer_s: seconds of the network call, if there was one.
+    any limit [unit]; log_gating: (K,) of the plan followed; infer_s: seconds of the network call,
+    if there was one.
     """
 
     tick_ns: int
@@ -40,8 +41,15 @@ class TickResult(NamedTuple):
     chunk: ActionChunk | None = None
     expert: int | None = None
     replanned: bool = False
-    gating_entropy: float | None = None
+    log_gating: np.ndarray | None = None
     infer_s: float | None = None
+
+    @property
+    def gating_entropy(self) -> float | None:
+        """Of the plan followed [nats]."""
+        if self.log_gating is None:
+            return None
+        return float(-(np.exp(self.log_gating) * np.maximum(self.log_gating, -1e3)).sum())
 
 
 class ActionLoop:
@@ -93,7 +101,7 @@ class ActionLoop:
         tick_ns = self.contract.control_period_ns
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = 0
-        self._gating_entropy: float | None = None
+        self._log_gating: np.ndarray | None = None
         self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
@@ -172,7 +180,7 @@ class ActionLoop:
             self._chunk,
             self.chooser.expert,
             infer_s is not None,
-            self._gating_entropy,
+            self._log_gating,
             infer_s,
         )
 
@@ -257,12 +265,11 @@ class ActionLoop:
     ) -> float:
         """Follow what a policy says of a window; choices: None to stay with the expert."""
         log_gating, means = output
-        probability = np.exp(log_gating)
-        numbers = (probability, means, *(choices or ()))
-        if not all(np.isfinite(part).all() for part in numbers):
-            self.stop(StopReason.NOT_FINITE)
+        total = np.exp(log_gating).sum()
+        if not all(np.isfinite(part.sum()) for part in (total, means, *(choices or ()))):
+            self.stop(StopReason.NOT_FINITE)  # as a sum is where one of its numbers is
             return infer_s
-        if abs(probability.sum() - 1.0) > GATING_BOUND:
+        if abs(total - 1.0) > GATING_BOUND:
             self.stop(StopReason.POLICY_FAILED)
             return infer_s
         if choices is not None:
@@ -273,7 +280,7 @@ class ActionLoop:
         self._chunk = ActionChunk(plan, window.tick_ns, self.contract.policy_period_ns)
         self._plans.add(self._chunk, self._now_ns)
         self._ticks_since_plan = 0
-        self._gating_entropy = float(-(probability * np.maximum(log_gating, -1e3)).sum())
+        self._log_gating = log_gating
         return infer_s
 
     def _evaluate(self, window: Window) -> PolicyOutput:

@@ -61,13 +61,19 @@ def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarr
     factors = mixture.whitened_factors.astype(np.float64)
     whitened = chunks - means[:, None]  # (K, N, D)
     inner = np.eye(factors.shape[-1]) + factors.swapaxes(-1, -2) @ factors  # (K, R, R), the C above
-    along = whitened @ factors  # (K, N, R)
     try:
-        solved = np.linalg.solve(inner, along.swapaxes(-1, -2)).swapaxes(-1, -2)
+        root = np.linalg.cholesky(inner)
     except np.linalg.LinAlgError:  # factors so large that the 1 above is lost beside them
         return np.full(len(chunks), np.nan)
-    squared = (whitened**2).sum(-1) - (along * solved).sum(-1)
+    # Small matrices and many chunks: multiplying by an inverse is half as long as solving.
+    along = whitened @ (factors @ np.linalg.inv(root).swapaxes(-1, -2))  # (K, N, R)
+    squared = _squares(whitened) - _squares(along)
     scales = np.diag(mixture.whitener).astype(np.float64)
-    log_det = np.linalg.slogdet(inner)[1] - 2.0 * np.log(scales).sum()
-    constant = mixture.log_gating.astype(np.float64) - 0.5 * (log_det + means.shape[-1] * LOG_2PI)
+    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1)  # half of ln det C
+    half_log_det = log_root - np.log(scales).sum()
+    constant = mixture.log_gating.astype(np.float64) - half_log_det - means.shape[-1] * LOG_2PI / 2
     return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
+
+
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    return np.einsum("...i,...i", vectors, vectors)
