@@ -22,6 +22,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
+from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.pool import rollouts_of
 from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, wire
@@ -40,6 +41,7 @@ class EvaluationResult:
     task: str
     folder: Path
     rollouts: tuple[Rollout, ...]
+    delays: Delays = Delays()  # noqa: RUF009 # immutable
 
     @property
     def ways(self) -> tuple[int | None, ...]:
@@ -73,6 +75,7 @@ class EvaluationResult:
             "failures": dict(Counter(r.reason for r in self.rollouts if not r.success)),
             "missing": self._missing(),
             "acting_rule": self.bundle.acting,
+            "delays": self.delays._asdict(),
             "bundle_hash": self.bundle.manifest.bundle_hash,
             "contract_hash": self.robot.contract_hash,
             "code_hash": code_hash(),
@@ -117,10 +120,12 @@ def evaluate(
     processes: int = 2,
     task: str = "avoid",
     report: Callable[[int, int], None] = lambda done, total: None,
+    delays: Delays = Delays(),  # noqa: B008 # immutable
 ) -> EvaluationResult:
     """Roll out the bundle in `folder` once per seed, in the task's evaluation contexts in turn.
 
-    robot: its limits apply, not the bundle's; report: told how many of how many are done.
+    robot: its limits apply, not the bundle's; report: told how many of how many are done;
+    delays: between arm and policy.
     Rollouts are kept under `out`, in a Journal of their own for each bundle, robot, task and state
     of this code; those already there are not run again. The end leaves <name>.json (the summary)
     and <name>.npz (see `EvaluationResult.arrays`) beside it. Raises UserError for a bundle that
@@ -132,18 +137,19 @@ def evaluate(
             f"{processes} processes: at least 1 of each"
         )
     wire(robot, task)
+    delays.require()
     bundle = Bundle.load(folder, robot)
     bundle.open_policy()  # a corrupt graph is told here, not by each process
-    journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task)}")
+    journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task, delays)}")
     missing = [seed for seed in seeds if seed not in journal.rollouts]
     already = len(seeds) - len(missing)
     report(already, len(seeds))
-    with closing(rollouts_of(missing, bundle, robot, task, processes)) as fresh:
+    with closing(rollouts_of(missing, bundle, robot, task, processes, delays)) as fresh:
         for done, finished in enumerate(fresh, already + 1):
             journal.add(finished)
             report(done, len(seeds))
     rollouts = tuple(journal.rollouts[seed] for seed in seeds)
-    result = EvaluationResult(bundle, robot, task, journal.folder, rollouts)
+    result = EvaluationResult(bundle, robot, task, journal.folder, rollouts, delays)
     arrays: dict[str, Any] = result.arrays()
     np.savez_compressed(out / f"{bundle.name}.npz", **arrays)
     text = json.dumps(result.summary(), indent=2, allow_nan=False)
@@ -151,9 +157,9 @@ def evaluate(
     return result
 
 
-def _key(bundle: Bundle, robot: Contract, task: str) -> str:
+def _key(bundle: Bundle, robot: Contract, task: str, delays: Delays) -> str:
     """Short hash of all that decides a rollout but its seed."""
-    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task, code_hash())
+    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task, delays, code_hash())
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 

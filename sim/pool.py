@@ -17,6 +17,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.sim.contexts import evaluation_context
+from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import Rollout, rollout
 
@@ -26,7 +27,12 @@ _roll_out_in: Callable[[int, int], Rollout]  # set by `_begin` in each process o
 
 
 def rollouts_of(
-    seeds: Sequence[int], bundle: Bundle, robot: Contract, task: str, processes: int
+    seeds: Sequence[int],
+    bundle: Bundle,
+    robot: Contract,
+    task: str,
+    processes: int,
+    delays: Delays,
 ) -> Generator[Rollout, None, None]:
     """One rollout per seed, in their order; closing it ends the processes.
 
@@ -39,7 +45,7 @@ def rollouts_of(
         min(processes, len(seeds)),
         get_context("spawn"),
         _begin,
-        (os.getpid(), bundle.folder, robot, task),
+        (os.getpid(), bundle.folder, robot, task, delays),
     )
     try:
         with _sparing_children():
@@ -70,7 +76,7 @@ def _sparing_children() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
+def _begin(parent: int, folder: Path, robot: Contract, task: str, delays: Delays) -> None:
     """In each process of the pool, once: what all its rollouts share."""
     global _roll_out_in
     # Not to outlive the parent, which may have been killed before the kernel knew that.
@@ -78,7 +84,8 @@ def _begin(parent: int, folder: Path, robot: Contract, task: str) -> None:
     if os.getppid() != parent:
         raise SystemExit
     bundle = Bundle.load(folder, robot)
-    _roll_out_in = partial(rollout, RobosuiteEnv(task), robot, bundle.open_policy(), bundle.rule)
+    env, policy = RobosuiteEnv(task), bundle.open_policy()
+    _roll_out_in = partial(rollout, env, robot, policy, bundle.rule, delays=delays)
 
 
 def _roll_out(task: str, seed: int) -> Rollout:

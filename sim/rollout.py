@@ -1,7 +1,8 @@
 """Rollout: the robot's own ActionLoop drives the simulated arm in simulated time, without ROS.
 
 Nothing here knows a real clock: joint states carry simulated stamps and arrive at once, and each
-command acts from the tick that it answers, as it does over ROS in lockstep.
+command acts from the tick that it answers, as it does over ROS in lockstep; both later where delays
+are asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import Policy
 from vdd_ros.poses import fields_of_poses
+from vdd_ros.sim.delay import DelayLine, Delays
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
 from vdd_ros.sim.tasks import TASKS
 
@@ -111,60 +113,86 @@ def rollout(
     rule: ActingRule,
     seed: int,
     context: int = 0,
+    delays: Delays = Delays(),  # noqa: B008 # immutable
 ) -> Rollout:
     """One rollout from the start pose until the task's verdict, or until the loop stops.
 
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
-    context: decides the scene. Raises UserError where contract and simulation do not fit.
+    context: decides the scene; delays: of what the loop knows and of what it sends. Raises
+    UserError where contract and simulation do not fit.
     """
     loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
     path: list[np.ndarray] = []
-    ticks = list(drive(env, contract, loop, context, path))
+    ticks = list(drive(env, contract, loop, context, path, delays))
     return _told(env, loop.reason, ticks, np.array(path), seed, context)
 
 
 def drive(
-    env: RobosuiteEnv, contract: Contract, loop: ActionLoop, context: int, path: list[np.ndarray]
+    env: RobosuiteEnv,
+    contract: Contract,
+    loop: ActionLoop,
+    context: int,
+    path: list[np.ndarray],
+    delays: Delays = Delays(),  # noqa: B008 # immutable
 ) -> Iterator[TickResult]:
     """The ticks of one rollout, as they happen; `path` is told x and y of the tool's tip."""
-    wiring = wire(contract, env.task_name)
+    arm = _Arm(env, wire(contract, env.task_name), loop, delays)
     env.reset(context)
     loop.start(START_NS)
-    _feel(env, loop, wiring)
+    arm.feel()
     path.append(env.tool_position()[:2].copy())
     while not env.status().finished:
-        tick = loop.tick(START_NS + env.observe().stamp_ns)
+        tick = loop.tick(arm.now_ns)
         yield tick
         if loop.reason is not None:
             return
+        arm.obey(tick)
+        arm.let_pass(path)
+
+
+class _Arm:
+    """The simulated arm as the loop meets it: what it tells and what it is told take their time."""
+
+    def __init__(self, env: RobosuiteEnv, wiring: Wiring, loop: ActionLoop, delays: Delays):
+        self._env, self._wiring, self._loop = env, wiring, loop
+        self._samples = DelayLine(delays.observation_s)
+        self._commands = DelayLine(delays.command_s)
+
+    @property
+    def now_ns(self) -> int:
+        return START_NS + self._env.observe().stamp_ns
+
+    def obey(self, tick: TickResult) -> None:
+        """Take a command; it acts when it has arrived."""
         if tick.output is not None:
-            env.apply(tick.output.position[wiring.to_arm])
-        _let_pass(env, loop, wiring, path)
+            self._commands.put(tick.output.position[self._wiring.to_arm], tick.tick_ns)
 
+    def let_pass(self, path: list[np.ndarray]) -> None:
+        """Simulated time goes on until the next tick, or until the verdict."""
+        for _ in range(self._wiring.states_per_tick):
+            for position in self._commands.due(self.now_ns):
+                self._env.apply(position)
+            self._env.advance(self._wiring.state_period_ns / 1e9)
+            if self._env.status().finished:
+                return
+            self.feel()
+            if self._env.observe().stamp_ns % PATH_STEP_NS == 0:
+                path.append(self._env.tool_position()[:2].copy())
 
-def _let_pass(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring, path: list[np.ndarray]) -> None:
-    """Simulated time goes on until the next tick, or until the verdict."""
-    for _ in range(wiring.states_per_tick):
-        env.advance(wiring.state_period_ns / 1e9)
-        if env.status().finished:
-            return
-        _feel(env, loop, wiring)
-        if env.observe().stamp_ns % PATH_STEP_NS == 0:
-            path.append(env.tool_position()[:2].copy())
-
-
-def _feel(env: RobosuiteEnv, loop: ActionLoop, wiring: Wiring) -> None:
-    """Pass on one joint state, and the objects' poses when they are due."""
-    reading = env.observe()
-    fields = {
-        "position": reading.position[wiring.from_arm],
-        "velocity": reading.velocity[wiring.from_arm],
-    }
-    stamp_ns = START_NS + reading.stamp_ns
-    loop.add("joint_state", fields, stamp_ns, stamp_ns)
-    for name, period_ns in wiring.pose_streams.items():
-        if reading.stamp_ns % period_ns == 0:
-            loop.add(name, fields_of_poses(env.poses()), stamp_ns, stamp_ns)
+    def feel(self) -> None:
+        """Tell one joint state, and the objects' poses when they are due; pass on what arrived."""
+        reading = self._env.observe()
+        fields = {
+            "position": reading.position[self._wiring.from_arm],
+            "velocity": reading.velocity[self._wiring.from_arm],
+        }
+        now_ns = START_NS + reading.stamp_ns
+        self._samples.put(("joint_state", fields, now_ns), now_ns)
+        for name, period_ns in self._wiring.pose_streams.items():
+            if reading.stamp_ns % period_ns == 0:
+                self._samples.put((name, fields_of_poses(self._env.poses()), now_ns), now_ns)
+        for stream, known, stamp_ns in self._samples.due(now_ns):
+            self._loop.add(stream, known, stamp_ns, now_ns)
 
 
 def _told(

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
 from vdd_ros.sim.avoid_field import FIELD, way
+from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.env import RobosuiteEnv
-from vdd_ros.sim.rollout import NO_EXPERT, rollout, wire
+from vdd_ros.sim.rollout import NO_EXPERT, drive, rollout, wire
 from vdd_ros.sim.tasks.avoid import Avoid
 
 WAYS = (0, 13, 23)
@@ -153,3 +155,46 @@ def test_rates_that_the_simulation_cannot_keep_are_refused(contract, rates, rate
     raw["streams"]["joint_state"]["rate_hz"] = rate_hz
     with pytest.raises(UserError, match="multiples of 5 ms"):
         wire(Contract.from_dict(raw), "avoid")
+
+
+class Following:
+    """A policy that wants the joints a little further than it sees them."""
+
+    n_obs_steps, horizon, action_dim, n_experts, noise_shape, density = 1, H, 7, 1, None, None
+
+    def infer(self, window, noise=None):
+        return PolicyOutput(np.zeros(1), np.tile(window[-1] + 0.05, (1, H, 1)))
+
+
+def first_seen_moving(env, contract, delays: Delays) -> int:
+    """The tick at which the loop first knows of a movement; they are 10 ms apart."""
+    loop = ActionLoop(contract, Following(), ActingRule(), np.random.default_rng(0))
+    for k, tick in enumerate(drive(env, contract, loop, 0, [], delays)):
+        if tick.window and np.abs(tick.window.values[-1] - Avoid.start_q).max() > 1e-5:
+            return k
+    raise AssertionError("it never moved")
+
+
+def test_what_is_delayed_is_seen_and_done_later(env, contract):
+    """Observations that are late are so twice: before the first command and after it."""
+    raw = contract.to_dict()
+    for part in raw["observation"]:
+        part["delay_s"] = 0.0  # what the contract itself lets the policy wait for
+    contract = Contract.from_dict(raw, "test contract")
+    at_once = first_seen_moving(env, contract, Delays())
+    assert first_seen_moving(env, contract, Delays(command_s=0.03)) == at_once + 3
+    assert first_seen_moving(env, contract, Delays(observation_s=0.02)) == at_once + 2 + 2
+    both = Delays(observation_s=0.02, command_s=0.03)
+    assert first_seen_moving(env, contract, both) == at_once + 2 + 2 + 3
+
+
+def test_an_operators_plan_still_crosses_when_everything_is_late(env, contract, crossings):
+    late = Delays(observation_s=0.05, command_s=0.05)
+    told = rollout(env, contract, Replay(crossings[0].at), ActingRule(), seed=0, delays=late)
+    assert (told.success, told.way) == (True, WAYS[0])
+
+
+@pytest.mark.parametrize("wrong", [{"command_s": -0.1}, {"observation_s": float("nan")}])
+def test_what_is_no_delay_is_refused(wrong):
+    with pytest.raises(UserError, match="a delay is from 0 to"):
+        Delays(**wrong).require()

@@ -82,6 +82,19 @@ def test_simulated_time_begins_at_one_second_and_clock_and_stamps_agree(domain):
     assert len(states[0].velocity) == 7
 
 
+def test_what_is_delayed_is_told_later_with_the_stamp_that_it_has(domain):
+    delay_ns = 50_000_000
+    with Observer(domain) as observer:
+        states = observer.listen(JointState, "/joint_states", STATES_QOS)
+        clocks = observer.listen(Clock, "/clock")
+        with running_sim(domain, time_base="sim", observation_delay_s=delay_ns / 1e9):
+            wait_for(lambda: len(states) > 100 and len(clocks) > 100, "states and clocks")
+    stamps = np.array([stamp_ns_of(message) for message in states])
+    times = np.array([c.clock.sec * 10**9 + c.clock.nanosec for c in clocks])
+    assert (np.diff(stamps) % STATE_NS == 0).all() and (np.diff(stamps) > 0).all()
+    assert times.max() - stamps.max() >= delay_ns - STATE_NS  # a clock may get lost
+
+
 def test_real_time_carries_system_stamps(domain):
     with running_sim(domain), Observer(domain) as observer:
         bench = Bench(observer)

@@ -38,14 +38,20 @@ class Args:
     """The robot's contract, whose limits apply; config/panda_TASK.yaml if not given."""
     task: str = "avoid"
     """What the robot is to do."""
+    observation_delay: float = 0.0
+    """From when something is true until the policy knows it [s]."""
+    command_delay: float = 0.0
+    """From a command's tick until the arm has it [s]."""
 
 
 def main(args: Args) -> dict:
     """Print one row per bundle; raises UserError for a bundle that does not fit the robot."""
     if not args.bundles:
         raise UserError("which bundle? `vdd evaluate BUNDLE... --out FOLDER`")
+    from vdd_ros.sim.delay import Delays
     from vdd_ros.sim.evaluate import evaluate
 
+    delays = Delays(args.observation_delay, args.command_delay)
     robot = Contract.from_yaml(contract_of(args.task, args.contract))
     names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:
@@ -56,7 +62,9 @@ def main(args: Args) -> dict:
     rows = []
     for folder in args.bundles:
         with progress(f"evaluating {folder.name}") as report:
-            result = evaluate(folder, robot, seeds, args.out, args.processes, args.task, report)
+            result = evaluate(
+                folder, robot, seeds, args.out, args.processes, args.task, report, delays
+            )
         rows.append(result.summary())
     Console().print(table(rows), highlight=False)
     return {"ok": True, "policies": rows}

@@ -41,6 +41,7 @@ from vdd_ros.nodes.messages import (
     qos_of,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.sim.delay import LONGEST_S, DelayLine
 
 FIRST_SIM_TIME_NS = NS_PER_S  # zero would mean "no clock yet"
 LARGEST_LAG_NS = NS_PER_S // 10  # a machine that falls further behind gives the lost time up
@@ -54,6 +55,15 @@ class SimParameters:
     task: str = parameter("avoid", "name of the simulated task")
     scene: str = parameter(
         "", "folder of an episode recorded in this task: every reset is to its beginning"
+    )
+    observation_delay_s: float = parameter(
+        0.0,
+        "states and poses are told so long after they were true [s]",
+        lower=0.0,
+        upper=LONGEST_S,
+    )
+    command_delay_s: float = parameter(
+        0.0, "commands act so long after they came [s]", lower=0.0, upper=LONGEST_S
     )
     seed: int = parameter(0, "seed of the first episode; each reset takes the next", lower=0)
     time_base: str = parameter("wall", "what stamps and /clock carry", choices=("wall", "sim"))
@@ -117,6 +127,8 @@ class SimNode(Node):
     def _begin(self, seed: int) -> None:
         self._env.reset(seed, self._scene)
         self._seed, self._decided = seed, False
+        self._to_tell = DelayLine(self.settings.observation_delay_s)
+        self._to_obey = DelayLine(self.settings.command_delay_s)
         self._lockstep.release()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -127,14 +139,27 @@ class SimNode(Node):
     def _on_command(self, message) -> None:
         try:
             target = fields_of(message, self.contract)["position"]
-            self._env.apply(target[self._wiring.to_arm])
-        except (UserError, ValueError) as error:
-            self._refused += 1
-            self.get_logger().warning(f"command refused: {error}", throttle_duration_sec=1.0)
+        except UserError as error:
+            self._refuse(error)
             return
-        if self._in_sim_time and self._lockstep.answered():
+        self._to_obey.put(target[self._wiring.to_arm], self._time_ns)
+        if self._obey() and self._in_sim_time and self._lockstep.answered():
             for _ in range(self.contract.control_period_ns // self._step_ns):
                 self._step()
+
+    def _obey(self) -> bool:
+        """Do what has arrived; whether all of it could be done."""
+        refused = self._refused
+        for target in self._to_obey.due(self._time_ns):
+            try:
+                self._env.apply(target)
+            except ValueError as error:
+                self._refuse(error)
+        return refused == self._refused
+
+    def _refuse(self, error: Exception) -> None:
+        self._refused += 1
+        self.get_logger().warning(f"command refused: {error}", throttle_duration_sec=1.0)
 
     def _on_timer(self) -> None:
         if self._in_sim_time:
@@ -152,18 +177,22 @@ class SimNode(Node):
 
     def _step(self) -> None:
         """One joint state's worth of simulated time."""
+        self._obey()
         self._env.advance(self._step_ns / NS_PER_S)
         self._time_ns += self._step_ns
         reading = self._env.observe()
         self._clock_out.publish(clock_message(self._time_ns))
-        self._states_out.publish(
-            joint_state_message(self._joints, reading.position, self._time_ns, reading.velocity)
+        states = joint_state_message(
+            self._joints, reading.position, self._time_ns, reading.velocity
         )
+        self._to_tell.put((self._states_out, states), self._time_ns)
         for name, period_ns in self._wiring.pose_streams.items():
             if reading.stamp_ns % period_ns == 0:
                 frame = self.contract.frames.base
                 poses = poses_message(self._env.poses(), frame, self._time_ns)
-                self._poses_out[name].publish(poses)
+                self._to_tell.put((self._poses_out[name], poses), self._time_ns)
+        for publisher, message in self._to_tell.due(self._time_ns):
+            publisher.publish(message)
         if self._in_sim_time and self._time_ns % self.contract.control_period_ns == 0:
             self._lockstep.tick_sent(time.monotonic())
         if not self._decided:
