@@ -284,6 +284,7 @@ def test_the_monitor_counts_lateness_and_expert_use():
     assert (p50, worst) == (0.0, 6.0) and 0.0 < p99 <= 6.0
     assert list(state.expert_use) == [0, 1]
     assert state.expert_use[1] == pytest.approx(25 / 101)
+    assert state.switches_per_s == pytest.approx(50 / 1.01)  # 0 0 0 1 0 0 0 1 ..., at 100 Hz
     assert state.limited == {"velocity": 50}
     assert state.infer_us == pytest.approx((100.0, 100.0))
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))

@@ -157,6 +157,28 @@ def test_rates_that_the_simulation_cannot_keep_are_refused(contract, rates, rate
         wire(Contract.from_dict(raw), "avoid")
 
 
+class Flickering(Replay):
+    """Two ways, each the more probable one at every second tick."""
+
+    def infer(self, window, noise=None):
+        output = super().infer(window, noise)
+        odd = len(self.windows) % 2
+        return output._replace(log_gating=np.log([0.6 - 0.2 * odd, 0.4 + 0.2 * odd]))
+
+
+def test_an_expert_is_held_while_the_gating_wavers(env, contract, crossings):
+    """What it is good for: without, the arm is pulled to and fro between ways, and crosses none."""
+    ways = [crossing.at for crossing in (crossings[0], crossings[2])]
+
+    def switches(rule: ActingRule) -> tuple[int, bool]:
+        told = rollout(env, contract, Flickering(*ways), rule, seed=0)
+        return int(np.count_nonzero(np.diff(told.experts))), told.success
+
+    assert switches(ActingRule(expert="argmax", hold_ticks=10_000)) == (0, True)
+    wavering, crossed = switches(ActingRule(expert="argmax", hold_ticks=1))
+    assert wavering > 50 and not crossed
+
+
 class Following:
     """A policy that wants the joints a little further than it sees them."""
 

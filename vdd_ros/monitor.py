@@ -24,7 +24,8 @@ class RunState(NamedTuple):
 
     lateness_ms: p50, p99 and max of tick interval minus period; deadline_misses: ticks late by more
     than half a period; infer_us: p50 and p99 of the network call; expert_use: share of the
-    replannings by expert, the most used first; log_likelihood: of the chunk last chosen, given its
+    replannings by expert, the most used first; switches_per_s: changes of the expert followed, over
+    the time of the run; log_likelihood: of the chunk last chosen, given its
     window, under the whole mixture [nats]; limited: ticks in which a limit shaped the command.
     """
 
@@ -35,6 +36,7 @@ class RunState(NamedTuple):
     replans: int
     expert: int | None
     expert_use: dict[int, float]
+    switches_per_s: float
     gating_entropy: float | None
     log_likelihood: float | None
     limited: dict[str, int]
@@ -69,7 +71,7 @@ class Monitor:
         self.period_ns = period_ns
         self.density = density
         self.missed_lately = 0.0  # deadlines, less a tenth for each tick since
-        self._ticks = self._misses = self._replans = 0
+        self._ticks = self._misses = self._replans = self._switches = 0
         self._last_wake_ns: int | None = None
         self._lateness_ms, self._infer_us = Recent(), Recent()
         self._experts: Counter[int] = Counter()
@@ -90,6 +92,7 @@ class Monitor:
             self._limited.update(result.output.limited)
         if result.infer_s is not None and result.expert is not None:
             self._replans += 1
+            self._switches += self._plan is not None and self._plan.expert != result.expert
             self._plan = result
             self._infer_us.add(result.infer_s * 1e6)
             self._experts[result.expert] += 1
@@ -105,6 +108,7 @@ class Monitor:
             replans=self._replans,
             expert=plan.expert if plan else None,
             expert_use={z: n / self._replans for z, n in self._experts.copy().most_common()},
+            switches_per_s=self._switches / max(1, self._ticks) / (self.period_ns * 1e-9),
             gating_entropy=plan.gating_entropy if plan else None,
             log_likelihood=self._log_likelihood(plan),
             limited=dict(self._limited),

@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, running_node, wait_for
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robots import HOME, Robot
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -246,6 +247,23 @@ def test_teleop_goes_before_the_policy(node):
     node.wait_for_reason("SOURCE_SILENT")
     node.robot.assert_silence()  # the policy does not take the arm back by itself
     node.robot.assert_safe(HOME)
+
+
+def test_a_publisher_of_another_qos_is_told(node):
+    """Nothing of it arrives; the reason is on /diagnostics and not only in a log."""
+    assert node.activate()
+    stream = node.contract.streams["teleop_command"]
+    assert stream.reliability == "reliable"
+    other = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = node.observer.node.create_publisher(message_class(stream.type), stream.topic, other)
+
+    def told():
+        return any("differs in reliability" in m.status[0].message for m in list(node.health))
+
+    try:
+        wait_for(told, "a word about QoS")
+    finally:
+        node.observer.node.destroy_publisher(publisher)
 
 
 def test_after_shutdown_no_command_publisher_is_left(node):

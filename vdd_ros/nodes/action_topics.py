@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 
@@ -24,6 +26,7 @@ from vdd_ros.nodes.messages import (
     Health,
     diagnostics_message,
     message_class,
+    qos_mismatch,
     qos_of,
 )
 from vdd_ros.nodes.stream_reader import StreamReader
@@ -58,11 +61,15 @@ class Outputs:
         self.shadow = shadow
         streams = contract.streams["robot_command"], contract.streams["policy_command"]
         self._command, self._wished = (Encoder(one, contract.joint_names) for one in streams)
+        self._mismatch = ""
         self._robot, self._wish = (
             node.create_lifecycle_publisher(
                 message_class(stream.type),
                 f"~/shadow{stream.topic}" if shadow else stream.topic,
                 qos_of(stream),
+                event_callbacks=PublisherEventCallbacks(
+                    incompatible_qos=partial(self._note_mismatch, stream.topic)
+                ),
             )
             for stream in streams
         )
@@ -72,6 +79,13 @@ class Outputs:
     def heard(self) -> bool:
         """Whether the robot hears what is sent; a shadow speaks to nobody."""
         return self._listeners is None or self._listeners.present()
+
+    def waits_for(self) -> str:
+        """Why nobody hears what is sent."""
+        return f"no robot listens to commands{self._mismatch and ': '}{self._mismatch}"
+
+    def _note_mismatch(self, topic: str, info) -> None:
+        self._mismatch = qos_mismatch(topic, info)
 
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
@@ -115,7 +129,10 @@ class Inputs:
         self._clock = node.get_clock()
         names = {part.stream for part in contract.observation}
         names |= {"joint_state", "teleop_command"} & set(contract.streams)
-        self._readers = [StreamReader(node, contract, name) for name in sorted(names)]
+        self._readers = [
+            StreamReader(node, contract, name, self.complaints.__setitem__)
+            for name in sorted(names)
+        ]
         self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
         self._subscriptions: list[Subscription] = []
 
@@ -203,7 +220,7 @@ class Reporter:
         if self._inputs.complaints:
             return Health("warn", "; ".join(self._inputs.complaints.values()), values)
         if not self._outputs.heard():
-            return Health("warn", "waiting: no robot listens to commands", values)
+            return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
         follows = "in shadow" if self._outputs.shadow else "following"
         return Health("ok", follows if control.loop.gate.source else "waiting", values)
 

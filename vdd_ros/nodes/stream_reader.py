@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import message_class, qos_of
+from vdd_ros.nodes.messages import message_class, qos_mismatch, qos_of
 
 QUEUE_S = 0.1  # of messages between two looks; of more, the oldest are lost
 
@@ -20,14 +21,24 @@ class StreamReader:
     wait in the reader of the middleware, which keeps the newest and the time at which each came.
     """
 
-    def __init__(self, node: Node, contract: Contract, name: str):
+    def __init__(
+        self, node: Node, contract: Contract, name: str, complain: Callable[[str, str], None]
+    ):
+        """complain: called with the name of the stream and what is wrong with its publishers."""
         stream = contract.streams[name]
         self.name = name
         self._node = node
         depth = max(stream.depth, round(QUEUE_S * stream.rate_hz))
         self._kind = message_class(stream.type)
         self._subscription = node.create_subscription(
-            self._kind, stream.topic, lambda message: None, qos_of(stream, depth), raw=True
+            self._kind,
+            stream.topic,
+            lambda message: None,
+            qos_of(stream, depth),
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda info: complain(name, qos_mismatch(stream.topic, info))
+            ),
         )
         # The graph knows it as the node's; the node's executor, which goes by this list, does not.
         # What it has to say of its publishers' QoS is still heard: that is a list of its own.
