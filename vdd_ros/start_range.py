@@ -17,6 +17,11 @@ class StartRange(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
 
+    @property
+    def middle(self) -> np.ndarray:
+        """(Da,) [unit]."""
+        return (self.lower + self.upper) / 2.0
+
     def distance(self, position: np.ndarray) -> np.ndarray:
         """(Da,) how far each joint is outside [unit], 0 inside."""
         return np.maximum(0.0, np.maximum(self.lower - position, position - self.upper))

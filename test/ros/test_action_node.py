@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robots import HOME, Robot
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
@@ -349,6 +350,49 @@ def test_a_run_begins_only_where_demonstrations_did(folder, lossless):
             robot.position = HOME
             assert node.activate()
             robot.wait_for_commands(20)
+
+
+def test_it_goes_home_on_request_and_then_begins(folder, lossless):
+    """Through the gate, and not before the node is active; the e-stop ends it like anything."""
+    start = StartRange(HOME - 0.1, HOME + 0.1)
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "homing", lossless, start=start),
+        "home_speed": 0.5,
+    }
+    begin = HOME + 0.4
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+        running_node("action_node", domain, parameters),
+    ):
+        node = Node(observer, robot)
+        robot.position = begin
+        assert node.change(Transition.TRANSITION_CONFIGURE)
+        answer = observer.call(Trigger, "/action_node/go_home")
+        assert not answer.success and "activate the node first" in answer.message
+        assert node.activate()
+        node.wait_for_reason("FAR_FROM_START")
+
+        assert observer.call(Trigger, "/action_node/go_home").success
+        robot.wait_for_commands(20)
+        node.press(True)
+        node.wait_for_reason("E_STOP")
+        robot.wait_for_rest()
+        assert not observer.call(Trigger, "/action_node/go_home").success
+        node.press(False)
+
+        def goes() -> bool:
+            return observer.call(Trigger, "/action_node/go_home").success
+
+        wait_for(goes, "the e-stop to be let go")
+        wait_for(lambda: node.states[-1].status[0].message == "at home", "the arm at home", 30.0)
+        robot.wait_for_rest()
+        np.testing.assert_allclose(robot.position, HOME, atol=1e-6)
+        robot.assert_safe(begin)
+        assert node.deactivate() and node.activate()
+        robot.wait_for_commands(20)
 
 
 def assert_replays_bit_for_bit(path, contract, commands):

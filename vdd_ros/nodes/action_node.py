@@ -3,7 +3,8 @@
 unconfigured: publishes nothing but its diagnostics. configure: loads, verifies and warms up the
 bundle. active: one command per control tick from a thread of its own, once the robot listens.
 deactivate: brings the arm to rest, then silence. With `autostart` it does the first two by itself.
-With `mode` shadow it does all this beside whoever drives, and no robot hears it.
+With `mode` shadow it does all this beside whoever drives, and no robot hears it. ~/go_home brings
+the arm to where demonstrations began.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -22,12 +25,15 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
+from vdd_ros.homing import require_pose
 from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
+from vdd_ros.nodes.go_home import GoHome
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import ROBOT_HELP
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.tick_log import TickLog
 
 MOST_OF_A_TICK = 0.3  # that planning may take; the rest is for everything else, and for bad luck
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -60,6 +66,14 @@ class ActionParameters:
         "[rad, m, fraction]",
         lower=0.0,
     )
+    home: str = parameter(
+        "",
+        "joints [unit] that ~/go_home brings the arm to, separated by spaces; empty: the middle of "
+        "where demonstrations began",
+    )
+    home_speed: float = parameter(
+        0.2, "share of the velocity and acceleration limits on the way home", lower=0.01, upper=1.0
+    )
     most_missed: int = parameter(
         20,
         "deadlines that may be missed before the arm is brought to rest, 0: any; ten ticks in time "
@@ -75,6 +89,16 @@ class ActionParameters:
     cpu: int = parameter(-1, "processor of the control thread, -1: any", lower=-1)
 
 
+class Parts(NamedTuple):
+    """What a configured node has."""
+
+    control: ControlThread
+    reporter: Reporter
+    inputs: Inputs
+    outputs: Outputs
+    home: GoHome
+
+
 class ActionNode(LifecycleNode):
     """Hosts a ControlThread from configure to cleanup."""
 
@@ -82,8 +106,8 @@ class ActionNode(LifecycleNode):
         super().__init__("action_node")
         self.settings = read_parameters(self, ActionParameters)
         self.fault: str | None = None  # why the last transition failed
-        self._control: ControlThread | None = None
-        self._topics: tuple[Reporter, Inputs, Outputs] | None = None
+        self._parts: Parts | None = None
+        self._active = False
         self._runs_logged = 0
         publish_diagnostics(self, self._health)
         if self.settings.autostart:
@@ -102,17 +126,19 @@ class ActionNode(LifecycleNode):
 
     def on_activate(self, state) -> TransitionCallbackReturn:
         """Start the ticks; fails while the e-stop is pressed or another node drives the robot."""
-        assert self._control is not None and self._topics is not None
-        if rival := self._topics[2].rival():
+        assert self._parts is not None
+        if rival := self._parts.outputs.rival():
             return self._fail(
                 UserError(f"{rival} publishes robot commands: end it, then activate again")
             )
         super().on_activate(state)
+        self._parts.reporter.watch(self._parts.control, "following", "inactive")
         try:
-            self._control.start()
+            self._parts.control.start()
         except UserError as error:
             super().on_deactivate(state)
             return self._fail(error)
+        self._active = True
         return SUCCESS
 
     def on_deactivate(self, state) -> TransitionCallbackReturn:
@@ -146,6 +172,7 @@ class ActionNode(LifecycleNode):
             raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
         contract = Contract.from_yaml(settings.contract)
         bundle = Bundle.load(settings.bundle, contract)
+        home = _home(bundle, contract, settings.home)
         policy = bundle.open_policy()
         resting = _resting_window(contract, policy.n_obs_steps)
         seconds = warm_up(policy, resting, bundle.rule.draws)
@@ -168,21 +195,24 @@ class ActionNode(LifecycleNode):
         )
         outputs = Outputs(self, contract, settings.robot, shadow)
         inputs = Inputs(self, contract)
-        control = ControlThread(
-            loop,
-            lambda: self.get_clock().now().nanoseconds,
-            inputs.receive,
-            outputs.send,
-            outputs.heard,
-            density=density,
+        make = partial(
+            ControlThread,
+            now_ns=lambda: self.get_clock().now().nanoseconds,
+            receive=inputs.receive,
+            send=outputs.send,
+            listening=outputs.heard,
             priority=settings.realtime_priority,
             cpu=settings.cpu,
             most_missed=settings.most_missed,
-            keep_log=bool(settings.log_ticks),
         )
-        inputs.listen_to_e_stop(contract.e_stop_topic, control.e_stop)
-        self._topics = Reporter(self, bundle, control, inputs, outputs), inputs, outputs
-        self._control, self.fault = control, None
+        control = make(loop, density=density, keep_log=bool(settings.log_ticks))
+        inputs.listen_to_e_stop(contract.e_stop_topic, self._take_e_stop)
+        reporter = Reporter(self, bundle, control, inputs, outputs)
+        going = GoHome(
+            self, contract, home, settings.home_speed, make, self._make_way, reporter.watch
+        )
+        self._parts = Parts(control, reporter, inputs, outputs, going)
+        self.fault = None
         beside = ", in a thread beside the ticks" if threaded else ""
         self.get_logger().info(
             f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "
@@ -190,34 +220,58 @@ class ActionNode(LifecycleNode):
         )
 
     def _health(self) -> Health:
-        if self._topics is not None:
-            return self._topics[0].health()
+        if self._parts is not None:
+            return self._parts.reporter.health()
         return Health("ok" if self.fault is None else "error", self.fault or "unconfigured", {})
 
+    def _take_e_stop(self, pressed: bool) -> None:
+        if self._parts is not None:
+            self._parts.control.e_stop(pressed)
+            self._parts.home.e_stop(pressed)
+
+    def _make_way(self) -> None:
+        """Bring what moves the arm to rest; UserError where the node may not move it."""
+        if not self._active:
+            raise UserError("activate the node first: nothing moves before")
+        if self.settings.mode == "shadow":
+            raise UserError("a shadow moves nothing")
+        self._end_run()
+
     def _halt(self) -> None:
-        if self._control is None or self._topics is None:
-            return
-        ran = self._control.running
-        self._control.stop()
+        self._active = False
+        if self._parts is not None:
+            self._parts.home.stop()
+            self._end_run()
+
+    def _end_run(self) -> None:
+        assert self._parts is not None
+        control = self._parts.control
+        ran = control.running
+        control.stop()
         if ran:  # who listens can tell a run that was ended from a node that died
-            self._topics[0].say()
-        log, self._control.log = self._control.log, None
+            self._parts.reporter.say()
+        log, control.log = control.log, None
         if log is not None:
-            path = Path(self.settings.log_ticks)
-            again = f"-{self._runs_logged}" if self._runs_logged else ""
-            try:
-                log.save(path.with_stem(path.stem + again))
-                self._runs_logged += 1
-            except OSError as error:  # the arm is at rest; nothing else may be left undone
-                self.get_logger().error(f"the ticks of this run were not saved: {error}")
+            self._save(log)
+
+    def _save(self, log: TickLog) -> None:
+        path = Path(self.settings.log_ticks)
+        again = f"-{self._runs_logged}" if self._runs_logged else ""
+        try:
+            log.save(path.with_stem(path.stem + again))
+            self._runs_logged += 1
+        except OSError as error:  # the arm is at rest; nothing else may be left undone
+            self.get_logger().error(f"the ticks of this run were not saved: {error}")
 
     def _release(self) -> None:
         self._halt()
-        for topics in self._topics or ():
-            topics.destroy()
-        if self._control is not None:
-            self._control.loop.close()
-        self._control = self._topics = None
+        if self._parts is None:
+            return
+        for part in (self._parts.home, self._parts.reporter, self._parts.inputs):
+            part.destroy()
+        self._parts.outputs.destroy()
+        self._parts.control.loop.close()
+        self._parts = None
 
     def _fail(self, error: UserError) -> TransitionCallbackReturn:
         self.fault = str(error)
@@ -230,7 +284,19 @@ def _start_fault(
 ) -> Callable[[np.ndarray], str | None]:
     """Why a run may not begin with the joints at (Da,) [unit]; None if it may, or who knows."""
     start = bundle.start
-    return lambda position: start and start.fault(position, tolerance, contract)
+
+    def fault(position: np.ndarray) -> str | None:
+        why = start and start.fault(position, tolerance, contract)
+        return f"{why} (~/go_home does)" if why else None
+
+    return fault
+
+
+def _home(bundle: Bundle, contract: Contract, home: str) -> np.ndarray | None:
+    """(Da,) [unit] where the arm is brought; None where nobody knows. Raises UserError."""
+    if home:
+        return require_pose(home, contract)
+    return None if bundle.start is None else bundle.start.middle
 
 
 def _writable(path: Path) -> bool:

@@ -179,12 +179,16 @@ class Reporter:
     ):
         self._node = node
         self._bundle = bundle
-        self._control = control
+        self.watch(control, "following", "inactive")
         self._inputs = inputs
         self._outputs = outputs
         self._ran = False  # whether the last word was that of a run
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
+
+    def watch(self, control: ControlThread, doing: str, done: str) -> None:
+        """Say how this one goes from now on, and what it does and has done."""
+        self._control, self._doing, self._done = control, doing, done
 
     def _publish(self) -> None:
         control = self._control
@@ -216,12 +220,12 @@ class Reporter:
             more = f": {control.loop.detail}" if control.loop.detail else ""
             return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
-            return Health("ok", "inactive", values)
+            return Health("ok", self._done, values)
         if self._inputs.complaints:
             return Health("warn", "; ".join(self._inputs.complaints.values()), values)
         if not self._outputs.heard():
             return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
-        follows = "in shadow" if self._outputs.shadow else "following"
+        follows = "in shadow" if self._outputs.shadow else self._doing
         return Health("ok", follows if control.loop.gate.source else "waiting", values)
 
     def destroy(self) -> None:

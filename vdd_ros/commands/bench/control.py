@@ -128,7 +128,7 @@ def _begin(bundle: Bundle) -> np.ndarray:
     start, contract = bundle.start, bundle.contract
     if start is None:
         return (contract.limit("lower") + contract.limit("upper")) / 2.0
-    return (start.lower + start.upper) / 2.0
+    return start.middle
 
 
 @contextmanager
