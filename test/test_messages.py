@@ -73,7 +73,7 @@ def test_joint_state_message_survives_the_way_there_and_back():
 @pytest.mark.parametrize("name", sorted(CONTRACT.streams))
 def test_a_command_is_of_the_type_that_its_stream_declares(name):
     stream = CONTRACT.streams[name]
-    message = messages.command_message(stream, NAMES, np.arange(7.0), STAMP_NS)
+    message = messages.command_message(stream, CONTRACT, np.arange(7.0), STAMP_NS)
     assert type(message) is messages.message_class(stream.type)
     assert messages.fields_of(message, CONTRACT)["position"].tolist() == list(range(7))
 

@@ -6,9 +6,12 @@ from geometry_msgs.msg import PoseArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from vdd_ros.bag import RawMessage
 from vdd_ros.cdr import joints_cdr, poses_cdr
 from vdd_ros.contract import Contract
+from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
 from vdd_ros.nodes import wire
 from vdd_ros.nodes.messages import command_message, fields_of, stamp_ns_of
@@ -124,9 +127,61 @@ def test_poses_are_read_like_ros_reads_them(no_ros):
 @pytest.mark.parametrize("name", ["robot_command", "policy_command", "teleop_command"])
 def test_commands_are_what_ros_would_send(contract, name):
     rng, stream = np.random.default_rng(6), contract.streams[name]
-    encoder = Encoder(stream, contract.joint_names)
+    encoder = Encoder(stream, contract)
     for stamp_ns in (STAMP_NS, STAMP_NS + 1):
         position = rng.normal(size=7)
         kind = JointState if stream.has_header else Float64MultiArray
         sent = deserialize_message(encoder.encode(position, stamp_ns), kind)
-        assert sent == command_message(stream, contract.joint_names, position, stamp_ns)
+        assert sent == command_message(stream, contract, position, stamp_ns)
+
+
+def with_trajectories(contract: Contract) -> Contract:
+    raw = contract.to_dict()
+    raw["streams"]["robot_command"] |= {
+        "type": "trajectory_msgs/msg/JointTrajectory",
+        "timeline": "header",
+    }
+    return Contract.from_dict(raw, "test contract")
+
+
+def test_trajectories_end_one_period_later_at_the_speed_of_the_commands(contract):
+    """As a joint_trajectory_controller wants them: times rise, and velocities are there."""
+    contract = with_trajectories(contract)
+    encoder, period_ns = Encoder(contract.streams["robot_command"], contract), 10_000_000
+
+    def sent(position: float, stamp_ns: int) -> JointTrajectory:
+        data = encoder.encode(np.full(7, position), stamp_ns)
+        message = deserialize_message(data, JointTrajectory)
+        assert message.joint_names == list(contract.joint_names) and len(message.points) == 1
+        assert message.points[0].positions.tolist() == [position] * 7
+        due = message.points[0].time_from_start
+        assert stamp_ns_of(message) == stamp_ns and (due.sec, due.nanosec) == (0, period_ns)
+        return message
+
+    assert sent(0.1, STAMP_NS).points[0].velocities.tolist() == [0.0] * 7
+    moving = sent(0.12, STAMP_NS + period_ns).points[0].velocities
+    np.testing.assert_allclose(moving, 2.0)
+    after_silence = sent(0.2, STAMP_NS + 10 * period_ns).points[0].velocities
+    np.testing.assert_array_equal(after_silence, 0.0)
+
+
+def test_of_a_trajectory_the_last_point_counts(contract):
+    message = JointTrajectory(joint_names=list(contract.joint_names)[::-1])
+    with pytest.raises(UserError, match="lacks"):
+        fields_of(JointTrajectory(joint_names=["elbow"]), contract)
+    assert fields_of(message, contract) == {}, "it has no point"
+    for start in (0.0, 10.0):
+        point = JointTrajectoryPoint(positions=(start + np.arange(7.0)).tolist())
+        message.points.append(point)
+    np.testing.assert_array_equal(fields_of(message, contract)["position"], 16.0 - np.arange(7.0))
+
+
+def test_recorded_trajectories_are_the_same_bytes_and_are_read_again(contract):
+    contract = with_trajectories(contract)
+    stream, position = contract.streams["robot_command"], np.arange(7.0)
+    data = joints_cdr(stream, contract, position, STAMP_NS, np.ones(7))
+    live = deserialize_message(data, JointTrajectory)
+    assert live == command_message(stream, contract, position, STAMP_NS, np.ones(7))
+    told = decode(contract, [RawMessage("robot_command", data, 5, STAMP_NS)])["robot_command"]
+    np.testing.assert_array_equal(told.fields["position"], [position])
+    np.testing.assert_array_equal(told.fields["velocity"], np.ones((1, 7)))

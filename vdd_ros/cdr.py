@@ -8,6 +8,8 @@ from vdd_ros.bag import typestore
 from vdd_ros.contract import Contract, Stream
 
 NOTHING = np.zeros(0)
+TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+NS_PER_S = 1_000_000_000
 
 
 def joints_cdr(
@@ -19,7 +21,9 @@ def joints_cdr(
 ) -> bytes:
     """Joints (Da,) in the contract's order, as the message type of a stream."""
     store = typestore()
-    if stream.has_header:
+    if stream.type == TRAJECTORY:
+        message = _trajectory(contract, position, stamp_ns, velocity)
+    elif stream.has_header:
         message = store.types[stream.type](
             header=_header(stamp_ns, ""),
             name=list(contract.joint_names),
@@ -46,7 +50,23 @@ def poses_cdr(stream: Stream, contract: Contract, poses: np.ndarray, stamp_ns: i
     return bytes(store.serialize_cdr(message, stream.type))
 
 
+def _trajectory(contract: Contract, position: np.ndarray, stamp_ns: int, velocity: np.ndarray):
+    """One point, to be reached a control period after the stamp."""
+    types = typestore().types
+    duration = types["builtin_interfaces/msg/Duration"]
+    point = types["trajectory_msgs/msg/JointTrajectoryPoint"](
+        positions=position,
+        velocities=velocity if velocity.size else np.zeros_like(position),
+        accelerations=NOTHING,
+        effort=NOTHING,
+        time_from_start=duration(*divmod(contract.control_period_ns, NS_PER_S)),
+    )
+    return types[TRAJECTORY](
+        header=_header(stamp_ns, ""), joint_names=list(contract.joint_names), points=[point]
+    )
+
+
 def _header(stamp_ns: int, frame: str):
     types = typestore().types
-    time = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
+    time = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, NS_PER_S))
     return types["std_msgs/msg/Header"](stamp=time, frame_id=frame)

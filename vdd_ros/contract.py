@@ -28,6 +28,7 @@ LARGEST_SPEED = 8.0 * math.pi  # [rad/s]; likewise
 FIELDS = {
     "sensor_msgs/msg/JointState": ("position", "velocity"),
     "std_msgs/msg/Float64MultiArray": ("position",),
+    "trajectory_msgs/msg/JointTrajectory": ("position", "velocity"),
     "geometry_msgs/msg/PoseArray": ("position", "heading"),
 }
 NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
@@ -93,6 +94,7 @@ class Stream(_Part):
     type: Literal[
         "sensor_msgs/msg/JointState",
         "std_msgs/msg/Float64MultiArray",
+        "trajectory_msgs/msg/JointTrajectory",
         "geometry_msgs/msg/PoseArray",
     ]
     rate_hz: Positive

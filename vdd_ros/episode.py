@@ -153,11 +153,14 @@ class _JointStates:
         self._absent = np.full(contract.action_dim, np.nan)
 
     def read(self, message) -> tuple[np.ndarray, np.ndarray] | None:
-        order = self._order(tuple(message.name))
-        if order is None or len(message.position) != len(message.name):
+        return self._matched(message.name, message.position, message.velocity)
+
+    def _matched(self, names, position, velocity) -> tuple[np.ndarray, np.ndarray] | None:
+        order = self._order(tuple(names))
+        if order is None or len(position) != len(names):
             return None
-        has_velocity = len(message.velocity) == len(message.name)
-        return message.position[order], message.velocity[order] if has_velocity else self._absent
+        has_velocity = len(velocity) == len(names)
+        return position[order], velocity[order] if has_velocity else self._absent
 
     def _order(self, names: tuple[str, ...]) -> np.ndarray | None:
         if names not in self._orders:
@@ -166,6 +169,16 @@ class _JointStates:
                 np.array([names.index(joint) for joint in self.joint_names]) if complete else None
             )
         return self._orders[names]
+
+
+class _Trajectories(_JointStates):
+    """trajectory_msgs/JointTrajectory -> (position, velocity) of the last point."""
+
+    def read(self, message) -> tuple[np.ndarray, np.ndarray] | None:
+        if not message.points:
+            return None
+        last = message.points[-1]
+        return self._matched(message.joint_names, last.positions, last.velocities)
 
 
 class _Arrays:
@@ -198,5 +211,6 @@ class _Poses:
 _READERS: dict[str, type[_JointStates | _Arrays | _Poses]] = {
     "sensor_msgs/msg/JointState": _JointStates,
     "std_msgs/msg/Float64MultiArray": _Arrays,
+    "trajectory_msgs/msg/JointTrajectory": _Trajectories,
     "geometry_msgs/msg/PoseArray": _Poses,
 }

@@ -56,7 +56,7 @@ class Robot:
     def publish(self, name: str, stamp_ns: int) -> None:
         position = position_at(stamp_ns)
         self.publishers[name].publish(
-            command_message(CONTRACT.streams[name], CONTRACT.joint_names, position, stamp_ns)
+            command_message(CONTRACT.streams[name], CONTRACT, position, stamp_ns)
         )
 
     def move(self, seconds: float) -> None:

@@ -40,9 +40,7 @@ def test_a_shadow_says_everything_and_no_robot_hears_it(domain, parameters, loss
         wait_for(lambda: len(ours) > 50 and len(wishes) > 50, "what it would do")
         for _ in range(100):
             teleop.publish(
-                command_message(
-                    streams["teleop_command"], lossless.joint_names, HOME, time.time_ns()
-                )
+                command_message(streams["teleop_command"], lossless, HOME, time.time_ns())
             )
             time.sleep(0.01)
         wait_for(lambda: states[-1].status[0].message == "in shadow", "the state")

@@ -16,7 +16,9 @@ from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import fields_of, latched_qos, qos_of, stamp_ns_of
+from vdd_ros.nodes.messages import fields_of, latched_qos, message_class, qos_of, stamp_ns_of
+from vdd_ros.nodes.sim_node import Way
+from vdd_ros.nodes.wire import Encoder
 
 CONTRACT = Contract.from_yaml(CONTRACT_PATH)
 STATE_NS = 5_000_000
@@ -27,12 +29,13 @@ LONG_S = "600.0"  # longer than any test: time stands until it is answered
 class Bench:
     """What the tests hear of a sim_node, and how they command it."""
 
-    def __init__(self, observer: Observer):
+    def __init__(self, observer: Observer, contract: Contract = CONTRACT):
         self.observer = observer
-        command = CONTRACT.streams["robot_command"]
+        command = contract.streams["robot_command"]
         self.states = observer.listen(JointState, "/joint_states", STATES_QOS)
         self.clocks = observer.listen(Clock, "/clock")
-        self.commands = observer.publisher(Float64MultiArray, command.topic, qos_of(command))
+        kind = message_class(command.type)
+        self.commands = observer.publisher(kind, command.topic, qos_of(command))
         wait_for(lambda: self.states and self.clocks, "a joint state and a clock")
 
     def position(self) -> np.ndarray:
@@ -119,6 +122,35 @@ def test_the_last_command_is_held_and_a_reset_brings_the_arm_back(domain):
         assert np.abs(bench.position() - start).max() < 0.005
         assert (np.diff(bench.stamps()) > 0).all()
         assert node.end() == 0
+
+
+def test_a_trajectory_is_gone_to_its_last_point_until_it_is_due(domain, tmp_path):
+    raw = CONTRACT.to_dict()
+    kind = "trajectory_msgs/msg/JointTrajectory"
+    topic = "/joint_trajectory_controller/joint_trajectory"
+    raw["streams"]["robot_command"] |= {"type": kind, "topic": topic, "timeline": "header"}
+    contract = Contract.from_dict(raw, "test contract")
+    (tmp_path / "contract.yaml").write_text(yaml.safe_dump(raw))
+    stream = contract.streams["robot_command"]
+    with (
+        running_sim(domain, contract=tmp_path / "contract.yaml"),
+        Observer(domain) as observer,
+    ):
+        bench = Bench(observer, contract)
+        target = bench.position() + 0.05
+        encoder = Encoder(stream, contract)
+        bench.commands.publish(encoder.encode(target, time.time_ns()))
+        wait_for(lambda: np.abs(bench.position() - target).max() < 0.005, "the arm at its target")
+        bench.next_states(50)
+        assert np.abs(bench.position() - target).max() < 0.005
+
+
+def test_the_way_between_two_targets_is_even():
+    way = Way(np.zeros(2), 10, np.array([1.0, -2.0]), 30)
+    np.testing.assert_allclose(way.at(15), [0.25, -0.5])
+    np.testing.assert_array_equal(way.at(30), way.at(99))
+    at_once = Way(np.zeros(2), 10, np.ones(2), 10)
+    np.testing.assert_array_equal(at_once.at(15), np.ones(2))
 
 
 def test_what_is_not_a_command_is_refused_and_told(domain):

@@ -60,7 +60,7 @@ class Outputs:
         self._node = node
         self.shadow = shadow
         streams = contract.streams["robot_command"], contract.streams["policy_command"]
-        self._command, self._wished = (Encoder(one, contract.joint_names) for one in streams)
+        self._command, self._wished = (Encoder(one, contract) for one in streams)
         self._mismatch = ""
         self._robot, self._wish = (
             node.create_lifecycle_publisher(

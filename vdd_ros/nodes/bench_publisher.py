@@ -48,9 +48,7 @@ class BenchPublisher(Node):
                     if self._ended.is_set():
                         return
                     now_ns = self.get_clock().now().nanoseconds
-                    publisher.publish(
-                        command_message(stream, contract.joint_names, position, now_ns)
-                    )
+                    publisher.publish(command_message(stream, contract, position, now_ns))
 
         self._thread = threading.Thread(target=loop)
         self._thread.start()

@@ -28,13 +28,13 @@ from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     Health,
-    command_message,
     fields_of,
     message_class,
     qos_of,
     sample_stamp_ns,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.wire import Encoder
 from vdd_ros.realtime import pace
 
 LAST_WORD = Duration(seconds=0.5)
@@ -64,6 +64,7 @@ class CommandGateNode(Node):
         streams = self.contract.streams
         robot = streams["robot_command"]
         self._robot = self.create_publisher(message_class(robot.type), robot.topic, qos_of(robot))
+        self._command = Encoder(robot, self.contract)
         for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
             if name in streams:
                 self._listen(name)
@@ -143,9 +144,7 @@ class CommandGateNode(Node):
     def _send(self, output: GateOutput | None) -> None:
         if output is None:
             return
-        stream = self.contract.streams["robot_command"]
-        names, now_ns = self.contract.joint_names, self._now_ns()
-        self._robot.publish(command_message(stream, names, output.position, now_ns))
+        self._robot.publish(self._command.encode(output.position, self._now_ns()))
         self._sent += 1
 
     def _health(self) -> Health:

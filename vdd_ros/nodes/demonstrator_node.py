@@ -193,7 +193,7 @@ class DemonstratorNode(Node):
         self._leader.publish(
             command_message(
                 self._teleop,
-                self.contract.joint_names,
+                self.contract,
                 target[self._wiring.from_arm],
                 self._stamp_ns,
             )

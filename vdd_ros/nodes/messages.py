@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
 from rclpy.qos import (
@@ -23,6 +23,7 @@ from rclpy.qos import (
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vdd_ros.contract import Contract, Stream
 from vdd_ros.errors import UserError
@@ -32,6 +33,7 @@ NS_PER_S = 1_000_000_000
 MESSAGE_CLASSES = {
     "sensor_msgs/msg/JointState": JointState,
     "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+    "trajectory_msgs/msg/JointTrajectory": JointTrajectory,
     "geometry_msgs/msg/PoseArray": PoseArray,
 }
 RELIABILITY = {
@@ -82,11 +84,11 @@ def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
     """What a message tells, by field, in contract order: of joints 'position' and, where it has
     it, 'velocity', each (Da,); of objects 'position' and 'heading', see `fields_of_poses`.
 
-    A JointState is matched by name, whatever its order and whatever else it names; a
-    Float64MultiArray holds the positions in the contract's order, a PoseArray the objects in
-    theirs. Raises UserError where a joint is missing or named twice, or where the number of values
-    does not fit. Values are passed on as they came: whether they are finite is asked by whoever
-    takes them.
+    A JointState is matched by name, whatever its order and whatever else it names, and so is a
+    JointTrajectory, of which the last point counts; a Float64MultiArray holds the positions in the
+    contract's order, a PoseArray the objects in theirs. Raises UserError where a joint is missing
+    or named twice, or where the number of values does not fit. Values are passed on as they came:
+    whether they are finite is asked by whoever takes them.
     """
     if isinstance(message, PoseArray):
         if len(message.poses) != len(contract.objects):
@@ -97,13 +99,19 @@ def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
         return fields_of_poses(pose_array(message))
     if isinstance(message, Float64MultiArray):
         return {"position": _sized(np.array(message.data), contract.action_dim, "data")}
-    places = places_of(tuple(message.name), contract.joint_names)
-    fields = {}
-    for field in ("position", "velocity"):
-        values = getattr(message, field)
-        if len(values):
-            fields[field] = _sized(np.array(values), len(message.name), field)[places]
-    return fields
+    if isinstance(message, JointTrajectory):
+        last = message.points[-1] if message.points else JointTrajectoryPoint()
+        return _joint_fields(message.joint_names, last.positions, last.velocities, contract)
+    return _joint_fields(message.name, message.position, message.velocity, contract)
+
+
+def _joint_fields(names, position, velocity, contract: Contract) -> dict[str, np.ndarray]:
+    places = places_of(tuple(names), contract.joint_names)
+    return {
+        field: _sized(np.array(values), len(names), field)[places]
+        for field, values in (("position", position), ("velocity", velocity))
+        if len(values)
+    }
 
 
 def stamp_ns_of(message) -> int:
@@ -171,12 +179,29 @@ def poses_message(poses: np.ndarray, frame: str, stamp_ns: int) -> PoseArray:
 
 
 def command_message(
-    stream: Stream, joint_names: tuple[str, ...], position: np.ndarray, stamp_ns: int
-) -> JointState | Float64MultiArray:
-    """Joint position targets (joints,) as the message type that `stream` declares."""
-    if message_class(stream.type) is Float64MultiArray:
+    stream: Stream,
+    contract: Contract,
+    position: np.ndarray,
+    stamp_ns: int,
+    velocity: np.ndarray | None = None,
+) -> JointState | Float64MultiArray | JointTrajectory:
+    """Joint position targets (Da,) [unit] as the message type that `stream` declares.
+
+    velocity: (Da,) [unit/s] that the arm is to have there, for a trajectory; None for none. Its one
+    point is to be reached one control period after the stamp, when the next one is due.
+    """
+    kind, names = message_class(stream.type), contract.joint_names
+    if kind is Float64MultiArray:
         return Float64MultiArray(data=position.tolist())
-    return joint_state_message(joint_names, position, stamp_ns)
+    if kind is JointState:
+        return joint_state_message(names, position, stamp_ns)
+    point = JointTrajectoryPoint(positions=position.tolist())
+    point.velocities = np.zeros_like(position).tolist() if velocity is None else velocity.tolist()
+    point.time_from_start = Duration(nanosec=contract.control_period_ns % NS_PER_S)
+    point.time_from_start.sec = contract.control_period_ns // NS_PER_S
+    message = JointTrajectory(joint_names=list(names), points=[point])
+    message.header.stamp = time_message(stamp_ns)
+    return message
 
 
 class Health(NamedTuple):

@@ -148,9 +148,7 @@ class ReplayNode(Node):
 
     def _send(self, target: np.ndarray) -> None:
         self._sent = target
-        self._leader.publish(
-            command_message(self._teleop, self.contract.joint_names, target, self._stamp_ns)
-        )
+        self._leader.publish(command_message(self._teleop, self.contract, target, self._stamp_ns))
 
     def _watch(self, stamp_ns: int, position: np.ndarray) -> None:
         """Look at a new joint state for what ends the replay."""

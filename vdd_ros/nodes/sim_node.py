@@ -1,10 +1,11 @@
 """sim_node: a simulated robot behind the robot's own topics; nobody can tell it from the robot.
 
 joint states and poses of objects out, position commands in (topics of the contract); the last
-command is held, as a forward position controller holds it. Beyond the robot: /clock, ~/reset
-(std_srvs/Trigger: arm at its start pose, next seed, time goes on), and once an episode is decided
-~/success (std_msgs/Bool) and ~/episode (std_msgs/String, JSON: success, reason, way, done, seconds,
-seed), both latched.
+command is held, as a forward position controller holds it; of a trajectory, the way to its last
+point is gone evenly until the point is due, as a joint_trajectory_controller does. Beyond the
+robot: /clock, ~/reset (std_srvs/Trigger: arm at its start pose, next seed, time goes on), and once
+an episode is decided ~/success (std_msgs/Bool) and ~/episode (std_msgs/String, JSON: success,
+reason, way, done, seconds, seed), both latched.
 
 time_base wall: real time, stamps and /clock carry system time. time_base sim: /clock starts at 1 s
 and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time while nobody drives.
@@ -17,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -24,6 +26,7 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -75,6 +78,22 @@ class SimParameters:
     )
 
 
+class Way(NamedTuple):
+    """begin, end: targets (J,) of the simulated arm [rad, fraction]; end holds from end_ns on."""
+
+    begin: np.ndarray
+    begin_ns: int
+    end: np.ndarray
+    end_ns: int
+
+    def at(self, time_ns: int) -> np.ndarray:
+        """(J,) evenly from one to the other."""
+        if time_ns >= self.end_ns:
+            return self.end
+        share = (time_ns - self.begin_ns) / (self.end_ns - self.begin_ns)
+        return self.begin + share * (self.end - self.begin)
+
+
 class SimNode(Node):
     """Hosts a RobosuiteEnv; every callback runs in one thread."""
 
@@ -94,6 +113,7 @@ class SimNode(Node):
         self._in_sim_time = self.settings.time_base == "sim"
         self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
         self._step_ns = self._wiring.state_period_ns
+        self._way: Way | None = None
         self._time_ns = FIRST_SIM_TIME_NS if self._in_sim_time else time.time_ns()
         self._due_ns = self._started_ns = time.monotonic_ns()
         self._first_time_ns = self._time_ns
@@ -127,6 +147,7 @@ class SimNode(Node):
     def _begin(self, seed: int) -> None:
         self._env.reset(seed, self._scene)
         self._seed, self._decided = seed, False
+        self._target, self._way = self._env.observe().position, None
         self._to_tell = DelayLine(self.settings.observation_delay_s)
         self._to_obey = DelayLine(self.settings.command_delay_s)
         self._lockstep.release()
@@ -142,18 +163,26 @@ class SimNode(Node):
         except UserError as error:
             self._refuse(error)
             return
-        self._to_obey.put(target[self._wiring.to_arm], self._time_ns)
+        due_ns = self._time_ns
+        if isinstance(message, JointTrajectory):
+            due_ns += self.contract.control_period_ns
+        self._to_obey.put((target[self._wiring.to_arm], due_ns), self._time_ns)
         if self._obey() and self._in_sim_time and self._lockstep.answered():
             for _ in range(self.contract.control_period_ns // self._step_ns):
                 self._step()
 
     def _obey(self) -> bool:
-        """Do what has arrived; whether all of it could be done."""
+        """Do what has arrived, in the step that comes; whether all of it could be done."""
         refused = self._refused
-        for target in self._to_obey.due(self._time_ns):
+        for target, due_ns in self._to_obey.due(self._time_ns):
+            self._way = Way(self._target, self._time_ns, target, due_ns)
+        if self._way is not None:
+            target = self._way.at(self._time_ns + self._step_ns)
             try:
                 self._env.apply(target)
+                self._target = target
             except ValueError as error:
+                self._way = None
                 self._refuse(error)
         return refused == self._refused
 

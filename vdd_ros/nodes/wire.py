@@ -15,6 +15,7 @@ import numpy as np
 from geometry_msgs.msg import PoseArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
 
 from vdd_ros.contract import Contract, Stream
 from vdd_ros.nodes.messages import (
@@ -84,19 +85,36 @@ class Decoder:
 class Encoder:
     """Makes the messages of joint targets of one stream, all in one and the same buffer."""
 
-    def __init__(self, stream: Stream, joint_names: tuple[str, ...]):
-        marks = _marks(len(joint_names))
-        self._buffer = bytearray(serialize_message(command_message(stream, joint_names, marks, 1)))
-        begin = self._buffer.index(marks.tobytes())
-        self._numbers = np.frombuffer(self._buffer, "<f8", marks.size, begin)
+    def __init__(self, stream: Stream, contract: Contract):
+        marks = _marks(2 * contract.action_dim).reshape(2, -1)
+        made = command_message(stream, contract, marks[0], 1, marks[1])
+        self._buffer = bytearray(serialize_message(made))
+        self._position = self._numbers(marks[0])
+        self._velocity = self._numbers(marks[1]) if isinstance(made, JointTrajectory) else None
         self._has_stamp = stream.has_header
+        self._period_ns = contract.control_period_ns
+        self._last: tuple[np.ndarray, int] | None = None
 
     def encode(self, position: np.ndarray, stamp_ns: int) -> bytes:
-        """The message of `command_message`, serialised."""
-        self._numbers[:] = position
+        """The message of `command_message`, serialised. Of a trajectory the velocity is that since
+        the message before, where it was one control period ago."""
+        self._position[:] = position
+        if self._velocity is not None:
+            self._velocity[:] = self._since_last(position, stamp_ns)
+            self._last = position, stamp_ns
         if self._has_stamp:
             STAMP.pack_into(self._buffer, STAMP_AT, *divmod(stamp_ns, NS_PER_S))
         return bytes(self._buffer)
+
+    def _numbers(self, marks: np.ndarray) -> np.ndarray:
+        """(Da,) view of the buffer where the marks stand."""
+        begin = self._buffer.index(marks.tobytes())
+        return np.frombuffer(self._buffer, "<f8", marks.size, begin)
+
+    def _since_last(self, position: np.ndarray, stamp_ns: int) -> np.ndarray | float:
+        if self._last is None or not 0 < 2 * (stamp_ns - self._last[1]) < 3 * self._period_ns:
+            return 0.0
+        return (position - self._last[0]) / (self._period_ns * 1e-9)
 
 
 def layout_of(data: bytes, message: Any, contract: Contract) -> Layout | None:
