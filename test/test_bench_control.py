@@ -1,4 +1,4 @@
-"""Figures of `vdd bench control`, of times that are made up."""
+"""Figures of `vdd bench control` and `soak`, of times that are made up."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from vdd_ros import cli
-from vdd_ros.commands.bench import control
-from vdd_ros.commands.bench.control import Turn, at_rates, latency_us, ratios_of, row_of
+from vdd_ros.commands.bench import control, soak
+from vdd_ros.commands.bench.control import Turn, latency_us, ratios_of, row_of
+from vdd_ros.commands.bench.stage import at_rates
 from vdd_ros.nodes.command_observer import Observed
+from vdd_ros.processes import Footprint
 
 MS, US = 1_000_000, 1_000
 
@@ -84,3 +86,28 @@ def test_the_table_has_a_line_for_each_sender():
     rows = [row_of(name, turns, 100.0) for name in ("bare", "student")]
     table = control.control_table({"rate_hz": 100.0, "joint_rate_hz": 1000.0, "rows": rows})
     assert table.row_count == 2 and list(table.columns[0].cells) == ["bare", "student"]
+
+
+def footprints(memory_mib, threads=5, files=9) -> list[Footprint]:
+    return [Footprint(round(mib * soak.MIB), threads, files) for mib in memory_mib]
+
+
+def test_memory_that_comes_and_goes_is_flat_and_memory_that_creeps_is_not():
+    ticks = np.arange(1001) * 2 * MS
+    waves = footprints([50 + 3 * (k % 5) for k in range(100)])
+    assert soak.figures(waves, ticks, 500.0)["flat"]
+    leak = soak.figures(footprints(np.linspace(50, 53, 100)), ticks, 500.0)
+    assert not leak["flat"] and leak["growth_mib"] == pytest.approx(1.5, abs=0.05)
+
+
+def test_a_thread_or_a_file_that_stays_is_told():
+    held = [*footprints([50] * 9), Footprint(50 << 20, 6, 11)]
+    told = soak.figures(held, np.arange(101) * 2 * MS, 500.0)
+    assert (told["threads_gained"], told["files_gained"], told["threads"]) == (1, 2, 6)
+
+
+def test_ticks_that_become_slower_have_drifted():
+    intervals = np.concatenate([np.full(500, 2.0), np.full(500, 2.02)])
+    told = soak.figures(footprints([50] * 4), np.cumsum(intervals) * MS, 500.0)
+    assert told["drift"] == pytest.approx(0.01, abs=1e-6)
+    assert told["mean_interval"] == pytest.approx(1.005, abs=1e-3) and told["missed"] == 0.0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
+from typing import NamedTuple
 
 from vdd_ros.errors import UserError
 
@@ -53,6 +54,14 @@ def isolated(domain: int) -> dict[str, str]:
         local["ROS_LOCALHOST_ONLY"] = "1"
     # Small matrices: a second thread costs more than it gives, and nodes share few cores.
     return os.environ | local | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Footprint(NamedTuple):
+    """memory: resident [bytes]; threads; files: open descriptors."""
+
+    memory: int
+    threads: int
+    files: int
 
 
 class Nodes:
@@ -99,6 +108,17 @@ class Nodes:
         text = Path(f"/proc/{self._processes[name].pid}/stat").read_text(encoding="utf-8")
         user, system = text.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def footprint(self, name: str) -> Footprint:
+        """What a running node holds now."""
+        folder = Path(f"/proc/{self._processes[name].pid}")
+        lines = (folder / "status").read_text(encoding="utf-8").splitlines()
+        facts = dict(line.split(":", 1) for line in lines)
+        return Footprint(
+            int(facts["VmRSS"].split()[0]) * 1024,
+            int(facts["Threads"]),
+            len(list((folder / "fd").iterdir())),
+        )
 
     def end_one(self, name: str) -> None:
         """Ask one node to end, ever more firmly, and forget it."""

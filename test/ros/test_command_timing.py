@@ -1,4 +1,4 @@
-"""`vdd bench control` over real ROS: every sender is measured and none is left behind."""
+"""`vdd bench control` and `soak` over real ROS: all is measured and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def test_three_senders_are_measured_in_turns(tmp_path, contract, capsys):
     assert 0.0 < student["tick_to_command_us"]["p50"] <= student["tick_to_command_us"]["p99"]
     assert student["plan_p50_us"] > 0.0
     assert set(result["ratios"]) >= {"p99_interval_over_bare", "missed_minus_bare"}
+
+
+def test_a_run_gains_neither_threads_nor_files_nor_memory(tmp_path, contract, capsys):
+    """The short form of half an hour."""
+    bundle = steady_bundle(tmp_path / "bundle", forgiving(contract), HOME + 0.3)
+    words = ["bench", "soak", str(bundle), "--rate", "100", "--joint-rate", "200"]
+    code = cli.main([*words, "--seconds", "12", "--warm-up", "4", "--json"])
+    printed = capsys.readouterr()
+    assert code in (cli.OK, cli.FAILED), printed.err
+    result = json.loads(printed.out.splitlines()[-1])
+    assert result["threads_gained"] == 0 and result["files_gained"] <= 0
+    assert result["growth_mib"] < 4.0, "what is still being warmed up in so short a time"
+    assert result["commands"] > 0 and result["memory_mib"] > 10.0

@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import arg
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
-from vdd_ros.contract import Contract
+from vdd_ros.commands.bench.stage import (
+    ANYWHERE,
+    Stage,
+    at_rates,
+    begin_of,
+    stage,
+    wait_for_commands,
+    words_of,
+)
 from vdd_ros.errors import UserError
-from vdd_ros.processes import Nodes, free_domain
 
 if TYPE_CHECKING:
-    from vdd_ros.nodes.command_observer import CommandObserver, Observed
+    from vdd_ros.nodes.command_observer import Observed
 
-START_S, POLL_S = 60.0, 0.5
 SETTLE_S = 2.0  # of a turn's beginning, when nodes are still being discovered
-ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
 PERCENTILES = {"p50_ms": 50, "p99_ms": 99, "p999_ms": 99.9}  # of the lateness
 BARE, STUDENT, TEACHER = "bare", "student", "teacher-async"
 
@@ -79,17 +81,17 @@ def measure_control(args: Args) -> dict:
     """Rows, ratios and how they were obtained; the whole of the `--json` line."""
     student = Bundle.load(args.student)
     contract = at_rates(student.contract, args.rate, args.joint_rate)
-    position = " ".join(f"{x:.6f}" for x in _begin(student))
+    position = begin_of(student)
     found: dict[str, list[Turn]] = {}
-    with tempfile.TemporaryDirectory() as name, _stage(Path(name), contract, position) as stage:
-        nodes, observer, path = stage
+    with tempfile.TemporaryDirectory() as name, stage(Path(name), contract, position) as on:
+        path = on.contract_path
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
         shared["most_missed"] = 0  # deadlines that are missed are what is to be measured
         runs: dict[str, tuple[str, dict[str, Any]]] = {
             BARE: (
                 "bench_publisher",
-                {"contract": path, "position": position}
+                {"contract": path, "position": words_of(position)}
                 | {"realtime_priority": args.realtime_priority},
             ),
             STUDENT: ("action_node", shared | {"bundle": args.student.resolve()}),
@@ -100,7 +102,7 @@ def measure_control(args: Args) -> dict:
             runs[TEACHER] = ("action_node", shared | asynchronous)
         for _ in range(args.turns):
             for row, (node, parameters) in runs.items():
-                turn = _turn(nodes, observer, node, parameters, args.seconds / args.turns)
+                turn = _turn(on, node, parameters, args.seconds / args.turns)
                 found.setdefault(row, []).append(turn)
     rows = [row_of(name, turns, args.rate) for name, turns in found.items()]
     return {
@@ -113,52 +115,14 @@ def measure_control(args: Args) -> dict:
     }
 
 
-def at_rates(contract: Contract, control_hz: float, joint_hz: float) -> Contract:
-    """A contract with other rates of the control loop and of the joint states."""
-    raw = contract.to_dict()
-    raw["rates"]["control_hz"] = control_hz
-    raw["streams"]["joint_state"]["rate_hz"] = joint_hz
-    for name in ("robot_command", "policy_command"):
-        raw["streams"][name]["rate_hz"] = control_hz
-    return Contract.from_dict(raw, f"contract {contract.name} at {control_hz:g} Hz")
-
-
-def _begin(bundle: Bundle) -> np.ndarray:
-    """(Da,) the middle of where demonstrations began, or of the ranges if nobody knows [unit]."""
-    start, contract = bundle.start, bundle.contract
-    if start is None:
-        return (contract.limit("lower") + contract.limit("upper")) / 2.0
-    return start.middle
-
-
-@contextmanager
-def _stage(
-    folder: Path, contract: Contract, position: str
-) -> Iterator[tuple[Nodes, CommandObserver, Path]]:
-    """A robot and a flight recorder, and who times the commands, in a ROS domain of their own."""
-    from vdd_ros.nodes.command_observer import CommandObserver
-
-    path, domain = folder / "contract.yaml", free_domain()
-    path.write_text(yaml.safe_dump(contract.to_dict()), encoding="utf-8")
-    with Nodes(folder / "log", domain) as nodes, CommandObserver(domain, contract) as observer:
-        nodes.start("bench_robot", {"contract": path, "position": position})
-        nodes.start("flight_recorder_node", {"contract": path, "directory": folder / "flights"})
-        yield nodes, observer, path
-
-
-def _turn(
-    nodes: Nodes, observer: CommandObserver, node: str, parameters: dict[str, Any], seconds: float
-) -> Turn:
+def _turn(on: Stage, node: str, parameters: dict[str, Any], seconds: float) -> Turn:
     """One node from its start to its end; what arrived in the middle."""
+    nodes = on.nodes
     nodes.start(node, parameters)
-    end_s = time.monotonic() + START_S
-    while not len(observer.observe(POLL_S).commands_ns):
-        nodes.check()
-        if time.monotonic() > end_s:
-            raise UserError(f"{node} sends no commands: {nodes.last_line(node)}")
-    observer.observe(SETTLE_S)
+    wait_for_commands(on, node)
+    on.observer.observe(SETTLE_S)
     before_s, began_s = nodes.cpu_s(node), time.monotonic()
-    observed = observer.observe(seconds)
+    observed = on.observer.observe(seconds)
     nodes.check()
     cpu = (nodes.cpu_s(node) - before_s) / (time.monotonic() - began_s)
     nodes.end_one(node)
