@@ -33,6 +33,7 @@ from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher, 
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
+from vdd_ros.takeover import is_of_policy
 
 Start = Literal["random", "k-means"]
 
@@ -95,6 +96,7 @@ def train_teacher(
     notes = {
         "held_out": [episode.name for episode in episodes[-held_out:]],
         "trained_on": [episode.name for episode in episodes[:-held_out]],
+        "corrections": [one.name for one in episodes if is_of_policy(one.streams)],
     }
     if distributed.is_first():
         _save_windows(folder, windows, is_held_out)

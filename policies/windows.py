@@ -10,11 +10,13 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.replay import replay_windows
+from vdd_ros.takeover import Segment, takeovers
 
 
 class Windows(NamedTuple):
     """observations: (N, To, Do); chunks: (N, H, Da), contract units; is_pad: (N, H), steps after
-    the episode's end, filled with its last command; episode: (N,) index of where each came from.
+    the end of the episode, or of what a person did in it, filled with the last command; episode:
+    (N,) index of where each came from.
     """
 
     observations: np.ndarray
@@ -31,12 +33,20 @@ class Windows(NamedTuple):
 def windows_of(
     contract: Contract, episodes: list[Episode], n_obs_steps: int, horizon: int
 ) -> Windows:
-    """One window at every control tick of every episode."""
+    """One window at every control tick of every demonstration, and of what a person did in an
+    episode of a policy."""
     if not episodes:
         raise UserError("no episodes to learn from: record or import some first")
-    parts = [_of_one(contract, episode, n_obs_steps, horizon) for episode in episodes]
-    index = np.concatenate([np.full(len(part[0]), i) for i, part in enumerate(parts)])
-    observations, chunks, is_pad = (np.concatenate(field) for field in zip(*parts, strict=True))
+    parts = [
+        (index, part)
+        for index, episode in enumerate(episodes)
+        for part in _of_one(contract, episode, n_obs_steps, horizon)
+    ]
+    if not parts:
+        raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
+    index = np.concatenate([np.full(len(part[0]), index) for index, part in parts])
+    fields = zip(*(part for _, part in parts), strict=True)
+    observations, chunks, is_pad = (np.concatenate(field) for field in fields)
     return Windows(observations, chunks, is_pad, index)
 
 
@@ -51,15 +61,31 @@ def require_positions_first(contract: Contract, who: str) -> None:
         )
 
 
-def _of_one(
-    contract: Contract, episode: Episode, n_obs_steps: int, horizon: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _of_one(contract: Contract, episode: Episode, n_obs_steps: int, horizon: int) -> list[Part]:
     command = episode.streams[contract.action.stream]
-    first, last = int(command.stamps_ns[0]), int(command.stamps_ns[-1])
-    ticks = np.arange(first, last + 1, contract.control_period_ns)
+    segments = takeovers(contract, episode.streams)
+    if segments is None:
+        segments = [Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))]
+    found = [_of_segment(contract, episode, one, n_obs_steps, horizon) for one in segments]
+    return [part for part in found if part is not None]
+
+
+def _of_segment(
+    contract: Contract, episode: Episode, segment: Segment, n_obs_steps: int, horizon: int
+) -> Part | None:
+    command = episode.streams[contract.action.stream]
+    # one grid for the whole episode, as the ticks were
+    first, period = int(command.stamps_ns[0]), contract.control_period_ns
+    begin = first + -(-(segment.begin_ns - first) // period) * period
+    ticks = np.arange(max(first, begin), segment.end_ns + 1, period)
     seen = replay_windows(contract, episode.streams, ticks, n_obs_steps)
     kept = [(tick, window) for tick, window in zip(ticks, seen, strict=True) if window is not None]
     if not kept:
+        if takeovers(contract, episode.streams) is not None:
+            return None
         raise UserError(
             f"episode {episode.name} has no joint state before its last command; delete it"
         )
@@ -68,7 +94,10 @@ def _of_one(
         + np.arange(horizon) * contract.policy_period_ns
     )
     chunks = np.stack(
-        [np.interp(times, command.stamps_ns, column) for column in command.fields["position"].T],
+        [
+            np.interp(np.minimum(times, segment.end_ns), command.stamps_ns, column)
+            for column in command.fields["position"].T
+        ],
         axis=-1,
     )
-    return np.array([window.values for _, window in kept]), chunks, times > last
+    return np.array([window.values for _, window in kept]), chunks, times > segment.end_ns

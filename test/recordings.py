@@ -54,6 +54,7 @@ def feed(recorder: DemoRecorder, start_ns: int, seconds: float, skip=lambda stre
             recorder.add("joint_state", data, now + 300_000)
         if tick % 2 == 0 and not skip("teleop_command", now):
             recorder.add("teleop_command", joint_state_cdr(now, position), now + 400_000)
+        if tick % 2 == 0 and not skip("robot_command", now):
             recorder.add("robot_command", array_cdr(position + 0.001), now + 600_000)
 
 

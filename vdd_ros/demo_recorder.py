@@ -20,6 +20,7 @@ from vdd_ros.durable import lock_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict, software_version
+from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import judge, summarise
 
 PART_PREFIX = ".part-"
@@ -102,6 +103,9 @@ class DemoRecorder:
         streams = decode(self.contract, contents.messages)
         self._summaries = {name: summarise(data) for name, data in streams.items()}
         self.verdict = judge(self.contract, streams, self._started_ns, now_ns)
+        segments = takeovers(self.contract, streams)
+        if segments is not None:
+            self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
         return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
     def save(self, now_ns: int) -> str:

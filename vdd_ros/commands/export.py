@@ -180,6 +180,11 @@ def _start(teacher: Teacher) -> StartRange | None:
     from vdd_ros.policies.runs import load_windows
 
     windows = load_windows(teacher, held_out=False)
+    names, corrections = teacher.notes["trained_on"], teacher.notes.get("corrections", ())
+    begun = np.flatnonzero([name not in corrections for name in names])
+    windows = windows.of_episodes(begun)  # a correction begins where a policy had got to
+    if not len(windows.episode):
+        return None
     return start_range(teacher.contract, windows.observations, windows.episode)
 
 

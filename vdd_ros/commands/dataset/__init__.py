@@ -3,6 +3,7 @@
 TOOLS = {
     "check": "read every episode whole and tell the broken from the fine",
     "show": "show episodes: what they say about themselves, and as a page how a policy sees them",
+    "merge": "make one folder of episodes of several",
     "import": "make episodes of demonstrations recorded elsewhere, as they are declared to be",
     "stats": "sum up a folder by what the manifests say",
 }

@@ -1,0 +1,126 @@
+"""Takeovers: labelled when recorded, and the only thing that is learned of a policy's episode."""
+
+import json
+
+import numpy as np
+import pytest
+from recordings import CONTRACT, SECOND, STARTED, feed, joint_state_cdr, position_at, record
+
+from vdd_ros import cli
+from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.policies.windows import windows_of
+from vdd_ros.takeover import Segment, takeovers
+
+PERSON = ((0.5, 0.9), (1.4, 1.7))  # when a person drives [s]
+
+
+def record_with_policy(folder, person=PERSON, seconds=2.0, name="run") -> str:
+    """A policy drives for `seconds`, and a person now and then."""
+    recorder = DemoRecorder(CONTRACT, folder, name, "avoid")
+    recorder.start(SECOND, STARTED)
+
+    def nobody(stream, time_ns):
+        since_s = round((time_ns - SECOND) / SECOND, 6)
+        driven = any(begin <= since_s <= end for begin, end in person)
+        return stream == "teleop_command" and not driven
+
+    feed(recorder, SECOND, seconds, nobody)
+    for tick in range(round(seconds * 100)):
+        now = SECOND + tick * 10_000_000
+        recorder.add("policy_command", joint_state_cdr(now, position_at(now)), now + 500_000)
+    recorder.save(SECOND + round(seconds * SECOND))
+    return recorder.name
+
+
+def test_where_a_person_drove_is_found_and_kept_with_the_episode(tmp_path):
+    store = EpisodeStore(tmp_path, CONTRACT)
+    episode = store.load(record_with_policy(tmp_path))
+    expected = [Segment(*(SECOND + round(t * SECOND) for t in one)) for one in PERSON]
+    assert takeovers(CONTRACT, episode.streams) == expected
+    assert episode.manifest.meta["takeovers_s"] == [list(one) for one in PERSON]
+    assert episode.manifest.verdict.level == "PASS", episode.manifest.verdict
+
+
+def test_without_a_policy_everything_is_a_demonstration(tmp_path):
+    episode = EpisodeStore(tmp_path, CONTRACT).load(record(tmp_path))
+    assert takeovers(CONTRACT, episode.streams) is None
+    assert "takeovers_s" not in episode.manifest.meta
+
+
+def test_only_what_a_person_did_is_learned(tmp_path):
+    store = EpisodeStore(tmp_path, CONTRACT)
+    corrected = store.load(record_with_policy(tmp_path))
+    demonstration = store.load(record(tmp_path, 0.5))
+    windows = windows_of(CONTRACT, [corrected, demonstration], 2, 8)
+    assert np.bincount(windows.episode) == pytest.approx([41 + 31, 50], abs=3)
+    whole = windows_of(CONTRACT, [demonstration], 2, 8)
+    np.testing.assert_array_equal(windows.of_episodes(np.array([1])).chunks, whole.chunks)
+    # a chunk ends with the person's last command, not with what came after
+    first = windows.of_episodes(np.array([0]))
+    end = round(100 * (PERSON[0][1] - PERSON[0][0])) - 1  # the last tick of the first takeover
+    last = position_at(SECOND + round(PERSON[0][1] * SECOND)) + 0.001
+    np.testing.assert_allclose(first.chunks[end, 1:], np.tile(last, (7, 1)), atol=1e-3)
+    assert first.is_pad[end, 1:].all() and not first.is_pad[end, 0]
+
+
+def test_a_policy_that_nobody_corrected_teaches_nothing(tmp_path):
+    store = EpisodeStore(tmp_path, CONTRACT)
+    alone = store.load(record_with_policy(tmp_path, person=()))
+    assert takeovers(CONTRACT, alone.streams) == []
+    with pytest.raises(UserError, match="nobody took over"):
+        windows_of(CONTRACT, [alone], 2, 8)
+    both = windows_of(CONTRACT, [alone, store.load(record(tmp_path, 0.5))], 2, 8)
+    assert set(both.episode) == {1}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Corrections of a policy, and the demonstrations that it had learned from."""
+    record_with_policy(tmp_path / "corrections")
+    for _ in range(2):
+        record(tmp_path / "demos", 0.5, way=3)
+    return tmp_path
+
+
+def test_folders_become_one_and_every_recording_stays_as_it_was(folders, capsys):
+    words = [str(folders / name) for name in ("corrections", "demos")]
+    assert cli.main(["dataset", "merge", *words, "--out", str(folders / "all"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["episodes"] == 3 and told["from"] == {"a": 1, "b": 2}
+    store = EpisodeStore(folders / "all", CONTRACT)
+    assert store.list() == ("a_run_0001", "b_episode_0001", "b_episode_0002")
+    for name in store.list():
+        merged = store.load(name)
+        source = folders / ("corrections" if name[0] == "a" else "demos")
+        original = EpisodeStore(source, CONTRACT).load(name[2:])
+        assert merged.name == name and merged.manifest.meta == original.manifest.meta
+        assert merged.manifest.files == original.manifest.files
+    assert not list(folders.glob(".part-*"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: (f / "all").mkdir(), "is there already"),
+        (lambda f: next((f / "demos").glob("*/*.mcap")).write_bytes(b""), "truncated"),
+        (lambda f: [p.unlink() for p in f.glob("*/*/manifest.json")], "not a saved episode"),
+    ],
+)
+def test_what_cannot_be_merged_leaves_nothing_behind(folders, capsys, spoil, said):
+    spoil(folders)
+    before = sorted(folders.rglob("*"))
+    words = [str(folders / name) for name in ("corrections", "demos")]
+    assert cli.main(["dataset", "merge", *words, "--out", str(folders / "all")]) == 2
+    assert said in capsys.readouterr().err
+    assert sorted(folders.rglob("*")) == before
+
+
+def test_episodes_of_another_robot_are_not_merged(folders, capsys):
+    raw = CONTRACT.to_dict()
+    raw["rates"]["policy_hz"] = 5.0
+    record(folders / "other", contract=type(CONTRACT).from_dict(raw, "other"))
+    words = [str(folders / name) for name in ("demos", "other")]
+    assert cli.main(["dataset", "merge", *words, "--out", str(folders / "all")]) == 2
+    assert "another interface" in capsys.readouterr().err
