@@ -39,6 +39,8 @@ class ObjectiveChanges:
     """vdd, vdd-paper: per expert and observation."""
     start: float | None = None
     """vdd: share of training spent on the likelihood start."""
+    exact_rate: float | None = None
+    """vdd: learning rate of the exact phase, over that of the start."""
     settle: float | None = None
     """vdd: share of the rest over which sigma_max falls; nll, em: share of training over which the
     noise falls."""
