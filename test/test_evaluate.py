@@ -315,3 +315,15 @@ def test_the_command_wants_a_bundle(tmp_path, capsys):
 def test_modes_count_only_for_successes():
     told = invented(0, 4, True)
     assert told.mode == 4 and replace(told, success=False).mode is None
+
+
+def test_delays_are_told_beside_the_success_without(bundle, tmp_path, capsys):
+    words = ["bench", "delays", str(bundle.folder), "--out", str(tmp_path), "--episodes", "3"]
+    words += ["--delays", "0", "0.1", "--processes", "1", "--json"]
+    assert cli.main(words) == cli.OK
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["delay_ms"] for row in told["rows"]] == [0.0, 100.0]
+    assert {row["policy"] for row in told["rows"]} == {"lean"}
+    first, late = (row["success"] for row in told["rows"])
+    assert told["ratios"]["lean_100_ms_over_first"] == (late / first if first else None)
+    assert len(list(tmp_path.glob("lean-*"))) == 2, "rollouts with delays are others"
