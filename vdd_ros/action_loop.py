@@ -247,7 +247,8 @@ class ActionLoop:
             output = self._evaluate(window)
             kept = self.chooser.keeps(output.log_gating, self._ticks_since_plan)
             choices = None if kept else self._choices(output.means, window)
-        except PolicyError:
+        except PolicyError as error:
+            self.detail = str(error)
             self.stop(StopReason.POLICY_FAILED)
             return None
         return self._take(window, output, choices, self._stopwatch() - begin)
