@@ -191,13 +191,11 @@ def open_session(path: str | Path) -> tuple:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     # With bound buffers a failing node of the graph raises RuntimeError, none of their own classes.
-    errors = (
-        RuntimeError,
-        *(
-            value
-            for value in vars(state).values()
-            if isinstance(value, type) and issubclass(value, Exception)
-        ),
+    errors: tuple[type[Exception], ...] = (RuntimeError,)
+    errors += tuple(
+        value
+        for value in vars(state).values()
+        if isinstance(value, type) and issubclass(value, Exception)
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -91,7 +92,7 @@ class RunOperator:
         self._wait(self._states.service_is_ready, "action_node does not tell its state")
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
-            future = self._states.call_async(GetState.Request())
+            future: Any = self._states.call_async(GetState.Request())
             again_s = time.monotonic() + ASK_AGAIN_S
             while not future.done() and time.monotonic() < again_s:
                 time.sleep(POLL_S)
