@@ -340,6 +340,14 @@ def test_joints_stamped_in_the_future_are_as_bad_as_stale_ones(contract):
     assert bench.loop.reason is StopReason.OBSERVATION_STALE
 
 
+def test_one_joint_state_of_tomorrow_is_a_stop_that_stays_when_tomorrow_has_come(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.joints(bench.now + 2_000 * MS, received_ns=bench.now)
+    bench.assert_ends_in_rest(StopReason.JOINTS_STALE)
+    assert all(result.output is None for result in bench.run(400))
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"), [("nan", StopReason.NOT_FINITE), ("error", StopReason.POLICY_FAILED)]
 )

@@ -143,6 +143,8 @@ class ActionLoop:
         """One control tick at `now_ns`."""
         if now_ns < self._now_ns:  # samples and plans belong to another time
             self.stop(StopReason.CLOCK_BACK)
+        if self.gate.reason is StopReason.JOINTS_STALE:  # the gate alone would go on by itself
+            self.stop(StopReason.JOINTS_STALE)
         self._now_ns = now_ns
         output = self._submit_teleop(now_ns)
         if not self.running or self.gate.locked:
