@@ -340,6 +340,19 @@ def test_joints_stamped_in_the_future_are_as_bad_as_stale_ones(contract):
     assert bench.loop.reason is StopReason.OBSERVATION_STALE
 
 
+def test_nothing_is_planned_while_the_arm_brakes(contract):
+    """After a stall in which the policy fell silent it goes on by itself, once at rest."""
+    bench = Bench(contract)
+    bench.run(20)
+    bench.now += 150 * MS
+    seen = []  # how often the policy had been asked, at each tick of the ramp
+    for result in bench.run(60):
+        if result.output is not None and result.output.source is None:
+            seen.append(len(bench.policy.windows))
+    assert len(seen) > 3 and len(set(seen)) == 1, "only at the tick of the stall"
+    assert bench.loop.reason is None and bench.loop.gate.source == "policy"
+
+
 def test_one_joint_state_of_tomorrow_is_a_stop_that_stays_when_tomorrow_has_come(contract):
     bench = Bench(contract)
     bench.run(20)

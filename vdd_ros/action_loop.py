@@ -157,7 +157,8 @@ class ActionLoop:
             missing = self._joint_missing
             self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        if not self._may_begin():
+        # While the arm brakes nobody waits for a plan, and the ramp would wait for the network.
+        if self.gate.braking or not self._may_begin():
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         infer_s = self._replan(window)
         self._ticks_since_plan += 1
