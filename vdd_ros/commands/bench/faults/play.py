@@ -54,6 +54,7 @@ def play(stage: Stage, scenario: Scenario) -> Played:
         "reasons": list(scenario.reasons),
         "detection_s": scenario.detection_s,
         "moving": scenario.moving,
+        "late_s": scenario.late_s,
     }
     told = {"name": scenario.name, "family": scenario.family, "injected": scenario.told}
     verdict = judge(stage.contract.to_dict(), recording, expected)
