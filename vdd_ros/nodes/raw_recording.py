@@ -11,7 +11,7 @@ import os
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 QUEUE = 20_000  # messages of a topic between two looks
@@ -20,10 +20,10 @@ QUEUE = 20_000  # messages of a topic between two looks
 class RawRecording:
     """A participant of its own in a ROS domain, which looks on and is no robot.
 
-    topics: message class and reliability of each.
+    topics: message class and QoS of each; a depth of QUEUE keeps all between two looks.
     """
 
-    def __init__(self, domain: int, topics: dict[str, tuple[type, ReliabilityPolicy]]):
+    def __init__(self, domain: int, topics: dict[str, tuple[type, QoSProfile]]):
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # as that of `processes.isolated`
         self._context = Context()
         rclpy.init(
@@ -33,14 +33,8 @@ class RawRecording:
         self.messages: dict[str, list[tuple[int, bytes]]] = {}
         # in no executor: the callback is never called
         self._subscriptions = {
-            topic: self._node.create_subscription(
-                kind,
-                topic,
-                lambda _: None,
-                QoSProfile(depth=QUEUE, reliability=reliability),
-                raw=True,
-            )
-            for topic, (kind, reliability) in topics.items()
+            topic: self._node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
+            for topic, (kind, qos) in topics.items()
         }
         self.clear()
 

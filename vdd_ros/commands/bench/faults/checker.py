@@ -52,8 +52,8 @@ class Commands(NamedTuple):
 def judge(contract: dict, recording: dict, expected: dict) -> dict:
     """The row of a scenario: what was seen, and every way in which it is not what was promised.
 
-    expected: outcome (rest, goes on, either, silence, nothing), reasons, detection_s, moving, late_s:
-    what is bounded in control periods may take so much longer by the clock.
+    expected: outcome (rest, goes on, either, silence, nothing), reasons, detection_s, moving, and
+    late_s: what is bounded in control periods may take so much longer by the clock.
     """
     limits = limits_of(contract)
     commands = commands_of(contract, recording)

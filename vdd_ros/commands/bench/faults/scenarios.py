@@ -29,11 +29,14 @@ ONE, SEVEN = "panda_joint1", "panda_joint7"
 
 @dataclass(frozen=True)
 class Scenario:
-    """told: what is injected, for people; rig: which action_node; moving: whether the arm swings
-    before; late_s: what is bounded in control periods may take so much longer by the clock, on a
-    busy machine and where the node is starved; outcome: rest (a stop), goes on, either of them, silence (of a killed node) or nothing
+    """What is done and what has to come of it.
+
+    told: what is injected, for people; rig: which action_node; moving: whether the arm swings
+    before; outcome: rest (a stop), goes on, either of them, silence (of a killed node) or nothing
     (it never begins); detection_s: until the node has to notice; lasts_s: for how long a run that
-    goes on is looked at."""
+    goes on is looked at; late_s: what is bounded in control periods may take so much longer by the
+    clock, on a busy machine or of a node that is starved.
+    """
 
     name: str
     family: str
@@ -317,7 +320,8 @@ def _policy() -> list[Scenario]:
                  reasons=("PLAN_LATE",), detection_s=noticed + PLANNED, rig="thread"),
         Scenario("slow", "deadlines missed", "a plan takes a third of a second, within the tick",
                  fail("slow"), reasons=("DEADLINES_MISSED", *STALE, "SOURCE_SILENT"),
-                 detection_s=noticed + 4 * 0.35),  # a single stall counts five deadlines at most
+                 # a single stall counts five deadlines at most
+                 detection_s=noticed + 4 * 0.35, late_s=2.0),
     ]  # fmt: skip
 
 
@@ -329,7 +333,8 @@ def _machine() -> list[Scenario]:
         Scenario("short stall", family, "the process stands still for .06 s", (("stall", 0.06),),
                  "goes on"),
         Scenario("throttled", family, "the process gets a fifth of its time for 3 s",
-                 (("throttle", 3.0, 0.08, 0.02),), "rest", STALLED, detection_s=20 * 0.02, late_s=3.0),
+                 (("throttle", 3.0, 0.08, 0.02),), "rest", STALLED, detection_s=20 * 0.02,
+                 late_s=3.0),
         Scenario("crowded", family, "eight busy programs on its processor for 2 s",
                  (("crowd", 8, 2.0),), "either", STALLED, late_s=3.0),
     ]  # fmt: skip

@@ -92,30 +92,27 @@ class Stage:
     def _record(self) -> RawRecording:
         from diagnostic_msgs.msg import DiagnosticArray
         from rcl_interfaces.msg import Log
-        from rclpy.qos import ReliabilityPolicy
+        from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import JointState
-        from std_msgs.msg import Bool
 
-        from vdd_ros.nodes.messages import message_class
-        from vdd_ros.nodes.raw_recording import RawRecording
+        from vdd_ros.nodes.messages import message_class, qos_of
+        from vdd_ros.nodes.raw_recording import QUEUE, RawRecording
 
-        streams = self.contract.streams
-        reliable, best_effort = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-        return RawRecording(
-            self.domain,
-            {
-                streams["robot_command"].topic: (
-                    message_class(streams["robot_command"].type),
-                    reliable,
-                ),
-                "/action_node/policy_state": (DiagnosticArray, reliable),
-                "/rosout": (Log, reliable),
-                PLANT: (JointState, best_effort),
-                streams["joint_state"].topic: (JointState, best_effort),
-                streams["objects"].topic: (message_class(streams["objects"].type), best_effort),
-                self.contract.e_stop_topic: (Bool, reliable),
-            },
-        )
+        told = {
+            stream.topic: (message_class(stream.type), qos_of(stream, depth=QUEUE))
+            for stream in map(
+                self.contract.streams.__getitem__, ("robot_command", "joint_state", "objects")
+            )
+        }
+        best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
+        # what was said before one listened is told again
+        latched = QoSProfile(depth=QUEUE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        own = {
+            PLANT: (JointState, best_effort),
+            "/action_node/policy_state": (DiagnosticArray, QoSProfile(depth=QUEUE)),
+            "/rosout": (Log, latched),
+        }
+        return RawRecording(self.domain, told | own)
 
     def _start(self, name: str) -> None:
         if name in RELAYS:
