@@ -356,6 +356,15 @@ def test_nothing_is_planned_while_the_arm_brakes(contract):
     assert bench.loop.reason is None and bench.loop.gate.source == "policy"
 
 
+def test_an_arm_outside_its_limits_is_a_stop_that_stays_when_it_is_back(contract):
+    bench = Bench(contract)
+    bench.arm = contract.limit("upper") + 0.2
+    assert all(result.output is None for result in bench.run(20))
+    bench.arm = HOME
+    assert all(result.output is None for result in bench.run(100))
+    assert bench.loop.reason is StopReason.OUTSIDE_LIMITS
+
+
 def test_one_joint_state_of_tomorrow_is_a_stop_that_stays_when_tomorrow_has_come(contract):
     bench = Bench(contract)
     bench.run(20)

@@ -22,6 +22,8 @@ from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
 from vdd_ros.planning_thread import PlanningThread
 from vdd_ros.stream import Aligner, Window
 
+# After these the gate alone would let a policy begin by itself once the joints tell something else.
+FINAL = (StopReason.JOINTS_STALE, StopReason.OUTSIDE_LIMITS)
 # A policy that has not answered by then never will.
 LONGEST_PLANNING_NS = 2_000_000_000
 
@@ -143,8 +145,8 @@ class ActionLoop:
         """One control tick at `now_ns`."""
         if now_ns < self._now_ns:  # samples and plans belong to another time
             self.stop(StopReason.CLOCK_BACK)
-        if self.gate.reason is StopReason.JOINTS_STALE:  # the gate alone would go on by itself
-            self.stop(StopReason.JOINTS_STALE)
+        if self.gate.reason in FINAL:
+            self.stop(self.gate.reason)
         self._now_ns = now_ns
         output = self._submit_teleop(now_ns)
         if not self.running or self.gate.locked:
