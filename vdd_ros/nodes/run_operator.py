@@ -54,6 +54,7 @@ class RunOperator:
         )
         # latched: a press from before a node listens counts
         self._e_stop = self._node.create_publisher(Bool, contract.e_stop_topic, latched_qos())
+        self._rival: Any = None
         self._faults = self._node.create_publisher(String, FAULTS, 100)
         self._changes = self._node.create_client(ChangeState, "/action_node/change_state")
         self._states = self._node.create_client(GetState, "/action_node/get_state")
@@ -109,6 +110,17 @@ class RunOperator:
         """Ask for a pose (Da,), or for whatever it is [unit], as a leader arm."""
         stream = self.contract.streams["teleop_command"]
         self._leader.publish(command_message(stream, self.contract.joint_names, target, stamp_ns))
+
+    def advertise_commands(self, there: bool) -> None:
+        """Be, or be no longer, another publisher of robot commands."""
+        robot = self.contract.streams["robot_command"]
+        if there and self._rival is None:
+            self._rival = self._node.create_publisher(
+                message_class(robot.type), robot.topic, qos_of(robot)
+            )
+        elif not there and self._rival is not None:
+            self._node.destroy_publisher(self._rival)
+            self._rival = None
 
     def relay(self, stream: str, fault: str, **values: object) -> None:
         """Have a stream's relay do something to it."""

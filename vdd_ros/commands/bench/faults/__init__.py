@@ -8,8 +8,10 @@ reason, and driving again on request.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -79,10 +81,14 @@ def play_all(folder: Path, contract: Contract, chosen: list[Scenario]) -> list[d
 
 def keep(folder: Path, recording: dict, number: int) -> None:
     """The recording of a row that failed, for whoever wants to know why."""
-    import pickle
-
-    path = folder / f"failed-{number}.pickle"
-    path.write_bytes(pickle.dumps(recording))
+    plain = {
+        "messages": {
+            topic: [[sent_ns, b64encode(data).decode()] for sent_ns, data in found]
+            for topic, found in recording["messages"].items()
+        },
+        "events": recording["events"],
+    }
+    (folder / f"failed-{number}.json").write_text(json.dumps(plain))
 
 
 def result_of(rows: list[dict]) -> dict:

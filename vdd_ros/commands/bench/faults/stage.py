@@ -229,6 +229,7 @@ class Stage:
         for name in dead:
             self._start(name)
         self.operator.press(False)
+        self.rival(False)
         shutil.rmtree(self._folder / "bundles" / "swing", ignore_errors=True)
         shutil.copytree(self._folder / "spare", self._folder / "bundles" / "swing")
         if dead:
@@ -332,6 +333,10 @@ class Stage:
             program.wait()
         self._crowd.clear()
 
+    def rival(self, there: bool) -> None:
+        """Another node that could send commands, and sends none."""
+        self.operator.advertise_commands(there)
+
     def truncate(self, file: str) -> None:
         """Half of a file of the bundle is lost."""
         path = self._folder / "bundles" / "swing" / file
@@ -355,6 +360,8 @@ class Stage:
                 stamp_ns -= 1_000_000_000
             elif kind == "future":
                 stamp_ns += 10_000_000_000
+            elif kind == "empty":
+                target = target[:0]
             elif kind == "short":
                 target = target[:-1]
             self.operator.lead(target, stamp_ns)
