@@ -65,17 +65,21 @@ def selected(pattern: str) -> list[Scenario]:
 
 def play_all(folder: Path, contract: Contract, chosen: list[Scenario]) -> list[dict]:
     """A row of each; those that need one and the same node follow each other."""
-    from vdd_ros.commands.bench.faults.play import play
+    from vdd_ros.commands.bench.faults.play import play, unplayed
     from vdd_ros.commands.bench.faults.stage import Stage
 
     rows = []
     with Stage(folder, contract) as stage:
         for scenario in chosen:
-            played = play(stage, scenario)
-            print(line_of(played.row), flush=True)
-            rows.append(played.row)
-            if not played.row["ok"]:
-                keep(folder, played.recording, len(rows))
+            try:
+                row, recording = play(stage, scenario)
+            except UserError as error:
+                row, recording = unplayed(scenario, error), {"messages": {}, "events": []}
+                stage.start_over()
+            print(line_of(row), flush=True)
+            rows.append(row)
+            if not row["ok"]:
+                keep(folder, recording, len(rows))
     return rows
 
 

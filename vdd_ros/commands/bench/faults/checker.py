@@ -79,6 +79,7 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
         "rest_periods": None if rest is None else rest.periods,
         "recovered": recovered,
         "commands": len(commands.sent_ns),
+        "longest_gap_ms": longest_gap_ms(commands, times["inject"], times["clear"]),
         "faults": faults,
     }
 
@@ -239,6 +240,8 @@ def going_faults(commands: Commands, times: dict[str, int], reason: str) -> list
     before = commands.sent_ns[commands.sent_ns < times["clear"]]
     if not before.size or times["clear"] - before[-1] > QUIET_S * 1e9:
         faults.append("its commands ended")
+    elif not moved_between(commands, times["inject"], times["clear"]):
+        faults.append("the arm stood still")
     return faults
 
 
@@ -282,6 +285,13 @@ def moved_between(commands: Commands, begin_ns: int, end_ns: int) -> bool:
     """Whether the arm was driven again."""
     run = commands.positions[(commands.sent_ns >= begin_ns) & (commands.sent_ns < end_ns)]
     return len(run) > 0 and bool(np.ptp(run, axis=0).max() > MOVED)
+
+
+def longest_gap_ms(commands: Commands, begin_ns: int, end_ns: int) -> float:
+    """Between two commands, the later of which came in that time; 0 where there are none."""
+    later, gaps = commands.sent_ns[1:], np.diff(commands.sent_ns)
+    found = gaps[(later >= begin_ns) & (later < end_ns)]
+    return float(found.max() * 1e-6) if found.size else 0.0
 
 
 def ends_at_rest(commands: Commands) -> bool:

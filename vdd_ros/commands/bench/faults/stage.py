@@ -245,6 +245,13 @@ class Stage:
             "the robot tells nothing any more",
         )
 
+    def start_over(self) -> None:
+        """With another node, after one that does not answer."""
+        if NODE in self.nodes.names():
+            self.nodes.end_one(NODE)
+        self._rig = ""
+        self.mend()
+
     def recover(self) -> bool:
         """Ask for a new run, as an operator would; whether it was activated."""
         if self._rig in GOOD:

@@ -19,8 +19,15 @@ def cells_of(row: dict) -> list[str]:
         short(row["reason"]) or "-",
         "-" if rest is None or not row["reason"] else f"{rest} ms, {row['rest_periods']} periods",
         "yes" if row["recovered"] else "no",
-        "passed" if row["ok"] else f"failed: {'; '.join(row['faults'])}",
+        verdict_of(row),
     ]
+
+
+def verdict_of(row: dict) -> str:
+    """With what failed, or how often it was tried."""
+    if not row["ok"]:
+        return f"failed: {'; '.join(row['faults'])}"
+    return "passed" if row["attempts"] == 1 else f"passed, attempt {row['attempts']}"
 
 
 def short(reason: str) -> str:
