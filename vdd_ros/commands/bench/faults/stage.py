@@ -50,7 +50,7 @@ BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures it
 GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
 START_S, POLL_S, LEAD_PERIOD_S = 90.0, 0.02, 0.02
 SETTLING_S, MATCHING_S = 0.5, 5.0
-PLANT = "/plant/joint_states"
+PLANT, LOG = "/plant/joint_states", "/rosout"
 
 
 class Stage:
@@ -110,7 +110,7 @@ class Stage:
         own = {
             PLANT: (JointState, best_effort),
             "/action_node/policy_state": (DiagnosticArray, QoSProfile(depth=QUEUE)),
-            "/rosout": (Log, latched),
+            LOG: (Log, latched),
         }
         return RawRecording(self.domain, told | own)
 
@@ -213,8 +213,10 @@ class Stage:
             elif self._rig == "clock":
                 self.nodes.end_one("relay_clock")
         self._rig = rig
+        publishers = self.recording.publishers(LOG)
         self._start(NODE)
         self.wait_for(self._knows_a_state, f"{NODE} does not start")
+        self._wait_for_publisher(LOG, publishers)
 
     def _knows_a_state(self) -> bool:
         return self.nodes.ended(NODE) is None and bool(self.operator.state())
@@ -275,11 +277,16 @@ class Stage:
         publishers = self.recording.publishers(topic)
         succeeded = self.operator.change(name)
         if name == "configure" and succeeded:  # every command is to be heard, also the first
-            end_s = time.monotonic() + MATCHING_S
-            while self.recording.publishers(topic) <= publishers and time.monotonic() < end_s:
-                time.sleep(POLL_S)
-            time.sleep(SETTLING_S)
+            self._wait_for_publisher(topic, publishers)
         return succeeded
+
+    def _wait_for_publisher(self, topic: str, before: int) -> None:
+        """Until the recording hears one more than before, if one that was killed is not forgotten
+        at the same time."""
+        end_s = time.monotonic() + MATCHING_S
+        while self.recording.publishers(topic) <= before and time.monotonic() < end_s:
+            time.sleep(POLL_S)
+        time.sleep(SETTLING_S)
 
     def begin(self, name: str) -> None:
         """A transition that is not waited for."""
