@@ -20,7 +20,8 @@ from rich.console import Console
 from tyro.conf import arg
 
 from vdd_ros.commands.bench import origin
-from vdd_ros.commands.bench.faults.scenarios import SCENARIOS, Scenario
+from vdd_ros.commands.bench.faults.scenarios import SCENARIOS
+from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 from vdd_ros.commands.bench.faults.table import line_of, scenario_table
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vdd_ros.commands.bench.faults.acts import ACTS
 from vdd_ros.commands.bench.faults.checker import HALF, REMEMBERED, judge
-from vdd_ros.commands.bench.faults.scenarios import Scenario
+from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 from vdd_ros.commands.bench.faults.stage import Stage
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -53,7 +54,7 @@ def _play(stage: Stage, scenario: Scenario) -> Played:
     attempts = _begin(stage, scenario)
     stage.event("inject")
     for name, *arguments in scenario.acts:
-        getattr(stage, name)(*arguments)
+        ACTS[name](stage, *arguments)
     _see(stage, scenario)
     stage.event("clear")
     stage.mend()

@@ -1,16 +1,12 @@
 """Stage: a simulated robot, relays before it, and the node under test, all as processes.
 
-Its methods are what a scenario can do. `mend` undoes all of it, which must set nothing in motion:
-that is for the checker to see.
+What a scenario does to it is in `acts.py`. `mend` undoes all of that, which must set nothing in
+motion: that is for the checker to see.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +44,7 @@ RIGS: dict[str, tuple[dict[str, Any], str]] = {
 }
 BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures itself
 GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
-START_S, POLL_S, LEAD_PERIOD_S = 90.0, 0.02, 0.02
+START_S, POLL_S = 90.0, 0.02
 SETTLING_S, MATCHING_S = 0.5, 5.0
 PLANT, LOG = "/plant/joint_states", "/rosout"
 
@@ -65,7 +61,7 @@ class Stage:
         self.nodes = Nodes(folder / "log", self.domain)
         self.events: list[tuple[str, int]] = []
         self._rig = ""
-        self._crowd: list[subprocess.Popen] = []
+        self.bundle = folder / "bundles" / "swing"
 
     def __enter__(self) -> Stage:
         from vdd_ros.nodes.run_operator import RunOperator
@@ -83,7 +79,6 @@ class Stage:
         return self
 
     def __exit__(self, *_) -> None:
-        self._disperse()
         self.nodes.end()
         for name in ("operator", "recording"):
             if hasattr(self, name):
@@ -223,7 +218,6 @@ class Stage:
 
     def mend(self) -> None:
         """Undo all that a scenario may have done."""
-        self._disperse()
         for name, stream in RELAYS.items():
             if name in self.nodes.names() and self.nodes.ended(name) is None:
                 self.operator.relay(stream, "pass")
@@ -231,9 +225,9 @@ class Stage:
         for name in dead:
             self._start(name)
         self.operator.press(False)
-        self.rival(False)
-        shutil.rmtree(self._folder / "bundles" / "swing", ignore_errors=True)
-        shutil.copytree(self._folder / "spare", self._folder / "bundles" / "swing")
+        self.operator.advertise_commands(False)
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        shutil.copytree(self._folder / "spare", self.bundle)
         if dead:
             self._see_streams()
         time.sleep(SETTLING_S)
@@ -268,10 +262,8 @@ class Stage:
             self.change("configure")
         return self.change("activate")
 
-    # what a scenario can do
-
     def change(self, name: str) -> bool:
-        """A transition of the node under test."""
+        """A transition of the node under test; whether it succeeded."""
         self.event(name)
         topic = self.contract.streams["robot_command"].topic
         publishers = self.recording.publishers(topic)
@@ -287,96 +279,3 @@ class Stage:
         while self.recording.publishers(topic) <= before and time.monotonic() < end_s:
             time.sleep(POLL_S)
         time.sleep(SETTLING_S)
-
-    def begin(self, name: str) -> None:
-        """A transition that is not waited for."""
-        self.event(name)
-        self.operator.begin_change(name)
-
-    def press(self, pressed: bool) -> None:
-        """The e-stop."""
-        self.operator.press(pressed)
-
-    def wait(self, seconds: float) -> None:
-        """Let it work."""
-        time.sleep(seconds)
-
-    def relay(
-        self, stream: str, fault: str, value: Any = 0.0, joint: str = "", one_in: int = 1
-    ) -> None:
-        """Have a stream's relay do something, see `fault_relay`."""
-        self.operator.relay(stream, fault, value=value, joint=joint, one_in=one_in)
-
-    def signal(self, node: str, name: str) -> None:
-        """To a process."""
-        self.nodes.signal(node, signal.Signals[name])
-
-    def stall(self, seconds: float) -> None:
-        """The node's process stands still."""
-        self.nodes.signal(NODE, signal.SIGSTOP)
-        time.sleep(seconds)
-        self.nodes.signal(NODE, signal.SIGCONT)
-
-    def throttle(self, seconds: float, stopped_s: float, running_s: float) -> None:
-        """As under a quota: it runs for a while, then it does not, again and again."""
-        end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
-            self.stall(stopped_s)
-            time.sleep(running_s)
-
-    def crowd(self, programs: int, seconds: float) -> None:
-        """The node shares one processor with busy programs."""
-        processors = os.sched_getaffinity(0)
-        one = {min(processors)}
-        self._place(one)
-        for _ in range(programs):
-            program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            os.sched_setaffinity(program.pid, one)
-            self._crowd.append(program)
-        time.sleep(seconds)
-        self._disperse()
-        self._place(processors)
-
-    def _place(self, processors: set[int]) -> None:
-        for task in Path(f"/proc/{self.nodes.pid(NODE)}/task").iterdir():
-            os.sched_setaffinity(int(task.name), processors)
-
-    def _disperse(self) -> None:
-        for program in self._crowd:
-            program.kill()
-            program.wait()
-        self._crowd.clear()
-
-    def rival(self, there: bool) -> None:
-        """Another node that could send commands, and sends none."""
-        self.operator.advertise_commands(there)
-
-    def truncate(self, file: str) -> None:
-        """Half of a file of the bundle is lost."""
-        path = self._folder / "bundles" / "swing" / file
-        os.truncate(path, path.stat().st_size // 2)
-
-    def remove(self) -> None:
-        """The bundle is gone."""
-        shutil.rmtree(self._folder / "bundles" / "swing")
-
-    def lead(self, seconds: float, kind: str) -> None:
-        """A leader arm speaks for a while, from the last command sent on."""
-        begin, end_s = self.commands()[-1], time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0.0:
-            target = begin + 0.3 * (1.0 - left_s / seconds)
-            stamp_ns = time.time_ns()
-            if kind == "nan":
-                target[0] = np.nan
-            elif kind == "far":
-                target[:] = 1e6
-            elif kind == "late":
-                stamp_ns -= 1_000_000_000
-            elif kind == "future":
-                stamp_ns += 10_000_000_000
-            elif kind == "empty":
-                target = target[:0]
-            elif kind == "short":
-                target = target[:-1]
-            self.operator.lead(target, stamp_ns)
-            time.sleep(LEAD_PERIOD_S)
