@@ -49,8 +49,9 @@ def relay(
     stage.operator.relay(stream, fault, value=value, joint=joint, one_in=one_in)
 
 
-def send_signal(stage: Stage, node: str, name: str) -> None:
-    """To a process."""
+def end(stage: Stage, node: str, name: str) -> None:
+    """A process, by a signal."""
+    stage.ending.add(node)
     stage.nodes.signal(node, signal.Signals[name])
 
 
@@ -127,7 +128,7 @@ ACTS: dict[str, Callable[..., None]] = {
     "press": press,
     "wait": wait,
     "relay": relay,
-    "signal": send_signal,
+    "end": end,
     "stall": stall,
     "throttle": throttle,
     "crowd": crowd,

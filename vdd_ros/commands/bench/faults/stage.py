@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Stage:
         self.nodes = Nodes(folder / "log", self.domain)
         self.events: list[tuple[str, int]] = []
         self._rig = ""
+        self.ending: set[str] = set()  # nodes that were asked to end
         self.bundle = folder / "bundles" / "swing"
 
     def __enter__(self) -> Stage:
@@ -221,6 +223,9 @@ class Stage:
         for name, stream in RELAYS.items():
             if name in self.nodes.names() and self.nodes.ended(name) is None:
                 self.operator.relay(stream, "pass")
+        for name in self.ending:
+            self.wait_for(partial(self._has_ended, name), f"{name} does not end")
+        self.ending.clear()
         dead = [name for name in self.nodes.names() if self.nodes.ended(name) is not None]
         for name in dead:
             self._start(name)
@@ -231,6 +236,9 @@ class Stage:
         if dead:
             self._see_streams()
         time.sleep(SETTLING_S)
+
+    def _has_ended(self, name: str) -> bool:
+        return self.nodes.ended(name) is not None
 
     def _see_streams(self) -> None:
         """Until all that is told of the robot is told again."""

@@ -62,15 +62,15 @@ def operator() -> list[Scenario]:
     return [
         Scenario("deactivate", family, "deactivated", (("change", "deactivate"),), reasons=reasons,
                  detection_s=0.1),
-        Scenario("SIGINT", family, "SIGINT", (("signal", "action_node", "SIGINT"),),
+        Scenario("SIGINT", family, "SIGINT", (("end", "action_node", "SIGINT"),),
                  reasons=reasons, detection_s=0.1),
-        Scenario("SIGTERM", family, "SIGTERM", (("signal", "action_node", "SIGTERM"),),
+        Scenario("SIGTERM", family, "SIGTERM", (("end", "action_node", "SIGTERM"),),
                  reasons=reasons, detection_s=0.1),
         Scenario("SIGINT while braking", family, "SIGINT while the arm brakes for another reason",
-                 (("relay", JOINTS, "silent"), ("wait", 0.4), ("signal", "action_node", "SIGINT")),
+                 (("relay", JOINTS, "silent"), ("wait", 0.4), ("end", "action_node", "SIGINT")),
                  reasons=STALE, detection_s=JOINTS_AGE),
         Scenario("SIGKILL", "node killed", "SIGKILL: silence, no ramp",
-                 (("signal", "action_node", "SIGKILL"),), "silence"),
+                 (("end", "action_node", "SIGKILL"),), "silence"),
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def publishers() -> list[Scenario]:
     family = "publisher killed"
 
     def kill(node: str) -> tuple[Act, ...]:
-        return (("signal", node, "SIGKILL"),)
+        return (("end", node, "SIGKILL"),)
 
     return [
         # before any robot is killed, whom DDS goes on counting as a listener for a while
