@@ -254,6 +254,7 @@ class Stage:
         if NODE in self.nodes.names():
             self.nodes.end_one(NODE)
         self._rig = ""
+        self.ending.clear()
         self.mend()
 
     def recover(self) -> bool:
