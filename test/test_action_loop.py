@@ -340,6 +340,39 @@ def test_joints_stamped_in_the_future_are_as_bad_as_stale_ones(contract):
     assert bench.loop.reason is StopReason.OBSERVATION_STALE
 
 
+def test_nothing_is_planned_while_the_arm_brakes(contract):
+    """After a stall in which the policy fell silent it goes on by itself, once at rest."""
+    bench = Bench(contract)
+    bench.run(20)
+    for _ in range(30):
+        bench.now += 5 * MS
+        bench.joints(bench.now)
+    seen = []  # how often the policy had been asked, at each tick of the ramp
+    for _ in range(60):
+        output = bench.tick().output
+        if output is not None and output.source is None:
+            seen.append(len(bench.policy.windows))
+    assert len(seen) > 3 and len(set(seen)) == 1, "only at the tick of the stall"
+    assert bench.loop.reason is None and bench.loop.gate.source == "policy"
+
+
+def test_an_arm_outside_its_limits_is_a_stop_that_stays_when_it_is_back(contract):
+    bench = Bench(contract)
+    bench.arm = contract.limit("upper") + 0.2
+    assert all(result.output is None for result in bench.run(20))
+    bench.arm = HOME
+    assert all(result.output is None for result in bench.run(100))
+    assert bench.loop.reason is StopReason.OUTSIDE_LIMITS
+
+
+def test_one_joint_state_of_tomorrow_is_a_stop_that_stays_when_tomorrow_has_come(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.joints(bench.now + 2_000 * MS, received_ns=bench.now)
+    bench.assert_ends_in_rest(StopReason.JOINTS_STALE)
+    assert all(result.output is None for result in bench.run(400))
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"), [("nan", StopReason.NOT_FINITE), ("error", StopReason.POLICY_FAILED)]
 )

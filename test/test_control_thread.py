@@ -121,6 +121,20 @@ def test_a_clock_that_stands_still_does_not_keep_the_arm_from_its_rest(bench):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("pace", [0.0, 0.1])
+def test_a_clock_that_joint_states_leave_behind_does_not_keep_the_arm_from_its_rest(bench, pace):
+    """/clock stands still, or nearly, while the robot goes on: nothing would be due any more."""
+    bench.thread.loop.gate._joints_max_age_ns = 200 * MS
+    bench.start().wait_for_motion()
+    stopped_ns = time.time_ns()
+    bench.now_ns = lambda: stopped_ns + round(pace * (time.time_ns() - stopped_ns))
+    end_s = time.monotonic() + 2.0
+    while time.monotonic() < end_s and not bench.thread.loop.gate.silent:
+        bench.send(TickResult(0))  # the robot tells its joints, whether it is sent anything or not
+        time.sleep(0.01)
+    bench.assert_at_rest(StopReason.JOINTS_STALE)
+
+
 def test_an_exception_nobody_expected_brings_the_arm_to_rest(bench):
     bench.start().wait_for_motion()
     bench.policy.broken = True

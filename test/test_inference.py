@@ -66,6 +66,26 @@ def test_corrupt_graph_is_refused_in_one_sentence(tmp_path, data):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_graph_that_fails_while_it_runs_is_told_as_such(tmp_path):
+    """An index beyond its table, which depends on what is seen."""
+    table = graphs.constant("table", np.zeros((1, 1, DA)))
+    nodes = [
+        helper.make_node("ReduceMax", ["window"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["index"], to=onnx.TensorProto.INT64),
+        helper.make_node("Reshape", ["index", "one"], ["place"]),
+        helper.make_node("Gather", ["table", "place"], ["means"], axis=0),
+        helper.make_node("Identity", ["gate"], ["log_gating"]),
+    ]
+    one = onnx.numpy_helper.from_array(np.array([1]), "one")
+    constants = [table, one, graphs.constant("gate", np.zeros(1))]
+    outputs = {"log_gating": [1], "means": [1, 1, DA]}
+    data = graphs.to_bytes(nodes, {"window": [2, DA]}, outputs, constants)
+    policy = OnnxPolicy(saved(tmp_path, data))
+    assert not policy.infer(np.zeros((2, DA))).means.any()
+    with pytest.raises(PolicyError, match="Gather"):
+        policy.infer(np.full((2, DA), 7.0))
+
+
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="not a usable ONNX model"):
         OnnxPolicy(tmp_path / "none.onnx")

@@ -103,6 +103,16 @@ def test_pages_and_pictures_are_those_of_the_results():
         assert (ROOT / picture).exists()
 
 
+def test_the_page_of_faults_says_what_the_result_says():
+    module = fill_readme()
+    for path, text in module.elsewhere().items():
+        assert path.read_text() == text
+    result = json.loads((ROOT / "docs" / "results" / "bench_faults.json").read_text())
+    page = (ROOT / "docs" / "faults.md").read_text()
+    assert f"{result['passed']} of {result['scenarios']} scenarios" in page
+    assert all(f"| {row['injected']} |" in page for row in result["rows"])
+
+
 def test_every_test_that_the_safety_page_names_exists():
     page = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:test_\w+\.py::)?(test_\w+)`", page))

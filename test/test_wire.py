@@ -8,7 +8,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from vdd_ros.bag import RawMessage
+from vdd_ros.bag import RawMessage, typestore
 from vdd_ros.cdr import joints_cdr, poses_cdr
 from vdd_ros.contract import Contract
 from vdd_ros.episode import decode
@@ -108,6 +108,28 @@ def test_a_message_without_a_stamp_is_refused_whenever_it_comes(contract):
     message.header.stamp.sec = message.header.stamp.nanosec = 0
     with pytest.raises(UserError, match="carry no stamp"):
         decoder.decode(serialize_message(message), 5)
+
+
+@pytest.mark.parametrize("left", [0, 3, 4, 11, 30])
+def test_what_is_cut_off_is_refused_in_one_sentence(contract, left):
+    decoder = Decoder(contract.streams["joint_state"], contract)
+    data = serialize_message(joint_state(list(contract.joint_names), np.random.default_rng(7)))
+    for _ in range(2):  # before a layout is known, and after
+        with pytest.raises(UserError, match="/joint_states is broken"):
+            decoder.decode(data[:left], 5)
+        decoder.decode(data, 5)
+
+
+def test_messages_of_the_other_byte_order_are_taken_apart_by_ros(contract):
+    store = typestore()
+    kind = "sensor_msgs/msg/JointState"
+    data = joints_cdr(contract.streams["joint_state"], contract, np.arange(7.0), STAMP_NS)
+    other = bytes(store.serialize_cdr(store.deserialize_cdr(data, kind), kind, little_endian=False))
+    decoder = Decoder(contract.streams["joint_state"], contract)
+    for _ in range(2):
+        fields, stamp_ns = decoder.decode(other, 5)
+        np.testing.assert_array_equal(fields["position"], np.arange(7.0))
+        assert stamp_ns == STAMP_NS
 
 
 def test_poses_are_read_like_ros_reads_them(no_ros):

@@ -22,6 +22,8 @@ from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
 from vdd_ros.planning_thread import PlanningThread
 from vdd_ros.stream import Aligner, Window
 
+# After these the gate alone would let a policy begin by itself once the joints tell something else.
+FINAL = (StopReason.JOINTS_STALE, StopReason.OUTSIDE_LIMITS)
 # A policy that has not answered by then never will.
 LONGEST_PLANNING_NS = 2_000_000_000
 
@@ -151,6 +153,8 @@ class ActionLoop:
         """One control tick at `now_ns`."""
         if now_ns < self._now_ns:  # samples and plans belong to another time
             self.stop(StopReason.CLOCK_BACK)
+        if self.gate.reason in FINAL:
+            self.stop(self.gate.reason)
         self._now_ns = now_ns
         output = self._submit_teleop(now_ns)
         if not self.running or self.gate.locked:
@@ -163,7 +167,8 @@ class ActionLoop:
             missing = self._joint_missing
             self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        if not self._may_begin():
+        # While the arm brakes nobody waits for a plan, and the ramp would wait for the network.
+        if self.gate.braking or not self._may_begin():
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         infer_s = self._replan(window)
         self._ticks_since_plan += 1
@@ -255,7 +260,8 @@ class ActionLoop:
             output = self._evaluate(window)
             kept = self.chooser.keeps(output.log_gating, self._ticks_since_plan)
             choices = None if kept else self._choices(output.means, window)
-        except PolicyError:
+        except PolicyError as error:
+            self.detail = str(error)
             self.stop(StopReason.POLICY_FAILED)
             return None
         return self._take(window, output, choices, self._stopwatch() - begin)

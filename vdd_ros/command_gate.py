@@ -105,6 +105,16 @@ class CommandGate:
         """Whether nothing is being sent: nobody drives, and the arm is at rest."""
         return self.source is None and self.filter.at_rest
 
+    @property
+    def braking(self) -> bool:
+        """Whether the arm is on its way to rest."""
+        return self.source is None and not self.filter.at_rest
+
+    def is_behind(self, now_ns: int) -> bool:
+        """Whether joint states are stamped so far ahead that theirs is another clock, one that goes
+        on where this one stands still."""
+        return self._measured_ns - now_ns > self._joints_max_age_ns
+
     def reset(self, now_ns: int) -> bool:
         """Clear the stop and forget everything; the next command starts from the position measured
         after `now_ns`.

@@ -62,6 +62,7 @@ class ControlThread:
         self._send = send
         self._listening = listening
         self._begun = False
+        self._last_ns = 0  # what the time was at the last tick
         self._density = density
         self._priority, self._cpu = priority, cpu
         self._most_missed = most_missed
@@ -119,7 +120,7 @@ class ControlThread:
                 self._bring_to_rest()
 
     def _tick(self, wake_ns: int) -> None:
-        now_ns = self._now_ns()
+        now_ns = self._time_ns()
         self._take_e_stop(now_ns)
         if not self._begin():
             self._forget_arrivals(now_ns)
@@ -131,6 +132,15 @@ class ControlThread:
         self.monitor.take(result, wake_ns)
         if 0 < self._most_missed <= self.monitor.missed_lately:
             self.loop.stop(StopReason.DEADLINES_MISSED)
+
+    def _time_ns(self, ending: bool = False) -> int:
+        """The ROS clock. While the arm brakes it goes on by a period a tick even where it stands or
+        goes too slowly, as /clock does for whoever waits here, or where it is not the joints'."""
+        now_ns, gate = self._now_ns(), self.loop.gate
+        if ending or (gate.braking and gate.is_behind(now_ns)):
+            now_ns = max(now_ns, self._last_ns + self.loop.contract.control_period_ns)
+        self._last_ns = now_ns
+        return now_ns
 
     def _begin(self) -> bool:
         """Whether the run has begun; it does with the first listener and ends with the last."""
@@ -168,11 +178,8 @@ class ControlThread:
         ended = self._ending.is_set()
         self.loop.stop(StopReason.DEACTIVATED if ended else StopReason.LOOP_ENDED)
         give_up_ns = time.monotonic_ns() + round(LONGEST_BRAKING_S * 1e9)
-        period_ns = self.loop.contract.control_period_ns
-        now_ns = self._now_ns()
-        for wake_ns in pace(period_ns):
+        for wake_ns in pace(self.loop.contract.control_period_ns):
+            now_ns = self._time_ns(ending=True)
             self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)))
             if self.loop.gate.silent or wake_ns > give_up_ns:
                 return
-            # A clock that stands still, as /clock does for whoever waits here, does not end this.
-            now_ns = max(now_ns + period_ns, self._now_ns())

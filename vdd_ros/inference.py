@@ -190,7 +190,9 @@ def open_session(path: str | Path) -> tuple:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    errors = tuple(
+    # With bound buffers a failing node of the graph raises RuntimeError, none of their own classes.
+    errors: tuple[type[Exception], ...] = (RuntimeError,)
+    errors += tuple(
         value
         for value in vars(state).values()
         if isinstance(value, type) and issubclass(value, Exception)

@@ -84,13 +84,22 @@ class Nodes:
     def __exit__(self, *_) -> None:
         self.end()
 
-    def start(self, name: str, parameters: Mapping[str, object]) -> None:
-        """Start `vdd_ros.nodes.<name>` with ROS parameters."""
+    def start(
+        self,
+        name: str,
+        parameters: Mapping[str, object],
+        remaps: Mapping[str, str] | None = None,
+        module: str = "",
+    ) -> None:
+        """Start `vdd_ros.nodes.<name>` with ROS parameters; `module`: another one under this name,
+        remaps: its topics, and so on, by those that they become."""
         settings = [f"{key}:={_yaml(value)}" for key, value in parameters.items()]
         options = [word for setting in settings for word in ("-p", setting)]
+        renames = dict(remaps or {}) | ({"__node": name} if module else {})
+        options += [word for key, value in renames.items() for word in ("-r", f"{key}:={value}")]
         with (self.log_folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", f"vdd_ros.nodes.{name}", "--ros-args", *options],
+                [sys.executable, "-m", f"vdd_ros.nodes.{module or name}", "--ros-args", *options],
                 env=isolated(self.domain),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,6 +128,18 @@ class Nodes:
             int(facts["Threads"]),
             len(list((folder / "fd").iterdir())),
         )
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a running node a signal."""
+        self._processes[name].send_signal(number)
+
+    def names(self) -> list[str]:
+        """Of all nodes that were started and not ended one by one."""
+        return list(self._processes)
+
+    def pid(self, name: str) -> int:
+        """Process id of a node."""
+        return self._processes[name].pid
 
     def end_one(self, name: str) -> None:
         """Ask one node to end, ever more firmly, and forget it."""

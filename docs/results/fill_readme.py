@@ -1,13 +1,12 @@
-"""Write the figures of docs/results/ into README.md, each between its two markers.
+"""Write the figures of docs/results/ into README.md and docs/, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
-        [ring8.jsonl] [distill.json]
+        [ring8.jsonl] [distill.json] [faults.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
-JSON lines of `vdd bench sim --json` and `vdd bench distill --json` as bench_sim.json and
-bench_distill.json. Of a sweep over tasks plots are drawn, too,
-into docs/pictures/, and all tables go to a page beside its cells. A result that is not there leaves
-nothing between its markers.
+JSON lines of `vdd bench sim --json`, `distill` and `faults` as bench_sim.json and so on. Of a sweep
+over tasks plots are drawn, too, into docs/pictures/; all tables go to a page beside its cells. A
+result that is not there leaves nothing between its markers.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import re
 import sys
 from pathlib import Path
 
+from vdd_ros.commands.bench.faults.table import scenario_page
 from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
@@ -172,6 +172,18 @@ def of_bench_distill(text: str) -> str:
     )
 
 
+def of_bench_faults(text: str) -> str:
+    """The sentence and the table for faults that were injected."""
+    result = json.loads(text)
+    moving = sum(row["speed_at_injection"] >= 0.5 for row in result["rows"])
+    return (
+        f"`{result['command']}`, {result['hardware']}: {result['passed']} of "
+        f"{result['scenarios']} scenarios of {result['families']} families passed. In {moving} the "
+        f"arm moved at half its speed limit or more when something was injected.\n\n"
+        f"{scenario_page(result['rows'])}\n"
+    )
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -182,14 +194,32 @@ SECTIONS = {
 }
 
 
+# Results whose section is on a page of docs/, not in the README.
+ELSEWHERE = {"bench_faults.json": ("faults.md", of_bench_faults)}
+
+
 def filled(readme: str, results: dict[str, str]) -> str:
     """README with the sections of `results`, by file name, between their markers."""
     for name, text in results.items():
-        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-        before, _, rest = readme.partition(begin)
-        _, _, after = rest.partition(end)
-        readme = before + begin + SECTIONS[name](text) + end + after
+        readme = placed(readme, name, SECTIONS[name](text))
     return readme
+
+
+def placed(text: str, name: str, section: str) -> str:
+    """A page with another section between the markers of a result."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + section + end + after
+
+
+def elsewhere() -> dict[Path, str]:
+    """Pages of docs/ as they have to be for the results in this folder."""
+    docs, found = Path(__file__).parents[1], {}
+    for name, (file, section) in ELSEWHERE.items():
+        text = (Path(__file__).parent / name).read_text()
+        found[docs / file] = placed((docs / file).read_text(), name, section(text))
+    return found
 
 
 def committed() -> dict[str, str]:
@@ -223,7 +253,10 @@ def take_over(path: Path) -> None:
     else:
         report = json.loads(path.read_text())
         report["command"] = re.sub(r" --(out|plot) \S+", "", report["command"])
+        report["command"] = re.sub(r" --logs \S+", "", report["command"])
         name = "bench_sim.json" if "replay" in report else "demo.json"
+        if "families" in report:
+            name = "bench_faults.json"
         if "methods" in report:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
@@ -233,12 +266,14 @@ def take_over(path: Path) -> None:
 
 
 def main() -> None:
-    """Take over what is named, and fill the README."""
+    """Take over what is named, and fill the README and the pages of docs/."""
     for path in sys.argv[1:]:
         take_over(Path(path))
     README.write_text(filled(README.read_text(), committed()))
     for name, text in pages(committed()).items():
         (Path(__file__).parent / name).write_text(text)
+    for path, text in elsewhere().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

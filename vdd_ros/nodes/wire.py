@@ -18,6 +18,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from vdd_ros.contract import Contract, Stream
+from vdd_ros.errors import UserError
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     command_message,
@@ -30,6 +31,7 @@ from vdd_ros.nodes.messages import (
 from vdd_ros.poses import fields_of_poses
 
 STAMP = struct.Struct("<iI")  # seconds and nanoseconds
+LITTLE_ENDIAN = b"\x00\x01"  # how such a message begins
 STAMP_AT, STAMP_END = 4, 12  # bytes; a header comes first, after four bytes of encapsulation
 
 
@@ -59,7 +61,7 @@ class Decoder:
 
     def decode(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
         """Fields, as `fields_of` gives them, and stamp [ns], as `sample_stamp_ns` does; raises
-        what these raise."""
+        UserError as these do, and for bytes that are no such message."""
         if self._layout is None or not self._layout.fits(data):
             return self._take_apart(data, received_ns)
         stamp_ns = received_ns
@@ -75,10 +77,14 @@ class Decoder:
         return numbers, stamp_ns
 
     def _take_apart(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
-        message = deserialize_message(data, self._kind)
+        try:
+            message = deserialize_message(data, self._kind)
+        except (RuntimeError, ValueError) as error:  # of the middleware, and of text
+            raise UserError(f"a message on {self._stream.topic} is broken ({error})") from None
         fields = fields_of(message, self._contract)
         stamp_ns = sample_stamp_ns(self._stream, message, received_ns)
-        self._layout = layout_of(data, message, self._contract)
+        is_little = data[:2] == LITTLE_ENDIAN
+        self._layout = layout_of(data, message, self._contract) if is_little else None
         return fields, stamp_ns
 
 

@@ -1,0 +1,290 @@
+"""Stage: a simulated robot, relays before it, and the node under test, all as processes.
+
+What a scenario does to it is in `acts.py`. `mend` undoes all of that, which must set nothing in
+motion: that is for the checker to see.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from vdd_ros.commands.bench.faults.swing import write_swing
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.processes import Nodes, free_domain
+from vdd_ros.start_range import StartRange
+
+if TYPE_CHECKING:
+    from vdd_ros.nodes.raw_recording import RawRecording
+    from vdd_ros.nodes.run_operator import RunOperator
+
+TASK = "push"
+NODE = "action_node"
+RELAYS = {
+    "relay_joints": "joint_state",
+    "relay_objects": "objects",
+    "relay_robot": "robot_command",
+    "relay_clock": "clock",
+}
+# Parameters of action_node, and which bundle.
+RIGS: dict[str, tuple[dict[str, Any], str]] = {
+    "drive": ({}, "swing"),
+    "unconfigured": ({}, "swing"),
+    "thread": ({"planning": "thread"}, "swing"),
+    "clock": ({"use_sim_time": True}, "swing"),
+    "foreign": ({}, "foreign"),
+    "wide": ({}, "wide"),
+    "far": ({}, "far"),
+}
+BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures itself
+GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
+START_S, POLL_S = 90.0, 0.02
+SETTLING_S, MATCHING_S = 0.5, 5.0
+PLANT, LOG = "/plant/joint_states", "/rosout"
+
+
+class Stage:
+    """Use as a context manager. folder: for bundles and logs."""
+
+    def __init__(self, folder: Path, contract: Contract):
+        self.contract = contract
+        self.domain = free_domain()
+        self._folder = folder
+        self._path = folder / "contract.yaml"
+        self._path.write_text(yaml.safe_dump(contract.to_dict()), encoding="utf-8")
+        self.nodes = Nodes(folder / "log", self.domain)
+        self.events: list[tuple[str, int]] = []
+        self._rig = ""
+        self.ending: set[str] = set()  # nodes that were asked to end
+        self.bundle = folder / "bundles" / "swing"
+
+    def __enter__(self) -> Stage:
+        from vdd_ros.nodes.run_operator import RunOperator
+
+        try:
+            self.recording: RawRecording = self._record()
+            self.operator: RunOperator = RunOperator(self.domain, self.contract)
+            for name in ("sim_node", "relay_joints", "relay_objects", "relay_robot"):
+                self._start(name)
+            self.wait_for(self._tells_joints, "the simulator tells nothing")
+            self._write_bundles()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.nodes.end()
+        for name in ("operator", "recording"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    def _record(self) -> RawRecording:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rcl_interfaces.msg import Log
+        from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+        from sensor_msgs.msg import JointState
+
+        from vdd_ros.nodes.messages import message_class, qos_of
+        from vdd_ros.nodes.raw_recording import QUEUE, RawRecording
+
+        told = {
+            stream.topic: (message_class(stream.type), qos_of(stream, depth=QUEUE))
+            for stream in map(
+                self.contract.streams.__getitem__, ("robot_command", "joint_state", "objects")
+            )
+        }
+        best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
+        # what was said before one listened is told again
+        latched = QoSProfile(depth=QUEUE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        own = {
+            PLANT: (JointState, best_effort),
+            "/action_node/policy_state": (DiagnosticArray, QoSProfile(depth=QUEUE)),
+            LOG: (Log, latched),
+        }
+        return RawRecording(self.domain, told | own)
+
+    def _start(self, name: str) -> None:
+        if name in RELAYS:
+            self.nodes.start(
+                name, {"contract": self._path, "streams": RELAYS[name]}, module="fault_relay"
+            )
+        elif name == "sim_node":
+            streams = self.contract.streams
+            topics = [streams[key].topic for key in ("joint_state", "objects", "robot_command")]
+            remaps = {topic: f"/plant{topic}" for topic in (*topics, "/clock")}
+            self.nodes.start(name, {"contract": self._path, "task": TASK}, remaps)
+        else:
+            parameters, bundle = RIGS[self._rig]
+            own = {"contract": self._path, "bundle": self._folder / "bundles" / bundle}
+            self.nodes.start(name, own | parameters)
+
+    def _write_bundles(self) -> None:
+        contract, folder, middle = self.contract, self._folder / "bundles", self.joints()
+        write_swing(folder / "swing", contract, middle)
+        elsewhere = StartRange(middle + 1.5, middle + 1.5)
+        write_swing(folder / "far", contract, middle, elsewhere)
+        raw = contract.to_dict()
+        raw["joints"][0]["velocity"] *= 2.0
+        write_swing(folder / "wide", Contract.from_dict(raw), middle)
+        raw = contract.to_dict()
+        raw["rates"]["policy_hz"] = 5.0
+        write_swing(folder / "foreign", Contract.from_dict(raw), middle)
+        shutil.copytree(folder / "swing", self._folder / "spare", dirs_exist_ok=True)
+
+    # what is known of the run
+
+    def messages(self, topic: str) -> list[tuple[int, bytes]]:
+        """What was recorded of a topic so far."""
+        self.recording.look()
+        return self.recording.messages[topic]
+
+    def commands(self) -> np.ndarray:
+        """(N, Da) what was recorded of robot commands so far [unit]."""
+        size = 8 * self.contract.action_dim
+        found = self.messages(self.contract.streams["robot_command"].topic)
+        return np.array([np.frombuffer(data[-size:]) for _, data in found]).reshape(
+            len(found), self.contract.action_dim
+        )
+
+    def joints(self) -> np.ndarray:
+        """(Da,) where the arm itself says it is [unit]."""
+        from rclpy.serialization import deserialize_message
+        from sensor_msgs.msg import JointState
+
+        from vdd_ros.nodes.messages import fields_of
+
+        message = deserialize_message(self.messages(PLANT)[-1][1], JointState)
+        return fields_of(message, self.contract)["position"]
+
+    def _tells_joints(self) -> bool:
+        return bool(self.messages(self.contract.streams["joint_state"].topic))
+
+    def quiet_s(self) -> float:
+        """For how long no command has come."""
+        found = self.messages(self.contract.streams["robot_command"].topic)
+        return (time.time_ns() - found[-1][0]) * 1e-9 if found else float("inf")
+
+    def wait_for(self, condition, what: str, patience_s: float = START_S) -> None:
+        """Raises UserError after `patience_s`, or where a node has ended."""
+        end_s = time.monotonic() + patience_s
+        while not condition():
+            if time.monotonic() > end_s:
+                raise UserError(f"{what}: all that was said is in {self.nodes.log_folder}")
+            time.sleep(POLL_S)
+
+    def event(self, name: str) -> None:
+        """Note the time at which something is done."""
+        self.events.append((name, time.time_ns()))
+
+    # before and after a scenario
+
+    def prepare(self, rig: str) -> None:
+        """The node that a scenario is about, configured unless the scenario does it itself."""
+        if rig != self._rig or self.nodes.ended(NODE) is not None:
+            self._change_rig(rig)
+        state = self.operator.state()
+        if state == "active":
+            self.operator.change("deactivate")
+            state = "inactive"
+        if rig in BARE and state == "inactive":
+            self.operator.change("cleanup")
+        elif rig not in BARE and state == "unconfigured" and not self.change("configure"):
+            raise UserError(f"{NODE} cannot be configured: {self.nodes.last_line(NODE)}")
+        self.recording.clear()
+        self.events.clear()
+
+    def _change_rig(self, rig: str) -> None:
+        if self._rig:
+            self.nodes.end_one(NODE)
+        if (rig == "clock") != (self._rig == "clock"):
+            if rig == "clock":
+                self._start("relay_clock")
+            elif self._rig == "clock":
+                self.nodes.end_one("relay_clock")
+        self._rig = rig
+        publishers = self.recording.publishers(LOG)
+        self._start(NODE)
+        self.wait_for(self._knows_a_state, f"{NODE} does not start")
+        self._wait_for_publisher(LOG, publishers)
+
+    def _knows_a_state(self) -> bool:
+        return self.nodes.ended(NODE) is None and bool(self.operator.state())
+
+    def mend(self) -> None:
+        """Undo all that a scenario may have done."""
+        for name, stream in RELAYS.items():
+            if name in self.nodes.names() and self.nodes.ended(name) is None:
+                self.operator.relay(stream, "pass")
+        for name in self.ending:
+            self.wait_for(partial(self._has_ended, name), f"{name} does not end")
+        self.ending.clear()
+        dead = [name for name in self.nodes.names() if self.nodes.ended(name) is not None]
+        for name in dead:
+            self._start(name)
+        self.operator.press(False)
+        self.operator.advertise_commands(False)
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        shutil.copytree(self._folder / "spare", self.bundle)
+        if dead:
+            self._see_streams()
+        time.sleep(SETTLING_S)
+
+    def _has_ended(self, name: str) -> bool:
+        return self.nodes.ended(name) is not None
+
+    def _see_streams(self) -> None:
+        """Until all that is told of the robot is told again."""
+        began_ns = time.time_ns()
+        topics = [self.contract.streams[key].topic for key in ("joint_state", "objects")]
+        self.wait_for(
+            lambda: all(self.messages(topic)[-1:] > [(began_ns, b"")] for topic in topics),
+            "the robot tells nothing any more",
+        )
+
+    def start_over(self) -> None:
+        """With another node, after one that does not answer."""
+        if NODE in self.nodes.names():
+            self.nodes.end_one(NODE)
+        self._rig = ""
+        self.ending.clear()
+        self.mend()
+
+    def recover(self) -> bool:
+        """Ask for a new run, as an operator would; whether it was activated."""
+        if self._rig in GOOD:
+            self._change_rig(GOOD[self._rig])
+        if self.nodes.ended(NODE) is not None:
+            self._change_rig(self._rig)
+        self.operator.press(False)
+        state = self.operator.state()
+        if state == "active":
+            self.operator.change("deactivate")
+        elif state == "unconfigured":
+            self.change("configure")
+        return self.change("activate")
+
+    def change(self, name: str) -> bool:
+        """A transition of the node under test; whether it succeeded."""
+        self.event(name)
+        topic = self.contract.streams["robot_command"].topic
+        publishers = self.recording.publishers(topic)
+        succeeded = self.operator.change(name)
+        if name == "configure" and succeeded:  # every command is to be heard, also the first
+            self._wait_for_publisher(topic, publishers)
+        return succeeded
+
+    def _wait_for_publisher(self, topic: str, before: int) -> None:
+        """Until the recording hears one more than before, if one that was killed is not forgotten
+        at the same time."""
+        end_s = time.monotonic() + MATCHING_S
+        while self.recording.publishers(topic) <= before and time.monotonic() < end_s:
+            time.sleep(POLL_S)
+        time.sleep(SETTLING_S)
