@@ -66,6 +66,19 @@ class ActionParameters:
         "make up for one, and a single stall counts five at most",
         lower=0,
     )
+    on_out_of_distribution: str = parameter(
+        "warn",
+        "what is done while observations are unlike those that the policy was trained on (see "
+        "docs/safety.md). warn: say so; slow: and let it drive only as fast as slow_speed; hold: "
+        "bring the arm to rest and ask",
+        choices=("warn", "slow", "hold"),
+    )
+    slow_speed: float = parameter(
+        0.1,
+        "with on_out_of_distribution slow, share of the velocity limits",
+        lower=0.01,
+        upper=1.0,
+    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )
@@ -147,6 +160,13 @@ class ActionNode(LifecycleNode):
         contract = Contract.from_yaml(settings.contract)
         bundle = Bundle.load(settings.bundle, contract)
         policy = bundle.open_policy()
+        detector = bundle.ood_detector
+        judges = detector is not None and detector.distance is not None
+        if settings.on_out_of_distribution != "warn" and not judges:
+            raise UserError(
+                f"bundle {settings.bundle} has no threshold of what is out of distribution: export "
+                "it again with enough episodes held out, or set on_out_of_distribution warn"
+            )
         resting = _resting_window(contract, policy.n_obs_steps)
         seconds = warm_up(policy, resting, bundle.rule.draws)
         # A session of its own: the monitor's thread must not hold up the policy's.
@@ -173,6 +193,9 @@ class ActionNode(LifecycleNode):
             outputs.send,
             outputs.heard,
             density=density,
+            detector=detector,
+            on_out_of_distribution=settings.on_out_of_distribution,
+            slow_speed=settings.slow_speed,
             priority=settings.realtime_priority,
             cpu=settings.cpu,
             most_missed=settings.most_missed,
