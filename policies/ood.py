@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vdd_ros.conformal import Threshold, conformal_threshold, episode_scores
+from vdd_ros.contract import Contract
 from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.mahalanobis import Clusters, fit_clusters
 from vdd_ros.normalizer import Normalizer
@@ -21,6 +22,7 @@ from vdd_ros.policies.runs import Student, Teacher, load_windows
 from vdd_ros.policies.windows import Windows
 
 CLUSTERS = 16
+LOOK_S = 0.1  # [s] between two looks at gating and density, as in ~/policy_state
 RUNNING_S = 0.5  # [s]; over which the distance is averaged
 # Readings are taken for no more exact than this [contract unit], nor than this share of a standard
 # deviation: a robot's sensors and its cameras are less exact than a simulator's.
@@ -34,23 +36,48 @@ def fit_detector(
     of its gating and of its density of what was demonstrated."""
     training = load_windows(teacher, held_out=False)
     held_out = load_windows(teacher, held_out=True)
-    clusters = fit_window_clusters(teacher.normalizer, training.observations, seed)
-    ticks = max(1, round(RUNNING_S * teacher.contract.rates.control_hz))
-    detector = OodDetector(clusters, ticks, None)
-
-    def threshold(values: np.ndarray, episode: np.ndarray, size: int) -> Threshold | None:
-        return conformal_threshold(episode_scores(values, episode, size), false_alarm_rate)
-
-    distances = clusters.distance(flattened(held_out.observations))
-    detector = detector._replace(distance=threshold(distances, held_out.episode, ticks))
+    parts = teacher.contract, teacher.normalizer, training, held_out
+    detector = calibrated(*parts, false_alarm_rate, seed)
     if student is None:
         return detector
-    whole = Windows(*(part[~held_out.is_pad.any(1)] for part in held_out))
-    entropy, surprise = entropy_and_surprise(student, whole.observations, whole.chunks)
+    seen = looked_at(held_out, teacher.contract)
+    entropy, surprise = entropy_and_surprise(student, seen.observations, seen.chunks)
     return detector._replace(
-        gating_entropy=threshold(entropy, whole.episode, 1),
-        surprise=threshold(surprise, whole.episode, 1),
+        gating_entropy=_threshold(entropy, seen.episode, 1, false_alarm_rate),
+        surprise=_threshold(surprise, seen.episode, 1, false_alarm_rate),
     )
+
+
+def calibrated(
+    contract: Contract,
+    normalizer: Normalizer,
+    training: Windows,
+    held_out: Windows,
+    false_alarm_rate: float,
+    seed: int,
+) -> OodDetector:
+    """Of observations alone: clusters of those trained on, the threshold from those held out."""
+    clusters = fit_window_clusters(normalizer, training.observations, seed)
+    ticks = max(1, round(RUNNING_S * contract.rates.control_hz))
+    distances = clusters.distance(flattened(held_out.observations))
+    threshold = _threshold(distances, held_out.episode, ticks, false_alarm_rate)
+    return OodDetector(clusters, ticks, threshold)
+
+
+def _threshold(
+    values: np.ndarray, episode: np.ndarray, size: int, false_alarm_rate: float
+) -> Threshold | None:
+    return conformal_threshold(episode_scores(values, episode, size), false_alarm_rate)
+
+
+def looked_at(windows: Windows, contract: Contract) -> Windows:
+    """Those at which the monitor would look at gating and density: every LOOK_S of each episode, as
+    far as their chunks end within it."""
+    every = max(1, round(LOOK_S * contract.rates.control_hz))
+    firsts = np.unique(windows.episode, return_index=True, return_inverse=True)[1:]
+    tick = np.arange(len(windows.episode)) - firsts[0][firsts[1]]
+    kept = (tick % every == 0) & ~windows.is_pad.any(1)
+    return Windows(*(part[kept] for part in windows))
 
 
 def flattened(observations: np.ndarray) -> np.ndarray:
@@ -83,9 +110,19 @@ def entropy_and_surprise(
     density = StudentDensity(student.moe, student.normalizer).eval()
     entropy, surprise = np.empty(len(chunks)), np.empty(len(chunks))
     for n, (window, chunk) in enumerate(zip(observations, chunks, strict=True)):
-        parts = density(torch.as_tensor(window, dtype=torch.float32))
-        mixture = MixtureParameters(*(part.numpy() for part in parts))
-        log_gating = mixture.log_gating.astype(np.float64)
-        entropy[n] = -(np.exp(log_gating) * np.maximum(log_gating, -1e3)).sum()
+        mixture = mixture_after(density, window)
+        entropy[n] = entropy_of(mixture)
         surprise[n] = -log_density(mixture, chunk.reshape(1, -1).astype(np.float64))[0]
     return entropy, surprise
+
+
+def mixture_after(density: StudentDensity, window: np.ndarray) -> MixtureParameters:
+    """What density.onnx says after a window (To, Do)."""
+    parts = density(torch.as_tensor(window, dtype=torch.float32))
+    return MixtureParameters(*(part.numpy() for part in parts))
+
+
+def entropy_of(mixture: MixtureParameters) -> float:
+    """Of its gating [nats]."""
+    log_gating = mixture.log_gating.astype(np.float64)
+    return float(-(np.exp(log_gating) * np.maximum(log_gating, -1e3)).sum())

@@ -59,6 +59,10 @@ def conformal_threshold(scores: np.ndarray, false_alarm_rate: float) -> Threshol
     """
     count = len(scores)
     rank = min(count, math.ceil((count + 1) * (1.0 - false_alarm_rate) - 1e-9))
-    if count == 0 or rank < 1 or 1.0 - rank / (count + 1) > max(MOST_FALSE_ALARMS, false_alarm_rate):
+    if (
+        count == 0
+        or rank < 1
+        or 1.0 - rank / (count + 1) > max(MOST_FALSE_ALARMS, false_alarm_rate)
+    ):
         return None
     return Threshold(float(np.sort(scores)[rank - 1]), 1.0 - rank / (count + 1), count)

@@ -2,12 +2,12 @@
 
     d(x) = min_k sqrt((x - m_k)^T S_k^-1 (x - m_k))
 
-Clusters are those of k-means. Demonstrations of a task that is done in several ways and phases fill
-a curved surface; one Gaussian over all of it would call what lies between them familiar. S_k is the
-covariance within a cluster, shrunk after Ledoit and Wolf (2004), plus that of the noise of readings,
-without which a dimension that never moved would turn a micrometre into an alarm. Windows of an
-episode resemble each other, so there are fewer independent ones than the shrinkage takes them for;
-the noise is what bounds the smallest variance.
+Clusters are those of k-means. Demonstrations of a task that is done in several ways and phases
+fill a curved surface; one Gaussian over all of it would call familiar what lies between them. S_k
+is the covariance within a cluster, shrunk after Ledoit and Wolf (2004), plus that of the noise of
+readings, without which a dimension that never moved would turn a micrometre into an alarm. Windows
+of an episode resemble each other, so there are fewer independent ones than the shrinkage takes them
+for; the noise is what bounds the smallest variance.
 """
 
 from __future__ import annotations

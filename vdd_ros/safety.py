@@ -51,8 +51,8 @@ class SafetyFilter:
         self._set_speed(1.0)
 
     def limit_speed(self, share: float) -> None:
-        """From now on the velocity limits are that share (above 0, to 1) of the contract's. They get there
-        in steps that every joint can brake, or speed up, within its acceleration limit."""
+        """From now on velocity limits are that share (above 0, to 1) of the contract's. They get
+        there in steps that every joint can brake, or speed up, within its acceleration limit."""
         self._speed_goal = share
 
     def _set_speed(self, share: float) -> None:

@@ -1,0 +1,162 @@
+"""Count false alarms and detections of what tells observations out of distribution.
+
+Fitted on the demonstrations that a run was trained on, calibrated on those held out, tried on
+others: on recorded ones that the run does not know (--demonstrations), or else on the second half
+of those held out. Without a run, recordings are split as they were made: 70 % to fit, 15 % to
+calibrate, 15 % to try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+
+from vdd_ros.commands.bench import circumstances, measure, warn_if_busy
+from vdd_ros.commands.progress import progress
+from vdd_ros.errors import UserError
+from vdd_ros.statistics import wilson
+
+if TYPE_CHECKING:
+    from vdd_ros.policies.ood_split import Split
+    from vdd_ros.policies.ood_trial import Alarms
+    from vdd_ros.policies.runs import Student
+    from vdd_ros.policies.windows import Windows
+
+USUAL = "nothing"
+
+
+@dataclass(frozen=True)
+class Args:
+    teacher: Path | None = None
+    """Run folder of the teacher whose windows are fitted and calibrated on."""
+    student: Path | None = None
+    """Run folder of a student of it, to compare with what it says of itself."""
+    demonstrations: Path | None = None
+    """Folder of recorded episodes, of which those that the run does not know are tried."""
+    false_alarm_rate: float = 0.05
+    """That is asked for."""
+    calls: int = 2000
+    """Calls of the detector that are timed."""
+    seed: int = 0
+    """Of clusters and shifts."""
+
+
+def main(args: Args) -> dict:
+    """Print both rates for each shift; raises UserError where there is nothing to try."""
+    import torch
+
+    from vdd_ros.policies.ood import calibrated
+    from vdd_ros.policies.ood_trial import alarms_under
+    from vdd_ros.policies.shifts import layout_of, shifts_for
+
+    torch.set_num_threads(1)
+    split, student = _split(args)
+    detector = calibrated(
+        split.contract,
+        split.normalizer,
+        split.training,
+        split.calibration,
+        args.false_alarm_rate,
+        args.seed,
+    )
+    if detector.distance is None:
+        raise UserError(
+            f"{_episodes(split.calibration)} episodes to calibrate on are too few: hold out more"
+        )
+    layout = layout_of(split.contract, split.training)
+    shifts = shifts_for(layout)
+    found: dict[str, Alarms] = {}
+    with progress("looking at shifted demonstrations") as report:
+        for done, (name, shift) in enumerate(shifts.items(), 1):
+            found[name] = alarms_under(shift, split, layout, detector, student, args.seed)
+            report(done, len(shifts))
+    window = split.test.observations[0].astype(np.float64)
+    measured = measure({"distance": lambda: detector.distance_of(window)}, 1, args.calls)
+    result = {
+        "rows": [_row(name, alarms, found[USUAL]) for name, alarms in found.items()],
+        "threshold": detector.distance._asdict(),
+        "running_ticks": detector.running_ticks,
+        "clusters": len(detector.clusters.means),
+        "episodes": {
+            "fitted": _episodes(split.training),
+            "calibrated": _episodes(split.calibration),
+            "tried": _episodes(split.test),
+        },
+        "us_per_tick": {
+            f"p{percent}": measured.timings["distance"].percentile_us(percent)
+            for percent in (50, 99)
+        },
+        "contract": split.contract.name,
+        **circumstances(measured, args.seed),
+    }
+    Console().print(_table(result))
+    warn_if_busy(result)
+    return result
+
+
+def _split(args: Args) -> tuple[Split, Student | None]:
+    from vdd_ros.policies.ood_split import split_of_recordings, split_of_run
+    from vdd_ros.policies.runs import load_student, load_teacher
+
+    if args.teacher is None:
+        if args.demonstrations is None or args.student is not None:
+            raise UserError("name a run with --teacher, or --demonstrations alone")
+        return split_of_recordings(args.demonstrations), None
+    student = None if args.student is None else load_student(args.student)
+    return split_of_run(load_teacher(args.teacher), args.demonstrations), student
+
+
+def _row(name: str, alarms: Alarms, usual: Alarms) -> dict:
+    """One shift. rate: share of episodes with an alarm; auroc: of the largest distance, and of each
+    other signal, of shifted episodes against those without a shift."""
+    from vdd_ros.policies.ood_trial import auroc
+
+    raised = np.isfinite(alarms.delay_s)
+    count, episodes = int(raised.sum()), len(raised)
+    signals = {"distance": alarms.scores} | alarms.signals
+    theirs = {"distance": usual.scores} | usual.signals
+    return {
+        "shift": name,
+        "episodes": episodes,
+        "alarms": count,
+        "rate": count / episodes,
+        "interval": wilson(count, episodes),
+        "delay_p50_s": float(np.median(alarms.delay_s[raised])) if count else None,
+        "auroc": {}
+        if name == USUAL
+        else {signal: auroc(theirs[signal], values) for signal, values in signals.items()},
+    }
+
+
+def _table(result: dict) -> Table:
+    columns = list(result["rows"][-1]["auroc"])
+    headings = ("alarms", "rate", "95 % interval", "after s", *(f"AUROC {c}" for c in columns))
+    rate, episodes = result["threshold"]["false_alarm_rate"], result["episodes"]
+    table = Table(
+        "shift",
+        *(Column(heading, justify="right") for heading in headings),
+        title=f"{result['contract']}: {episodes['fitted']} episodes fitted, "
+        f"{episodes['calibrated']} calibrated, {episodes['tried']} tried; at most {rate:.1%} false "
+        f"alarms stated; {result['us_per_tick']['p50']:.1f} us a tick",
+    )
+    for row in result["rows"]:
+        low, high = row["interval"]
+        delay = row["delay_p50_s"]
+        table.add_row(
+            row["shift"],
+            f"{row['alarms']} of {row['episodes']}",
+            f"{row['rate']:.2f}",
+            f"{low:.2f} to {high:.2f}",
+            "–" if delay is None else f"{delay:.2f}",
+            *(f"{row['auroc'][c]:.2f}" if c in row["auroc"] else "" for c in columns),
+        )
+    return table
+
+
+def _episodes(windows: Windows) -> int:
+    return len(np.unique(windows.episode))
