@@ -8,20 +8,24 @@ others (`vdd bench ood`).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
-from vdd_ros.conformal import Threshold, conformal_threshold, episode_scores
+from vdd_ros.conformal import conformal_threshold, episode_scores
 from vdd_ros.contract import Contract
 from vdd_ros.density import MixtureParameters, log_density
 from vdd_ros.mahalanobis import Clusters, fit_clusters
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.demonstrations import unseen
 from vdd_ros.policies.export import StudentDensity
 from vdd_ros.policies.runs import Student, Teacher, load_windows
 from vdd_ros.policies.windows import Windows
 
-CLUSTERS = 16
+CLUSTERS, EPISODES_PER_CLUSTER = 16, 10  # so many clusters, as far as each gets so many episodes
+SAME_SCENE = 2e-3  # [m]; nobody puts a thing back so exactly
 LOOK_S = 0.1  # [s] between two looks at gating and density, as in ~/policy_state
 RUNNING_S = 0.5  # [s]; over which the distance is averaged
 # Readings are taken for no more exact than this [contract unit], nor than this share of a standard
@@ -30,22 +34,29 @@ READING_STD, FEATURE_STD = 1e-3, 0.02
 
 
 def fit_detector(
-    teacher: Teacher, false_alarm_rate: float, seed: int, student: Student | None = None
+    teacher: Teacher,
+    further: Path | None,
+    false_alarm_rate: float,
+    seed: int,
+    student: Student | None = None,
 ) -> OodDetector:
-    """Of the windows that a teacher was trained on and of those it never saw; with a student also
-    of its gating and of its density of what was demonstrated."""
+    """Of the windows that a teacher was trained on and of those it never saw, which are those held
+    out and those of further recordings; with a student also of its gating and of its density of
+    what was demonstrated."""
     training = load_windows(teacher, held_out=False)
-    held_out = load_windows(teacher, held_out=True)
+    held_out = unseen(teacher, further)
     parts = teacher.contract, teacher.normalizer, training, held_out
     detector = calibrated(*parts, false_alarm_rate, seed)
     if student is None:
         return detector
     seen = looked_at(held_out, teacher.contract)
     entropy, surprise = entropy_and_surprise(student, seen.observations, seen.chunks)
-    return detector._replace(
-        gating_entropy=_threshold(entropy, seen.episode, 1, false_alarm_rate),
-        surprise=_threshold(surprise, seen.episode, 1, false_alarm_rate),
+    groups = scenes(teacher.contract, seen)
+    entropy, surprise = (
+        conformal_threshold(episode_scores(values, seen.episode, 1), groups, false_alarm_rate)
+        for values in (entropy, surprise)
     )
+    return detector._replace(gating_entropy=entropy, surprise=surprise)
 
 
 def calibrated(
@@ -57,17 +68,35 @@ def calibrated(
     seed: int,
 ) -> OodDetector:
     """Of observations alone: clusters of those trained on, the threshold from those held out."""
-    clusters = fit_window_clusters(normalizer, training.observations, seed)
+    count = min(CLUSTERS, max(1, len(np.unique(training.episode)) // EPISODES_PER_CLUSTER))
+    clusters = fit_window_clusters(normalizer, training.observations, count, seed)
     ticks = max(1, round(RUNNING_S * contract.rates.control_hz))
     distances = clusters.distance(flattened(held_out.observations))
-    threshold = _threshold(distances, held_out.episode, ticks, false_alarm_rate)
+    scores = episode_scores(distances, held_out.episode, ticks)
+    threshold = conformal_threshold(scores, scenes(contract, held_out), false_alarm_rate)
     return OodDetector(clusters, ticks, threshold)
 
 
-def _threshold(
-    values: np.ndarray, episode: np.ndarray, size: int, false_alarm_rate: float
-) -> Threshold | None:
-    return conformal_threshold(episode_scores(values, episode, size), false_alarm_rate)
+def scenes(contract: Contract, windows: Windows) -> np.ndarray:
+    """(n,) which of the n episodes begin in the same scene as the one before: where objects are
+    within SAME_SCENE of where they were. Where all are alike there is nothing to generalise to
+    beyond this scene, and each episode counts for itself."""
+    places = object_places(contract)
+    firsts = windows.observations[np.unique(windows.episode, return_index=True)[1], -1][:, places]
+    is_new = (np.abs(np.diff(firsts, axis=0)) > SAME_SCENE).any(1)
+    if not is_new.any():
+        return np.arange(len(firsts))
+    return np.concatenate([[0], np.cumsum(is_new)])
+
+
+def object_places(contract: Contract) -> np.ndarray:
+    """Places of the numbers of an observation that are said of objects."""
+    is_of_objects = [
+        contract.streams[part.stream].is_of_objects
+        for part in contract.observation
+        for _ in range(contract.size_of(part.stream, part.field))
+    ]
+    return np.flatnonzero(is_of_objects)
 
 
 def looked_at(windows: Windows, contract: Contract) -> Windows:
@@ -85,8 +114,10 @@ def flattened(observations: np.ndarray) -> np.ndarray:
     return observations.reshape(len(observations), -1).astype(np.float64)
 
 
-def fit_window_clusters(normalizer: Normalizer, observations: np.ndarray, seed: int) -> Clusters:
-    """Clusters of the features of windows (N, To, Do), for flattened windows in contract units.
+def fit_window_clusters(
+    normalizer: Normalizer, observations: np.ndarray, count: int, seed: int
+) -> Clusters:
+    """`count` clusters of the features of windows (N, To, Do), for flattened windows [unit].
 
     Features are J x + constant of a flattened window x, so |W (J x - J m)| = |(W J) (x - m)|.
     """
@@ -96,7 +127,7 @@ def fit_window_clusters(normalizer: Normalizer, observations: np.ndarray, seed: 
     slope = (normalizer.features(np.eye(size).reshape(size, steps, newest)) - at_zero).T  # J
     noise = READING_STD**2 * slope @ slope.T + FEATURE_STD**2 * np.eye(size)
     features = normalizer.features(observations.astype(np.float64))
-    found = fit_clusters(features, CLUSTERS, noise, np.random.default_rng(seed))
+    found = fit_clusters(features, count, noise, np.random.default_rng(seed))
     means = np.linalg.solve(slope, (found.means - at_zero).T).T
     return Clusters(means, found.whiteners @ slope)
 

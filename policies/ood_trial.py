@@ -10,9 +10,9 @@ import torch
 from vdd_ros.conformal import RunningMean
 from vdd_ros.density import draw, log_density
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.demonstrations import Split
 from vdd_ros.policies.export import StudentDensity
 from vdd_ros.policies.ood import entropy_of, flattened, looked_at, mixture_after
-from vdd_ros.policies.ood_split import Split
 from vdd_ros.policies.runs import Student
 from vdd_ros.policies.shifts import Layout, Shift
 from vdd_ros.policies.windows import Windows

@@ -49,7 +49,7 @@ def layout_of(contract: Contract, training: Windows) -> Layout:
     """Of a contract whose observation says joint positions, and maybe poses of objects."""
     joints: list[int] = []
     positions: list[np.ndarray] = []
-    objects: list[list[int]] = [[] for _ in contract.objects]
+    objects: list[list[int]] = [[] for _ in contract.objects]  # equally long
     begin = 0
     for part in contract.observation:
         places = begin + np.arange(contract.size_of(part.stream, part.field))
@@ -66,7 +66,7 @@ def layout_of(contract: Contract, training: Windows) -> Layout:
     return Layout(
         np.array(joints, int),
         np.array(positions, int).reshape(-1, 3),
-        np.array(objects, int).reshape(len(contract.objects), -1),
+        np.array(objects, int),
         firsts.min(0),
         firsts.max(0),
     )

@@ -121,7 +121,12 @@ class OodDetector(NamedTuple):
 def _threshold(raw: dict | None) -> Threshold | None:
     if raw is None:
         return None
-    return Threshold(float(raw["value"]), float(raw["false_alarm_rate"]), int(raw["episodes"]))
+    return Threshold(
+        float(raw["value"]),
+        float(raw["false_alarm_rate"]),
+        int(raw["episodes"]),
+        int(raw["scenes"]),
+    )
 
 
 def observation_names(contract: Contract) -> list[tuple[str, str]]:

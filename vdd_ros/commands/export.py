@@ -84,10 +84,12 @@ class Args:
     """Network calls a chunk, for a teacher (Euler)."""
     candidates: int = 16
     """Samples of a teacher to choose from at each replanning."""
+    calibration: Path | None = None
+    """Folder of further recorded episodes: thresholds of what is out of distribution are calibrated
+    on them and on those that were held out. Nothing is trained on them."""
     false_alarm_rate: float = 0.05
-    """Of the thresholds of what is out of distribution: largest share of episodes like the
-    held-out ones in which there is an alarm. Fewer than 19 held-out episodes do not allow for .05;
-    the smallest possible rate is then taken, and said."""
+    """Of those thresholds: largest share of episodes like these in which there is an alarm. Fewer
+    than 19 scenes do not allow for .05; the smallest rate possible is then taken, and said."""
     rule: RuleChanges = field(default_factory=RuleChanges)
     seed: int = 0
 
@@ -150,7 +152,7 @@ def _student(args: Args) -> _Policy:
     student, teacher = load_student(args.run), load_teacher(args.teacher)
     windows = load_windows(teacher, held_out=True).observations
     policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
-    detector = fit_detector(teacher, args.false_alarm_rate, args.seed, student)
+    detector = fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student)
     return _Policy(
         "mixture",
         student.contract,
@@ -187,7 +189,7 @@ def _teacher(args: Args) -> _Policy:
         None,
         windows,
         _start(teacher),
-        fit_detector(teacher, args.false_alarm_rate, args.seed),
+        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
     )
 
 
@@ -202,11 +204,11 @@ def _start(teacher: Teacher) -> StartRange | None:
 def _of_threshold(distance: Threshold | None) -> str:
     """What the bundle can tell of observations, in one line."""
     if distance is None:
-        return "too few episodes held out for a threshold of what is out of distribution"
+        return "too few scenes held out for a threshold of what is out of distribution"
     return (
         f"out of distribution: further than {distance.value:.3g} from the training set, a false "
-        f"alarm in at most {distance.false_alarm_rate:.1%} of episodes ({distance.episodes} held "
-        "out)"
+        f"alarm in at most {distance.false_alarm_rate:.1%} of episodes (calibrated on "
+        f"{distance.episodes} in {distance.scenes} scenes)"
     )
 
 

@@ -1,9 +1,8 @@
 """Count false alarms and detections of what tells observations out of distribution.
 
-Fitted on the demonstrations that a run was trained on, calibrated on those held out, tried on
-others: on recorded ones that the run does not know (--demonstrations), or else on the second half
-of those held out. Without a run, recordings are split as they were made: 70 % to fit, 15 % to
-calibrate, 15 % to try.
+Fitted on the demonstrations that a run was trained on, calibrated as at export, on those held out
+and on further ones, tried on others. Without a run, recordings are split in the order in which they
+were made: three fifths to fit, a fifth to calibrate, a fifth to try.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.statistics import wilson
 
 if TYPE_CHECKING:
-    from vdd_ros.policies.ood_split import Split
+    from vdd_ros.policies.demonstrations import Split
     from vdd_ros.policies.ood_trial import Alarms
     from vdd_ros.policies.runs import Student
     from vdd_ros.policies.windows import Windows
@@ -32,12 +31,15 @@ USUAL = "nothing"
 
 @dataclass(frozen=True)
 class Args:
+    demonstrations: Path
+    """Folder of recorded episodes; with a run those of them are tried that were neither trained nor
+    calibrated on."""
     teacher: Path | None = None
     """Run folder of the teacher whose windows are fitted and calibrated on."""
     student: Path | None = None
     """Run folder of a student of it, to compare with what it says of itself."""
-    demonstrations: Path | None = None
-    """Folder of recorded episodes, of which those that the run does not know are tried."""
+    calibration: Path | None = None
+    """Folder of further recorded episodes to calibrate on, as of `vdd export`."""
     false_alarm_rate: float = 0.05
     """That is asked for."""
     calls: int = 2000
@@ -65,9 +67,7 @@ def main(args: Args) -> dict:
         args.seed,
     )
     if detector.distance is None:
-        raise UserError(
-            f"{_episodes(split.calibration)} episodes to calibrate on are too few: hold out more"
-        )
+        raise UserError("there are too few scenes to calibrate on: name more with --calibration")
     layout = layout_of(split.contract, split.training)
     shifts = shifts_for(layout)
     found: dict[str, Alarms] = {}
@@ -100,15 +100,16 @@ def main(args: Args) -> dict:
 
 
 def _split(args: Args) -> tuple[Split, Student | None]:
-    from vdd_ros.policies.ood_split import split_of_recordings, split_of_run
+    from vdd_ros.policies.demonstrations import split_of_recordings, split_of_run
     from vdd_ros.policies.runs import load_student, load_teacher
 
     if args.teacher is None:
-        if args.demonstrations is None or args.student is not None:
-            raise UserError("name a run with --teacher, or --demonstrations alone")
+        if args.student is not None or args.calibration is not None:
+            raise UserError("student and calibration go with a run: name it with --teacher")
         return split_of_recordings(args.demonstrations), None
     student = None if args.student is None else load_student(args.student)
-    return split_of_run(load_teacher(args.teacher), args.demonstrations), student
+    teacher = load_teacher(args.teacher)
+    return split_of_run(teacher, args.calibration, args.demonstrations), student
 
 
 def _row(name: str, alarms: Alarms, usual: Alarms) -> dict:
@@ -136,13 +137,14 @@ def _row(name: str, alarms: Alarms, usual: Alarms) -> dict:
 def _table(result: dict) -> Table:
     columns = list(result["rows"][-1]["auroc"])
     headings = ("alarms", "rate", "95 % interval", "after s", *(f"AUROC {c}" for c in columns))
-    rate, episodes = result["threshold"]["false_alarm_rate"], result["episodes"]
+    threshold, episodes = result["threshold"], result["episodes"]
     table = Table(
         "shift",
         *(Column(heading, justify="right") for heading in headings),
         title=f"{result['contract']}: {episodes['fitted']} episodes fitted, "
-        f"{episodes['calibrated']} calibrated, {episodes['tried']} tried; at most {rate:.1%} false "
-        f"alarms stated; {result['us_per_tick']['p50']:.1f} us a tick",
+        f"{episodes['calibrated']} in {threshold['scenes']} scenes calibrated, "
+        f"{episodes['tried']} tried; at most {threshold['false_alarm_rate']:.1%} false alarms "
+        f"stated; {result['us_per_tick']['p50']:.1f} us a tick",
     )
     for row in result["rows"]:
         low, high = row["interval"]
