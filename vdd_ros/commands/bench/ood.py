@@ -17,6 +17,8 @@ from rich.table import Column, Table
 
 from vdd_ros.commands.bench import circumstances, measure, warn_if_busy
 from vdd_ros.commands.progress import progress
+from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.statistics import wilson
 
@@ -40,6 +42,12 @@ class Args:
     """Run folder of a student of it, to compare with what it says of itself."""
     calibration: Path | None = None
     """Folder of further recorded episodes to calibrate on, as of `vdd export`."""
+    bundle: Path | None = None
+    """Folder of an exported bundle: also let it drive the simulated arm, in scenes of its own."""
+    task: str = "avoid"
+    """What it does there."""
+    rollouts: int = 100
+    """How often."""
     false_alarm_rate: float = 0.05
     """That is asked for."""
     calls: int = 2000
@@ -92,9 +100,12 @@ def main(args: Args) -> dict:
             for percent in (50, 99)
         },
         "contract": split.contract.name,
+        "rollouts": _rollouts(args),
         **circumstances(measured, args.seed),
     }
     Console().print(_table(result))
+    for row in result["rollouts"]:
+        print(f"{row['alarms']} of {row['episodes']} rollouts {row['rollouts']} have an alarm")
     warn_if_busy(result)
     return result
 
@@ -110,6 +121,26 @@ def _split(args: Args) -> tuple[Split, Student | None]:
     student = None if args.student is None else load_student(args.student)
     teacher = load_teacher(args.teacher)
     return split_of_run(teacher, args.calibration, args.demonstrations), student
+
+
+def _rollouts(args: Args) -> list[dict]:
+    """Of a bundle that drives itself: those that succeed, for which an alarm is a false one by all
+    that can be said afterwards, and those that fail."""
+    if args.bundle is None:
+        return []
+    from vdd_ros.sim.ood_rollouts import rollout_alarms
+
+    robot = Contract.from_yaml(contract_of(args.task, None))
+    with progress("rollouts") as report:
+        found = rollout_alarms(args.bundle, robot, args.task, args.rollouts, report)
+    rows = []
+    for name, is_it in (("that succeed", True), ("that fail", False)):
+        alarms = np.array([np.isfinite(one.alarm_s) for one in found if one.success == is_it])
+        count = int(alarms.sum())
+        rows.append({"rollouts": name, "episodes": len(alarms), "alarms": count})
+        if len(alarms):
+            rows[-1] |= {"rate": count / len(alarms), "interval": wilson(count, len(alarms))}
+    return rows
 
 
 def _row(name: str, alarms: Alarms, usual: Alarms) -> dict:
