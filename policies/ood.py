@@ -66,9 +66,10 @@ def calibrated(
     held_out: Windows,
     false_alarm_rate: float,
     seed: int,
+    most_clusters: int = CLUSTERS,
 ) -> OodDetector:
     """Of observations alone: clusters of those trained on, the threshold from those held out."""
-    count = min(CLUSTERS, max(1, len(np.unique(training.episode)) // EPISODES_PER_CLUSTER))
+    count = min(most_clusters, max(1, len(np.unique(training.episode)) // EPISODES_PER_CLUSTER))
     clusters = fit_window_clusters(normalizer, training.observations, count, seed)
     ticks = max(1, round(RUNNING_S * contract.rates.control_hz))
     distances = clusters.distance(flattened(held_out.observations))

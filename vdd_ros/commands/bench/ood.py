@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from vdd_ros.commands.bench import circumstances, measure, warn_if_busy
+from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vdd_ros.policies.ood_trial import Alarms
     from vdd_ros.policies.runs import Student
     from vdd_ros.policies.windows import Windows
+    from vdd_ros.sim.ood_rollouts import RolloutAlarm
 
 USUAL = "nothing"
 
@@ -50,6 +51,8 @@ class Args:
     """How often."""
     false_alarm_rate: float = 0.05
     """That is asked for."""
+    clusters: int = 16
+    """At most so many, of at least ten episodes each on average; exported bundles have 16."""
     calls: int = 2000
     """Calls of the detector that are timed."""
     seed: int = 0
@@ -58,6 +61,9 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print both rates for each shift; raises UserError where there is nothing to try."""
+    if args.clusters < 1 or args.rollouts < 1 or not 0.0 < args.false_alarm_rate < 1.0:
+        raise UserError("write 1 or more clusters and rollouts, a false-alarm rate between 0 and 1")
+    require_some(1, args.calls)
     import torch
 
     from vdd_ros.policies.ood import calibrated
@@ -73,6 +79,7 @@ def main(args: Args) -> dict:
         split.calibration,
         args.false_alarm_rate,
         args.seed,
+        args.clusters,
     )
     if detector.distance is None:
         raise UserError("there are too few scenes to calibrate on: name more with --calibration")
@@ -105,7 +112,10 @@ def main(args: Args) -> dict:
     }
     Console().print(_table(result))
     for row in result["rollouts"]:
-        print(f"{row['alarms']} of {row['episodes']} rollouts {row['rollouts']} have an alarm")
+        print(
+            f"{row['alarms']} of {row['episodes']} rollouts {row['rollouts']} have an alarm, "
+            f"{row['alarms_by_then']} of them by the time when half of those that succeed are over"
+        )
     warn_if_busy(result)
     return result
 
@@ -133,14 +143,27 @@ def _rollouts(args: Args) -> list[dict]:
     robot = Contract.from_yaml(contract_of(args.task, None))
     with progress("rollouts") as report:
         found = rollout_alarms(args.bundle, robot, args.task, args.rollouts, report)
-    rows = []
-    for name, is_it in (("that succeed", True), ("that fail", False)):
-        alarms = np.array([np.isfinite(one.alarm_s) for one in found if one.success == is_it])
-        count = int(alarms.sum())
-        rows.append({"rollouts": name, "episodes": len(alarms), "alarms": count})
-        if len(alarms):
-            rows[-1] |= {"rate": count / len(alarms), "interval": wilson(count, len(alarms))}
-    return rows
+    usual_s = float(np.median([one.ended_s for one in found if one.success] or [np.nan]))
+    return [
+        _rollout_row(name, [one for one in found if one.success == is_it], usual_s)
+        for name, is_it in (("that succeed", True), ("that fail", False))
+    ]
+
+
+def _rollout_row(name: str, found: list[RolloutAlarm], usual_s: float) -> dict:
+    """alarms_by_then: before usual_s, by when half of the successful rollouts have ended; one that
+    failed has gone on until its time was over."""
+    alarms = np.array([one.alarm_s for one in found])
+    count = int(np.isfinite(alarms).sum())
+    return {
+        "rollouts": name,
+        "episodes": len(found),
+        "alarms": count,
+        "interval": wilson(count, len(found)) if found else None,
+        "alarm_p50_s": float(np.nanmedian(alarms)) if count else None,
+        "usual_s": usual_s if np.isfinite(usual_s) else None,
+        "alarms_by_then": int((alarms <= usual_s).sum()),
+    }
 
 
 def _row(name: str, alarms: Alarms, usual: Alarms) -> dict:
