@@ -41,6 +41,8 @@ class Args:
     """Run folder of the teacher whose windows are fitted and calibrated on."""
     student: Path | None = None
     """Run folder of a student of it, to compare with what it says of itself."""
+    looked_at: int = 60
+    """At most so many episodes are looked at by the student, evenly spread over all."""
     calibration: Path | None = None
     """Folder of further recorded episodes to calibrate on, as of `vdd export`."""
     bundle: Path | None = None
@@ -61,8 +63,11 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print both rates for each shift; raises UserError where there is nothing to try."""
-    if args.clusters < 1 or args.rollouts < 1 or not 0.0 < args.false_alarm_rate < 1.0:
-        raise UserError("write 1 or more clusters and rollouts, a false-alarm rate between 0 and 1")
+    if (
+        min(args.clusters, args.rollouts, args.looked_at) < 1
+        or not 0.0 < args.false_alarm_rate < 1.0
+    ):
+        raise UserError("write 1 or more of what is counted, a false-alarm rate between 0 and 1")
     require_some(1, args.calls)
     import torch
 
@@ -88,7 +93,9 @@ def main(args: Args) -> dict:
     found: dict[str, Alarms] = {}
     with progress("looking at shifted demonstrations") as report:
         for done, (name, shift) in enumerate(shifts.items(), 1):
-            found[name] = alarms_under(shift, split, layout, detector, student, args.seed)
+            found[name] = alarms_under(
+                shift, split, layout, detector, student, args.seed, args.looked_at
+            )
             report(done, len(shifts))
     window = split.test.observations[0].astype(np.float64)
     measured = measure({"distance": lambda: detector.distance_of(window)}, 1, args.calls)
