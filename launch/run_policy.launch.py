@@ -84,6 +84,18 @@ def generate_launch_description():
                 "0: any",
             ),
             DeclareLaunchArgument(
+                "on_out_of_distribution",
+                default_value="warn",
+                choices=["warn", "slow", "hold"],
+                description="What is done while observations are unlike those trained on: say so, "
+                "slow down as well, or bring the arm to rest and ask",
+            ),
+            DeclareLaunchArgument(
+                "slow_speed",
+                default_value="0.1",
+                description="With on_out_of_distribution slow, share of the velocity limits",
+            ),
+            DeclareLaunchArgument(
                 "robot",
                 default_value="",
                 description="Full name of the node that must listen to commands, such as "
@@ -150,6 +162,8 @@ def generate_launch_description():
                         "planning": parameter("planning", str),
                         "start_tolerance": parameter("start_tolerance", float),
                         "most_missed": parameter("most_missed", int),
+                        "on_out_of_distribution": parameter("on_out_of_distribution", str),
+                        "slow_speed": parameter("slow_speed", float),
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),

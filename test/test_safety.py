@@ -200,3 +200,37 @@ def test_an_arm_that_starts_outside_its_limits_only_comes_back():
 def test_it_does_not_begin_anywhere_unknown(position):
     with pytest.raises(ValueError, match="cannot begin"):
         SafetyFilter(one_joint()).reset(position)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_speed_is_limited_and_set_free_again_without_a_jump(seed):
+    filter_, rng = panda(), np.random.default_rng(seed)
+    limits = panda()
+    before = two_before = filter_.lower + rng.random(7) * (filter_.upper - filter_.lower)
+    filter_.reset(before)
+    share = 1.0
+    for k in range(600):
+        if k % 100 == 0:
+            share = rng.choice([1.0, 0.3, 0.05])
+            filter_.limit_speed(share)
+        if k % 25 == 0:
+            target = filter_.lower - 0.5 + rng.random(7) * (filter_.upper - filter_.lower + 1.0)
+        position = filter_.step(target).position if k % 7 else filter_.brake().position
+        assert_within(limits, position, before, two_before)
+        if k % 100 == 99:
+            assert (np.abs(position - before) <= share * limits.max_move + TOLERANCE).all()
+        before, two_before = position, before
+
+
+def test_a_slowed_arm_stays_on_the_straight_way_of_its_target():
+    filter_ = panda()
+    begin = (filter_.lower + filter_.upper) / 2.0
+    way = np.array([1.0, -0.5, 0.25, 0.5, 0.0, -0.75, 0.1])
+    filter_.reset(begin)
+    filter_.limit_speed(0.1)
+    for k in range(1, 200):
+        position = filter_.step(begin + min(1.0, k / 100) * way).position
+        done = (position - begin) @ way / (way @ way)
+        np.testing.assert_allclose(position, begin + done * way, atol=TOLERANCE)
+    assert 0.05 < done < 0.6

@@ -24,13 +24,15 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
+from vdd_ros.ood_detector import OodDetector
 from vdd_ros.start_range import StartRange
 
 MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
 START = "start.json"
-OPTIONAL = ("density.onnx", START)
+OOD_DETECTOR = "ood_detector.json"
+OPTIONAL = ("density.onnx", START, OOD_DETECTOR)
 
 
 class Manifest(BaseModel):
@@ -106,6 +108,15 @@ class Bundle:
         path = self.folder / START
         return StartRange.from_dict(_read_json(path), self.contract, str(path))
 
+    @property
+    def ood_detector(self) -> OodDetector | None:
+        """What tells observations that are not like those trained on, if the bundle has it."""
+        if OOD_DETECTOR not in self.manifest.files:
+            return None
+        path = self.folder / OOD_DETECTOR
+        size = self.manifest.n_obs_steps * self.contract.observation_dim
+        return OodDetector.from_dict(_read_json(path), size, str(path))
+
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""
         path = self.folder / "policy.onnx"
@@ -166,6 +177,7 @@ def write_bundle(
     created: str,
     density_onnx: bytes | None = None,
     start: StartRange | None = None,
+    ood_detector: OodDetector | None = None,
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
@@ -185,6 +197,8 @@ def write_bundle(
         contents["density.onnx"] = density_onnx
     if start is not None:
         contents[START] = _to_json(start.to_dict())
+    if ood_detector is not None:
+        contents[OOD_DETECTOR] = _to_json(ood_detector.to_dict())
     _require_density_for(rule, density_onnx is not None, folder)
     if not re.fullmatch(NAME, name):
         raise UserError(

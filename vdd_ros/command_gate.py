@@ -44,6 +44,7 @@ class StopReason(Enum):
     PLAN_LATE = "no new plan came before the last one ended"
     FAR_FROM_START = "the arm is not where demonstrations began"
     NOT_FOLLOWING = "the arm does not follow its commands"
+    OUT_OF_DISTRIBUTION = "the observation is not like those that the policy was trained on"
     DEADLINES_MISSED = "the control loop does not keep its rate"
     ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"

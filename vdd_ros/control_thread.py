@@ -18,6 +18,7 @@ from vdd_ros.action_loop import ActionLoop, TickResult
 from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import Monitor, OnnxDensity
+from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import claim, lock_memory, pace, undisturbed
 from vdd_ros.tick_log import TickLog
 
@@ -38,7 +39,9 @@ class ControlThread:
     """now_ns: the ROS clock; receive: gives what has come by a tick since it was last called; send:
     takes each TickResult and publishes what is in it; listening: whether anyone hears what is sent
     (nothing is, before it does); most_missed: so many missed deadlines lately are a stop
-    (`Monitor.missed_lately`), 0: never."""
+    (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy drives
+    on observations unlike those it was trained on: warn (nothing here), slow (down to slow_speed, a
+    share of the velocity limits) or hold (a stop)."""
 
     def __init__(
         self,
@@ -49,6 +52,9 @@ class ControlThread:
         listening: Callable[[], bool],
         *,
         density: OnnxDensity | None = None,
+        detector: OodDetector | None = None,
+        on_out_of_distribution: str = "warn",
+        slow_speed: float = 0.1,
         priority: int = 0,
         cpu: int = -1,
         most_missed: int = 0,
@@ -63,14 +69,15 @@ class ControlThread:
         self._listening = listening
         self._begun = False
         self._last_ns = 0  # what the time was at the last tick
-        self._density = density
+        self._density, self.detector = density, detector
+        self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
         self._priority, self._cpu = priority, cpu
         self._most_missed = most_missed
         self._keep_log = keep_log
         self._e_stop_pressed = self._e_stop_seen = False
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self.monitor = Monitor(loop.contract.control_period_ns, density)
+        self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
 
     @property
     def running(self) -> bool:
@@ -87,7 +94,7 @@ class ControlThread:
         self._forget_arrivals(self._now_ns())
         self._e_stop_seen = self._begun = False
         self._ending.clear()
-        self.monitor = Monitor(contract.control_period_ns, self._density)
+        self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
         self.log = None
         if self._keep_log:
             self.log = TickLog(policy.n_obs_steps, contract.observation_dim, contract.action_dim)
@@ -130,6 +137,7 @@ class ControlThread:
         result = self.loop.tick(now_ns)
         self._deliver(result)
         self.monitor.take(result, wake_ns)
+        self._heed_detector()
         if 0 < self._most_missed <= self.monitor.missed_lately:
             self.loop.stop(StopReason.DEADLINES_MISSED)
 
@@ -141,6 +149,19 @@ class ControlThread:
             now_ns = max(now_ns, self._last_ns + self.loop.contract.control_period_ns)
         self._last_ns = now_ns
         return now_ns
+
+    def _heed_detector(self) -> None:
+        """A leader knows what he does: only the policy is slowed or stopped."""
+        gate = self.loop.gate
+        is_out = bool(self.monitor.out_of_distribution) and gate.source == "policy"
+        if self.on_out_of_distribution == "slow":
+            gate.filter.limit_speed(self._slow_speed if is_out else 1.0)
+        elif self.on_out_of_distribution == "hold" and is_out:
+            self.loop.detail = (
+                f"{self.monitor.explanation(self.loop.contract)}: look at it, then activate anew "
+                "to go on"
+            )
+            self.loop.stop(StopReason.OUT_OF_DISTRIBUTION)
 
     def _begin(self) -> bool:
         """Whether the run has begun; it does with the first listener and ends with the last."""

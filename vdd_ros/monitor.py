@@ -11,7 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.action_loop import TickResult
+from vdd_ros.conformal import RunningMean
+from vdd_ros.contract import Contract
 from vdd_ros.inference import OnnxDensity, PolicyError
+from vdd_ros.ood_detector import OodDetector
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000
@@ -25,8 +28,10 @@ class RunState(NamedTuple):
     lateness_ms: p50, p99 and max of tick interval minus period; deadline_misses: ticks late by more
     than half a period; infer_us: p50 and p99 of the network call; expert_use: share of the
     replannings by expert, the most used first; switches_per_s: changes of the expert followed, over
-    the time of the run; log_likelihood: of the chunk last chosen, given its
-    window, under the whole mixture [nats]; limited: ticks in which a limit shaped the command.
+    the time of the run; log_likelihood: of the chunk last chosen, given its window, under the whole
+    mixture [nats]; ood_distance: of the observations from the training set, running mean [standard
+    deviations]; out_of_distribution: whether that is above the threshold; limited: ticks in which a
+    limit shaped the command.
     """
 
     ticks: int
@@ -39,6 +44,8 @@ class RunState(NamedTuple):
     switches_per_s: float
     gating_entropy: float | None
     log_likelihood: float | None
+    ood_distance: float | None
+    out_of_distribution: bool | None
     limited: dict[str, int]
 
 
@@ -65,11 +72,20 @@ class Recent:
 
 
 class Monitor:
-    """Counts and quantiles of one run."""
+    """Counts and quantiles of one run, and whether its observations are like those trained on."""
 
-    def __init__(self, period_ns: int, density: OnnxDensity | None = None):
+    def __init__(
+        self,
+        period_ns: int,
+        density: OnnxDensity | None = None,
+        detector: OodDetector | None = None,
+    ):
         self.period_ns = period_ns
         self.density = density
+        self.detector = detector
+        self.ood_distance: float | None = None  # running mean [standard deviations]
+        self._distance_mean = RunningMean(detector.running_ticks if detector else 1)
+        self._window: np.ndarray | None = None
         self.missed_lately = 0.0  # deadlines, less a tenth for each tick since
         self._ticks = self._misses = self._replans = self._switches = 0
         self._last_wake_ns: int | None = None
@@ -90,6 +106,10 @@ class Monitor:
         self._last_wake_ns = wake_ns
         if result.output is not None:
             self._limited.update(result.output.limited)
+        if self.detector is not None and result.window is not None:
+            self._window = result.window.values
+            distance = self.detector.distance_of(self._window)
+            self.ood_distance = self._distance_mean.add(distance)
         if result.infer_s is not None and result.expert is not None:
             self._replans += 1
             self._switches += self._plan is not None and self._plan.expert != result.expert
@@ -111,8 +131,23 @@ class Monitor:
             switches_per_s=self._switches / max(1, self._ticks) / (self.period_ns * 1e-9),
             gating_entropy=plan.gating_entropy if plan else None,
             log_likelihood=self._log_likelihood(plan),
+            ood_distance=self.ood_distance,
+            out_of_distribution=self.out_of_distribution,
             limited=dict(self._limited),
         )
+
+    @property
+    def out_of_distribution(self) -> bool | None:
+        """Whether observations are further from the training set than calibrated; None: unknown."""
+        if self.detector is None or self.detector.distance is None or self.ood_distance is None:
+            return None
+        return not self.ood_distance <= self.detector.distance.value  # what is not finite is
+
+    def explanation(self, contract: Contract) -> str:
+        """Of what is out of distribution: how far, and which numbers of the observation make it."""
+        if self.detector is None or self._window is None or self.ood_distance is None:
+            return ""
+        return self.detector.explanation(self._window, self.ood_distance, contract)
 
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
         if plan is None or plan.chunk is None or plan.window is None or self.density is None:

@@ -31,8 +31,10 @@ class SafetyFilter:
         dt = 1.0 / contract.rates.control_hz
         self.lower = contract.limit("lower")  # (Da,) [unit]
         self.upper = contract.limit("upper")  # (Da,) [unit]
-        self.max_move = contract.limit("velocity") * dt  # (Da,) [unit] per period
+        self.max_move = contract.limit("velocity") * dt  # (Da,) [unit] per period, allowed now
         self.max_change = contract.limit("acceleration") * dt**2  # (Da,) [unit] per period, squared
+        self._full_move = self.max_move
+        self._speed = self._speed_goal = 1.0  # share of the velocity limits
         self.position: np.ndarray | None = None  # (Da,) last command sent
         self._move = np.zeros(contract.action_dim)  # (Da,) last command minus the one before
         self._target: np.ndarray | None = None  # (Da,) last target followed
@@ -45,6 +47,23 @@ class SafetyFilter:
         self.position = np.array(position, dtype=np.float64)
         self._move = np.zeros_like(self._move)
         self._target = None
+        self._speed_goal = 1.0
+        self._set_speed(1.0)
+
+    def limit_speed(self, share: float) -> None:
+        """From now on velocity limits are that share (above 0, to 1) of the contract's. They get
+        there in steps that every joint can brake, or speed up, within its acceleration limit."""
+        self._speed_goal = share
+
+    def _set_speed(self, share: float) -> None:
+        self._speed = share
+        self.max_move = share * self._full_move
+
+    def _approach_speed(self) -> None:
+        if self._speed != self._speed_goal:
+            most = (self.max_change / self._full_move).min()
+            change = min(max(self._speed_goal - self._speed, -most), most)
+            self._set_speed(self._speed + change)
 
     @property
     def at_rest(self) -> bool:
@@ -53,6 +72,7 @@ class SafetyFilter:
 
     def step(self, target: np.ndarray) -> SafeCommand:
         """Follow `target` (Da,) for one period; a target of wrong size or not finite is refused."""
+        self._approach_speed()
         if target.shape != self.lower.shape:
             return self.brake()._replace(refused="wrong_size")
         if not np.isfinite(target).all():
@@ -70,14 +90,18 @@ class SafetyFilter:
         """(Da,) movement that reaches the target with the target's own velocity: no overshoot of
         one that stands still, no lag behind one that moves within the limits."""
         drift = np.zeros_like(target) if self._target is None else target - self._target
-        drift = np.minimum(np.maximum(drift, -self.max_move), self.max_move)
+        drift = self._within_speed(drift)
         gap = target - self.position - drift
         self._target = target
         # All joints close the same share of their gap, the slowest one's: what the joints reach
         # one after the other is a pose that nobody asked for, and the tool leaves its path.
         distance = np.maximum(np.abs(gap), 1e-12)
         closed = np.minimum(_largest_move(distance, self.max_change), self.max_move)
-        return drift + gap * (closed / distance).min()
+        return self._within_speed(drift + gap * (closed / distance).min())
+
+    def _within_speed(self, move: np.ndarray) -> np.ndarray:
+        """(Da,) slowed by one factor, so that its direction stays."""
+        return move / max(1.0, (np.abs(move) / self.max_move).max())
 
     def _limit(self, move: np.ndarray) -> np.ndarray:
         # One factor for all joints turns the tool's velocity towards the wish; limited one by one,

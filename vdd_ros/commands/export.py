@@ -14,11 +14,13 @@ import numpy as np
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.errors import UserError
+from vdd_ros.ood_detector import OodDetector
 from vdd_ros.start_range import StartRange, start_range
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from vdd_ros.conformal import Threshold
     from vdd_ros.contract import Contract
     from vdd_ros.normalizer import Normalizer
     from vdd_ros.policies.runs import Teacher
@@ -82,6 +84,12 @@ class Args:
     """Network calls a chunk, for a teacher (Euler)."""
     candidates: int = 16
     """Samples of a teacher to choose from at each replanning."""
+    calibration: Path | None = None
+    """Folder of further recorded episodes: thresholds of what is out of distribution are calibrated
+    on them and on those that were held out. Nothing is trained on them."""
+    false_alarm_rate: float = 0.05
+    """Of those thresholds: largest share of episodes like these in which there is an alarm. Fewer
+    than 19 scenes do not allow for .05; the smallest rate possible is then taken, and said."""
     rule: RuleChanges = field(default_factory=RuleChanges)
     seed: int = 0
 
@@ -100,6 +108,7 @@ class _Policy(NamedTuple):
     density_onnx: bytes | None
     windows: np.ndarray
     start: StartRange | None
+    ood_detector: OodDetector
 
 
 def main(args: Args) -> dict:
@@ -107,6 +116,8 @@ def main(args: Args) -> dict:
     kind = _kind(args.run)
     fidelity = None if args.fidelity is None else _read(args.fidelity)
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
+    if not 0.0 < args.false_alarm_rate < 1.0:
+        raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
     policy = _student(args) if kind == "student" else _teacher(args)
     rule = args.rule.of(policy.usual_rule)
     bundle = write_bundle(
@@ -124,13 +135,16 @@ def main(args: Args) -> dict:
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         density_onnx=policy.density_onnx,
         start=policy.start,
+        ood_detector=policy.ood_detector,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
+    print(_of_threshold(policy.ood_detector.distance))
     return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
 
 
 def _student(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingStudent, student_graphs
+    from vdd_ros.policies.ood import fit_detector
     from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 
     if args.teacher is None:
@@ -138,6 +152,7 @@ def _student(args: Args) -> _Policy:
     student, teacher = load_student(args.run), load_teacher(args.teacher)
     windows = load_windows(teacher, held_out=True).observations
     policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
+    detector = fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student)
     return _Policy(
         "mixture",
         student.contract,
@@ -149,11 +164,13 @@ def _student(args: Args) -> _Policy:
         density_onnx,
         windows,
         _start(teacher),
+        detector,
     )
 
 
 def _teacher(args: Args) -> _Policy:
     from vdd_ros.policies.export import ActingTeacher, teacher_graph
+    from vdd_ros.policies.ood import fit_detector
     from vdd_ros.policies.runs import load_teacher, load_windows
     from vdd_ros.policies.teacher import SamplerConfig
 
@@ -172,6 +189,7 @@ def _teacher(args: Args) -> _Policy:
         None,
         windows,
         _start(teacher),
+        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
     )
 
 
@@ -186,6 +204,17 @@ def _start(teacher: Teacher) -> StartRange | None:
     if not len(windows.episode):
         return None
     return start_range(teacher.contract, windows.observations, windows.episode)
+
+
+def _of_threshold(distance: Threshold | None) -> str:
+    """What the bundle can tell of observations, in one line."""
+    if distance is None:
+        return "too few scenes held out for a threshold of what is out of distribution"
+    return (
+        f"out of distribution: further than {distance.value:.3g} from the training set, a false "
+        f"alarm in at most {distance.false_alarm_rate:.1%} of episodes (calibrated on "
+        f"{distance.episodes} in {distance.scenes} scenes)"
+    )
 
 
 def _certificate(args: Args, rule: ActingRule, policy: _Policy, fidelity: dict | None) -> dict:

@@ -80,6 +80,19 @@ class ActionParameters:
         "make up for one, and a single stall counts five at most",
         lower=0,
     )
+    on_out_of_distribution: str = parameter(
+        "warn",
+        "what is done while observations are unlike those that the policy was trained on (see "
+        "docs/safety.md). warn: say so; slow: and let it drive only as fast as slow_speed; hold: "
+        "bring the arm to rest and ask",
+        choices=("warn", "slow", "hold"),
+    )
+    slow_speed: float = parameter(
+        0.1,
+        "with on_out_of_distribution slow, share of the velocity limits",
+        lower=0.01,
+        upper=1.0,
+    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )
@@ -174,6 +187,13 @@ class ActionNode(LifecycleNode):
         bundle = Bundle.load(settings.bundle, contract)
         home = _home(bundle, contract, settings.home)
         policy = bundle.open_policy()
+        detector = bundle.ood_detector
+        judges = detector is not None and detector.distance is not None
+        if settings.on_out_of_distribution != "warn" and not judges:
+            raise UserError(
+                f"bundle {settings.bundle} has no threshold of what is out of distribution: export "
+                "it again with enough episodes held out, or set on_out_of_distribution warn"
+            )
         resting = _resting_window(contract, policy.n_obs_steps)
         seconds = warm_up(policy, resting, bundle.rule.draws)
         # A session of its own: the monitor's thread must not hold up the policy's.
@@ -205,7 +225,14 @@ class ActionNode(LifecycleNode):
             cpu=settings.cpu,
             most_missed=settings.most_missed,
         )
-        control = make(loop, density=density, keep_log=bool(settings.log_ticks))
+        control = make(
+            loop,
+            density=density,
+            detector=detector,
+            on_out_of_distribution=settings.on_out_of_distribution,
+            slow_speed=settings.slow_speed,
+            keep_log=bool(settings.log_ticks),
+        )
         inputs.listen_to_e_stop(contract.e_stop_topic, self._take_e_stop)
         reporter = Reporter(self, bundle, control, inputs, outputs)
         going = GoHome(

@@ -31,6 +31,7 @@ from vdd_ros.nodes.messages import (
 )
 from vdd_ros.nodes.stream_reader import StreamReader
 from vdd_ros.nodes.wire import Decoder, Encoder
+from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
 LAST_WORD = Duration(seconds=0.5)
@@ -47,6 +48,20 @@ def _figures(state: RunState) -> dict[str, object]:
     values["expert_use"] = " ".join(f"{z}:{share:.3f}" for z, share in state.expert_use.items())
     values["limited"] = " ".join(f"{name}:{count}" for name, count in state.limited.items())
     return {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values.items()}
+
+
+def _thresholds(detector: OodDetector | None) -> dict[str, object]:
+    """What the figures are to be compared with: one entry for each, and its false-alarm rate."""
+    if detector is None:
+        return {}
+    distance, entropy, surprise = detector.distance, detector.gating_entropy, detector.surprise
+    values = {
+        "ood_threshold": distance and distance.value,
+        "ood_false_alarm_rate": distance and distance.false_alarm_rate,
+        "gating_entropy_threshold": entropy and entropy.value,
+        "log_likelihood_threshold": surprise and -surprise.value,
+    }
+    return {k: "" if v is None else f"{v:.6g}" for k, v in values.items()}
 
 
 class Outputs:
@@ -182,6 +197,7 @@ class Reporter:
         self.watch(control, "following", "inactive")
         self._inputs = inputs
         self._outputs = outputs
+        self._thresholds = _thresholds(control.detector)
         self._ran = False  # whether the last word was that of a run
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
@@ -215,6 +231,7 @@ class Reporter:
             "stop_reason": "" if reason is None else reason.name,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
+            **self._thresholds,
         }
         if reason not in (None, StopReason.DEACTIVATED):
             more = f": {control.loop.detail}" if control.loop.detail else ""
@@ -225,6 +242,10 @@ class Reporter:
             return Health("warn", "; ".join(self._inputs.complaints.values()), values)
         if not self._outputs.heard():
             return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
+        if control.monitor.out_of_distribution:
+            explained = control.monitor.explanation(control.loop.contract)
+            slowed = "slowed" if control.on_out_of_distribution == "slow" else "following"
+            return Health("warn", f"{slowed}, out of distribution: {explained}", values)
         follows = "in shadow" if self._outputs.shadow else self._doing
         return Health("ok", follows if control.loop.gate.source else "waiting", values)
 

@@ -22,6 +22,7 @@ TOOLS = {
     "soak": "whether the action node keeps its time and its memory over half an hour",
     "delays": "what a policy's success is worth when observations and commands are late",
     "faults": "what becomes of a swinging arm when things break around its policy",
+    "ood": "false alarms and detections of what tells observations out of distribution",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }
 QUIET = 0.95  # share of the wall time that the measuring thread had the core

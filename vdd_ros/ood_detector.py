@@ -1,0 +1,143 @@
+"""OodDetector: whether what is observed is like what a policy was trained on; numpy alone.
+
+It looks at the observation only, not at what the policy makes of it: a policy is as sure of itself
+where it has never been as where it has. Windows are taken flattened, oldest first, in the units of
+the contract.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.conformal import Threshold
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.mahalanobis import Clusters
+
+AXES = {"position": ("x", "y", "z"), "heading": ("cos", "sin")}
+LARGEST_SHARES = 3  # how many numbers of an observation an explanation names
+
+
+class Deviation(NamedTuple):
+    """One number of the newest observation. expected: what the others let expect of it, in the
+    nearest cluster [unit]; share: by how much the squared distance falls if it is left out."""
+
+    name: str
+    unit: str
+    value: float
+    expected: float
+    share: float
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.name} is {self.value:.3f}{unit}, expected {self.expected:.3f}"
+
+
+class OodDetector(NamedTuple):
+    """clusters: of flattened windows (To * Do,) of the training set; running_ticks: over which the
+    distance is averaged. Thresholds, each for itself, None where there is none: distance, of that
+    average; gating_entropy [nats] and surprise [nats], of single ticks. Surprise is minus the
+    log-likelihood of a whole chunk that was demonstrated.
+    """
+
+    clusters: Clusters
+    running_ticks: int
+    distance: Threshold | None
+    gating_entropy: Threshold | None = None
+    surprise: Threshold | None = None
+
+    def distance_of(self, window: np.ndarray) -> float:
+        """Of a window (To, Do) to the nearest cluster [standard deviations]."""
+        offsets = window.reshape(-1) - self.clusters.means  # (K, C)
+        whitened = np.matmul(self.clusters.whiteners, offsets[:, :, None])
+        return float(np.sqrt((whitened * whitened).sum((1, 2)).min()))
+
+    def deviations(self, window: np.ndarray, contract: Contract) -> list[Deviation]:
+        """Of each number of the newest observation of a window (To, Do), the largest share first.
+
+        With z = x - m and P = S^-1, leaving out the numbers G lowers the squared distance by
+        (P z)_G^T P_GG^-1 (P z)_G, at x_G - P_GG^-1 (P z)_G (their mean given the others). G is one
+        number of the observation at all times of the window.
+        """
+        flat = window.reshape(-1).astype(np.float64)
+        nearest = int(self.clusters.distances(flat[None])[:, 0].argmin())
+        whitener = self.clusters.whiteners[nearest]
+        precision = whitener.T @ whitener
+        pull = precision @ (flat - self.clusters.means[nearest])
+        found = []
+        for place, (name, unit) in enumerate(observation_names(contract)):
+            group = np.arange(place, flat.size, window.shape[-1])
+            back = np.linalg.solve(precision[np.ix_(group, group)], pull[group])
+            value = float(window[-1, place])
+            share = float(pull[group] @ back)
+            found.append(Deviation(name, unit, value, value - float(back[-1]), share))
+        return sorted(found, key=lambda one: -one.share)
+
+    def explanation(self, window: np.ndarray, distance: float, contract: Contract) -> str:
+        """How far a window (To, Do) is off, at a running mean of `distance`, and what makes it."""
+        assert self.distance is not None
+        largest = self.deviations(window, contract)[:LARGEST_SHARES]
+        return (
+            f"distance {distance:.3g} from the training set, the threshold is "
+            f"{self.distance.value:.3g}: {'; '.join(map(str, largest))}"
+        )
+
+    def to_dict(self) -> dict:
+        """As plain JSON types; `from_dict` gives it back."""
+        return {
+            "means": self.clusters.means.tolist(),
+            "whiteners": self.clusters.whiteners.tolist(),
+            "running_ticks": self.running_ticks,
+        } | {name: one and one._asdict() for name, one in self.thresholds.items()}
+
+    @property
+    def thresholds(self) -> dict[str, Threshold | None]:
+        """By name."""
+        return {name: getattr(self, name) for name in ("distance", "gating_entropy", "surprise")}
+
+    @classmethod
+    def from_dict(cls, raw: object, window_size: int, where: str) -> OodDetector:
+        """As saved by `to_dict`, for flattened windows of that size; raises UserError for what is
+        none."""
+        fault = UserError(
+            f"{where} does not say how far windows of {window_size} numbers are from a training "
+            "set: export the bundle again"
+        )
+        try:
+            means, whiteners = (np.array(raw[n], np.float64) for n in ("means", "whiteners"))  # type: ignore[index]
+            ticks = int(raw["running_ticks"])  # type: ignore[index]
+            thresholds = [_threshold(raw[n]) for n in ("distance", "gating_entropy", "surprise")]  # type: ignore[index]
+        except (KeyError, TypeError, ValueError):
+            raise fault from None
+        shape = (len(means), window_size)
+        fits = means.shape == shape and whiteners.shape == (*shape, window_size) and len(means)
+        if not (fits and ticks > 0 and np.isfinite(means).all() and np.isfinite(whiteners).all()):
+            raise fault
+        return cls(Clusters(means, whiteners), ticks, *thresholds)
+
+
+def _threshold(raw: dict | None) -> Threshold | None:
+    if raw is None:
+        return None
+    return Threshold(
+        float(raw["value"]),
+        float(raw["false_alarm_rate"]),
+        int(raw["episodes"]),
+        int(raw["scenes"]),
+    )
+
+
+def observation_names(contract: Contract) -> list[tuple[str, str]]:
+    """Name and unit of each of the Do numbers of an observation, in order."""
+    names = []
+    for part in contract.observation:
+        if contract.streams[part.stream].is_of_objects:
+            unit = "m" if part.field == "position" else ""
+            for thing in contract.objects:
+                names += [(f"{part.name} {thing} {axis}", unit) for axis in AXES[part.field]]
+        else:
+            per = "/s" if part.field == "velocity" else ""
+            names += [(f"{part.name} {one.name}", one.unit + per) for one in contract.joints]
+    return names
