@@ -46,6 +46,7 @@ class AccelerationLimits:
     def _approach(self, target: np.ndarray, drift: np.ndarray) -> np.ndarray:
         """(Da,) movement that reaches the target with the target's own velocity: no overshoot of
         one that stands still, no lag behind one that moves within the limits."""
+        drift = np.minimum(np.maximum(drift, -self._limits.move), self._limits.move)
         gap = target - self.position - drift
         # All joints close the same share of their gap, the slowest one's: what the joints reach
         # one after the other is a pose that nobody asked for, and the tool leaves its path.

@@ -99,7 +99,7 @@ class SafetyFilter:
         drift = np.zeros_like(allowed) if self._target is None else allowed - self._target
         self._target = allowed
         wish, move = target - self._motion.position, self._motion.move
-        self._motion.follow(allowed, np.minimum(np.maximum(drift, -self.max_move), self.max_move))
+        self._motion.follow(allowed, drift)
         self.position = self._motion.position
         return SafeCommand(self.position, self._reasons(target, wish, move))
 
