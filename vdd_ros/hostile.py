@@ -32,47 +32,50 @@ class Sequence(NamedTuple):
 def sequence(rng: np.random.Generator, jerk: bool, is_mutated: bool, steps: int) -> Sequence:
     """A robot, with limits of jerk or without, and `steps` targets or more: faults in a run that
     would be valid without them, or invented."""
-    contract = robot(rng, jerk)
+    contract = robot(rng, jerk, joints=int(rng.choice([1, 2, 7])))
     limits = StepLimits.of(contract)
     at = start(rng, limits)
     return Sequence(contract, at, (mutated if is_mutated else invented)(rng, limits, at, steps))
 
 
-def excess(sequence: Sequence) -> dict[str, float]:
-    """By how much the commands that answer a sequence are beyond each limit [unit], and how far the
-    arm still moves in a period ("rest") when it was braked for long enough.
+def answer(sequence: Sequence) -> np.ndarray:
+    """(N, Da) commands that answer a sequence, and then bring the arm to rest.
 
-    Speed and acceleration gained in N periods are gone in 3 N: N until it no longer accelerates,
-    by when it may have twice the speed, and 2 N to lose that.
+    Speed and acceleration gained in N periods are gone in 3 N: in N it no longer accelerates, by
+    when it may have twice the speed, and that is lost in 2 N.
     """
     contract, start, targets = sequence
-    braking = [None] * (3 * len(targets) + 3)
-    commands = safe_commands(contract, start, [*targets, *braking])
-    found = StepLimits.of(contract).excess(start, commands)
+    return safe_commands(contract, start, [*targets, *[None] * (3 * len(targets) + 3)])
+
+
+def excess(sequence: Sequence, commands: np.ndarray) -> dict[str, float]:
+    """By how much these commands are beyond each limit [unit], and, as "rest", how far the arm
+    still moves in the last period."""
+    found = StepLimits.of(sequence.contract).excess(sequence.start, commands)
     return found | {"rest": float(np.abs(commands[-1] - commands[-2]).max())}
 
 
-def robot(rng: np.random.Generator, limits_jerk: bool) -> Contract:
-    """A contract of 1 to 7 joints with limits from timid to wild."""
+def robot(rng: np.random.Generator, jerk: bool, joints: int) -> Contract:
+    """A contract with limits from timid to wild."""
     rates = {"control_hz": float(rng.choice([20.0, 100.0, 500.0, 1000.0])), "policy_hz": 10.0}
     stream = {"topic": "/x", "type": "sensor_msgs/msg/JointState", "rate_hz": 100.0}
     stream |= {"max_age_s": 0.1, "timeline": "header"}
-    joints = []
-    for number in range(int(rng.choice([1, 2, 7]))):
+    described = []
+    for number in range(joints):
         limits = {
             "lower": rng.uniform(-3.0, -0.05),
             "upper": rng.uniform(0.05, 3.0),
             "velocity": _log_uniform(rng, 0.05, 10.0),
             "acceleration": _log_uniform(rng, 0.1, 100.0),
         }
-        if limits_jerk:
+        if jerk:
             limits["jerk"] = _log_uniform(rng, 0.5, 10_000.0)
-        joints.append({"name": f"joint{number}", "unit": "rad", **limits})
+        described.append({"name": f"joint{number}", "unit": "rad", **limits})
     return Contract.from_dict(
         {
             "format_version": 1,
             "name": "robot",
-            "joints": joints,
+            "joints": described,
             "frames": {"base": "base", "tool": "tool"},
             "rates": rates,
             "streams": dict.fromkeys(["joint_state", "policy_command", "robot_command"], stream),
@@ -103,7 +106,7 @@ def invented(rng: np.random.Generator, limits: StepLimits, at: np.ndarray, steps
 
 def mutated(rng: np.random.Generator, limits: StepLimits, at: np.ndarray, steps: int) -> Targets:
     """`steps` targets of a run within all limits, from rest at `at` (Da,), with 1 to 4 faults."""
-    targets = _valid(rng, limits, at, steps)
+    targets = valid_run(rng, limits, at, steps)
     for _ in range(int(rng.integers(1, 5))):
         _mutate(rng, limits, targets)
     return targets
@@ -139,8 +142,9 @@ def _piece(
     return list(kinds[int(rng.integers(len(kinds)))]())
 
 
-def _valid(rng: np.random.Generator, limits: StepLimits, at: np.ndarray, steps: int) -> Targets:
-    """Each joint swings from `at` to where it can get within its limits and back, and so on."""
+def valid_run(rng: np.random.Generator, limits: StepLimits, at: np.ndarray, steps: int) -> Targets:
+    """Targets within all limits but that they begin in motion: each joint swings from `at` to where
+    it can get and back, again and again."""
     turn = np.exp(rng.uniform(np.log(0.01), np.log(1.0), at.size))  # (Da,) [rad] per period
     room = np.where(rng.random(at.size) < 0.5, limits.lower, limits.upper) - at
     most = np.array([limits.move / turn, limits.change / turn**2, limits.bend / turn**3]).min(0)

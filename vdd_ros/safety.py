@@ -68,12 +68,14 @@ class SafetyFilter:
         self.max_change = self._limits.change  # (Da,) [unit] per period, squared
         self._motion, self.lacking = _motion(contract)
         self.position: np.ndarray | None = None  # (Da,) last command sent
+        self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
         self._target: np.ndarray | None = None  # (Da,) last target followed
 
     @property
-    def holds_jerk(self) -> bool:
-        """Whether jerk is limited as well."""
-        return isinstance(self._motion, JerkLimits)
+    def holds(self) -> str:
+        """Which limits commands keep."""
+        names = ("position", "velocity", "acceleration", "jerk")
+        return " ".join(names if isinstance(self._motion, JerkLimits) else names[:3])
 
     def reset(self, position: np.ndarray) -> None:
         """Begin at rest at `position` (Da,), which may lie outside the limits, but never leaves
@@ -82,6 +84,7 @@ class SafetyFilter:
             raise ValueError(f"cannot begin at {position}: {self.lower.size} finite numbers needed")
         self.position = np.array(position, dtype=np.float64)
         self._motion.reset(self.position)
+        self._change = np.zeros_like(self._change)
         self._target = None
 
     @property
@@ -98,27 +101,34 @@ class SafetyFilter:
         allowed = np.minimum(np.maximum(target, self.lower), self.upper)
         drift = np.zeros_like(allowed) if self._target is None else allowed - self._target
         self._target = allowed
-        wish, move = target - self._motion.position, self._motion.move
+        wish, move, change = target - self._motion.position, self._motion.move, self._change
         self._motion.follow(allowed, drift)
-        self.position = self._motion.position
-        return SafeCommand(self.position, self._reasons(target, wish, move))
+        return self._sent(move, self._reasons(target, wish, move, change))
 
     def brake(self) -> SafeCommand:
         """One period of the ramp to rest from the last command sent."""
         self._target = None
+        move = self._motion.move
         self._motion.brake()
-        self.position = self._motion.position
-        return SafeCommand(self.position)
+        return self._sent(move, ())
 
-    def _reasons(self, target: np.ndarray, wish: np.ndarray, move: np.ndarray) -> tuple[str, ...]:
-        """Which limits stood between the movement wished for and the one taken, after `move`, for
-        the record."""
+    def _sent(self, move: np.ndarray, limited: tuple[str, ...]) -> SafeCommand:
+        self._change = self._motion.move - move
+        self.position = self._motion.position
+        return SafeCommand(self.position, limited)
+
+    def _reasons(
+        self, target: np.ndarray, wish: np.ndarray, move: np.ndarray, change: np.ndarray
+    ) -> tuple[str, ...]:
+        """Which limits stood between the movement wished for and the one taken, after `move`, which
+        had changed by `change`, for the record."""
         if (np.abs(wish - self._motion.move) <= 1e-12).all():
             return ()
         over = {
             "position": (target < self.lower) | (target > self.upper),
             "velocity": np.abs(wish) > self.max_move,
             "acceleration": np.abs(wish - move) > self.max_change,
+            "jerk": np.abs(wish - move - change) > self._limits.bend,
         }
         return tuple(name for name, where in over.items() if where.any())
 

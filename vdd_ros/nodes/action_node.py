@@ -183,6 +183,8 @@ class ActionNode(LifecycleNode):
         inputs.listen_to_e_stop(contract.e_stop_topic, control.e_stop)
         self._topics = Reporter(self, bundle, control, inputs, outputs), inputs, outputs
         self._control, self.fault = control, None
+        if lacking := loop.gate.filter.lacking:
+            self.get_logger().warning(lacking)
         beside = ", in a thread beside the ticks" if threaded else ""
         self.get_logger().info(
             f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "

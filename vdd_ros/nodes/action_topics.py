@@ -194,6 +194,7 @@ class Reporter:
             "stop_reason": "" if reason is None else reason.name,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
+            "limits": control.loop.gate.filter.holds,
         }
         if reason not in (None, StopReason.DEACTIVATED):
             more = f": {control.loop.detail}" if control.loop.detail else ""

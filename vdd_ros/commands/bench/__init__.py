@@ -19,6 +19,7 @@ TOOLS = {
     "latency": "what a policy costs per chunk, beside its teacher and beside the floor",
     "distill": "what `vdd` costs until it is as close to its teacher as `vdd-paper` in the end",
     "control": "how punctual robot commands are, beside a loop that does nothing but publish them",
+    "safety": "whether hostile input gets a command beyond a limit, and what a command costs",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }
 QUIET = 0.95  # share of the wall time that the measuring thread had the core
