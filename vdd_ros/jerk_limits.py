@@ -34,6 +34,7 @@ class JerkLimits:
         self._low, self._high = self._limits.lower + MARGIN, self._limits.upper - MARGIN
         self._v, self._a, self._j = map(contract.limit, ("velocity", "acceleration", "jerk"))
         self._dt = 1.0 / contract.rates.control_hz
+        self._most_steps = SAME + np.array(self._limits[2:])  # (3, Da) [unit]
         self._way = FastestWay(contract)
         # the stop from the state that the last period towards a target ended in, and a spare one
         self._stop, self._next_stop = FastestStop(contract), FastestStop(contract)
@@ -97,11 +98,10 @@ class JerkLimits:
 
     def _keeps_limits(self, position: np.ndarray) -> bool:
         """Whether a command (Da,) keeps the limits of its differences, as planned ones should."""
-        limits, move = self._limits, position - self.position
+        move = position - self.position
         change = move - self.move
-        bend = change - self._change
-        pairs = ((move, limits.move), (change, limits.change), (bend, limits.bend))
-        return all((np.abs(value) <= most + SAME).all() for value, most in pairs)
+        steps = np.array([move, change, change - self._change])
+        return bool((np.abs(steps) <= self._most_steps).all())
 
     def _is_inside(self, positions: np.ndarray) -> bool:
         """Whether positions (N, Da) are within the limits, or no further out than the arm is."""

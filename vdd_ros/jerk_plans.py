@@ -151,14 +151,16 @@ class FastestStop:
         return time_s >= self._solver.plan.duration
 
     def extremes(self) -> np.ndarray:
-        """(3, Da) positions that include the lowest and the highest on the way: where it begins,
+        """(N, Da) positions that include the lowest and the highest on the way: where it begins,
         where it ends, and where a joint turns round that moves back before it rests, because it
         brakes too hard not to. [unit]"""
         begin, v, a = self._begin
         end = self._solver.plan.at_time(self._solver.plan.duration)[0]
         left = a**2 - 2.0 * self._j * np.abs(v)
         turns = (v * a < 0.0) & (left > 0.0)
-        # (ruckig's own position_extrema knows nothing of the end of a stop)
-        t = np.where(turns, (np.abs(a) - np.sqrt(np.maximum(left, 0.0))) / self._j, 0.0)  # [s]
+        # (ruckig's own position_extrema does not count the end of a stop)
+        if not turns.any():
+            return begin + np.array([np.zeros_like(v), end])
+        t = np.where(turns, (np.abs(a) - np.sqrt(np.abs(left))) / self._j, 0.0)  # [s]
         turn = t * (v + t * (a / 2.0 - t * np.sign(a) * self._j / 6.0))
-        return begin + np.array([np.zeros_like(turn), end, turn])
+        return begin + np.array([np.zeros_like(v), end, turn])
