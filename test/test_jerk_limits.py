@@ -19,19 +19,20 @@ HOME = np.array([0.0, 0.35, 0.0, -2.2, 0.0, 2.55, 0.8])
 seeds = st.integers(0, 2**63)
 
 
-def panda(contract, control_hz=1000.0, jerk=None) -> Contract:
-    """The Panda with its published limits of jerk, or one for all joints [rad/s^3]."""
-    published = (7500.0, 3750.0, 5000.0, 6250.0, 7500.0, 10000.0, 10000.0)
+def panda(contract, control_hz: float, jerk: float) -> Contract:
+    """The Panda with one limit of jerk for all joints [rad/s^3]."""
     raw = contract.to_dict()
     raw["rates"]["control_hz"] = control_hz
-    for joint, most in zip(raw["joints"], published, strict=True):
-        joint["jerk"] = jerk or most
+    for joint in raw["joints"]:
+        joint["jerk"] = jerk
     return Contract.from_dict(raw)
 
 
-@pytest.fixture(params=[(1000.0, None), (100.0, 300.0)], ids=["published", "gentle"])
-def robot(request, contract) -> Contract:
-    return panda(contract, *request.param)
+@pytest.fixture(params=["published", "gentle"])
+def robot(request, contract, contract_path) -> Contract:
+    if request.param == "gentle":
+        return panda(contract, 100.0, 300.0)
+    return Contract.from_yaml(contract_path.with_name("panda_jerk.yaml"))
 
 
 def some_state(contract: Contract, rng: np.random.Generator) -> State:

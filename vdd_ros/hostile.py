@@ -35,7 +35,9 @@ def sequence(rng: np.random.Generator, jerk: bool, is_mutated: bool, steps: int)
     contract = robot(rng, jerk, joints=int(rng.choice([1, 2, 7])))
     limits = StepLimits.of(contract)
     at = start(rng, limits)
-    return Sequence(contract, at, (mutated if is_mutated else invented)(rng, limits, at, steps))
+    with np.errstate(over="ignore"):  # more than the largest double is hostile as well
+        targets = (mutated if is_mutated else invented)(rng, limits, at, steps)
+    return Sequence(contract, at, targets)
 
 
 def answer(sequence: Sequence) -> np.ndarray:

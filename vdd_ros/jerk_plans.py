@@ -38,14 +38,14 @@ class _Solver:
         self._generator = ruckig.Ruckig(n, 1.0)  # the period matters to its `update` alone
         # ValueError: it has codes of failure that its Python side has no names for
         self._failures = ruckig.RuckigError, ValueError
+        self._successes = ruckig.Result.Working, ruckig.Result.Finished
 
     def solve(self) -> bool:
         """Whether there is a motion, which is then `plan`."""
         try:
-            self._generator.calculate(self.task, self.plan)
+            return self._generator.calculate(self.task, self.plan) in self._successes
         except self._failures:
             return False
-        return True
 
 
 class FastestWay:
