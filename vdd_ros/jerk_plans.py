@@ -86,11 +86,11 @@ class FastestWay:
     def _along(self, line: np.ndarray, along: np.ndarray, velocity: np.ndarray) -> State | None:
         """On a line (Da,), as fast as its most limited joint allows."""
         moved, share = np.sign(line) * velocity, np.maximum(np.abs(line), 1e-300)
+        limits = np.array([self._v - moved, self._v + moved, self._a, self._j]) / share
+        ahead, back, most_acceleration, most_jerk = limits.min(axis=1).tolist()
         task = self._line.task
-        task.max_velocity = [((self._v - moved) / share).min()]
-        task.min_velocity = [-((self._v + moved) / share).min()]
-        task.max_acceleration = [(self._a / share).min()]
-        task.max_jerk = [(self._j / share).min()]
+        task.max_velocity, task.min_velocity = [ahead], [-back]
+        task.max_acceleration, task.max_jerk = [most_acceleration], [most_jerk]
         task.current_position = [along[0]]
         task.current_velocity = [along[1] / self._dt]
         task.current_acceleration = [along[2] / self._dt**2]
