@@ -145,8 +145,8 @@ def _piece(
 
 
 def valid_run(rng: np.random.Generator, limits: StepLimits, at: np.ndarray, steps: int) -> Targets:
-    """Targets within all limits but that they begin in motion: each joint swings from `at` to where
-    it can get and back, again and again."""
+    """Targets within all limits, but that they accelerate at once: each joint swings from `at` to
+    where it can get and back, again and again."""
     turn = np.exp(rng.uniform(np.log(0.01), np.log(1.0), at.size))  # (Da,) [rad] per period
     room = np.where(rng.random(at.size) < 0.5, limits.lower, limits.upper) - at
     most = np.array([limits.move / turn, limits.change / turn**2, limits.bend / turn**3]).min(0)
