@@ -23,7 +23,7 @@ from vdd_ros.step_limits import StepLimits
 # Targets stay away from the position limits by this [unit], so that rounding takes no motion that
 # ends at one for a motion that ends beyond it.
 MARGIN = 1e-9
-MOST_MET = 0.99  # share of its velocity limit at which a joint meets a target, to catch up with it
+MOST_MET = 0.99  # share of its limits at which a joint meets a target, so that it catches up
 
 
 class JerkLimits:
@@ -34,6 +34,8 @@ class JerkLimits:
         self._low, self._high = self._limits.lower + MARGIN, self._limits.upper - MARGIN
         self._v, self._a, self._j = map(contract.limit, ("velocity", "acceleration", "jerk"))
         self._dt = 1.0 / contract.rates.control_hz
+        self._most_v = self._v + SAME / self._dt
+        self._most_a = MOST_MET * self._a
         self._most_steps = SAME + np.array(self._limits[2:])  # (3, Da) [unit]
         self._way = FastestWay(contract)
         # the stop from the state that the last period towards a target ended in, and a spare one
@@ -45,6 +47,7 @@ class JerkLimits:
         self.position = position
         self.move = np.zeros_like(position)  # (Da,) last command minus the one before
         self._change = np.zeros_like(position)  # (Da,) that movement minus the one before
+        self._drift = np.zeros_like(position)  # (Da,) how the target moved in the last period
         self._state = State.at_rest(position)
         self._braked_s: float | None = None  # how much of the stop is taken; None: all of it
 
@@ -56,11 +59,11 @@ class JerkLimits:
     def follow(self, target: np.ndarray, drift: np.ndarray) -> None:
         """One period towards `target` (Da,), which moves by `drift` (Da,) a period."""
         target = np.minimum(np.maximum(target, self._low), self._high)
-        velocity = self._velocity(target, drift)
-        if velocity.any() and self._approach(target, velocity):
+        moving = self._moving(target, drift)
+        if moving is not None and self._approach(moving):
             return
         # to meet a target in motion may need more room than there is, or more velocity
-        if not self._approach(target, np.zeros_like(velocity)):
+        if not self._approach(State.at_rest(target)):
             self.brake()
 
     def brake(self) -> None:
@@ -73,25 +76,32 @@ class JerkLimits:
         if self._stop.is_over(self._braked_s):
             self._braked_s = None
 
-    def _velocity(self, target: np.ndarray, drift: np.ndarray) -> np.ndarray:
-        """(Da,) velocity at which a target is met: its own, as far as the arm can stop from there
-        and still catch up [unit/s]. A target that moves faster than the joints can has jumped."""
+    def _moving(self, target: np.ndarray, drift: np.ndarray) -> State | None:
+        """How a target moves at the end of the period, as far as the arm can stop from there and
+        still catch up; None: as if it stood. One that moves faster than the joints can has jumped,
+        and what accelerates faster than they can is noise, or a corner."""
+        change, self._drift = drift - self._drift, drift
         if not drift.any() or (np.abs(drift) > self._limits.move).any():
-            return np.zeros_like(drift)
-        room = np.where(drift > 0.0, self._high - target, target - self._low)
+            return None
+        acceleration = np.zeros_like(drift)
+        if (np.abs(change) <= self._limits.change).all():
+            acceleration = np.minimum(np.maximum(change / self._dt**2, -self._most_a), self._most_a)
+        velocity = drift / self._dt + acceleration * self._dt / 2.0
+        room = np.where(velocity > 0.0, self._high - target, target - self._low)
         most = _stoppable(np.maximum(room, 0.0), self._a, self._j)
         most = np.minimum(most, MOST_MET * self._v)
-        return np.minimum(np.maximum(drift / self._dt, -most), most)
+        return State(target, np.minimum(np.maximum(velocity, -most), most), acceleration)
 
-    def _approach(self, target: np.ndarray, velocity: np.ndarray) -> bool:
-        """Take one period of the way to a target (Da,) that moves at `velocity` (Da,); False where
-        there is none, or none from which the arm can stop within its position limits."""
-        state = self._way.step(self._state, target, velocity)
+    def _approach(self, target: State) -> bool:
+        """Take one period of the way to a target; False where there is none, or none after which
+        the fastest stop keeps all limits."""
+        state = self._way.step(self._state, target)
         if state is None or not self._keeps_limits(state.position):
             return False
-        if not self._next_stop.find(state) or not self._is_inside(self._next_stop.extremes()):
+        stop = self._next_stop
+        if not stop.find(state) or not self._keeps_limits_until(stop):
             return False
-        self._stop, self._next_stop = self._next_stop, self._stop
+        self._stop, self._next_stop = stop, self._stop
         self._braked_s = 0.0
         self._take(state)
         return True
@@ -103,11 +113,14 @@ class JerkLimits:
         steps = np.array([move, change, change - self._change])
         return bool((np.abs(steps) <= self._most_steps).all())
 
-    def _is_inside(self, positions: np.ndarray) -> bool:
-        """Whether positions (N, Da) are within the limits, or no further out than the arm is."""
+    def _keeps_limits_until(self, stop: FastestStop) -> bool:
+        """Whether a stop stays within the position limits, or no further out than the arm is, and
+        within those of velocity, which acceleration left over from a plan may still break."""
+        visited = stop.extremes()
         lower = np.minimum(self._limits.lower, self.position)
         upper = np.maximum(self._limits.upper, self.position)
-        return bool(((positions >= lower) & (positions <= upper)).all())
+        inside = ((visited >= lower) & (visited <= upper)).all()
+        return bool(inside and (stop.fastest() <= self._most_v).all())
 
     def _take(self, state: State) -> None:
         move = state.position - self.position

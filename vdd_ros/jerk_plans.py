@@ -55,42 +55,42 @@ class FastestWay:
         self._dt = 1.0 / contract.rates.control_hz
         self._v, self._a, self._j = map(contract.limit, ("velocity", "acceleration", "jerk"))
         self._free, self._line = _Solver(contract.action_dim), _Solver(1)
-        self._free.task.max_acceleration = self._a.tolist()
         self._free.task.max_jerk = self._j.tolist()
 
-    def step(self, state: State, target: np.ndarray, velocity: np.ndarray) -> State | None:
+    def step(self, state: State, target: State) -> State | None:
         """The state one period after `state`, None where ruckig knows no way.
 
-        target, velocity: (Da,) where the target is at the end of the period [unit], and how fast it
-        moves [unit/s], which is less than the joints can. The way is planned as it is seen from the
-        target: met in motion, it is not lagged behind.
+        target: how the target moves at the end of the period, slower than the joints can. The way
+        is planned as it is seen from the target, which goes on as it accelerates: met in motion, it
+        is not lagged behind, nor is room to brake taken for what the target needs itself.
         """
-        gap = state.position - (target - velocity * self._dt)
-        closing, acceleration = state.velocity - velocity, state.acceleration
-        seen = np.array([gap, closing * self._dt, acceleration * self._dt**2])  # (3, Da) [unit]
+        dt, a = self._dt, target.acceleration
+        gap = state.position - (target.position - dt * (target.velocity - a * dt / 2.0))
+        closing = state.velocity - (target.velocity - a * dt)
+        seen = np.array([gap, closing * dt, (state.acceleration - a) * dt**2])  # (3, Da) [unit]
         sizes = np.abs(seen).max(axis=1)
         if sizes.max() <= SAME:
-            return State(target, velocity, np.zeros_like(target))
+            return target
         # What begins on a line, from rest to a target that stands or with one that moves to one
         # that moves otherwise, stays on it: joint by joint the tool would leave its path.
         line = seen[sizes.argmax()] / sizes.max()  # (Da,) at most 1
         along = seen @ line / (line @ line)  # (3,) [unit]
         if np.abs(seen - along[:, None] * line).max() <= SAME:
-            way = self._along(line, along, velocity)
+            way = self._along(line, along, target)
         else:
-            way = self._freely(gap, closing, acceleration, velocity)
-        if way is None:
-            return None
-        return State(target + way.position, velocity + way.velocity, way.acceleration)
+            way = self._freely(State(gap, closing, state.acceleration - a), target)
+        return None if way is None else State(*map(np.add, target, way))
 
-    def _along(self, line: np.ndarray, along: np.ndarray, velocity: np.ndarray) -> State | None:
+    def _along(self, line: np.ndarray, along: np.ndarray, target: State) -> State | None:
         """On a line (Da,), as fast as its most limited joint allows."""
-        moved, share = np.sign(line) * velocity, np.maximum(np.abs(line), 1e-300)
-        limits = np.array([self._v - moved, self._v + moved, self._a, self._j]) / share
-        ahead, back, most_acceleration, most_jerk = limits.min(axis=1).tolist()
+        side, share = np.sign(line), np.maximum(np.abs(line), 1e-300)
+        v, a = side * target.velocity, side * target.acceleration
+        limits = np.array([self._v - v, self._v + v, self._a - a, self._a + a, self._j]) / share
+        v_ahead, v_back, a_ahead, a_back, j = limits.min(axis=1).tolist()
         task = self._line.task
-        task.max_velocity, task.min_velocity = [ahead], [-back]
-        task.max_acceleration, task.max_jerk = [most_acceleration], [most_jerk]
+        task.max_velocity, task.min_velocity = [v_ahead], [-v_back]
+        task.max_acceleration, task.min_acceleration = [a_ahead], [-a_back]
+        task.max_jerk = [j]
         task.current_position = [along[0]]
         task.current_velocity = [along[1] / self._dt]
         task.current_acceleration = [along[2] / self._dt**2]
@@ -98,16 +98,16 @@ class FastestWay:
             return None
         return State(*(value[0] * line for value in self._line.plan.at_time(self._dt)))
 
-    def _freely(
-        self, gap: np.ndarray, closing: np.ndarray, acceleration: np.ndarray, velocity: np.ndarray
-    ) -> State | None:
+    def _freely(self, seen: State, target: State) -> State | None:
         """Each joint for itself, but so that all arrive together."""
         task = self._free.task
-        task.max_velocity = (self._v - velocity).tolist()
-        task.min_velocity = (-self._v - velocity).tolist()
-        task.current_position = gap.tolist()
-        task.current_velocity = closing.tolist()
-        task.current_acceleration = acceleration.tolist()
+        task.max_velocity = (self._v - target.velocity).tolist()
+        task.min_velocity = (-self._v - target.velocity).tolist()
+        task.max_acceleration = (self._a - target.acceleration).tolist()
+        task.min_acceleration = (-self._a - target.acceleration).tolist()
+        task.current_position = seen.position.tolist()
+        task.current_velocity = seen.velocity.tolist()
+        task.current_acceleration = seen.acceleration.tolist()
         if not self._free.solve():
             return None
         return State(*map(np.array, self._free.plan.at_time(self._dt)))
@@ -149,6 +149,12 @@ class FastestStop:
     def is_over(self, time_s: float) -> bool:
         """Whether all joints are at rest that long after the beginning."""
         return time_s >= self._solver.plan.duration
+
+    def fastest(self) -> np.ndarray:
+        """(Da,) the largest velocity on the way, that at which a joint no longer accelerates where
+        it still did. [unit/s]"""
+        _, v, a = self._begin
+        return np.maximum(np.abs(v), np.abs(v + a * np.abs(a) / (2.0 * self._j)))
 
     def extremes(self) -> np.ndarray:
         """(N, Da) positions that include the lowest and the highest on the way: where it begins,
