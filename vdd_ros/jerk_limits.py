@@ -3,7 +3,7 @@
 ruckig plans the fastest motion to the target (Berscheid and Kroeger, Jerk-limited Real-time
 Trajectory Generation with Arbitrary Target States, RSS 2021), anew in every control period, and one
 period of it is taken. It knows no position limits. So a period is taken only if the fastest stop
-after it stays within them, and else one more period of the stop found for the last one, which does:
+after it keeps all limits, and else one more period of the stop found for the last one, which does:
 the limits hold by induction, and braking needs no computation that could fail.
 
 The planned motion has a continuous acceleration, through changes of plan too, and at all times
