@@ -106,7 +106,7 @@ def test_a_command_beyond_a_limit_is_found():
 
 
 def test_the_bench_says_what_it_found(capsys):
-    assert cli.main(["bench", "safety", "--sequences", "20", "--json"]) == 0
+    assert cli.main(["bench", "safety", "--sequences", "40", "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [row["limits"] for row in result["rows"]] == ["acceleration", "jerk"]
     for row in result["rows"]:
