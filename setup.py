@@ -21,6 +21,7 @@ extras = {
         "ros-geometry-msgs",
     ],
     "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    "jerk": ["ruckig>=0.12"],  # where a contract has limits of jerk
     "train": [
         "torch>=2.6,<3",
         "onnx>=1.17",

@@ -15,6 +15,15 @@ HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
 AWAY = HOME + 0.5
 
 
+@pytest.fixture(scope="module", params=[None, 1000.0], ids=["acceleration", "jerk"])
+def contract(request, contract):
+    """Two ways of keeping limits, and a gate that need not know."""
+    raw = contract.to_dict()
+    for joint in raw["joints"]:
+        joint["jerk"] = request.param
+    return Contract.from_dict(raw)
+
+
 class Bench:
     """A gate, an arm that is where it was sent, and a clock; every tick checks for jumps."""
 
@@ -342,7 +351,7 @@ def test_whatever_happens_nothing_jumps_and_it_always_comes_to_rest(contract, ha
         else:
             bench.now += what[0] * MS
     gate.stop(StopReason.LOOP_ENDED)
-    outputs = bench.wait(30)
+    outputs = bench.wait(40)
     assert gate.silent and outputs[-1] is None
 
 

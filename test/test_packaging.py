@@ -127,7 +127,8 @@ def test_workstation_locks_lie_within_the_ranges(lock, wheel):
     "lock", [path for path in LOCKS if path not in WORKSTATION], ids=lambda path: path.stem
 )
 def test_robot_locks_lie_within_the_ranges(lock, wheel):
-    others = {"ros", "train", "tensorboard", "data", "ray", "sim", "tensorrt", "rtx", "test"}
+    others = {"ros", "jerk", "train", "tensorboard", "data", "ray", "sim", "tensorrt", "rtx"}
+    others |= {"test"}
     assert out_of_range(pins(lock), wheel, others) == []
     assert not {"torch", "robosuite", "mujoco"} & set(pins(lock))
 

@@ -43,9 +43,10 @@ class Joint(_Part):
     """One joint (or channel) with its unit and its limits; limits are mandatory.
 
     unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands and grippers).
-    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2]. tracking: how
-    far from the last command the joint may be for half a second [unit]; None where that is not
-    watched, as of a gripper that holds something.
+    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2]; jerk
+    [unit/s^3], None where it is not limited. tracking: how far from the last command the joint may
+    be for half a second [unit]; None where that is not watched, as of a gripper that holds
+    something.
     """
 
     name: str = Field(min_length=1)
@@ -54,6 +55,7 @@ class Joint(_Part):
     upper: Finite
     velocity: Positive
     acceleration: Positive
+    jerk: Positive | None = None
     tracking: Positive | None = None
 
     @model_validator(mode="after")
@@ -180,6 +182,9 @@ class Contract(_Part):
         for needed in ("joint_state", "policy_command", "robot_command"):
             if needed not in self.streams:
                 raise ValueError(f"stream {needed!r} is missing")
+        without = [joint.name for joint in self.joints if joint.jerk is None]
+        if 0 < len(without) < len(self.joints):
+            raise ValueError(f"jerk is limited for every joint or for none; {without[0]} has none")
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
         self._objects_agree()
@@ -241,8 +246,14 @@ class Contract(_Part):
         return round(1e9 / self.rates.policy_hz)
 
     def limit(self, name: str) -> np.ndarray:
-        """(Da,) lower, upper [unit], velocity [unit/s] or acceleration [unit/s^2] per joint."""
+        """(Da,) lower, upper [unit], velocity [unit/s], acceleration [unit/s^2] or jerk [unit/s^3]
+        per joint; of jerk NaN where there is no limit, see `limits_jerk`."""
         return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
+
+    @property
+    def limits_jerk(self) -> bool:
+        """Whether its joints have limits of jerk: all of them do, or none."""
+        return self.joints[0].jerk is not None
 
     @property
     def tracking(self) -> np.ndarray:

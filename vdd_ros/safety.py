@@ -1,18 +1,27 @@
 """SafetyFilter: the last word on every position command before it reaches the robot.
 
 All limits are held against the last command sent, never against the measured position: what the
-controller below interpolates from is the command. In one control period dt a joint moves by at
-most v_max dt, that movement changes by at most a_max dt^2, and it is never larger than what still
-lets the joint come to rest before its position limit.
+controller below interpolates from is the command. Where every joint of the contract has a limit of
+jerk and ruckig is installed, commands are those of `jerk_limits`, else those of
+`acceleration_limits`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from vdd_ros.acceleration_limits import AccelerationLimits
 from vdd_ros.contract import Contract
+from vdd_ros.jerk_limits import JerkLimits
+from vdd_ros.step_limits import StepLimits
+
+NO_RUCKIG = (
+    "the contract's limits of jerk are not held, only its others: ruckig is not installed "
+    "(pip install ruckig)"
+)
 
 
 class SafeCommand(NamedTuple):
@@ -24,20 +33,53 @@ class SafeCommand(NamedTuple):
     refused: str | None = None
 
 
+class Motion(Protocol):
+    """How commands get to a target within limits; each call but `reset` is one control period."""
+
+    position: np.ndarray
+    """(Da,) the last command [unit]"""
+    move: np.ndarray
+    """(Da,) the last command minus the one before [unit]"""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the last command repeated the one before it, as the next one would, braked."""
+
+    def reset(self, position: np.ndarray) -> None:
+        """Be at rest at `position` (Da,)."""
+
+    def follow(self, target: np.ndarray, drift: np.ndarray) -> None:
+        """Towards `target` (Da,), within the position limits, which moves by `drift` a period."""
+
+    def brake(self) -> None:
+        """Towards rest."""
+
+    def limit_speed(self, share: float) -> None:
+        """From now on velocity limits are that share (above 0, to 1) of the contract's, as soon as
+        the other limits allow for it; `reset` sets it free."""
+
+
 class SafetyFilter:
-    """Targets in, commands out, one nominal control period apart. Call `reset` before anything."""
+    """Targets in, commands out, one nominal control period apart. Call `reset` before anything.
+
+    lacking: what the contract asks for and cannot be held here, None if nothing.
+    """
 
     def __init__(self, contract: Contract):
-        dt = 1.0 / contract.rates.control_hz
-        self.lower = contract.limit("lower")  # (Da,) [unit]
-        self.upper = contract.limit("upper")  # (Da,) [unit]
-        self.max_move = contract.limit("velocity") * dt  # (Da,) [unit] per period, allowed now
-        self.max_change = contract.limit("acceleration") * dt**2  # (Da,) [unit] per period, squared
-        self._full_move = self.max_move
-        self._speed = self._speed_goal = 1.0  # share of the velocity limits
+        self._limits = StepLimits.of(contract)
+        self.lower, self.upper = self._limits.lower, self._limits.upper  # (Da,) [unit]
+        self.max_move = self._limits.move  # (Da,) [unit] per period
+        self.max_change = self._limits.change  # (Da,) [unit] per period, squared
+        self._motion, self.lacking = _motion(contract)
         self.position: np.ndarray | None = None  # (Da,) last command sent
-        self._move = np.zeros(contract.action_dim)  # (Da,) last command minus the one before
+        self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
         self._target: np.ndarray | None = None  # (Da,) last target followed
+
+    @property
+    def holds(self) -> str:
+        """Which limits commands keep."""
+        names = ("position", "velocity", "acceleration", "jerk")
+        return " ".join(names if isinstance(self._motion, JerkLimits) else names[:3])
 
     def reset(self, position: np.ndarray) -> None:
         """Begin at rest at `position` (Da,), which may lie outside the limits, but never leaves
@@ -45,99 +87,81 @@ class SafetyFilter:
         if position.shape != self.lower.shape or not np.isfinite(position).all():
             raise ValueError(f"cannot begin at {position}: {self.lower.size} finite numbers needed")
         self.position = np.array(position, dtype=np.float64)
-        self._move = np.zeros_like(self._move)
+        self._motion.reset(self.position)
+        self._change = np.zeros_like(self._change)
         self._target = None
-        self._speed_goal = 1.0
-        self._set_speed(1.0)
 
     def limit_speed(self, share: float) -> None:
-        """From now on velocity limits are that share (above 0, to 1) of the contract's. They get
-        there in steps that every joint can brake, or speed up, within its acceleration limit."""
-        self._speed_goal = share
-
-    def _set_speed(self, share: float) -> None:
-        self._speed = share
-        self.max_move = share * self._full_move
-
-    def _approach_speed(self) -> None:
-        if self._speed != self._speed_goal:
-            most = (self.max_change / self._full_move).min()
-            change = min(max(self._speed_goal - self._speed, -most), most)
-            self._set_speed(self._speed + change)
+        """Approach targets at that share (above 0, to 1) of the velocity limits, without a jump;
+        until it is called again, or `reset`."""
+        self._motion.limit_speed(share)
 
     @property
     def at_rest(self) -> bool:
-        """Whether the last command repeated the one before it."""
-        return not self._move.any()
+        """Whether the last command repeated the one before it, as those to come would, braked."""
+        return self._motion.at_rest
 
     def step(self, target: np.ndarray) -> SafeCommand:
         """Follow `target` (Da,) for one period; a target of wrong size or not finite is refused."""
-        self._approach_speed()
         if target.shape != self.lower.shape:
             return self.brake()._replace(refused="wrong_size")
         if not np.isfinite(target).all():
             return self.brake()._replace(refused="not_finite")
         allowed = np.minimum(np.maximum(target, self.lower), self.upper)
-        return self._send(self._limit(self._approach(allowed)), target)
+        drift = np.zeros_like(allowed) if self._target is None else allowed - self._target
+        self._target = allowed
+        wish, move, change = target - self._motion.position, self._motion.move, self._change
+        self._motion.follow(allowed, drift)
+        return self._sent(move, self._reasons(target, wish, move, change))
 
     def brake(self) -> SafeCommand:
         """One period of the ramp to rest from the last command sent."""
-        change = np.minimum(np.maximum(self._move, -self.max_change), self.max_change)
         self._target = None
-        return self._send(self._move - change, None)
+        move = self._motion.move
+        self._motion.brake()
+        return self._sent(move, ())
 
-    def _approach(self, target: np.ndarray) -> np.ndarray:
-        """(Da,) movement that reaches the target with the target's own velocity: no overshoot of
-        one that stands still, no lag behind one that moves within the limits."""
-        drift = np.zeros_like(target) if self._target is None else target - self._target
-        drift = self._within_speed(drift)
-        gap = target - self.position - drift
-        self._target = target
-        # All joints close the same share of their gap, the slowest one's: what the joints reach
-        # one after the other is a pose that nobody asked for, and the tool leaves its path.
-        distance = np.maximum(np.abs(gap), 1e-12)
-        closed = np.minimum(_largest_move(distance, self.max_change), self.max_move)
-        return self._within_speed(drift + gap * (closed / distance).min())
-
-    def _within_speed(self, move: np.ndarray) -> np.ndarray:
-        """(Da,) slowed by one factor, so that its direction stays."""
-        return move / max(1.0, (np.abs(move) / self.max_move).max())
-
-    def _limit(self, move: np.ndarray) -> np.ndarray:
-        # One factor for all joints turns the tool's velocity towards the wish; limited one by one,
-        # the joints would turn it elsewhere first. The bounds below then only guard.
-        change = move - self._move
-        move = self._move + change / max(1.0, (np.abs(change) / self.max_change).max())
-        move = np.maximum(move, np.maximum(self._move - self.max_change, -self.max_move))
-        move = np.minimum(move, np.minimum(self._move + self.max_change, self.max_move))
-        room = np.array([self.position - self.lower, self.upper - self.position])
-        down, up = _largest_move(np.maximum(room, 0.0), self.max_change)
-        return np.minimum(np.maximum(move, -down), up)
-
-    def _send(self, move: np.ndarray, target: np.ndarray | None) -> SafeCommand:
-        limited = () if target is None else self._reasons(move, target)
-        self.position = self.position + move
-        self._move = move
+    def _sent(self, move: np.ndarray, limited: tuple[str, ...]) -> SafeCommand:
+        self._change = self._motion.move - move
+        self.position = self._motion.position
         return SafeCommand(self.position, limited)
 
-    def _reasons(self, move: np.ndarray, target: np.ndarray) -> tuple[str, ...]:
-        """Which limits stand between the target and the movement taken, for the record."""
-        wish = target - self.position
-        if (np.abs(wish - move) <= 1e-12).all():
+    def _reasons(
+        self, target: np.ndarray, wish: np.ndarray, move: np.ndarray, change: np.ndarray
+    ) -> tuple[str, ...]:
+        """Which limits stood between the movement wished for and the one taken, after `move`, which
+        had changed by `change`, for the record."""
+        if (np.abs(wish - self._motion.move) <= 1e-12).all():
             return ()
         over = {
             "position": (target < self.lower) | (target > self.upper),
             "velocity": np.abs(wish) > self.max_move,
-            "acceleration": np.abs(wish - self._move) > self.max_change,
+            "acceleration": np.abs(wish - move) > self.max_change,
+            "jerk": np.abs(wish - move - change) > self._limits.bend,
         }
         return tuple(name for name, where in over.items() if where.any())
 
 
-def _largest_move(room: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The largest movement d in this period that can still come to rest within `room`.
+def _motion(contract: Contract) -> tuple[Motion, str | None]:
+    """How commands keep the limits of a contract, and what cannot be kept."""
+    if not contract.limits_jerk:
+        return AccelerationLimits(contract), None
+    try:
+        return JerkLimits(contract), None
+    except ImportError:
+        return AccelerationLimits(contract), NO_RUCKIG
 
-    Braking adds d - c, d - 2c, ... after d; with n = floor(d / c) the whole way is
-    (n + 1) d - c n (n + 1) / 2 = room, solved for d.
+
+def safe_commands(
+    contract: Contract, start: np.ndarray, targets: Iterable[np.ndarray | None]
+) -> np.ndarray:
+    """(N, Da) commands that answer N targets (Da,), one a control period, from rest at `start`
+    (Da,) [unit]; None stands for a period in which nobody drives and the arm is braked.
+
+    A pure function of its arguments, to be tried with any targets: `StepLimits.of(contract)` says
+    by how much what it returns is beyond a limit.
     """
-    n = np.floor((np.sqrt(1.0 + 8.0 * room / change) - 1.0) / 2.0)
-    return (room + change * n * (n + 1.0) / 2.0) / (n + 1.0)
+    limits = SafetyFilter(contract)
+    limits.reset(start)
+    sent = [limits.brake() if one is None else limits.step(one) for one in targets]
+    return np.array([command.position for command in sent]).reshape(len(sent), len(start))

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, running_node, wait_for
 from robots import HOME, Robot
@@ -14,6 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import clock_message, joint_state_message, qos_of
 
 AWAY = HOME + 0.4
@@ -59,11 +61,14 @@ class Gate:
         return self.observer.call(Trigger, "/command_gate/reset").success
 
     def wait_for_reason(self, name: str) -> None:
+        self.wait_for_word("stop_reason", name)
+
+    def wait_for_word(self, key: str, word: str) -> None:
         def said():
             values = self.health[-1].status[0].values if self.health else ()
-            return name in [value.value for value in values if value.key == "stop_reason"]
+            return word in [value.value for value in values if value.key == key]
 
-        wait_for(said, name, 10.0)
+        wait_for(said, word, 10.0)
 
     def wait_until_at(self, goal: np.ndarray) -> None:
         wait_for(
@@ -262,3 +267,23 @@ def test_in_simulated_time_each_target_is_answered_at_once_and_no_other_time_pas
         assert len(robot.commands) > count + 10, "the watchdog follows on, then brakes"
         patience_s = lossless.streams["teleop_command"].max_age_s
         assert patience_s <= (simulated.now_ns - began_ns) / 1e9 <= patience_s + 2.0
+
+
+def test_limits_of_jerk_are_kept_and_it_is_said(folder, lossless):
+    raw = lossless.to_dict()
+    for joint in raw["joints"]:
+        joint["jerk"] = 100.0
+    path, contract = folder / "jerk.yaml", Contract.from_dict(raw)
+    path.write_text(yaml.safe_dump(raw))
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, contract) as robot,
+        Operator(observer, contract, "teleop_command") as teleop,
+        running_node("command_gate", domain, {"contract": path}) as process,
+    ):
+        gate = Gate(process, observer, robot, teleop, None)
+        teleop.target = AWAY
+        gate.wait_until_at(AWAY)
+        robot.assert_safe(HOME)
+        gate.wait_for_word("limits", "position velocity acceleration jerk")

@@ -48,10 +48,12 @@ def main(args: Args) -> dict:
 
 def joint_table(contract: Contract) -> Table:
     """One row per joint, in the contract's order, in the joint's own unit."""
-    table = Table("joint", "unit", "lower", "upper", "velocity /s", "acceleration /s²")
+    names = ["lower", "upper", "velocity /s", "acceleration /s²"]
+    table = Table("joint", "unit", *names, *(["jerk /s³"] if contract.limits_jerk else []))
     for joint in contract.joints:
-        bounds = (joint.lower, joint.upper, joint.velocity, joint.acceleration)
-        table.add_row(joint.name, joint.unit, *(f"{bound:g}" for bound in bounds))
+        bounds = (joint.lower, joint.upper, joint.velocity, joint.acceleration, joint.jerk)
+        figures = (f"{bound:g}" for bound in bounds if bound is not None)
+        table.add_row(joint.name, joint.unit, *figures)
     table.title = contract.name
     return table
 

@@ -29,6 +29,7 @@ LOOPBACK_DEADLINE_S = 10.0
 PURPOSE = {
     "core": "every subcommand",
     "runtime": "recording episodes and running bundles",
+    "jerk": "limits of jerk, where a contract has them",
     "train": "vdd train, distill and export; not needed on the robot",
     "sim": "vdd demo and evaluation in simulation; not needed on the robot",
 }

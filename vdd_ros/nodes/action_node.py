@@ -240,6 +240,8 @@ class ActionNode(LifecycleNode):
         )
         self._parts = Parts(control, reporter, inputs, outputs, going)
         self.fault = None
+        if lacking := loop.gate.filter.lacking:
+            self.get_logger().warning(lacking)
         beside = ", in a thread beside the ticks" if threaded else ""
         self.get_logger().info(
             f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "

@@ -232,6 +232,7 @@ class Reporter:
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
             **self._thresholds,
+            "limits": control.loop.gate.filter.holds,
         }
         if reason not in (None, StopReason.DEACTIVATED):
             more = f": {control.loop.detail}" if control.loop.detail else ""

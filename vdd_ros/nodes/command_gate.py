@@ -58,6 +58,8 @@ class CommandGateNode(Node):
         settings = read_parameters(self, GateParameters)
         self.contract = Contract.from_yaml(settings.contract)
         self.gate = CommandGate(self.contract)
+        if lacking := self.gate.filter.lacking:
+            self.get_logger().warning(lacking)
         self._sent = 0
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._stamp_ns = 0  # the newest stamp seen
@@ -151,6 +153,7 @@ class CommandGateNode(Node):
         gate = self.gate
         values = {
             "sent": self._sent,
+            "limits": gate.filter.holds,
             "source": gate.source or "",
             "stop_reason": "" if gate.reason is None else gate.reason.name,
             **gate.rejected,
