@@ -119,7 +119,7 @@ def test_with_too_few_experts_only_the_exact_objective_stays_on_the_modes():
     It would leave an expert halfway between two modes, where the pull of both is equal.
     """
     few = {"n_experts": 3, "steps": 800, "covariance": "diagonal"}
-    chosen = distil(Vdd(**EXACT, start=0.0, exact_rate=1.0), **few)
+    chosen = distil(Vdd(**EXACT, start=0.0, last_rate=1.0), **few)
     likelihood = distil(Nll(), **few)
     assert chosen.off_support < 0.02 and chosen.off_support_means == 0.0
     assert likelihood.off_support > 0.2 and likelihood.off_support_means > 0.2
@@ -183,3 +183,26 @@ def test_the_gradient_vanishes_for_every_draw_at_the_teacher():
 
     pull = reverse_kl_gradient(mixture, OracleTeacher(in_double), cond, chunks, sigma, generator)
     assert pull.abs().max() < 1e-9
+
+
+def test_until_its_exact_phase_vdd_is_nll_number_for_number():
+    """With the same schedule: so what is compared is the exact phase alone."""
+
+    def reached(objective, steps: int) -> torch.Tensor:
+        cond = torch.zeros(64, 1)
+        samples = four_modes(cond).sample(1, torch.Generator().manual_seed(0))[:, 0]
+        torch.manual_seed(0)
+        config = StudentConfig(n_experts=3, width=8, blocks=1, octaves=0, bottleneck=4)
+        student = GaussianMoE(config, newest_dim=1, cond_dim=1, dim=2)
+        seen: list[torch.Tensor] = []
+
+        def watch(step: int, average: GaussianMoE) -> None:
+            seen.append(torch.cat([one.detach().flatten() for one in average.parameters()]))
+
+        data, teacher = Batch(cond, samples, samples), OracleTeacher(four_modes)
+        fit(student, teacher, data, objective, TrainingConfig(steps=100, bf16=False), watch=watch)
+        return seen[steps // 50 - 1]
+
+    vdd, nll = Vdd(start=0.5), Nll(start=0.5)
+    assert torch.equal(reached(vdd, 50), reached(nll, 50))
+    assert not torch.equal(reached(vdd, 100), reached(nll, 100))

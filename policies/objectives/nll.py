@@ -18,27 +18,39 @@ from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import Batch, Objective
+from vdd_ros.policies.training import LastPhase
 
 
 @dataclass(frozen=True)
 class Nll(Objective):
     """sigma_start: noise at the beginning, in normalised action units; settle: share of training
-    over which it falls to zero; sparsity: weight of the entropy of the gating's mean, 0 or more.
+    over which it falls to zero; start: share of training after which the schedule of the learning
+    rate runs once more, at last_rate times the rate, 1: it does not; sparsity: weight of the
+    entropy of the gating's mean, 0 or more.
     """
 
     sigma_start: float = 0.5
     settle: float = 0.5
+    start: float = 1.0
+    last_rate: float = 0.15
     sparsity: float = 0.0
 
     def __post_init__(self):
         if not 0.0 < self.settle <= 1.0:
             raise ValueError(f"settle is a share of the training: {self}")
+        if not (0.0 < self.start <= 1.0 and self.last_rate > 0.0):
+            raise ValueError(f"start is a share of the training, last_rate positive: {self}")
         if min(self.sigma_start, self.sparsity) < 0.0:
             raise ValueError(f"sigma_start and sparsity must not be negative: {self}")
 
     @property
     def is_mean(self) -> bool:
         return not self.sparsity  # whose price is on the mean gating of the batch
+
+    @property
+    def last_phase(self) -> LastPhase | None:
+        """A second schedule, as vdd has one for its exact phase: so both can be compared."""
+        return None if self.start == 1.0 else LastPhase(self.start, self.last_rate)
 
     def loss(
         self,
@@ -48,7 +60,7 @@ class Nll(Objective):
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
-        sigma = self.sigma_start * max(0.0, 1.0 - progress / self.settle)
+        sigma = self.sigma_start * max(0.0, 1.0 - progress / self.start / self.settle)
         noise = torch.randn(batch.samples.shape, generator=generator)
         mixture = student(batch.cond)
         loss = forward_kl(mixture, batch.samples + sigma * noise)

@@ -42,7 +42,7 @@ from vdd_ros.policies.training import LastPhase
 class Vdd(Objective):
     """observations: of a batch that the exact phase uses, each with K * S calls of the teacher;
     samples: S per expert and observation; sigmas in normalised action units; band: largest over
-    smallest sigma at a time; start: share of training spent on the likelihood start; exact_rate:
+    smallest sigma at a time; start: share of training spent on the likelihood start; last_rate:
     learning rate of the exact phase over that of the start; settle: share of the exact phase over
     which sigma_max falls; forward_weight: of the likelihood beside the exact
     gradient, which costs some of the precision that reverse KL gains; sparsity: as in Nll.
@@ -55,7 +55,7 @@ class Vdd(Objective):
     sigma_max_end: float = 0.3
     band: float = 100.0
     start: float = 0.9
-    exact_rate: float = 0.15
+    last_rate: float = 0.15
     settle: float = 0.7
     gating_weight: float = 1.0
     forward_weight: float = 0.3
@@ -66,8 +66,8 @@ class Vdd(Objective):
             raise ValueError(f"start and settle are shares of the training: {self}")
         if not 0.0 < self.sigma_min < min(self.sigma_max_start, self.sigma_max_end):
             raise ValueError(f"sigma_min must be positive and the smallest sigma: {self}")
-        if self.exact_rate <= 0.0:
-            raise ValueError(f"exact_rate must be positive: {self}")
+        if self.last_rate <= 0.0:
+            raise ValueError(f"last_rate must be positive: {self}")
         if min(self.observations, self.samples) < 1 or self.band <= 1.0:
             raise ValueError(f"observations and samples must be positive, band above 1: {self}")
         if min(self.gating_weight, self.forward_weight, self.sparsity) < 0.0:
@@ -76,7 +76,7 @@ class Vdd(Objective):
     @property
     def last_phase(self) -> LastPhase:
         """The exact phase, which comes when the likelihood's own schedule is over."""
-        return LastPhase(self.start, self.exact_rate)
+        return LastPhase(self.start, self.last_rate)
 
     def sigma_max(self, progress: float) -> float:
         """sigma_max(t), falling linearly after the start and then staying."""

@@ -38,9 +38,10 @@ class ObjectiveChanges:
     samples: int | None = None
     """vdd, vdd-paper: per expert and observation."""
     start: float | None = None
-    """vdd: share of training spent on the likelihood start."""
-    exact_rate: float | None = None
-    """vdd: learning rate of the exact phase, over that of the start."""
+    """vdd: share of training spent on the likelihood start; nll, em: share after which the schedule
+    of the learning rate runs once more."""
+    last_rate: float | None = None
+    """Learning rate after the start, over that of the start."""
     settle: float | None = None
     """vdd: share of the rest over which sigma_max falls; nll, em: share of training over which the
     noise falls."""
