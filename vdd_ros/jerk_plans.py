@@ -115,7 +115,7 @@ class FastestWay:
         task.current_acceleration = seen.acceleration.tolist()
         if not self._free.solve():
             return None
-        return State(*map(np.array, self._free.plan.at_time(self._dt)))
+        return State(*np.array(self._free.plan.at_time(self._dt)))
 
 
 class FastestStop:
@@ -145,7 +145,7 @@ class FastestStop:
     def at(self, time_s: float) -> State:
         """The state that long after the beginning; at the end exactly at rest, where what is left
         of the velocity is rounding."""
-        way, velocity, acceleration = map(np.array, self._solver.plan.at_time(time_s))
+        way, velocity, acceleration = np.array(self._solver.plan.at_time(time_s))
         position = self._begin.position + way
         if self.is_over(time_s):
             return State.at_rest(position)
