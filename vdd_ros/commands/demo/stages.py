@@ -64,6 +64,10 @@ def _start_distil(args, method: str) -> subprocess.Popen:
         "--method", method, "--threads", 1, "--training.steps", args.student_steps,
         "--training.seed", args.seed,
     )  # fmt: skip
+    if method == "nll":  # whose rate goes as vdd's: up to its exact phase both are one
+        from vdd_ros.policies.objectives import Vdd
+
+        words = (*words, "--objective.start", Vdd().start)
     return _start(args, f"distill-{method}", *words)
 
 
