@@ -59,7 +59,7 @@ def distil(args) -> None:
 
 
 def _start_distil(args, method: str) -> subprocess.Popen:
-    words = (
+    words: tuple[object, ...] = (
         "distill", "--teacher", args.out / "teacher", "--out", args.out / method,
         "--method", method, "--threads", 1, "--training.steps", args.student_steps,
         "--training.seed", args.seed,
