@@ -76,7 +76,8 @@ class Manifest(_Part):
     contract: Contract
 
     def to_json(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
+        plain = self.model_dump(mode="json") | {"contract": self.contract.to_dict()}
+        return json.dumps(plain, indent=1) + "\n"
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
