@@ -96,6 +96,17 @@ def generate_launch_description():
                 description="With on_out_of_distribution slow, share of the velocity limits",
             ),
             DeclareLaunchArgument(
+                "home",
+                default_value="",
+                description="Joints that ~/go_home brings the arm to, separated by spaces; empty: "
+                "the middle of where demonstrations began",
+            ),
+            DeclareLaunchArgument(
+                "home_speed",
+                default_value="0.2",
+                description="Share of the limits on the way home",
+            ),
+            DeclareLaunchArgument(
                 "robot",
                 default_value="",
                 description="Full name of the node that must listen to commands, such as "
@@ -164,6 +175,8 @@ def generate_launch_description():
                         "most_missed": parameter("most_missed", int),
                         "on_out_of_distribution": parameter("on_out_of_distribution", str),
                         "slow_speed": parameter("slow_speed", float),
+                        "home": parameter("home", str),
+                        "home_speed": parameter("home_speed", float),
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),

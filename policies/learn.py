@@ -66,6 +66,12 @@ def train_teacher(
         require_positions_first(contract, "reference_degree 0")
     windows = windows_of(contract, episodes, config.n_obs_steps, config.horizon)
     is_held_out = windows.episode >= len(episodes) - held_out
+    if is_held_out.all() or not is_held_out.any():
+        part = "trained on" if is_held_out.all() else "held out"
+        raise UserError(
+            f"nobody took over in the episodes of a policy that are {part}: name demonstrations "
+            "last when merging, of which some are held out"
+        )
     for_training = Windows(*(part[~is_held_out] for part in windows))
     normalizer = Normalizer.fit(
         for_training.observations,

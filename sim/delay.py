@@ -19,6 +19,12 @@ class Delays(NamedTuple):
     observation_s: float = 0.0
     command_s: float = 0.0
 
+    @property
+    def suffix(self) -> str:
+        """For names of files: empty without a delay."""
+        total = f"-{self.observation_s * 1e3:g}-{self.command_s * 1e3:g}ms"
+        return total if any(self) else ""
+
     def require(self) -> Delays:
         """Raise UserError for what is no delay."""
         for name, value in self._asdict().items():

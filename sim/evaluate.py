@@ -151,9 +151,10 @@ def evaluate(
     rollouts = tuple(journal.rollouts[seed] for seed in seeds)
     result = EvaluationResult(bundle, robot, task, journal.folder, rollouts, delays)
     arrays: dict[str, Any] = result.arrays()
-    np.savez_compressed(out / f"{bundle.name}.npz", **arrays)
+    name = f"{bundle.name}{delays.suffix}"
+    np.savez_compressed(out / f"{name}.npz", **arrays)
     text = json.dumps(result.summary(), indent=2, allow_nan=False)
-    write_text(out / f"{bundle.name}.json", text + "\n")
+    write_text(out / f"{name}.json", text + "\n")
     return result
 
 

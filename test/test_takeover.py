@@ -10,6 +10,9 @@ from vdd_ros import cli
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.policies.learn import train_teacher
+from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.policies.windows import windows_of
 from vdd_ros.takeover import Segment, takeovers
 
@@ -65,12 +68,40 @@ def test_only_what_a_person_did_is_learned(tmp_path):
     assert first.is_pad[end, 1:].all() and not first.is_pad[end, 0]
 
 
+def test_what_a_leader_says_to_an_arm_that_was_stopped_is_not_learned(tmp_path):
+    store = EpisodeStore(tmp_path, CONTRACT)
+    recorder = DemoRecorder(CONTRACT, tmp_path, "stopped", "avoid")
+    recorder.start(SECOND, STARTED)
+    stop_ns = SECOND + SECOND // 2
+
+    def stopped(stream, time_ns):
+        return stream == "robot_command" and time_ns > stop_ns
+
+    feed(recorder, SECOND, 2.0, stopped)
+    recorder.add("policy_command", joint_state_cdr(SECOND, position_at(SECOND)), SECOND)
+    recorder.save(3 * SECOND)
+    episode = store.load(recorder.name)
+    (found,) = takeovers(CONTRACT, episode.streams)
+    assert found.end_ns == pytest.approx(stop_ns, abs=20_000_000)
+    assert len(windows_of(CONTRACT, [episode], 2, 8).episode) == pytest.approx(50, abs=3)
+
+
 def test_a_policy_that_nobody_corrected_teaches_nothing(tmp_path):
     store = EpisodeStore(tmp_path, CONTRACT)
     alone = store.load(record_with_policy(tmp_path, person=()))
     assert takeovers(CONTRACT, alone.streams) == []
     with pytest.raises(UserError, match="nobody took over"):
         windows_of(CONTRACT, [alone], 2, 8)
+    training = TrainingConfig(steps=2)
+    for order in ([record, record_with_policy], [record_with_policy, record]):
+        folder = tmp_path / f"order-{order[0].__name__}"
+        for make in order:
+            make(folder, **({"person": ()} if make is record_with_policy else {}))
+        names = sorted(path.name for path in folder.iterdir())
+        ordered = names if order[0] is record else names[::-1]
+        episodes = [EpisodeStore(folder, CONTRACT).load(name) for name in ordered]
+        with pytest.raises(UserError, match="nobody took over in the episodes of a policy that"):
+            train_teacher(CONTRACT, episodes, tmp_path / "run", TeacherConfig(), training, 1)
     both = windows_of(CONTRACT, [alone, store.load(record(tmp_path, 0.5))], 2, 8)
     assert set(both.episode) == {1}
 

@@ -59,7 +59,8 @@ class ActionLoop:
 
     shadow: another drives, so the arm is not expected to follow, nor the policy to yield;
     start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may;
-    threaded: networks are evaluated beside the ticks, for a policy that takes longer than one.
+    threaded: networks are evaluated beside the ticks, for a policy that takes longer than one;
+    held: `CommandGate.held` of who brought the arm to rest before, so that it does not sag.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ActionLoop:
         shadow: bool = False,
         start_fault: Callable[[np.ndarray], str | None] = lambda position: None,
         threaded: bool = False,
+        held: tuple[np.ndarray, int] | None = None,
     ):
         self.contract = contract
         self.policy = policy
@@ -81,7 +83,7 @@ class ActionLoop:
         # Who took the arm from a policy and let go of it has not asked for the policy's return.
         self.gate = CommandGate(contract, final=("teleop",), follows=not shadow)
         self.running = False
-        self._shadow = shadow
+        self._shadow, self._held = shadow, held
         self._start_fault = start_fault
         self._start_ns = self._now_ns = 0
         self._stopwatch = stopwatch
@@ -123,6 +125,8 @@ class ActionLoop:
         starts from the measured position. Raises UserError while the e-stop is pressed."""
         if not self.gate.reset(now_ns):
             raise UserError("the e-stop is pressed or the arm still moves: release it, then start")
+        if self._held is not None:
+            self.gate.hold(*self._held)
         self._forget()
         self._start_ns = self._now_ns = now_ns
         self.running = True

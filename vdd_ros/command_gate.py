@@ -54,12 +54,14 @@ class StopReason(Enum):
 
 class GateOutput(NamedTuple):
     """position: (Da,) to send now [unit]; source: who is followed, None while braking; limited: see
-    SafeCommand; reason: why the arm is braking, None while it follows."""
+    SafeCommand; reason: why the arm is braking, None while it follows; move: (Da,) from the command
+    before [unit]."""
 
     position: np.ndarray
     source: str | None
     limited: tuple[str, ...]
     reason: StopReason | None
+    move: np.ndarray | None = None
 
 
 class _Heard(NamedTuple):
@@ -129,6 +131,17 @@ class CommandGate:
         self._forget()
         self._measured_ns = now_ns - 1  # what is still on its way from before is not taken
         return True
+
+    def hold(self, position: np.ndarray, sent_ns: int) -> None:
+        """Take over an arm at rest at the last command of another gate, (Da,) [unit], sent then."""
+        self.filter.reset(position)
+        self._sent_ns = sent_ns
+
+    @property
+    def held(self) -> tuple[np.ndarray, int] | None:
+        """What `hold` takes; None while nothing has been sent."""
+        position = self.filter.position
+        return None if position is None else (position, self._sent_ns)
 
     def observe(self, position: np.ndarray, stamp_ns: int) -> None:
         """Take measured joint positions (Da,) [unit]; older, broken or partial ones are not."""
@@ -279,5 +292,6 @@ class CommandGate:
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
         self._sent_ns = now_ns
+        output = output._replace(move=self.filter.move)
         self._due_ns = max(self._due_ns, now_ns) + self._period_ns
         return output

@@ -71,6 +71,7 @@ class SafetyFilter:
         self.max_move = self._limits.move  # (Da,) [unit] per period
         self.max_change = self._limits.change  # (Da,) [unit] per period, squared
         self._motion, self.lacking = _motion(contract)
+        self._most_bend = self._limits.bend if isinstance(self._motion, JerkLimits) else np.inf
         self.position: np.ndarray | None = None  # (Da,) last command sent
         self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
         self._target: np.ndarray | None = None  # (Da,) last target followed
@@ -95,6 +96,11 @@ class SafetyFilter:
         """Approach targets at that share (above 0, to 1) of the velocity limits, without a jump;
         until it is called again, or `reset`."""
         self._motion.limit_speed(share)
+
+    @property
+    def move(self) -> np.ndarray:
+        """(Da,) the last command minus the one before [unit]."""
+        return self._motion.move
 
     @property
     def at_rest(self) -> bool:
@@ -137,7 +143,7 @@ class SafetyFilter:
             "position": (target < self.lower) | (target > self.upper),
             "velocity": np.abs(wish) > self.max_move,
             "acceleration": np.abs(wish - move) > self.max_change,
-            "jerk": np.abs(wish - move - change) > self._limits.bend,
+            "jerk": np.abs(wish - move - change) > self._most_bend,
         }
         return tuple(name for name, where in over.items() if where.any())
 

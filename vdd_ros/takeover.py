@@ -26,17 +26,30 @@ class Segment(NamedTuple):
 def takeovers(contract: Contract, streams: Mapping[str, StreamData]) -> list[Segment] | None:
     """Where a person drove in an episode of a policy; None where no policy was there.
 
-    A person drives from a teleoperated command on until none has come for the stream's `max_age_s`:
-    just as long as the gate follows.
+    A person drives from a teleoperated command on until none has come for the stream's `max_age_s`,
+    and only while the robot is sent commands: what a leader says to an arm that was stopped is no
+    demonstration.
     """
     if not is_of_policy(streams):
         return None
-    teleop = streams.get("teleop_command")
-    if teleop is None or not len(teleop):
+    asked, sent = (
+        _spans(contract, streams, name) for name in ("teleop_command", contract.action.stream)
+    )
+    both = [
+        Segment(max(one.begin_ns, other.begin_ns), min(one.end_ns, other.end_ns))
+        for one in asked
+        for other in sent
+    ]
+    return sorted(segment for segment in both if segment.begin_ns < segment.end_ns)
+
+
+def _spans(contract: Contract, streams: Mapping[str, StreamData], name: str) -> list[Segment]:
+    """Where messages of a stream come without a pause longer than its `max_age_s`."""
+    data = streams.get(name)
+    if data is None or not len(data):
         return []
-    stamps_ns = np.sort(teleop.stamps_ns)
-    longest_ns = contract.streams["teleop_command"].max_age_s * 1e9
-    last = np.flatnonzero(np.diff(stamps_ns) > longest_ns)
+    stamps_ns = np.sort(data.stamps_ns)
+    last = np.flatnonzero(np.diff(stamps_ns) > contract.streams[name].max_age_s * 1e9)
     begins = stamps_ns[np.concatenate([[0], last + 1])]
     ends = stamps_ns[np.concatenate([last, [len(stamps_ns) - 1]])]
     return [Segment(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]

@@ -54,6 +54,7 @@ class Robot:
         self.contract = contract
         self.position = HOME
         self.mute = False
+        self.sag = 0.0  # [rad] by which joints stay below where they were sent
         self.lost_joint: str | None = None
         self.commands: list[np.ndarray] = []
         self.states = 0
@@ -83,7 +84,7 @@ class Robot:
                 continue
             names = [self.contract.joint_names[place] for place in SHUFFLED]
             kept = [place for place, name in enumerate(names) if name != self.lost_joint]
-            position = np.array([*self.position[SHUFFLED][kept], 0.04])
+            position = np.array([*(self.position - self.sag)[SHUFFLED][kept], 0.04])
             message = joint_state_message(
                 (*(names[place] for place in kept), "finger"), position, time.time_ns()
             )

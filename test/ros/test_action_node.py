@@ -395,6 +395,59 @@ def test_it_goes_home_on_request_and_then_begins(folder, lossless):
         robot.wait_for_commands(20)
 
 
+def test_on_the_way_home_an_arm_that_sags_is_not_let_down(folder, lossless):
+    """Called while the policy drives: one movement ends, the next begins at its last command."""
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "sagging", lossless, start=StartRange(HOME - 0.1, HOME + 0.1)),
+        "home_speed": 0.5,
+    }
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+        running_node("action_node", domain, parameters),
+    ):
+        node = Node(observer, robot)
+        robot.sag = 0.02
+        assert node.change(Transition.TRANSITION_CONFIGURE) and node.activate()
+        robot.wait_for_commands(30)
+        for _ in range(2):  # and again, on the way
+            assert observer.call(Trigger, "/action_node/go_home").success
+            robot.wait_for_commands(10)
+        wait_for(lambda: node.states[-1].status[0].message == "at home", "the arm at home", 30.0)
+        robot.wait_for_rest()
+        np.testing.assert_allclose(robot.position, HOME, atol=1e-6)
+        robot.assert_safe(HOME - robot.sag)
+
+
+def test_a_way_home_that_is_broken_off_does_not_end_at_home(folder, lossless):
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "broken_off", lossless, start=StartRange(HOME, HOME)),
+    }
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, lossless) as robot,
+        running_node("action_node", domain, parameters),
+    ):
+        node = Node(observer, robot)
+        robot.position = HOME + 0.5
+        assert node.change(Transition.TRANSITION_CONFIGURE) and node.activate()
+        node.wait_for_reason("FAR_FROM_START")
+        assert observer.call(Trigger, "/action_node/go_home").success
+        robot.wait_for_commands(10)
+        assert node.deactivate()
+        robot.wait_for_rest()
+
+        def told() -> bool:
+            return node.states[-1].status[0].message == "stopped on the way home"
+
+        wait_for(told, "the last word of the way home")
+        assert np.abs(robot.position - HOME).max() > 0.1
+
+
 def assert_replays_bit_for_bit(path, contract, commands):
     """The log of a run gives its windows again, and holds the commands as they were received."""
     log = np.load(path)

@@ -28,7 +28,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
 from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
-from vdd_ros.nodes.go_home import GoHome
+from vdd_ros.nodes.go_home import GoHome, Held
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import ROBOT_HELP
 from vdd_ros.nodes.messages import Health
@@ -140,10 +140,10 @@ class ActionNode(LifecycleNode):
     def on_activate(self, state) -> TransitionCallbackReturn:
         """Start the ticks; fails while the e-stop is pressed or another node drives the robot."""
         assert self._parts is not None
-        if rival := self._parts.outputs.rival():
-            return self._fail(
-                UserError(f"{rival} publishes robot commands: end it, then activate again")
-            )
+        try:
+            self._require_no_rival(self._parts.outputs)
+        except UserError as error:
+            return self._fail(error)
         super().on_activate(state)
         self._parts.reporter.watch(self._parts.control, "following", "inactive")
         try:
@@ -235,9 +235,7 @@ class ActionNode(LifecycleNode):
         )
         inputs.listen_to_e_stop(contract.e_stop_topic, self._take_e_stop)
         reporter = Reporter(self, bundle, control, inputs, outputs)
-        going = GoHome(
-            self, contract, home, settings.home_speed, make, self._make_way, reporter.watch
-        )
+        going = GoHome(self, contract, home, settings.home_speed, make, self._make_way, reporter)
         self._parts = Parts(control, reporter, inputs, outputs, going)
         self.fault = None
         if lacking := loop.gate.filter.lacking:
@@ -258,13 +256,21 @@ class ActionNode(LifecycleNode):
             self._parts.control.e_stop(pressed)
             self._parts.home.e_stop(pressed)
 
-    def _make_way(self) -> None:
-        """Bring what moves the arm to rest; UserError where the node may not move it."""
+    def _make_way(self) -> Held:
+        """Bring what moves the arm to rest, and tell where; UserError where the node may not move
+        it."""
+        assert self._parts is not None
         if not self._active:
             raise UserError("activate the node first: nothing moves before")
         if self.settings.mode == "shadow":
             raise UserError("a shadow moves nothing")
+        self._require_no_rival(self._parts.outputs)
         self._end_run()
+        return self._parts.control.loop.gate.held
+
+    def _require_no_rival(self, outputs: Outputs) -> None:
+        if rival := outputs.rival():
+            raise UserError(f"{rival} publishes robot commands: end it, then activate again")
 
     def _halt(self) -> None:
         self._active = False

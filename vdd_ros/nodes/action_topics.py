@@ -9,7 +9,6 @@ from functools import partial
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
 
@@ -26,9 +25,9 @@ from vdd_ros.nodes.messages import (
     Health,
     diagnostics_message,
     message_class,
-    qos_mismatch,
     qos_of,
 )
+from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
 from vdd_ros.nodes.stream_reader import StreamReader
 from vdd_ros.nodes.wire import Decoder, Encoder
 from vdd_ros.ood_detector import OodDetector
@@ -115,8 +114,9 @@ class Outputs:
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""
-        if result.output is not None:
-            self._robot.publish(self._command.encode(result.output.position, result.tick_ns))
+        if (output := result.output) is not None:
+            data = self._command.encode(output.position, result.tick_ns, output.move)
+            self._robot.publish(data)
         if result.wish is not None:
             self._wish.publish(self._wished.encode(result.wish, result.tick_ns))
 
@@ -235,7 +235,10 @@ class Reporter:
             "limits": control.loop.gate.filter.holds,
         }
         if reason not in (None, StopReason.DEACTIVATED):
-            more = f": {control.loop.detail}" if control.loop.detail else ""
+            why = control.loop.detail
+            if reason is StopReason.JOINT_MISSING and "joint_state" in self._inputs.complaints:
+                why = self._inputs.complaints["joint_state"]
+            more = f": {why}" if why else ""
             return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
             return Health("ok", self._done, values)
@@ -245,10 +248,18 @@ class Reporter:
             return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
         if control.monitor.out_of_distribution:
             explained = control.monitor.explanation(control.loop.contract)
-            slowed = "slowed" if control.on_out_of_distribution == "slow" else "following"
-            return Health("warn", f"{slowed}, out of distribution: {explained}", values)
-        follows = "in shadow" if self._outputs.shadow else self._doing
-        return Health("ok", follows if control.loop.gate.source else "waiting", values)
+            is_slow = (
+                control.on_out_of_distribution == "slow" and control.loop.gate.source == "policy"
+            )
+            doing = "slowed" if is_slow else self._word()
+            return Health("warn", f"{doing}, out of distribution: {explained}", values)
+        return Health("ok", self._word(), values)
+
+    def _word(self) -> str:
+        """What the arm does."""
+        if self._control.loop.gate.source is None:
+            return "waiting"
+        return "in shadow" if self._outputs.shadow else self._doing
 
     def destroy(self) -> None:
         """Say nothing more."""

@@ -146,7 +146,7 @@ class CommandGateNode(Node):
     def _send(self, output: GateOutput | None) -> None:
         if output is None:
             return
-        self._robot.publish(self._command.encode(output.position, self._now_ns()))
+        self._robot.publish(self._command.encode(output.position, self._now_ns(), output.move))
         self._sent += 1
 
     def _health(self) -> Health:

@@ -10,20 +10,23 @@ from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
 from vdd_ros.action_loop import ActionLoop
+from vdd_ros.command_gate import HELD_WITHIN
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.homing import RULE, Homing, homing_contract
+from vdd_ros.nodes.action_topics import Reporter
 
 LOOK_PERIOD_S = 0.1
+Held = tuple[np.ndarray, int] | None
 
 
 class GoHome:
     """Offers the service while the node is configured.
 
     goal: (Da,) [unit], None where nobody knows; share: of the contract's velocity and acceleration
-    limits; make: a ControlThread for a loop; begin: called before a movement, raises UserError
-    where there must be none; report: told which thread moves the arm, what it does and has done.
+    limits; make: a ControlThread for a loop; make_way: brings what moves the arm to rest and tells
+    `CommandGate.held`, raises UserError where nothing may move; reporter: is told what goes on.
     """
 
     def __init__(
@@ -33,8 +36,8 @@ class GoHome:
         goal: np.ndarray | None,
         share: float,
         make: Callable[[ActionLoop], ControlThread],
-        begin: Callable[[], None],
-        report: Callable[[ControlThread, str, str], None],
+        make_way: Callable[[], Held],
+        reporter: Reporter,
     ):
         self.control: ControlThread | None = None
         self._homing: Homing | None = None
@@ -42,15 +45,21 @@ class GoHome:
         self._node = node
         self._contract = homing_contract(contract)
         self._goal, self._share = goal, share
-        self._make, self._begin, self._report = make, begin, report
+        self._make, self._make_way, self._reporter = make, make_way, reporter
         self._service = node.create_service(Trigger, "~/go_home", self._answer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
 
-    def stop(self) -> None:
-        """Bring the arm to rest if it is on its way."""
-        if self.control is not None:
-            self.control.stop()
+    def stop(self) -> Held:
+        """Bring the arm to rest if it is on its way; `CommandGate.held` where it was at all."""
+        control, self.control = self.control, None
+        if control is None:
+            return None
+        ran = control.running
+        control.stop()
+        if ran:  # who listens can tell a run that was ended from a node that died
+            self._reporter.say()
+        return control.loop.gate.held
 
     def e_stop(self, pressed: bool) -> None:
         """Pass on word of the e-stop."""
@@ -78,16 +87,25 @@ class GoHome:
             raise UserError(
                 "the bundle does not say where demonstrations began: set the parameter home"
             )
-        self._begin()
-        self.stop()
+        held = self._make_way()
+        held = self.stop() or held
         self._homing = Homing(self._contract, self._goal, self._share)
-        loop = ActionLoop(self._contract, self._homing, RULE, np.random.default_rng(0))
-        self.control = self._make(loop)
-        self.control.e_stop(self._pressed)
-        self._report(self.control, "going home", "at home")
-        self.control.start()
+        rng = np.random.default_rng(0)
+        control = self._make(ActionLoop(self._contract, self._homing, RULE, rng, held=held))
+        control.e_stop(self._pressed)
+        control.start()
+        self.control = control
+        self._reporter.watch(control, "going home", "stopped on the way home")
 
     def _look(self) -> None:
-        control = self.control
-        if control is not None and self._homing is not None and self._homing.arrived:
-            control.stop()
+        control, homing = self.control, self._homing
+        if control is None or homing is None or not control.running:
+            return
+        # a leader that has taken the arm on its way has it
+        if control.loop.gate.source == "policy" and homing.arrived and self._is_there(control):
+            self._reporter.watch(control, "going home", "at home")
+            self.stop()
+
+    def _is_there(self, control: ControlThread) -> bool:
+        measured = control.loop.gate.measured
+        return measured is not None and bool((np.abs(measured - self._goal) <= HELD_WITHIN).all())

@@ -13,13 +13,7 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_policy_name_from_kind,
-)
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -58,15 +52,6 @@ def qos_of(stream: Stream, depth: int | None = None) -> QoSProfile:
         depth=depth or stream.depth,
         reliability=RELIABILITY[stream.reliability],
         durability=DurabilityPolicy.VOLATILE,
-    )
-
-
-def qos_mismatch(topic: str, info) -> str:
-    """What an event of incompatible QoS says, and what to do."""
-    policy = qos_policy_name_from_kind(info.last_policy_kind).lower()
-    return (
-        f"another node on {topic} differs in {policy}, so nothing passes between them: let it have "
-        "the QoS that the contract declares, or write its own into the contract"
     )
 
 

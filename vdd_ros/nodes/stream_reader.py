@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import message_class, qos_mismatch, qos_of
+from vdd_ros.nodes.messages import message_class, qos_of
+from vdd_ros.nodes.qos_events import SubscriptionEventCallbacks, qos_mismatch
 
 QUEUE_S = 0.1  # of messages between two looks; of more, the oldest are lost
 
@@ -28,7 +29,7 @@ class StreamReader:
         stream = contract.streams[name]
         self.name = name
         self._node = node
-        depth = max(stream.depth, round(QUEUE_S * stream.rate_hz))
+        self._depth = depth = max(stream.depth, round(QUEUE_S * stream.rate_hz))
         self._kind = message_class(stream.type)
         self._subscription = node.create_subscription(
             self._kind,
@@ -45,12 +46,14 @@ class StreamReader:
         node._subscriptions.remove(self._subscription)
 
     def take(self) -> Iterator[tuple[bytes, int]]:
-        """Everything that has come since, oldest first: the message and when it came [ns] by the
-        system's clock, 0 where the middleware does not say."""
+        """What has come since, oldest first, and no more than may wait: a flood does not hold up
+        who asks. The message and when it came [ns] by the system's clock, 0 where the middleware
+        does not say."""
         handle = self._subscription.handle
         with handle:
-            while (taken := handle.take_message(self._kind, True)) is not None:
-                yield taken[0], int(taken[1]["received_timestamp"])
+            waiting = iter(lambda: handle.take_message(self._kind, True), None)
+            for data, information in islice(waiting, self._depth):
+                yield data, int(information["received_timestamp"])
 
     def destroy(self) -> None:
         """Stop listening."""

@@ -98,16 +98,14 @@ class Encoder:
         self._position = self._numbers(marks[0])
         self._velocity = self._numbers(marks[1]) if isinstance(made, JointTrajectory) else None
         self._has_stamp = stream.has_header
-        self._period_ns = contract.control_period_ns
-        self._last: tuple[np.ndarray, int] | None = None
+        self._period_s = contract.control_period_ns * 1e-9
 
-    def encode(self, position: np.ndarray, stamp_ns: int) -> bytes:
-        """The message of `command_message`, serialised. Of a trajectory the velocity is that since
-        the message before, where it was one control period ago."""
+    def encode(self, position: np.ndarray, stamp_ns: int, move: np.ndarray | None = None) -> bytes:
+        """The message of `command_message`, serialised. move: (Da,) from the command before, which
+        was due one control period before [unit]; a trajectory tells it as its velocity."""
         self._position[:] = position
         if self._velocity is not None:
-            self._velocity[:] = self._since_last(position, stamp_ns)
-            self._last = position, stamp_ns
+            self._velocity[:] = 0.0 if move is None else move / self._period_s
         if self._has_stamp:
             STAMP.pack_into(self._buffer, STAMP_AT, *divmod(stamp_ns, NS_PER_S))
         return bytes(self._buffer)
@@ -116,11 +114,6 @@ class Encoder:
         """(Da,) view of the buffer where the marks stand."""
         begin = self._buffer.index(marks.tobytes())
         return np.frombuffer(self._buffer, "<f8", marks.size, begin)
-
-    def _since_last(self, position: np.ndarray, stamp_ns: int) -> np.ndarray | float:
-        if self._last is None or not 0 < 2 * (stamp_ns - self._last[1]) < 3 * self._period_ns:
-            return 0.0
-        return (position - self._last[0]) / (self._period_ns * 1e-9)
 
 
 def layout_of(data: bytes, message: Any, contract: Contract) -> Layout | None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional, arg
 
+from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
@@ -45,6 +46,9 @@ def main(args: Args) -> dict:
     """Print one row per bundle and delay; raises UserError for a bundle that does not fit."""
     if not args.bundles or not args.delays:
         raise UserError("which bundles and delays? `vdd bench delays BUNDLE... --out FOLDER`")
+    names = [Bundle.load(folder).name for folder in args.bundles]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{twice[0]!r} is the name of more than one bundle: export it with --name")
     result = {"ok": True, "rows": measure_delays(args), "task": args.task, **origin(args.seed)}
     result["ratios"] = ratios_of(result["rows"])
     Console().print(delays_table(result), highlight=False)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vdd_ros.nodes.command_observer import Observed
 
 NODE = "action_node"
-LOOK_S = 1.0
+LOOK_S, SHORTEST_S = 1.0, 5.0
 MIB = 2.0**20
 MOST_GROWTH = MIB  # [bytes] after the warm-up
 
@@ -60,6 +60,8 @@ def main(args: Args) -> dict:
     """Print the figures; raises UserError where a bundle cannot be run."""
     if not min(args.rate, args.seconds, args.joint_rate) > 0.0 or args.warm_up < 0.0:
         raise UserError("rate, seconds and joint_rate must be above 0, warm_up 0 or more")
+    if args.seconds < SHORTEST_S:
+        raise UserError(f"seconds is {args.seconds:g}: watch for {SHORTEST_S:g} at least")
     bundle = Bundle.load(args.bundle)
     contract = at_rates(bundle.contract, args.rate, args.joint_rate)
     with tempfile.TemporaryDirectory() as name, stage(Path(name), contract, begin_of(bundle)) as on:
