@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from vdd_ros.commands.bench.faults.swing import write_swing
+from vdd_ros.commands.bench.faults.swing import knows_tables, write_swing
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.processes import Nodes, free_domain
@@ -39,6 +39,7 @@ RIGS: dict[str, tuple[dict[str, Any], str]] = {
     "unconfigured": ({}, "swing"),
     "thread": ({"planning": "thread"}, "swing"),
     "clock": ({"use_sim_time": True}, "swing"),
+    "hold": ({"on_out_of_distribution": "hold"}, "knowing"),
     "foreign": ({}, "foreign"),
     "wide": ({}, "wide"),
     "far": ({}, "far"),
@@ -129,6 +130,7 @@ class Stage:
     def _write_bundles(self) -> None:
         contract, folder, middle = self.contract, self._folder / "bundles", self.joints()
         write_swing(folder / "swing", contract, middle)
+        write_swing(folder / "knowing", contract, middle, detector=knows_tables(contract))
         elsewhere = StartRange(middle + 1.5, middle + 1.5)
         write_swing(folder / "far", contract, middle, elsewhere)
         raw = contract.to_dict()

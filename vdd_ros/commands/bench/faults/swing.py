@@ -14,7 +14,10 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
+from vdd_ros.mahalanobis import Clusters
+from vdd_ros.ood_detector import OodDetector
 from vdd_ros.start_range import StartRange
 
 HORIZON, N_OBS_STEPS = 8, 2
@@ -43,7 +46,11 @@ class Columns(NamedTuple):
 
 
 def write_swing(
-    folder: Path, contract: Contract, middle: np.ndarray, start: StartRange | None = None
+    folder: Path,
+    contract: Contract,
+    middle: np.ndarray,
+    start: StartRange | None = None,
+    detector: OodDetector | None = None,
 ) -> Bundle:
     """A bundle that swings about `middle` (Da,) [unit]."""
     return write_bundle(
@@ -60,7 +67,18 @@ def write_swing(
         certificate={},
         created="2026-01-01T00:00:00Z",
         start=start,
+        ood_detector=detector,
     )
+
+
+def knows_tables(contract: Contract) -> OodDetector:
+    """What was trained with the first object never farther than 5 m from the robot's base."""
+    at, size = columns_of(contract), contract.observation_dim
+    whitener = np.full(N_OBS_STEPS * size, 1e-9)
+    newest = (N_OBS_STEPS - 1) * size + at.object
+    whitener[newest : newest + 3] = 1.0  # [1/m]
+    clusters = Clusters(np.zeros((1, whitener.size)), np.diag(whitener)[None])
+    return OodDetector(clusters, 5, Threshold(5.0, 0.05, 19, 19))
 
 
 def swing_graph(contract: Contract, middle: np.ndarray) -> bytes:
