@@ -8,7 +8,7 @@ import pytest
 from vdd_ros import cli
 from vdd_ros.commands.bench import control, soak
 from vdd_ros.commands.bench.control import Turn, latency_us, ratios_of, row_of
-from vdd_ros.commands.bench.stage import at_rates
+from vdd_ros.commands.bench.stand import at_rates
 from vdd_ros.nodes.command_observer import Observed
 from vdd_ros.processes import Footprint
 

@@ -20,12 +20,12 @@ from tyro.conf import arg
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
-from vdd_ros.commands.bench.stage import (
+from vdd_ros.commands.bench.stand import (
     ANYWHERE,
-    Stage,
+    Stand,
     at_rates,
     begin_of,
-    stage,
+    stand,
     wait_for_commands,
     words_of,
 )
@@ -83,7 +83,7 @@ def measure_control(args: Args) -> dict:
     contract = at_rates(student.contract, args.rate, args.joint_rate)
     position = begin_of(student)
     found: dict[str, list[Turn]] = {}
-    with tempfile.TemporaryDirectory() as name, stage(Path(name), contract, position) as on:
+    with tempfile.TemporaryDirectory() as name, stand(Path(name), contract, position) as on:
         path = on.contract_path
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
@@ -115,7 +115,7 @@ def measure_control(args: Args) -> dict:
     }
 
 
-def _turn(on: Stage, node: str, parameters: dict[str, Any], seconds: float) -> Turn:
+def _turn(on: Stand, node: str, parameters: dict[str, Any], seconds: float) -> Turn:
     """One node from its start to its end; what arrived in the middle."""
     nodes = on.nodes
     nodes.start(node, parameters)

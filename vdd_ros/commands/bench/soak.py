@@ -19,12 +19,12 @@ from tyro.conf import Positional, arg
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
-from vdd_ros.commands.bench.stage import (
+from vdd_ros.commands.bench.stand import (
     ANYWHERE,
-    Stage,
+    Stand,
     at_rates,
     begin_of,
-    stage,
+    stand,
     wait_for_commands,
 )
 from vdd_ros.commands.progress import progress
@@ -64,7 +64,7 @@ def main(args: Args) -> dict:
         raise UserError(f"seconds is {args.seconds:g}: watch for {SHORTEST_S:g} at least")
     bundle = Bundle.load(args.bundle)
     contract = at_rates(bundle.contract, args.rate, args.joint_rate)
-    with tempfile.TemporaryDirectory() as name, stage(Path(name), contract, begin_of(bundle)) as on:
+    with tempfile.TemporaryDirectory() as name, stand(Path(name), contract, begin_of(bundle)) as on:
         settings: dict[str, object] = {"contract": on.contract_path}
         settings |= {"bundle": args.bundle.resolve()}
         settings |= {"start_tolerance": ANYWHERE, "most_missed": 0, "seed": args.seed}
@@ -90,7 +90,7 @@ def _require_running(observed: Observed) -> None:
         raise UserError(f"{NODE} stopped ({reason or 'no reason is known'}): is the machine busy?")
 
 
-def _watched(on: Stage, seconds: float) -> tuple[list[Footprint], np.ndarray]:
+def _watched(on: Stand, seconds: float) -> tuple[list[Footprint], np.ndarray]:
     """A look a second, and the arrival of all commands [ns]; UserError where the run stops."""
     footprints, commands = [on.nodes.footprint(NODE)], []
     began_s = time.monotonic()

@@ -23,7 +23,7 @@ START_S, POLL_S = 60.0, 0.5
 ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
 
 
-class Stage(NamedTuple):
+class Stand(NamedTuple):
     """Processes that run, who times commands, and the contract that all of them have."""
 
     nodes: Nodes
@@ -55,7 +55,7 @@ def words_of(position: np.ndarray) -> str:
 
 
 @contextmanager
-def stage(folder: Path, contract: Contract, position: np.ndarray) -> Iterator[Stage]:
+def stand(folder: Path, contract: Contract, position: np.ndarray) -> Iterator[Stand]:
     """A robot and a flight recorder, and who times the commands, in a ROS domain of their own."""
     from vdd_ros.nodes.command_observer import CommandObserver
 
@@ -64,13 +64,13 @@ def stage(folder: Path, contract: Contract, position: np.ndarray) -> Iterator[St
     with Nodes(folder / "log", domain) as nodes, CommandObserver(domain, contract) as observer:
         nodes.start("bench_robot", {"contract": path, "position": words_of(position)})
         nodes.start("flight_recorder_node", {"contract": path, "directory": folder / "flights"})
-        yield Stage(nodes, observer, path)
+        yield Stand(nodes, observer, path)
 
 
-def wait_for_commands(stage: Stage, node: str) -> None:
+def wait_for_commands(stand: Stand, node: str) -> None:
     """Until a node that was started sends commands; raises UserError where it does not."""
     end_s = time.monotonic() + START_S
-    while not len(stage.observer.observe(POLL_S).commands_ns):
-        stage.nodes.check()
+    while not len(stand.observer.observe(POLL_S).commands_ns):
+        stand.nodes.check()
         if time.monotonic() > end_s:
-            raise UserError(f"{node} sends no commands: {stage.nodes.last_line(node)}")
+            raise UserError(f"{node} sends no commands: {stand.nodes.last_line(node)}")
