@@ -326,4 +326,6 @@ def test_delays_are_told_beside_the_success_without(bundle, tmp_path, capsys):
     assert {row["policy"] for row in told["rows"]} == {"lean"}
     first, late = (row["success"] for row in told["rows"])
     assert told["ratios"]["lean_100_ms_over_first"] == (late / first if first else None)
-    assert len(list(tmp_path.glob("lean-*"))) == 2, "rollouts with delays are others"
+    folders = [path for path in tmp_path.glob("lean-*") if path.is_dir()]
+    assert len(folders) == 2, "rollouts with delays are others"
+    assert (tmp_path / "lean-50-50ms.json").is_file() and (tmp_path / "lean.json").is_file()
