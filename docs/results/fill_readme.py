@@ -1,12 +1,12 @@
 """Write the figures of docs/results/ into README.md and docs/, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
-        [ring8.jsonl] [distill.json] [faults.json]
+        [ring8.jsonl] [distill.json] [faults.json] [delays.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
-JSON lines of `vdd bench sim --json`, `distill` and `faults` as bench_sim.json and so on. Of a sweep
-over tasks plots are drawn, too, into docs/pictures/; all tables go to a page beside its cells. A
-result that is not there leaves nothing between its markers.
+JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
+Of a sweep over tasks plots are drawn, too, into docs/pictures/; all tables go to a page beside its
+cells. A result that is not there leaves nothing between its markers.
 """
 
 from __future__ import annotations
@@ -184,6 +184,25 @@ def of_bench_faults(text: str) -> str:
     )
 
 
+def of_bench_delays(text: str) -> str:
+    """The sentence and the table for delays between arm and policy."""
+    result = json.loads(text)
+    heads = ["policy", "delay [ms]", "success", "95 %", "entropy", "mean s"]
+    rows = [
+        [
+            row["policy"],
+            f"{row['delay_ms']:g}",
+            f"{row['success']:.3f}",
+            "{:.3f} to {:.3f}".format(*row["success_interval"]),
+            "-" if row["entropy"] is None else f"{row['entropy']:.3f}",
+            "-" if row["seconds"] is None else f"{row['seconds']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    head = f"`{result['command']}`, {result['hardware']}, task `{result['task']}`:"
+    return f"{head}\n\n{to_markdown(Table(heads, rows))}\n"
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -195,7 +214,10 @@ SECTIONS = {
 
 
 # Results whose section is on a page of docs/, not in the README.
-ELSEWHERE = {"bench_faults.json": ("faults.md", of_bench_faults)}
+ELSEWHERE = {
+    "bench_faults.json": ("faults.md", of_bench_faults),
+    "bench_delays.json": ("safety.md", of_bench_delays),
+}
 
 
 def filled(readme: str, results: dict[str, str]) -> str:
@@ -257,6 +279,9 @@ def take_over(path: Path) -> None:
         name = "bench_sim.json" if "replay" in report else "demo.json"
         if "families" in report:
             name = "bench_faults.json"
+        if "delay_ms" in report.get("rows", [{}])[0]:
+            name = "bench_delays.json"
+            report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
         if "methods" in report:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
