@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import graphs
 import numpy as np
 import pytest
@@ -352,6 +355,18 @@ def test_a_run_begins_only_where_demonstrations_did(folder, lossless):
             robot.wait_for_commands(20)
 
 
+@contextmanager
+def running_alone(contract, parameters) -> Iterator[Node]:
+    """A node with these parameters, and a robot, in a domain of their own."""
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        Robot(observer, contract) as robot,
+        running_node("action_node", domain, parameters),
+    ):
+        yield Node(observer, robot)
+
+
 def test_it_goes_home_on_request_and_then_begins(folder, lossless):
     """Through the gate, and not before the node is active; the e-stop ends it like anything."""
     start = StartRange(HOME - 0.1, HOME + 0.1)
@@ -361,13 +376,8 @@ def test_it_goes_home_on_request_and_then_begins(folder, lossless):
         "home_speed": 0.5,
     }
     begin = HOME + 0.4
-    with (
-        free_domain() as domain,
-        Observer(domain) as observer,
-        Robot(observer, lossless) as robot,
-        running_node("action_node", domain, parameters),
-    ):
-        node = Node(observer, robot)
+    with running_alone(lossless, parameters) as node:
+        robot, observer = node.robot, node.observer
         robot.position = begin
         assert node.change(Transition.TRANSITION_CONFIGURE)
         answer = observer.call(Trigger, "/action_node/go_home")
@@ -402,13 +412,8 @@ def test_on_the_way_home_an_arm_that_sags_is_not_let_down(folder, lossless):
         "bundle": bundle(folder / "sagging", lossless, start=StartRange(HOME - 0.1, HOME + 0.1)),
         "home_speed": 0.5,
     }
-    with (
-        free_domain() as domain,
-        Observer(domain) as observer,
-        Robot(observer, lossless) as robot,
-        running_node("action_node", domain, parameters),
-    ):
-        node = Node(observer, robot)
+    with running_alone(lossless, parameters) as node:
+        robot, observer = node.robot, node.observer
         robot.sag = 0.02
         assert node.change(Transition.TRANSITION_CONFIGURE) and node.activate()
         robot.wait_for_commands(30)
@@ -426,13 +431,8 @@ def test_a_way_home_that_is_broken_off_does_not_end_at_home(folder, lossless):
         "contract": folder / "contract.yaml",
         "bundle": bundle(folder / "broken_off", lossless, start=StartRange(HOME, HOME)),
     }
-    with (
-        free_domain() as domain,
-        Observer(domain) as observer,
-        Robot(observer, lossless) as robot,
-        running_node("action_node", domain, parameters),
-    ):
-        node = Node(observer, robot)
+    with running_alone(lossless, parameters) as node:
+        robot, observer = node.robot, node.observer
         robot.position = HOME + 0.5
         assert node.change(Transition.TRANSITION_CONFIGURE) and node.activate()
         node.wait_for_reason("FAR_FROM_START")
