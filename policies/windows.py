@@ -67,10 +67,16 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _of_one(contract: Contract, episode: Episode, n_obs_steps: int, horizon: int) -> list[Part]:
     command = episode.streams[contract.action.stream]
     segments = takeovers(contract, episode.streams)
-    if segments is None:
-        segments = [Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))]
-    found = [_of_segment(contract, episode, one, n_obs_steps, horizon) for one in segments]
-    return [part for part in found if part is not None]
+    if segments is not None:
+        found = [_of_segment(contract, episode, one, n_obs_steps, horizon) for one in segments]
+        return [part for part in found if part is not None]
+    whole = Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))
+    part = _of_segment(contract, episode, whole, n_obs_steps, horizon)
+    if part is None:
+        raise UserError(
+            f"episode {episode.name} has no joint state before its last command; delete it"
+        )
+    return [part]
 
 
 def _of_segment(
@@ -84,11 +90,7 @@ def _of_segment(
     seen = replay_windows(contract, episode.streams, ticks, n_obs_steps)
     kept = [(tick, window) for tick, window in zip(ticks, seen, strict=True) if window is not None]
     if not kept:
-        if takeovers(contract, episode.streams) is not None:
-            return None
-        raise UserError(
-            f"episode {episode.name} has no joint state before its last command; delete it"
-        )
+        return None
     times = (
         np.array([tick for tick, _ in kept])[:, None]
         + np.arange(horizon) * contract.policy_period_ns
