@@ -33,6 +33,9 @@ class Delays(NamedTuple):
         return self
 
 
+AT_ONCE = Delays()
+
+
 class DelayLine:
     """What is put in comes out, in its order, once it has been in for `delay_s`."""
 

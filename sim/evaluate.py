@@ -22,7 +22,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
-from vdd_ros.sim.delay import Delays
+from vdd_ros.sim.delay import AT_ONCE, Delays
 from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.pool import rollouts_of
 from vdd_ros.sim.rollout import PATH_STEP_NS, Rollout, wire
@@ -41,7 +41,7 @@ class EvaluationResult:
     task: str
     folder: Path
     rollouts: tuple[Rollout, ...]
-    delays: Delays = Delays()  # noqa: RUF009 # immutable
+    delays: Delays = AT_ONCE
 
     @property
     def ways(self) -> tuple[int | None, ...]:
@@ -120,7 +120,7 @@ def evaluate(
     processes: int = 2,
     task: str = "avoid",
     report: Callable[[int, int], None] = lambda done, total: None,
-    delays: Delays = Delays(),  # noqa: B008 # immutable
+    delays: Delays = AT_ONCE,
 ) -> EvaluationResult:
     """Roll out the bundle in `folder` once per seed, in the task's evaluation contexts in turn.
 

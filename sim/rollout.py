@@ -20,7 +20,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import Policy
 from vdd_ros.poses import fields_of_poses
-from vdd_ros.sim.delay import DelayLine, Delays
+from vdd_ros.sim.delay import AT_ONCE, DelayLine, Delays
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
 from vdd_ros.sim.tasks import TASKS
 
@@ -113,7 +113,7 @@ def rollout(
     rule: ActingRule,
     seed: int,
     context: int = 0,
-    delays: Delays = Delays(),  # noqa: B008 # immutable
+    delays: Delays = AT_ONCE,
 ) -> Rollout:
     """One rollout from the start pose until the task's verdict, or until the loop stops.
 
@@ -133,7 +133,7 @@ def drive(
     loop: ActionLoop,
     context: int,
     path: list[np.ndarray],
-    delays: Delays = Delays(),  # noqa: B008 # immutable
+    delays: Delays = AT_ONCE,
 ) -> Iterator[TickResult]:
     """The ticks of one rollout, as they happen; `path` is told x and y of the tool's tip."""
     arm = _Arm(env, wire(contract, env.task_name), loop, delays)
