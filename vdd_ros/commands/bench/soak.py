@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from rich.console import Console
@@ -24,15 +24,13 @@ from vdd_ros.commands.bench.stand import (
     Stand,
     at_rates,
     begin_of,
+    require_running,
     stand,
     wait_for_commands,
 )
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.processes import Footprint
-
-if TYPE_CHECKING:
-    from vdd_ros.nodes.command_observer import Observed
 
 NODE = "action_node"
 LOOK_S, SHORTEST_S = 1.0, 5.0
@@ -70,7 +68,7 @@ def main(args: Args) -> dict:
         settings |= {"start_tolerance": ANYWHERE, "most_missed": 0, "seed": args.seed}
         on.nodes.start(NODE, settings | {"autostart": True})
         wait_for_commands(on, NODE)
-        _require_running(on.observer.observe(max(LOOK_S, args.warm_up)))
+        require_running(NODE, on.observer.observe(max(LOOK_S, args.warm_up)))
         footprints, commands_ns = _watched(on, args.seconds)
     result = {
         **figures(footprints, commands_ns, args.rate),
@@ -84,12 +82,6 @@ def main(args: Args) -> dict:
     return result
 
 
-def _require_running(observed: Observed) -> None:
-    reason = observed.state.get("stop_reason", "")
-    if reason or not len(observed.commands_ns):
-        raise UserError(f"{NODE} stopped ({reason or 'no reason is known'}): is the machine busy?")
-
-
 def _watched(on: Stand, seconds: float) -> tuple[list[Footprint], np.ndarray]:
     """A look a second, and the arrival of all commands [ns]; UserError where the run stops."""
     footprints, commands = [on.nodes.footprint(NODE)], []
@@ -98,7 +90,7 @@ def _watched(on: Stand, seconds: float) -> tuple[list[Footprint], np.ndarray]:
         while (passed_s := time.monotonic() - began_s) < seconds:
             observed = on.observer.observe(LOOK_S)
             on.nodes.check()
-            _require_running(observed)
+            require_running(NODE, observed)
             commands.append(observed.commands_ns)
             footprints.append(on.nodes.footprint(NODE))
             report(round(passed_s), round(seconds))

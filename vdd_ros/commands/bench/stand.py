@@ -17,7 +17,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.processes import Nodes, free_domain
 
 if TYPE_CHECKING:
-    from vdd_ros.nodes.command_observer import CommandObserver
+    from vdd_ros.nodes.command_observer import CommandObserver, Observed
 
 START_S, POLL_S = 60.0, 0.5
 ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
@@ -68,9 +68,17 @@ def stand(folder: Path, contract: Contract, position: np.ndarray) -> Iterator[St
 
 
 def wait_for_commands(stand: Stand, node: str) -> None:
-    """Until a node that was started sends commands; raises UserError where it does not."""
+    """Until a node that was started sends commands; raises UserError where it does not, or has
+    stopped before it did."""
     end_s = time.monotonic() + START_S
-    while not len(stand.observer.observe(POLL_S).commands_ns):
+    while not len((observed := stand.observer.observe(POLL_S)).commands_ns):
         stand.nodes.check()
-        if time.monotonic() > end_s:
-            raise UserError(f"{node} sends no commands: {stand.nodes.last_line(node)}")
+        if observed.state.get("stop_reason") or time.monotonic() > end_s:
+            require_running(node, observed)
+
+
+def require_running(node: str, observed: Observed) -> None:
+    """Raise UserError, with the reason, where a run has stopped."""
+    reason = observed.state.get("stop_reason", "")
+    if reason or not len(observed.commands_ns):
+        raise UserError(f"{node} stopped ({reason or 'no reason is known'}): is the machine busy?")

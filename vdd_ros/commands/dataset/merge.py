@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import string
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,20 +37,18 @@ def main(args: Args) -> dict:
     stores = _stores(args)
     taken = [(letter, store, name) for letter, store in stores.items() for name in store.list()]
     _require_one_interface(stores)
-    part = args.out.with_name(f".part-{args.out.name}")
-    if part.exists():
-        raise UserError(f"{part} is left from a merge that was broken off: delete it")
-    with progress("merging") as report:
-        part.mkdir(parents=True)
-        try:
-            for done, (letter, store, name) in enumerate(taken, 1):
-                _take(store, name, part / f"{letter}_{name}")
-                report(done, len(taken))
-        except BaseException:
-            shutil.rmtree(part)
-            raise
-    sync_folder(part)
-    part.rename(args.out)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=".part-", dir=args.out.parent) as name,
+        progress("merging") as report,
+    ):
+        part = Path(name) / args.out.name
+        part.mkdir()
+        for done, (letter, store, episode) in enumerate(taken, 1):
+            _take(store, episode, part / f"{letter}_{episode}")
+            report(done, len(taken))
+        sync_folder(part)
+        part.rename(args.out)
     sync_folder(args.out.parent)
     table = Table("named", "from", "episodes")
     counts = {letter: len(store.list()) for letter, store in stores.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,16 +70,15 @@ class Stage:
     def __enter__(self) -> Stage:
         from vdd_ros.nodes.run_operator import RunOperator
 
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.__exit__)
             self.recording: RawRecording = self._record()
             self.operator: RunOperator = RunOperator(self.domain, self.contract)
             for name in ("sim_node", "relay_joints", "relay_objects", "relay_robot"):
                 self._start(name)
             self.wait_for(self._tells_joints, "the simulator tells nothing")
             self._write_bundles()
-        except BaseException:
-            self.__exit__()
-            raise
+            undo.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
