@@ -20,7 +20,7 @@ class AccelerationLimits:
         self._limits = StepLimits.of(contract)
         # in a period of the way to another speed, such that every joint can follow
         self._most_speed_change = (self._limits.change / self._limits.move).min()
-        self.reset(np.zeros(contract.action_dim))
+        self.reset(np.zeros(contract.n_joints))
 
     def reset(self, position: np.ndarray) -> None:
         """Be at rest at `position` (Da,)."""

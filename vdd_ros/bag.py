@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import yaml
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.durable import sync_file, write_text
 from vdd_ros.errors import UserError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vdd_ros.bag import typestore
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 
 NOTHING = np.zeros(0)
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"

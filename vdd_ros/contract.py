@@ -9,151 +9,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vdd_ros.contract_parts import (
+    NUMBERS_PER_OBJECT,
+    TOPIC,
+    Action,
+    Frames,
+    Joint,
+    Kinematics,
+    ObservationPart,
+    Part,
+    Rates,
+    Stream,
+    require_known,
+)
 from vdd_ros.errors import UserError
-from vdd_ros.yaml_file import checked, read_yaml
+from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.yaml_file import checked, read_extended
 
-FORMAT_VERSION = 1
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-# Revolute limits of real arms lie within a few turns; a larger bound is a number in degrees.
-LARGEST_ANGLE = 4.0 * math.pi
-LARGEST_SPEED = 8.0 * math.pi  # [rad/s]; likewise
-FIELDS = {
-    "sensor_msgs/msg/JointState": ("position", "velocity"),
-    "std_msgs/msg/Float64MultiArray": ("position",),
-    "trajectory_msgs/msg/JointTrajectory": ("position", "velocity"),
-    "geometry_msgs/msg/PoseArray": ("position", "heading"),
-}
-NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
-TOPIC = r"^(/[A-Za-z_][A-Za-z0-9_]*)+$"
+JOINT_TARGETS = "joint_position_target"
+NUMBERS_PER_TOOL = 9  # position, and a rotation as six
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Joint(_Part):
-    """One joint (or channel) with its unit and its limits; limits are mandatory.
-
-    unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands and grippers).
-    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2]; jerk
-    [unit/s^3], None where it is not limited. tracking: how far from the last command the joint may
-    be for half a second [unit]; None where that is not watched, as of a gripper that holds
-    something.
-    """
-
-    name: str = Field(min_length=1)
-    unit: Literal["rad", "m", "fraction"]
-    lower: Finite
-    upper: Finite
-    velocity: Positive
-    acceleration: Positive
-    jerk: Positive | None = None
-    tracking: Positive | None = None
-
-    @model_validator(mode="after")
-    def _limits_make_sense(self) -> Joint:
-        if not self.lower < self.upper:
-            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
-        if self.unit == "rad" and max(abs(self.lower), abs(self.upper)) > LARGEST_ANGLE:
-            raise ValueError(
-                f"limits [{self.lower}, {self.upper}] look like degrees; write radians "
-                f"(at most {LARGEST_ANGLE:.2f})"
-            )
-        if self.unit == "rad" and self.velocity > LARGEST_SPEED:
-            raise ValueError(
-                f"velocity {self.velocity} looks like degrees; write radians per second "
-                f"(at most {LARGEST_SPEED:.2f})"
-            )
-        if self.unit == "fraction" and (self.lower < 0.0 or self.upper > 1.0):
-            raise ValueError("a fraction lies between 0 and 1")
-        return self
-
-
-class Frames(_Part):
-    base: str
-    tool: str
-
-
-class Rates(_Part):
-    """control_hz: ticks of the control loop; policy_hz: spacing of steps in a window [Hz]."""
-
-    control_hz: Positive
-    policy_hz: Positive
-
-
-class Stream(_Part):
-    """One topic: where it is, when its samples count, and how old the newest may be."""
-
-    topic: str = Field(pattern=TOPIC)
-    type: Literal[
-        "sensor_msgs/msg/JointState",
-        "std_msgs/msg/Float64MultiArray",
-        "trajectory_msgs/msg/JointTrajectory",
-        "geometry_msgs/msg/PoseArray",
-    ]
-    rate_hz: Positive
-    max_age_s: Positive
-    timeline: Literal["header", "receive"]
-    reliability: Literal["reliable", "best_effort"] = "reliable"
-    depth: Annotated[int, Field(ge=1, le=1000)] = 4
-
-    @model_validator(mode="after")
-    def _has_the_stamp(self) -> Stream:
-        if self.timeline == "header" and not self.has_header:
-            raise ValueError("Float64MultiArray has no header; write timeline: receive")
-        return self
-
-    @property
-    def has_header(self) -> bool:
-        return self.type != "std_msgs/msg/Float64MultiArray"
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """What a message of this stream tells of each of its subjects."""
-        return FIELDS[self.type]
-
-    @property
-    def is_of_objects(self) -> bool:
-        """Whether its subjects are the contract's objects; those of every other are its joints."""
-        return self.type == "geometry_msgs/msg/PoseArray"
-
-
-class ObservationPart(_Part):
-    """One block of the observation vector: a field of a stream.
-
-    field: position or velocity, one number per joint; of a stream of object poses position, three
-    numbers per object [m, base frame], or heading, two: cosine and sine of its angle about the base
-    frame's z axis, as far as the object stands upright.
-    delay_s: how long before the tick it is looked up. Longer than a message takes to arrive, and
-    every process (policy, recorder) has the same sample by then; 0: whatever has arrived.
-    """
-
-    name: str
-    stream: str
-    field: Literal["position", "velocity", "heading"]
-    delay_s: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.0
-
-
-class Action(_Part):
-    """What a policy's output means: absolute joint position targets, learned from `stream`."""
-
-    name: str
-    stream: str
-    meaning: Literal["absolute_position"]
-
-
-class Contract(_Part):
+class Contract(Part):
     """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
 
-    objects: names of what a stream of poses tells, in the order of its messages.
+    objects: names of what a stream of poses tells, in the order of its messages; kinematics: of an
+    action that tells poses of tools.
     """
 
     format_version: Literal[1]
@@ -165,6 +52,7 @@ class Contract(_Part):
     objects: tuple[str, ...] = ()
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
+    kinematics: Kinematics | None = None
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
 
     @model_validator(mode="after")
@@ -188,6 +76,9 @@ class Contract(_Part):
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
         self._objects_agree()
+        self._action_agrees()
+        if self.kinematics is not None:
+            self._tools_agree(self.kinematics)
         return self
 
     def _objects_agree(self) -> None:
@@ -203,10 +94,47 @@ class Contract(_Part):
                     f"{' and '.join(fields)}"
                 )
 
+    def _action_agrees(self) -> None:
+        action = self.action
+        if action.is_cartesian != (self.kinematics is not None):
+            raise ValueError(
+                f"kinematics and an action that tells poses of tools go together, and this one is "
+                f"{action.meaning}: write both (tool_pose, relative_tool_pose), or neither"
+            )
+        for joint in action.absolute or ():
+            require_known(f"joint {joint} of absolute", joint, self.joint_names, "the joints")
+        if action.meaning != "absolute_position" and self.observed_joints is None:
+            raise ValueError(
+                f"an action that is {action.meaning} starts from the joint positions that the "
+                "policy sees: observe position of joint_state"
+            )
+
+    def _tools_agree(self, kinematics: Kinematics) -> None:
+        frames = names_in(kinematics.model).frames
+        require_known(f"frames.base {self.frames.base}", self.frames.base, frames, "its frames")
+        tools = [tool.frame for tool in kinematics.tools]
+        require_known(f"frames.tool {self.frames.tool}", self.frames.tool, tools, "the tools")
+        joints = {joint.name: joint for joint in self.joints}
+        for tool in kinematics.tools:
+            for name in tool.joints:
+                require_known(f"joint {name} of tool {tool.frame}", name, joints, "the joints")
+                if joints[name].unit == "fraction":
+                    raise ValueError(
+                        f"joint {name} moves tool {tool.frame}, but has a fraction for its unit: "
+                        "write m or rad"
+                    )
+            for name, rest in zip(tool.joints, tool.posture or (), strict=False):
+                if not joints[name].lower <= rest <= joints[name].upper:
+                    raise ValueError(
+                        f"posture {rest:g} of {name} is outside its limits, "
+                        f"{joints[name].lower:g} to {joints[name].upper:g}"
+                    )
+
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
-        return read_yaml(path, cls, "contract")
+        raw = with_model_text(read_extended(path, "contract"), Path(path).parent)
+        return checked(cls, raw, str(path))
 
     @classmethod
     def from_dict(cls, raw: object, where: str = "contract") -> Contract:
@@ -222,9 +150,34 @@ class Contract(_Part):
         return tuple(joint.name for joint in self.joints)
 
     @property
-    def action_dim(self) -> int:
-        """Da: one number per joint."""
+    def n_joints(self) -> int:
+        """Da: numbers of a joint position, target or command."""
         return len(self.joints)
+
+    @property
+    def action_dim(self) -> int:
+        """A: numbers that a policy puts out for one step."""
+        if self.kinematics is None:
+            return self.n_joints
+        return NUMBERS_PER_TOOL * len(self.kinematics.tools) + len(self.joints_beside_tools)
+
+    @property
+    def joints_beside_tools(self) -> tuple[str, ...]:
+        """Joints that move no tool, such as a gripper's channel; all where there are no tools."""
+        tools = () if self.kinematics is None else self.kinematics.tools
+        moving = {joint for tool in tools for joint in tool.joints}
+        return tuple(name for name in self.joint_names if name not in moving)
+
+    @property
+    def observed_joints(self) -> slice | None:
+        """Which numbers of an observation (Do,) are the joints' positions; None: none are."""
+        begin = 0
+        for part in self.observation:
+            size = self.size_of(part.stream, part.field)
+            if (part.stream, part.field) == ("joint_state", "position"):
+                return slice(begin, begin + size)
+            begin += size
+        return None
 
     @property
     def observation_dim(self) -> int:
@@ -280,29 +233,44 @@ class Contract(_Part):
             "policy_hz": self.rates.policy_hz,
             "objects": list(self.objects),
             "observation": [part.model_dump() for part in self.observation],
-            "action": self.action.model_dump(),
+            "action": self.action.model_dump(exclude_none=True),
         }
-        text = json.dumps(interface, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        if self.kinematics is not None:
+            interface["kinematics"] = self.kinematics.model_dump(exclude_none=True)
+        return _hash_of(interface)
 
     @property
     def contract_hash(self) -> str:
         """sha256 over everything in the contract: recorded and compared, not a reason to refuse."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash_of(self.to_dict())
 
     def require_same_interface(self, other: Contract, what: str) -> None:
         """Raise UserError when `other` (of `what`) describes another interface than this one."""
         if other.interface_hash == self.interface_hash:
             return
         mine, theirs = self.to_dict(), other.to_dict()
-        differing = [
-            key
-            for key in ("joints", "frames", "rates", "objects", "observation", "action")
-            if mine[key] != theirs[key]
-        ]
+        keys = ("joints", "frames", "rates", "objects", "observation", "action", "kinematics")
+        differing = [key for key in keys if mine.get(key) != theirs.get(key)]
         raise UserError(
             f"{what} was made for another interface ({other.name}, {other.interface_hash[:12]}) "
             f"than this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
             f"{', '.join(differing)}: use the contract it was made with, or train anew"
         )
+
+    def require_same_recording(self, other: Contract, what: str) -> None:
+        """As `require_same_interface`, but whatever an action means: what is recorded are joint
+        commands, which can be learned as anything."""
+        if other.interface_hash != self.interface_hash:
+            self.of_joint_targets().require_same_interface(other.of_joint_targets(), what)
+
+    def of_joint_targets(self) -> Contract:
+        """The same robot and observations with an action of joint position targets."""
+        raw = self.to_dict()
+        raw.pop("kinematics", None)
+        raw["action"] = {"name": JOINT_TARGETS, "stream": self.action.stream}
+        return Contract.from_dict(raw, f"contract {self.name}")
+
+
+def _hash_of(value: dict) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

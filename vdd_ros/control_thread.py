@@ -97,7 +97,7 @@ class ControlThread:
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
         self.log = None
         if self._keep_log:
-            self.log = TickLog(policy.n_obs_steps, contract.observation_dim, contract.action_dim)
+            self.log = TickLog(policy.n_obs_steps, contract.observation_dim, contract.n_joints)
         self._thread = threading.Thread(target=self._run, name="control")
         self._thread.start()
 

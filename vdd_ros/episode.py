@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
-from vdd_ros.contract import NUMBERS_PER_OBJECT, Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import NUMBERS_PER_OBJECT, Stream
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Manifest
 from vdd_ros.poses import fields_of_poses, pose_array
@@ -89,7 +90,7 @@ class EpisodeStore:
         folder = self.folder / name
         manifest.check_files(folder)
         if self.contract is not None:
-            self.contract.require_same_interface(manifest.contract, f"episode {folder}")
+            self.contract.require_same_recording(manifest.contract, f"episode {folder}")
         recordings = [file for file in manifest.files if file.endswith(".mcap")]
         if len(recordings) != 1:
             raise UserError(f"{folder} names {len(recordings)} recordings, one is expected")
@@ -148,9 +149,9 @@ class _JointStates:
 
     def __init__(self, contract: Contract):
         self.joint_names = contract.joint_names
-        self.sizes = {"position": contract.action_dim, "velocity": contract.action_dim}
+        self.sizes = {"position": contract.n_joints, "velocity": contract.n_joints}
         self._orders: dict[tuple[str, ...], np.ndarray | None] = {}
-        self._absent = np.full(contract.action_dim, np.nan)
+        self._absent = np.full(contract.n_joints, np.nan)
 
     def read(self, message) -> tuple[np.ndarray, np.ndarray] | None:
         return self._matched(message.name, message.position, message.velocity)
@@ -185,7 +186,7 @@ class _Arrays:
     """std_msgs/Float64MultiArray -> (position,); without names, it is in the contract's order."""
 
     def __init__(self, contract: Contract):
-        self.sizes = {"position": contract.action_dim}
+        self.sizes = {"position": contract.n_joints}
 
     def read(self, message) -> tuple[np.ndarray] | None:
         return (message.data,) if len(message.data) == self.sizes["position"] else None

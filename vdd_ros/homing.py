@@ -33,7 +33,7 @@ class Homing:
     density: OnnxDensity | None = None
 
     def __init__(self, contract: Contract, goal: np.ndarray, share: float):
-        self.action_dim = contract.action_dim
+        self.action_dim = contract.n_joints
         self._goal = goal
         self._velocity = share * contract.limit("velocity")
         self._acceleration = share * contract.limit("acceleration")
@@ -70,7 +70,7 @@ class Homing:
 
 def homing_contract(contract: Contract) -> Contract:
     """The contract with nothing observed but where the joints are, now."""
-    raw = contract.to_dict()
+    raw = contract.of_joint_targets().to_dict()
     raw["observation"] = [{"name": "joints", "stream": "joint_state", "field": "position"}]
     return Contract.from_dict(raw, f"contract {contract.name}, for homing")
 
@@ -81,10 +81,8 @@ def require_pose(text: str, contract: Contract) -> np.ndarray:
         pose = np.array([float(word) for word in text.split()])
     except ValueError:
         pose = np.zeros(0)
-    if pose.shape != (contract.action_dim,) or not np.isfinite(pose).all():
-        raise UserError(
-            f"home is {text!r}: write {contract.action_dim} numbers, one for each joint"
-        )
+    if pose.shape != (contract.n_joints,) or not np.isfinite(pose).all():
+        raise UserError(f"home is {text!r}: write {contract.n_joints} numbers, one for each joint")
     beyond = (pose < contract.limit("lower")) | (pose > contract.limit("upper"))
     if beyond.any():
         joint = contract.joints[int(beyond.argmax())]

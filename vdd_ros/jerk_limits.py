@@ -40,7 +40,7 @@ class JerkLimits:
         self._way = FastestWay(contract)
         # the stop from the state that the last period towards a target ended in, and a spare one
         self._stop, self._next_stop = FastestStop(contract), FastestStop(contract)
-        self.reset(np.zeros(contract.action_dim))
+        self.reset(np.zeros(contract.n_joints))
 
     def reset(self, position: np.ndarray) -> None:
         """Be at rest at `position` (Da,)."""

@@ -54,7 +54,7 @@ class FastestWay:
     def __init__(self, contract: Contract):
         self._dt = 1.0 / contract.rates.control_hz
         self._v, self._a, self._j = map(contract.limit, ("velocity", "acceleration", "jerk"))
-        self._free, self._line = _Solver(contract.action_dim), _Solver(1)
+        self._free, self._line = _Solver(contract.n_joints), _Solver(1)
         self._free.task.max_jerk = self._j.tolist()
         self._full_v = self._v
 
@@ -125,7 +125,7 @@ class FastestStop:
         import ruckig
 
         self._j = contract.limit("jerk")
-        self._solver = _Solver(contract.action_dim)
+        self._solver = _Solver(contract.n_joints)
         task = self._solver.task
         task.control_interface = ruckig.ControlInterface.Velocity
         task.synchronization = ruckig.Synchronization.No
@@ -133,7 +133,7 @@ class FastestStop:
             contract.limit("acceleration").tolist(),
             self._j.tolist(),
         )
-        self.find(State.at_rest(np.zeros(contract.action_dim)))
+        self.find(State.at_rest(np.zeros(contract.n_joints)))
 
     def find(self, state: State) -> bool:
         """Look for the stop from a state; False where ruckig knows none."""

@@ -50,10 +50,10 @@ class StartRange(NamedTuple):
             parts = [np.array(raw[name], dtype=np.float64) for name in ("lower", "upper")]  # type: ignore[index]
         except (KeyError, TypeError, ValueError):
             parts = []
-        shape = (contract.action_dim,)
+        shape = (contract.n_joints,)
         if not parts or any(one.shape != shape or not np.isfinite(one).all() for one in parts):
             raise UserError(
-                f"{where} is no range of {contract.action_dim} joints: export the bundle again"
+                f"{where} is no range of {contract.n_joints} joints: export the bundle again"
             )
         return cls(*parts)
 
@@ -63,12 +63,9 @@ def start_range(
 ) -> StartRange | None:
     """Of windows (N, To, Do) in order and the episode (N,) that each is of; None where joint
     positions are not observed."""
-    begin = 0
-    for part in contract.observation:
-        size = contract.size_of(part.stream, part.field)
-        if (part.stream, part.field) == ("joint_state", "position"):
-            firsts = np.unique(episode, return_index=True)[1]
-            joints = observations[firsts, -1, begin : begin + size].astype(np.float64)
-            return StartRange(joints.min(0), joints.max(0))
-        begin += size
-    return None
+    joints = contract.observed_joints
+    if joints is None:
+        return None
+    firsts = np.unique(episode, return_index=True)[1]
+    positions = observations[firsts, -1, joints].astype(np.float64)
+    return StartRange(positions.min(0), positions.max(0))

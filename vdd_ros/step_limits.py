@@ -31,7 +31,7 @@ class StepLimits(NamedTuple):
     def of(cls, contract: Contract) -> StepLimits:
         """The limits of a contract at its control rate."""
         dt = 1.0 / contract.rates.control_hz
-        unlimited = np.full(contract.action_dim, np.inf)
+        unlimited = np.full(contract.n_joints, np.inf)
         return cls(
             contract.limit("lower"),
             contract.limit("upper"),

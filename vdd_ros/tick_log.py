@@ -18,9 +18,9 @@ from vdd_ros.action_loop import TickResult
 class TickLog:
     """Kept in memory while the loop runs; `save` writes it whole."""
 
-    def __init__(self, n_obs_steps: int, observation_dim: int, action_dim: int):
+    def __init__(self, n_obs_steps: int, observation_dim: int, n_joints: int):
         self._no_window = np.full((n_obs_steps, observation_dim), np.nan)
-        self._no_command = np.full(action_dim, np.nan)
+        self._no_command = np.full(n_joints, np.nan)
         self._samples: dict[str, list[tuple]] = {}
         self._ticks: list[tuple] = []
 

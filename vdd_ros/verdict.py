@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.episode import StreamData
 from vdd_ros.manifest import Level, StreamSummary, Verdict
 from vdd_ros.takeover import is_of_policy

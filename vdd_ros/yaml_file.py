@@ -14,12 +14,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: str | Path, kind: type[Model], what: str) -> Model:
-    """The file at `path`, a `what`; raises UserError naming the key, the value and a remedy.
+    """The file at `path`, a `what`; raises UserError naming the key, the value and a remedy."""
+    return checked(kind, read_extended(path, what), str(path))
+
+
+def read_extended(path: str | Path, what: str) -> object:
+    """What is in the file at `path`; raises UserError where that cannot be read.
 
     A file may say `extends: another.yaml`, beside it: what it leaves out is that file's, and maps
     in it are completed key by key.
     """
-    return checked(kind, _extended(_raw(Path(path), what), Path(path), what), str(path))
+    return _extended(_raw(Path(path), what), Path(path), what)
 
 
 def read_map(path: str | Path, what: str) -> dict:

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from vdd_ros.contract import Contract, Finite, Positive
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Finite, Positive
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import read_yaml
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from rclpy.node import Node
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import run_node
 from vdd_ros.nodes.messages import (
@@ -43,8 +44,8 @@ class BenchRobot(Node):
         settings = read_parameters(self, BenchRobotParameters)
         self.contract = Contract.from_yaml(settings.contract)
         self._position = np.array(settings.position.split(), dtype=np.float64)
-        if self._position.shape != (self.contract.action_dim,):
-            raise UserError(f"position has to name {self.contract.action_dim} joints")
+        if self._position.shape != (self.contract.n_joints,):
+            raise UserError(f"position has to name {self.contract.n_joints} joints")
         command = self.contract.streams["robot_command"]
         self.create_subscription(
             message_class(command.type), command.topic, self._obey, qos_of(command)
@@ -64,7 +65,7 @@ class BenchRobot(Node):
     def _tell(self, stream: Stream) -> None:
         publisher = self.create_publisher(message_class(stream.type), stream.topic, qos_of(stream))
         poses = np.tile(NOWHERE, (len(self.contract.objects), 1))
-        still = np.zeros(self.contract.action_dim)
+        still = np.zeros(self.contract.n_joints)
         for _ in pace(round(NS_PER_S / stream.rate_hz)):
             if self._ended.is_set():
                 return

@@ -19,7 +19,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
 from vdd_ros.poses import fields_of_poses, pose_array
 
@@ -83,7 +84,7 @@ def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
             )
         return fields_of_poses(pose_array(message))
     if isinstance(message, Float64MultiArray):
-        return {"position": _sized(np.array(message.data), contract.action_dim, "data")}
+        return {"position": _sized(np.array(message.data), contract.n_joints, "data")}
     if isinstance(message, JointTrajectory):
         last = message.points[-1] if message.points else JointTrajectoryPoint()
         return _joint_fields(message.joint_names, last.positions, last.velocities, contract)

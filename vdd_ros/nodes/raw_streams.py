@@ -7,7 +7,8 @@ from functools import partial
 
 from rclpy.node import Node
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.nodes.messages import message_class, qos_of
 
 

@@ -17,7 +17,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from vdd_ros.contract import Contract, Stream
+from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.messages import (
     NS_PER_S,
@@ -92,7 +93,7 @@ class Encoder:
     """Makes the messages of joint targets of one stream, all in one and the same buffer."""
 
     def __init__(self, stream: Stream, contract: Contract):
-        marks = _marks(2 * contract.action_dim).reshape(2, -1)
+        marks = _marks(2 * contract.n_joints).reshape(2, -1)
         made = command_message(stream, contract, marks[0], 1, marks[1])
         self._buffer = bytearray(serialize_message(made))
         self._position = self._numbers(marks[0])

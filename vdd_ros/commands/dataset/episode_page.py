@@ -104,7 +104,7 @@ def _joints(episode: Episode) -> bytes:
     """Small multiples, one per joint, on one time axis."""
     contract = episode.contract
     state, command = (episode.streams[name] for name in ("joint_state", contract.action.stream))
-    rows = -(-contract.action_dim // COLUMNS)
+    rows = -(-contract.n_joints // COLUMNS)
     picture = Figure(figsize=(2.4 * COLUMNS, 0.95 * rows + 0.3), layout="constrained")
     panels = picture.subplots(rows, COLUMNS, sharex=True, squeeze=False)
     begin_ns = min(int(stream.stamps_ns[0]) for stream in (state, command))
@@ -119,7 +119,7 @@ def _joints(episode: Episode) -> bytes:
         missing = max(0.0, LEAST_HEIGHT * (joint.upper - joint.lower) - (high - low))
         axes.set_ylim(low - missing / 2, high + missing / 2)
         axes.set_title(f"{joint.name} [{joint.unit}]", size=6.5, color=INK, pad=2)
-    for axes in panels.flat[contract.action_dim :]:
+    for axes in panels.flat[contract.n_joints :]:
         axes.set_axis_off()
     picture.supxlabel("s", **STYLE)
     return png(picture)

@@ -74,7 +74,7 @@ def _require_one_interface(stores: dict[str, EpisodeStore]) -> None:
             manifest = store.manifest(name)
             first = first or manifest
             where = f"episode {store.folder / name}"
-            first.contract.require_same_interface(manifest.contract, where)
+            first.contract.require_same_recording(manifest.contract, where)
     if first is None:
         raise UserError("there is no episode in these folders: record or import some first")
 

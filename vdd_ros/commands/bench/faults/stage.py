@@ -150,10 +150,10 @@ class Stage:
 
     def commands(self) -> np.ndarray:
         """(N, Da) what was recorded of robot commands so far [unit]."""
-        size = 8 * self.contract.action_dim
+        size = 8 * self.contract.n_joints
         found = self.messages(self.contract.streams["robot_command"].topic)
         return np.array([np.frombuffer(data[-size:]) for _, data in found]).reshape(
-            len(found), self.contract.action_dim
+            len(found), self.contract.n_joints
         )
 
     def joints(self) -> np.ndarray:
