@@ -39,6 +39,8 @@ extras = {
     "tensorboard": ["tensorboard>=2.15"],
     # `vdd dataset import`: robosuite's HDF5 and LeRobot's parquet
     "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    # where a contract's actions tell poses of tools; qpsolvers comes with mink
+    "cartesian": ["mink==0.0.5", "mujoco>=3.3,<3.10"],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
     "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
     "ray": ["ray>=2.9,<3"],  # `vdd sweep --ray`
@@ -56,6 +58,7 @@ setup(
         ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),
         ("share/vdd_ros", ["package.xml"]),
         ("share/vdd_ros/config", glob("config/*.yaml")),
+        ("share/vdd_ros/config/kinematics", glob("config/kinematics/*.xml")),
         ("share/vdd_ros/config/sources", glob("config/sources/*.yaml")),
         ("share/vdd_ros/config/benchmarks", glob("config/benchmarks/*.yaml")),
         ("share/vdd_ros/launch", glob("launch/*.launch.py")),

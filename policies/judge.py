@@ -23,7 +23,7 @@ from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.runs import Student, Teacher, load_windows, to_tensors, training_data
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
-from vdd_ros.policies.windows import Windows, require_positions_first
+from vdd_ros.policies.windows import Windows, require_positions
 
 NLL_ROWS = 128  # at a time; a covariance over a whole chunk is large
 
@@ -184,7 +184,7 @@ def judged(
     """Every figure of people, of a teacher, of it with one step, of students and of BASELINES, by
     name; raises UserError for a contract that a baseline cannot read."""
     if "hold-last" in baselines:
-        require_positions_first(teacher.contract, "hold-last")
+        require_positions(teacher.contract, "hold-last")
     judge, count = Judge(teacher, config), len(students) + len(baselines)
     size = {"parameters": count_parameters(teacher.denoiser)}
     results = {

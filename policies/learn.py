@@ -32,7 +32,7 @@ from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher, to_tensors
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
-from vdd_ros.policies.windows import Windows, require_positions_first, windows_of
+from vdd_ros.policies.windows import Windows, require_positions, windows_of
 from vdd_ros.takeover import is_of_policy
 
 Start = Literal["random", "k-means"]
@@ -63,7 +63,7 @@ def train_teacher(
             "at least one"
         )
     if config.reference_degree == 0:
-        require_positions_first(contract, "reference_degree 0")
+        require_positions(contract, "reference_degree 0")
     windows = windows_of(contract, episodes, config.n_obs_steps, config.horizon)
     is_held_out = windows.episode >= len(episodes) - held_out
     if is_held_out.all() or not is_held_out.any():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vdd_ros.action_space import ActionSpace, action_space
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
@@ -14,9 +15,9 @@ from vdd_ros.takeover import Segment, takeovers
 
 
 class Windows(NamedTuple):
-    """observations: (N, To, Do); chunks: (N, H, Da), contract units; is_pad: (N, H), steps after
-    the end of the episode, or of what a person did in it, filled with the last command; episode:
-    (N,) index of where each came from.
+    """observations: (N, To, Do); chunks: (N, H, A), actions in units of the contract;
+    is_pad: (N, H), steps after the end of the episode, or of what a person did in it, filled with
+    the last command; episode: (N,) index of where each came from.
     """
 
     observations: np.ndarray
@@ -34,13 +35,15 @@ def windows_of(
     contract: Contract, episodes: list[Episode], n_obs_steps: int, horizon: int
 ) -> Windows:
     """One window at every control tick of every demonstration, and of what a person did in an
-    episode of a policy."""
+    episode of a policy. Raises UserError where there are none, or the contract's actions need a
+    library that is not there."""
     if not episodes:
         raise UserError("no episodes to learn from: record or import some first")
+    space = action_space(contract)
     parts = [
         (index, part)
         for index, episode in enumerate(episodes)
-        for part in _of_one(contract, episode, n_obs_steps, horizon)
+        for part in _of_one(contract, space, episode, n_obs_steps, horizon)
     ]
     if not parts:
         raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
@@ -50,8 +53,13 @@ def windows_of(
     return Windows(observations, chunks, is_pad, index)
 
 
-def require_positions_first(contract: Contract, who: str) -> None:
-    """Raise UserError unless an observation begins with the joints' positions."""
+def require_positions(contract: Contract, who: str) -> None:
+    """Raise UserError unless actions are joint positions, and an observation begins with them."""
+    if contract.action.meaning != "absolute_position":
+        raise UserError(
+            f"{who} takes actions for joint positions, but in contract {contract.name} they are "
+            f"{contract.action.meaning}: do without"
+        )
     first = contract.observation[0]
     if first.field != "position":
         raise UserError(
@@ -64,14 +72,18 @@ def require_positions_first(contract: Contract, who: str) -> None:
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _of_one(contract: Contract, episode: Episode, n_obs_steps: int, horizon: int) -> list[Part]:
+def _of_one(
+    contract: Contract, space: ActionSpace, episode: Episode, n_obs_steps: int, horizon: int
+) -> list[Part]:
     command = episode.streams[contract.action.stream]
     segments = takeovers(contract, episode.streams)
     if segments is not None:
-        found = [_of_segment(contract, episode, one, n_obs_steps, horizon) for one in segments]
+        found = [
+            _of_segment(contract, space, episode, one, n_obs_steps, horizon) for one in segments
+        ]
         return [part for part in found if part is not None]
     whole = Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))
-    part = _of_segment(contract, episode, whole, n_obs_steps, horizon)
+    part = _of_segment(contract, space, episode, whole, n_obs_steps, horizon)
     if part is None:
         raise UserError(
             f"episode {episode.name} has no joint state before its last command; delete it"
@@ -80,7 +92,12 @@ def _of_one(contract: Contract, episode: Episode, n_obs_steps: int, horizon: int
 
 
 def _of_segment(
-    contract: Contract, episode: Episode, segment: Segment, n_obs_steps: int, horizon: int
+    contract: Contract,
+    space: ActionSpace,
+    episode: Episode,
+    segment: Segment,
+    n_obs_steps: int,
+    horizon: int,
 ) -> Part | None:
     command = episode.streams[contract.action.stream]
     # one grid for the whole episode, as the ticks were
@@ -95,11 +112,17 @@ def _of_segment(
         np.array([tick for tick, _ in kept])[:, None]
         + np.arange(horizon) * contract.policy_period_ns
     )
-    chunks = np.stack(
+    targets = np.stack(
         [
             np.interp(np.minimum(times, segment.end_ns), command.stamps_ns, column)
             for column in command.fields["position"].T
         ],
         axis=-1,
     )
-    return np.array([window.values for _, window in kept]), chunks, times > segment.end_ns
+    observations = np.array([window.values for _, window in kept])
+    joints = contract.observed_joints or slice(0, 0)  # none where an action needs no anchor
+    chunks = [
+        space.encode(one, anchor)
+        for one, anchor in zip(targets, observations[:, -1, joints], strict=True)
+    ]
+    return observations, np.array(chunks), times > segment.end_ns

@@ -282,9 +282,10 @@ def test_what_the_system_does_not_permit_is_said():
 
 def result(k: int, expert: int, limited=()):
     window = Window(np.zeros((2, 7)), np.zeros((2, 1), dtype=int), 0, k)
-    chunk = ActionChunk(np.ones((4, 7)), k, 1)
+    chunk, actions = ActionChunk(np.zeros((4, 7)), k, 1), np.ones((4, 7))
     output = GateOutput(HOME, "policy", limited, None)
-    return TickResult(k, output, window, HOME, chunk, expert, True, np.log([0.9, 0.1]), 1e-4)
+    log_gating = np.log([0.9, 0.1])
+    return TickResult(k, output, window, HOME, chunk, expert, True, log_gating, 1e-4, actions)
 
 
 def test_the_monitor_counts_lateness_and_expert_use():

@@ -202,14 +202,14 @@ def test_a_new_run_does_not_follow_what_the_last_one_asked_for(bench):
 
 
 def test_answers_come_in_the_order_of_questions_and_the_thread_ends():
-    thread = PlanningThread(lambda window: (window, None))
-    for question in ("a", "b"):
-        thread.ask(question)
+    thread = PlanningThread()
+    for answer in ("a", "b"):
+        thread.ask(lambda answer=answer: answer)
     found = []
     end = time.monotonic() + 30.0
     while len(found) < 2 and time.monotonic() < end:
         if (answer := thread.answer()) is not None:
-            found.append(answer.output)
+            found.append(answer.plan)
     assert found == ["a", "b"] and thread.idle
     thread.close()
     thread._thread.join(30.0)

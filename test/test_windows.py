@@ -8,7 +8,7 @@ from recordings import CONTRACT, position_at, record
 
 from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.policies.windows import require_positions_first, windows_of
+from vdd_ros.policies.windows import require_positions, windows_of
 from vdd_ros.replay import replay_windows
 
 TO, HORIZON = 2, 8
@@ -35,11 +35,11 @@ def test_there_is_one_window_a_tick_and_each_knows_its_episode(episodes):
 
 
 def test_where_positions_are_assumed_to_come_first_they_must():
-    require_positions_first(CONTRACT, "a rule")
+    require_positions(CONTRACT, "a rule")
     first = CONTRACT.observation[0].model_copy(update={"name": "speed", "field": "velocity"})
     other = CONTRACT.model_copy(update={"observation": (first, *CONTRACT.observation)})
     with pytest.raises(UserError, match=r"a rule takes .* they are speed \(velocity\)"):
-        require_positions_first(other, "a rule")
+        require_positions(other, "a rule")
 
 
 def test_observations_are_those_that_serve_the_robot(episodes):

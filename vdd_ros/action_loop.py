@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.acting import ActingRule, Choices, ExpertChooser
+from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
+from vdd_ros.action_space import action_space
 from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
+from vdd_ros.inference import Policy
+from vdd_ros.planner import Plan, Planner
 from vdd_ros.planning_thread import PlanningThread
 from vdd_ros.stream import Aligner, Window
 
@@ -32,8 +35,9 @@ class TickResult(NamedTuple):
     """What one tick did.
 
     output: what to send to the robot, None for nothing; wish: (Da,) what the policy wanted before
-    any limit [unit]; log_gating: (K,) of the plan followed; infer_s: seconds of the network call,
-    if there was one.
+    any limit [unit]; chunk: the plan followed, in joint positions, and actions: (H, A) what the
+    policy put out for it; log_gating: (K,) of that plan; infer_s: seconds that planning took, if
+    there was any.
     """
 
     tick_ns: int
@@ -45,6 +49,7 @@ class TickResult(NamedTuple):
     replanned: bool = False
     log_gating: np.ndarray | None = None
     infer_s: float | None = None
+    actions: np.ndarray | None = None
 
     @property
     def gating_entropy(self) -> float | None:
@@ -55,12 +60,13 @@ class TickResult(NamedTuple):
 
 
 class ActionLoop:
-    """Window, policy, expert, chunk, gate. `stopwatch` only measures; nothing depends on it.
+    """Window, plan, ensemble, gate. `stopwatch` only measures; nothing depends on it.
 
     shadow: another drives, so the arm is not expected to follow, nor the policy to yield;
     start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may;
-    threaded: networks are evaluated beside the ticks, for a policy that takes longer than one;
-    held: `CommandGate.held` of who brought the arm to rest before, so that it does not sag.
+    threaded: plans are made beside the ticks, where one takes longer than a tick; held:
+    `CommandGate.held` of who brought the arm to rest before, so that it does not sag. Raises
+    UserError where the contract's actions need a library that is not there.
     """
 
     def __init__(
@@ -79,7 +85,7 @@ class ActionLoop:
         self.policy = policy
         self.rule = rule
         self.rng = rng
-        self.chooser = ExpertChooser(rule, rng)
+        self.space = action_space(contract)
         # Who took the arm from a policy and let go of it has not asked for the policy's return.
         self.gate = CommandGate(contract, final=("teleop",), follows=not shadow)
         self.running = False
@@ -90,7 +96,7 @@ class ActionLoop:
         self._max_age_ns = np.array(
             [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
         )
-        self._planning = PlanningThread(self._all_choices) if threaded else None
+        self._planning = PlanningThread() if threaded else None
         self._forget()
 
     def close(self) -> None:
@@ -100,13 +106,15 @@ class ActionLoop:
 
     def _forget(self) -> None:
         self.aligner = Aligner(self.contract, self.policy.n_obs_steps)
-        self.chooser.reset()
+        # of this run alone: one that is still planning for the last run is not disturbed
+        self._planner = Planner(
+            self.contract, self.policy, self.rule, self.rng, self.space, self._stopwatch
+        )
+        self._plan: Plan | None = None
         self._chunk: ActionChunk | None = None
         tick_ns = self.contract.control_period_ns
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
-        self._ticks_since_plan = 0
-        self._log_gating: np.ndarray | None = None
-        self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
+        self._ticks_since_plan = self._ticks_since_asked = 0
         self._teleop: tuple[np.ndarray, int] | None = None
         self._joint_missing = False
         self._has_begun = False
@@ -176,6 +184,7 @@ class ActionLoop:
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         infer_s = self._replan(window)
         self._ticks_since_plan += 1
+        self._ticks_since_asked += 1
         wish = None
         if self._chunk is not None and self.running:
             wish = self._plans.at(now_ns)
@@ -187,10 +196,11 @@ class ActionLoop:
             window,
             wish,
             self._chunk,
-            self.chooser.expert,
+            self._plan and self._plan.expert,
             infer_s is not None,
-            self._log_gating,
+            self._plan and self._plan.log_gating,
             infer_s,
+            self._plan and self._plan.actions,
         )
 
     def _may_begin(self) -> bool:
@@ -222,14 +232,19 @@ class ActionLoop:
         """Follow a new plan where one is due, or has come; seconds that it took, None without."""
         is_due = self._plan_is_due(window.tick_ns)
         if self._planning is None:
-            return self._plan(window) if is_due else None
+            return self._follow(self._question(window)()) if is_due else None
         infer_s = self._fetch(self._planning, window.tick_ns)
         if is_due and infer_s is None and self.running:
             if self._planning.idle:
-                self._planning.ask(window)
+                self._planning.ask(self._question(window))
             # also while it is still at what the last run asked
             self._asked_ns = self._asked_ns or window.tick_ns
         return infer_s
+
+    def _question(self, window: Window) -> Callable[[], Plan]:
+        """The next plan, to be made here or in the thread."""
+        ticks, self._ticks_since_asked = self._ticks_since_asked, 0
+        return partial(self._planner.plan, window, self._chunk, ticks)
 
     def _fetch(self, planning: PlanningThread, now_ns: int) -> float | None:
         """Follow the plan that was asked for, if it has come; a stop where that takes too long."""
@@ -241,66 +256,26 @@ class ActionLoop:
                 self.stop(StopReason.POLICY_FAILED)
             return None
         self._asked_ns = None
-        if answer.output is None:
+        if answer.plan is None:
             self.detail = answer.fault
             self.stop(StopReason.POLICY_FAILED)
             return None
-        steps = answer.output.means.shape[1] - 1
-        if now_ns > answer.window.tick_ns + steps * self.contract.policy_period_ns:
-            self.stop(StopReason.PLAN_LATE)
-            return None
-        kept = self.chooser.keeps(answer.output.log_gating, self._ticks_since_plan)
-        choices = None if kept else answer.choices
-        return self._take(answer.window, answer.output, choices, answer.infer_s)
+        steps = answer.plan.steps
+        if steps is not None:
+            length_ns = (len(steps) - 1) * self.contract.policy_period_ns
+            if now_ns > answer.plan.window.tick_ns + length_ns:
+                self.stop(StopReason.PLAN_LATE)
+                return None
+        return self._follow(answer.plan)
 
-    def _all_choices(self, window: Window) -> tuple[PolicyOutput, Choices]:
-        output = self._evaluate(window)
-        return output, self._choices(output.means, window)
-
-    def _plan(self, window: Window) -> float | None:
-        """Replace the chunk by a new one from `window`; seconds spent in networks."""
-        begin = self._stopwatch()
-        try:
-            output = self._evaluate(window)
-            kept = self.chooser.keeps(output.log_gating, self._ticks_since_plan)
-            choices = None if kept else self._choices(output.means, window)
-        except PolicyError as error:
-            self.detail = str(error)
-            self.stop(StopReason.POLICY_FAILED)
-            return None
-        return self._take(window, output, choices, self._stopwatch() - begin)
-
-    def _take(
-        self, window: Window, output: PolicyOutput, choices: Choices | None, infer_s: float
-    ) -> float:
-        """Follow what a policy says of a window; choices: None to stay with the expert."""
-        log_gating, means = output
-        total = np.exp(log_gating).sum()
-        if not all(np.isfinite(part.sum()) for part in (total, means, *(choices or ()))):
-            self.stop(StopReason.NOT_FINITE)  # as a sum is where one of its numbers is
-            return infer_s
-        if abs(total - 1.0) > GATING_BOUND:
-            self.stop(StopReason.POLICY_FAILED)
-            return infer_s
-        if choices is not None:
-            running = None if self._chunk is None else self._chunk.ahead(window.tick_ns)
-            expert, plan = self.chooser.choose(log_gating, choices, running)
-            self._deviation = plan - means[expert]
-        plan = means[self.chooser.expert] + self._deviation
-        self._chunk = ActionChunk(plan, window.tick_ns, self.contract.policy_period_ns)
+    def _follow(self, plan: Plan) -> float | None:
+        """Replace the chunk by a new plan; seconds that it took, None where the policy failed."""
+        if plan.steps is None:
+            self.detail = plan.detail
+            self.stop(plan.fault or StopReason.POLICY_FAILED)
+            return plan.infer_s
+        self._plan = plan
+        self._chunk = ActionChunk(plan.steps, plan.window.tick_ns, self.contract.policy_period_ns)
         self._plans.add(self._chunk, self._now_ns)
         self._ticks_since_plan = 0
-        self._log_gating = log_gating
-        return infer_s
-
-    def _evaluate(self, window: Window) -> PolicyOutput:
-        shape = self.policy.noise_shape
-        noise = None if shape is None else self.rng.standard_normal(shape)
-        return self.policy.infer(window.values, noise)
-
-    def _choices(self, means: np.ndarray, window: Window) -> Choices:
-        """The experts' means (K, H, Da), or samples of each."""
-        if self.policy.density is None:
-            return Choices(means[None], np.zeros((1, len(means))))
-        draws = self.policy.density.draw(window.values, self.rule.draws, self.rng)
-        return Choices(means + draws.deviations.reshape(-1, *means.shape), draws.log_density)
+        return plan.infer_s

@@ -38,6 +38,7 @@ class StopReason(Enum):
     JOINT_MISSING = "joint states lack a joint"
     OBSERVATION_STALE = "an observation stream is too old"
     NOT_FINITE = "a target is not finite"
+    NO_ROTATION = "an action tells a rotation that is none"
     WRONG_SIZE = "a target has the wrong size"
     POLICY_FAILED = "the policy could not be evaluated"
     OUTSIDE_LIMITS = "the arm is outside its position limits"
@@ -88,7 +89,7 @@ class CommandGate:
         self.rejected = {"late": 0, "out_of_order": 0}
         self._period_ns = contract.control_period_ns
         streams = contract.streams
-        self._tracking = contract.tracking if follows else np.full(contract.action_dim, np.inf)
+        self._tracking = contract.tracking if follows else np.full(contract.n_joints, np.inf)
         self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
         self._max_age_ns = {
             source: round(streams[f"{source}_command"].max_age_s * 1e9)

@@ -150,9 +150,9 @@ class Monitor:
         return self.detector.explanation(self._window, self.ood_distance, contract)
 
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
-        if plan is None or plan.chunk is None or plan.window is None or self.density is None:
+        if plan is None or plan.actions is None or plan.window is None or self.density is None:
             return None
         try:
-            return self.density.log_prob(plan.window.values, plan.chunk.steps)
+            return self.density.log_prob(plan.window.values, plan.actions)
         except PolicyError:
             return None

@@ -1,42 +1,33 @@
-"""PlanningThread: networks that take longer than a control tick, evaluated beside the ticks.
+"""PlanningThread: plans that take longer than a control tick, made beside the ticks.
 
-The control loop asks with a window and looks for the answer at later ticks; it never waits. A plan
+The control loop leaves a question and looks for the answer at later ticks; it never waits. A plan
 begins at the tick of its window, so what has become old meanwhile is behind it when it comes.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from vdd_ros.acting import Choices
-from vdd_ros.inference import PolicyOutput
-from vdd_ros.stream import Window
+from vdd_ros.planner import Plan
+
+Question = Callable[[], Plan]
 
 
 class Answer(NamedTuple):
-    """output and choices: None where the policy failed; infer_s: seconds that it took; fault: why
-    it failed."""
+    """plan: None where there is none, because of `fault`."""
 
-    window: Window
-    output: PolicyOutput | None
-    choices: Choices | None
-    infer_s: float
+    plan: Plan | None
     fault: str = ""
 
 
-Evaluate = Callable[[Window], tuple[PolicyOutput, Choices]]
-
-
 class PlanningThread:
-    """evaluate: called in the thread with each window that is asked with; may raise anything."""
+    """Calls each question, which may raise anything, one after another."""
 
-    def __init__(self, evaluate: Evaluate):
-        self._evaluate = evaluate
-        self._questions: SimpleQueue[Window | None] = SimpleQueue()
+    def __init__(self) -> None:
+        self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._open = 0  # questions that are not answered yet
         self._to_forget = 0  # of them, those that nobody wants an answer to any more
@@ -48,10 +39,10 @@ class PlanningThread:
         """Whether a question would be taken up at once."""
         return self._open == 0
 
-    def ask(self, window: Window) -> None:
+    def ask(self, question: Question) -> None:
         """Leave a question."""
         self._open += 1
-        self._questions.put(window)
+        self._questions.put(question)
 
     def answer(self) -> Answer | None:
         """The answer to the oldest open question, None while there is none."""
@@ -72,12 +63,8 @@ class PlanningThread:
         self._questions.put(None)
 
     def _run(self) -> None:
-        while (window := self._questions.get()) is not None:
-            begin = time.perf_counter()
+        while (question := self._questions.get()) is not None:
             try:
-                output, choices = self._evaluate(window)
+                self._answers.put(Answer(question()))
             except Exception as error:  # whatever it was, the loop is told, and may ask again
-                seconds = time.perf_counter() - begin
-                self._answers.put(Answer(window, None, None, seconds, repr(error)))
-                continue
-            self._answers.put(Answer(window, output, choices, time.perf_counter() - begin))
+                self._answers.put(Answer(None, repr(error)))

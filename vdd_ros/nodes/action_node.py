@@ -21,6 +21,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from vdd_ros.action_loop import ActionLoop
+from vdd_ros.action_space import action_space, seconds_to_decode
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
@@ -196,6 +197,7 @@ class ActionNode(LifecycleNode):
             )
         resting = _resting_window(contract, policy.n_obs_steps)
         seconds = warm_up(policy, resting, bundle.rule.draws)
+        seconds += seconds_to_decode(contract, action_space(contract), policy.horizon)
         # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)

@@ -1,0 +1,128 @@
+"""Planner: from a window to a plan in joint positions, with the expert that is followed.
+
+Experts are chosen among actions, in the space that the policy puts out. Where actions have an
+anchor, those of two windows cannot be compared: the running plan, which is joint positions, is
+encoded from the anchor of the new window before anything is compared with it. That costs one
+encoding however many candidates there are; only the plan that was chosen is decoded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.acting import ActingRule, Choices, ExpertChooser
+from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_space import ActionSpace
+from vdd_ros.command_gate import StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
+from vdd_ros.rotations import DegenerateRotation
+from vdd_ros.stream import Window
+
+
+class Plan(NamedTuple):
+    """What to do from a window on.
+
+    steps: (H, Da) joint targets [unit], None where there are none; actions: (H, A) what the policy
+    put out for them; expert: who is followed; log_gating: (K,); fault: why this is no plan, with
+    detail; infer_s: seconds that all of it took, None where the policy failed.
+    """
+
+    window: Window
+    steps: np.ndarray | None = None
+    actions: np.ndarray | None = None
+    expert: int | None = None
+    log_gating: np.ndarray | None = None
+    infer_s: float | None = None
+    fault: StopReason | None = None
+    detail: str = ""
+
+
+class Planner:
+    """The plans of one run, one after another: it remembers which expert is followed."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        policy: Policy,
+        rule: ActingRule,
+        rng: np.random.Generator,
+        space: ActionSpace,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ):
+        self._policy, self._rule, self._rng = policy, rule, rng
+        # none where an action needs no anchor and joint positions are not observed
+        self._joints = contract.observed_joints or slice(0, 0)
+        self._space, self._stopwatch = space, stopwatch
+        self._chooser = ExpertChooser(rule, rng)
+        self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
+
+    def plan(self, window: Window, running: ActionChunk | None, ticks: int) -> Plan:
+        """A plan from `window` on; running: what is followed now; ticks: since the last plan was
+        asked for."""
+        begin = self._stopwatch()
+        try:
+            output = self._evaluate(window)
+            kept = self._chooser.keeps(output.log_gating, ticks)
+            choices = None if kept else self._choices(output.means, window)
+        except PolicyError as error:
+            return Plan(window, fault=StopReason.POLICY_FAILED, detail=str(error))
+        fault = fault_of(output, choices)
+        if fault is not None:
+            return Plan(window, infer_s=self._stopwatch() - begin, fault=fault)
+        anchor = window.values[-1, self._joints]
+        if choices is not None:
+            beside = self._comparable(running, window.tick_ns, anchor)
+            expert, chosen = self._chooser.choose(output.log_gating, choices, beside)
+            self._deviation = chosen - output.means[expert]
+        actions = output.means[self._chooser.expert] + self._deviation
+        found = self._decoded(Plan(window, actions=actions), anchor)
+        return found._replace(
+            expert=self._chooser.expert,
+            log_gating=output.log_gating,
+            infer_s=self._stopwatch() - begin,
+        )
+
+    def _decoded(self, plan: Plan, anchor: np.ndarray) -> Plan:
+        assert plan.actions is not None
+        try:
+            steps = self._space.decode(plan.actions, anchor)
+        except DegenerateRotation as error:
+            return plan._replace(fault=StopReason.NO_ROTATION, detail=str(error))
+        if steps is not plan.actions and not np.isfinite(steps).all():
+            return plan._replace(fault=StopReason.NOT_FINITE)
+        return plan._replace(steps=steps)
+
+    def _comparable(
+        self, running: ActionChunk | None, tick_ns: int, anchor: np.ndarray
+    ) -> np.ndarray | None:
+        """(h, A) the running plan from a tick on, as actions; None where nothing is running, or
+        nobody looks at it."""
+        if running is None or not self._rule.agreement:
+            return None
+        ahead = running.ahead(tick_ns)
+        return self._space.encode(ahead, anchor) if len(ahead) else None
+
+    def _evaluate(self, window: Window) -> PolicyOutput:
+        shape = self._policy.noise_shape
+        noise = None if shape is None else self._rng.standard_normal(shape)
+        return self._policy.infer(window.values, noise)
+
+    def _choices(self, means: np.ndarray, window: Window) -> Choices:
+        """The experts' means (K, H, A), or samples of each."""
+        if self._policy.density is None:
+            return Choices(means[None], np.zeros((1, len(means))))
+        draws = self._policy.density.draw(window.values, self._rule.draws, self._rng)
+        return Choices(means + draws.deviations.reshape(-1, *means.shape), draws.log_density)
+
+
+def fault_of(output: PolicyOutput, choices: Choices | None) -> StopReason | None:
+    """What is wrong with what a policy put out, None if nothing."""
+    total = np.exp(output.log_gating).sum()
+    if not all(np.isfinite(part.sum()) for part in (total, output.means, *(choices or ()))):
+        return StopReason.NOT_FINITE  # as a sum is where one of its numbers is
+    return StopReason.POLICY_FAILED if abs(total - 1.0) > GATING_BOUND else None
