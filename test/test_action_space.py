@@ -150,7 +150,9 @@ def test_a_relative_pose_is_seen_from_the_tool_at_the_anchor():
     found = space.encode(targets, anchor)
     offset = (back @ (to[:, :3] - at[:, :3])[..., None])[..., 0]
     np.testing.assert_allclose(found[:, :3], offset, atol=1e-9)
-    np.testing.assert_allclose(rotation_of(found[:, 3:9]), back @ rotation_of(to[:, 3:9]), atol=1e-9)
+    np.testing.assert_allclose(
+        rotation_of(found[:, 3:9]), back @ rotation_of(to[:, 3:9]), atol=1e-9
+    )
     # the same movement of the hand, wherever the arm stands about the vertical
     turn = np.array([0.4, 0, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(space.encode(targets + turn, anchor + turn), found, atol=1e-9)

@@ -16,13 +16,14 @@ from vdd_ros.errors import UserError
 
 # Of one error [m] against another [rad]: a tool is seldom longer than 0.3 m.
 POSITION_COST, ORIENTATION_COST = 1.0, 0.3
-# Against the tool's: weak enough not to bend its pose by a micrometre, stronger than the damping.
-POSTURE_COST, DAMPING = 1e-3, 1e-9
-# By the squared error, as Levenberg and Marquardt: an arm that is stretched out does not swing
-# about a point that it cannot reach.
-LM_DAMPING = 1.0
+# Against the tool's: weak enough to bend its pose by hundredths of a millimetre only, and strong
+# enough that an arm which was stretched out bends its elbow to the same side again.
+POSTURE_COST, DAMPING = 3e-3, 1e-9
+LM_DAMPING = 0.1  # by the squared error, as Levenberg and Marquardt
 MAX_ITERATIONS = 8  # for one pose; from pose to pose of a motion two or three settle it
 SETTLED = 3e-3  # [rad, m] last step of a solution; what is left is of the order of its square
+SHARES = (1.0, 0.5, 0.25, 0.125)  # of a step, tried one after another until it makes things better
+ALLOWED_COST = 1e-10  # (0.01 mm)^2, for rounding
 # How far ahead a step looks: of a pose that is kilometres away only the direction counts.
 LARGEST_ERROR_M, LARGEST_ERROR_RAD = 0.3, 1.0
 
@@ -116,11 +117,27 @@ class Kinematics:
             move = self._step()
             if move is None:
                 break
-            q = np.clip(q + move[self._dofs], low, high)
-            self._configuration.update(self._whole(q))
-            if np.abs(move).max() < SETTLED:
+            before, q = q, np.clip(self._better(q, move[self._dofs]), low, high)
+            if np.abs(q - before).max() < SETTLED:
                 break
         return q
+
+    def _better(self, q: np.ndarray, move: np.ndarray) -> np.ndarray:
+        """Where as much of a move (n,) from `q` (n,) leads as makes things better: the solver's is
+        of a linear model, by which an arm that is stretched out would tremble."""
+        most = self._cost() + ALLOWED_COST
+        for share in SHARES:
+            self._configuration.update(self._whole(q + share * move))
+            if self._cost() <= most:
+                return q + share * move
+        self._configuration.update(self._whole(q))
+        return q
+
+    def _cost(self) -> float:
+        """What the solver's steps make small, where it is now."""
+        tasks = [*self._tasks, self._posture]
+        errors = [task.cost * task.compute_error(self._configuration) for task in tasks]
+        return float(sum(error @ error for error in errors))
 
     def _aim(self, task, position: np.ndarray, rotation: np.ndarray) -> None:
         """At a pose in the world, or towards it where it is far away."""
