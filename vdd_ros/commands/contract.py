@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional
 
+from vdd_ros.action_space import action_space
 from vdd_ros.contract import Contract
 
 
@@ -22,13 +23,16 @@ class Args:
 
 
 def main(args: Args) -> dict:
-    """Print the contract as tables; raises UserError where the file is not a valid contract."""
+    """Print the contract as tables; raises UserError where the file is not a valid contract, or its
+    kinematic model cannot be used here."""
     contract = Contract.from_yaml(args.file)
+    action_space(contract)
     console = Console()
     console.print(joint_table(contract), stream_table(contract))
     console.print(
         f"policy {contract.rates.policy_hz:g} Hz, control {contract.rates.control_hz:g} Hz; "
-        f"observation {contract.observation_dim}, action {contract.action_dim}",
+        f"observation {contract.observation_dim}, action {contract.action_dim} "
+        f"({action_text(contract)})",
         highlight=False,
     )
     # printed plainly: a wrapped hash cannot be copied
@@ -41,9 +45,19 @@ def main(args: Args) -> dict:
         "joints": list(contract.joint_names),
         "observation_dim": contract.observation_dim,
         "action_dim": contract.action_dim,
+        "meaning": contract.action.meaning,
         "interface_hash": contract.interface_hash,
         "contract_hash": contract.contract_hash,
     }
+
+
+def action_text(contract: Contract) -> str:
+    """What an action's numbers are, in the order in which they come."""
+    action, kinematics = contract.action, contract.kinematics
+    tools = () if kinematics is None else tuple(tool.frame for tool in kinematics.tools)
+    absolute = contract.joints_beside_tools if tools else action.absolute or ()
+    of = f" of {', '.join(tools)}" if tools else ""
+    return action.meaning + of + (f", absolute {', '.join(absolute)}" if absolute else "")
 
 
 def joint_table(contract: Contract) -> Table:
