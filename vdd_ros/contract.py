@@ -32,7 +32,7 @@ FIELDS = {
     "geometry_msgs/msg/PoseArray": ("position", "heading"),
 }
 NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
-TOPIC = r"^(/[A-Za-z_][A-Za-z0-9_]*)+$"
+TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
 
 
 class _Part(BaseModel):
@@ -90,7 +90,11 @@ class Rates(_Part):
 
 
 class Stream(_Part):
-    """One topic: where it is, when its samples count, and how old the newest may be."""
+    """One topic: where it is, when its samples count, and how old the newest may be.
+
+    topic: with a slash at its beginning the same for every node, without one in the namespace of
+    the node that uses it, so that two arms with one contract are two namespaces.
+    """
 
     topic: str = Field(pattern=TOPIC)
     type: Literal[
@@ -110,6 +114,11 @@ class Stream(_Part):
         if self.timeline == "header" and not self.has_header:
             raise ValueError("Float64MultiArray has no header; write timeline: receive")
         return self
+
+    @property
+    def recorded_topic(self) -> str:
+        """As recordings have it, whatever the namespace: one contract's episodes are alike."""
+        return f"/{self.topic.lstrip('/')}"
 
     @property
     def has_header(self) -> bool:
