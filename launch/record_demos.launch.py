@@ -67,6 +67,12 @@ def generate_launch_description():
                 "seed", default_value="0", description="Seed of scripted operator and simulation"
             ),
             DeclareLaunchArgument(
+                "namespace",
+                default_value="",
+                description="Namespace of all nodes and of the contract's relative topics: one for "
+                "each of two arms",
+            ),
+            DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
                 choices=["debug", "info", "warn", "error", "fatal"],
@@ -82,6 +88,7 @@ def generate_launch_description():
                     "task": LaunchConfiguration("task"),
                     "seed": LaunchConfiguration("seed"),
                     "time_base": PythonExpression(["'sim' if ", scripted(), " else 'wall'"]),
+                    "namespace": LaunchConfiguration("namespace"),
                     "log_level": LaunchConfiguration("log_level"),
                 }.items(),
                 condition=IfCondition(LaunchConfiguration("sim")),
@@ -108,6 +115,7 @@ def node(name, condition=None, **parameters):
         package="vdd_ros",
         executable=name,
         name=name,
+        namespace=LaunchConfiguration("namespace"),
         output="screen",
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         parameters=[

@@ -6,6 +6,8 @@ On a real robot, moving only once you say so:
     ros2 lifecycle set /action_node configure; ros2 lifecycle set /action_node activate
 On the simulated robot, at once:
     ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle sim:=true
+One of two arms:
+    ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle namespace:=left
 """
 
 from launch import LaunchDescription
@@ -126,6 +128,12 @@ def generate_launch_description():
                 description="Folder for the last 30 s before every stop that nobody asked for",
             ),
             DeclareLaunchArgument(
+                "namespace",
+                default_value="",
+                description="Namespace of all nodes and of the contract's relative topics: one for "
+                "each of two arms",
+            ),
+            DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
                 choices=["debug", "info", "warn", "error", "fatal"],
@@ -140,6 +148,7 @@ def generate_launch_description():
                     "task": LaunchConfiguration("task"),
                     "seed": LaunchConfiguration("seed"),
                     "time_base": "wall",
+                    "namespace": LaunchConfiguration("namespace"),
                     "log_level": LaunchConfiguration("log_level"),
                 }.items(),
                 condition=IfCondition(LaunchConfiguration("sim")),
@@ -148,6 +157,7 @@ def generate_launch_description():
                 package="vdd_ros",
                 executable="flight_recorder_node",
                 name="flight_recorder_node",
+                namespace=LaunchConfiguration("namespace"),
                 output="screen",
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 parameters=[
@@ -161,6 +171,7 @@ def generate_launch_description():
                 package="vdd_ros",
                 executable="action_node",
                 name="action_node",
+                namespace=LaunchConfiguration("namespace"),
                 output="screen",
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 # numpy's threads would make the control thread wait for others

@@ -32,6 +32,12 @@ def generate_launch_description():
                 "as commands answer, for nodes with use_sim_time",
             ),
             DeclareLaunchArgument(
+                "namespace",
+                default_value="",
+                description="Namespace of all nodes and of the contract's relative topics: one for "
+                "each of two arms",
+            ),
+            DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
                 choices=["debug", "info", "warn", "error", "fatal"],
@@ -41,6 +47,7 @@ def generate_launch_description():
                 package="vdd_ros",
                 executable="sim_node",
                 name="sim_node",
+                namespace=LaunchConfiguration("namespace"),
                 output="screen",
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 parameters=[

@@ -30,6 +30,7 @@ from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.pool import PoolConfig, and_visited, blurred, training_pool
 from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher, to_tensors
+from vdd_ros.policies.shared_start import SharedStart
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 from vdd_ros.policies.windows import Windows, require_positions, windows_of
@@ -166,7 +167,13 @@ def distil(
         "processes": distributed.processes(),
     }
     state_file = _state_file(folder, settings, *data)
-    weights = fit(moe, teacher.denoiser, data, objective, training, state_file, report, log)
+    shared = _shared_start(teacher, objective, settings, *data)
+    if shared is not None and distributed.is_first():
+        shared.take_up(state_file, log)
+    distributed.wait()
+    weights = fit(
+        moe, teacher.denoiser, data, objective, training, state_file, report, log, start=shared
+    )
     notes = teacher.notes
     if prune:
         moe.load_state_dict(weights)
@@ -205,6 +212,21 @@ def _require_no_larger(moe: GaussianMoE, teacher: Teacher) -> None:
 def _state_file(folder: Path, settings: dict, *data: Tensor) -> Path:
     """Where a training keeps itself: not where another one would take it up as its own."""
     return folder / f"state-{fingerprint(settings, *data)}.safetensors"
+
+
+def _shared_start(
+    teacher: Teacher, objective: Objective, settings: dict, *data: Tensor
+) -> SharedStart | None:
+    """Where trainings that are one up to their last phase leave that part, None for others'."""
+    first, last = objective.first_phase, objective.last_phase
+    if first is None or last is None or last.begins == 0.0:
+        return None
+    common = settings | {
+        "method": type(first).__name__,
+        "objective": asdict(first),
+        "begins": last.begins,
+    }
+    return SharedStart(teacher.folder / f"start-{fingerprint(common, *data)}.safetensors")
 
 
 def _save(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:

@@ -15,6 +15,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.players import Nets, Player, require_disjoint
+from vdd_ros.policies.shared_start import SharedStart
 from vdd_ros.policies.training_state import TrainingState, restore_state, save_state
 
 REPORT_EVERY = 50  # steps
@@ -93,14 +94,15 @@ def train(
     report: Report = QUIET,
     last: LastPhase | None = None,
     log: MetricsLog | None = None,
+    start: SharedStart | None = None,
 ) -> dict[str, Tensor]:
     """Let players move nets in turn; returns the averaged weights of the first net.
 
     data: a NamedTuple of tensors (N, ...), of which a loss gets rows; last: where losses become
     other ones. The optimizers then forget the size of the gradients so far: by that of a smaller
     loss, those of a larger one would be leaps. With a state_file the loop saves itself there every
-    save_every steps and takes up what it finds. Of several processes the first alone reports and
-    writes.
+    save_every steps and takes up what it finds; start: where it leaves what it was before the last
+    phase. Of several processes the first alone reports and writes.
     """
     require_disjoint(players)
     generator = torch.Generator().manual_seed(config.seed)
@@ -134,6 +136,8 @@ def train(
                     log.write(done, figures | {"rate": rate})
             if state_file and in_charge and done % config.save_every == 0:
                 save_state(state_file, done, state)
+            if start and last and in_charge and done == config.border(last):
+                start.keep(done, state, log)
     name = next(iter(nets.modules))
     return {key: tensor.clone() for key, tensor in nets.average(name).state_dict().items()}
 

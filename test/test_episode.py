@@ -80,8 +80,8 @@ def test_the_folder_opens_as_a_rosbag2(saved):
             for connection in bag.connections
         }
     for name, stream in CONTRACT.streams.items():
-        assert counts[stream.topic] == len(episode.streams[name])
-        assert reliability[stream.topic] == stream.reliability.upper()
+        assert counts[stream.recorded_topic] == len(episode.streams[name])
+        assert reliability[stream.recorded_topic] == stream.reliability.upper()
     with AnyReader([saved]) as bag:
         decoded = [
             (connection.topic, time_ns, bag.deserialize(raw, connection.msgtype))

@@ -37,6 +37,10 @@ class Topic(NamedTuple):
     depth: int = 10
     reliability: str = "reliable"
 
+    @property
+    def recorded_topic(self) -> str:
+        return f"/{self.topic.lstrip('/')}"
+
 
 class RawMessage(NamedTuple):
     """data: CDR with its 4-byte encapsulation header; both times in ns of the ROS clock."""
@@ -94,7 +98,7 @@ class BagWriter:
         definition, _ = typestore().generate_msgdef(stream.type, ros_version=2)
         schema = self._writer.register_schema(stream.type, "ros2msg", definition.encode())
         return self._writer.register_channel(
-            stream.topic, "cdr", schema, {"offered_qos_profiles": _qos_text(stream)}
+            stream.recorded_topic, "cdr", schema, {"offered_qos_profiles": _qos_text(stream)}
         )
 
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
@@ -126,7 +130,7 @@ class BagWriter:
         topics = [
             {
                 "topic_metadata": {
-                    "name": stream.topic,
+                    "name": stream.recorded_topic,
                     "type": stream.type,
                     "serialization_format": "cdr",
                     "offered_qos_profiles": _qos_text(stream),
@@ -183,7 +187,7 @@ def read_bag(path: Path) -> BagContents:
                     channels[record.id] = names[record.topic]
             elif isinstance(record, Attachment) and record.name == CONTRACT_ATTACHMENT:
                 contract = Contract.from_dict(json.loads(record.data), where=f"contract in {path}")
-                names = {stream.topic: name for name, stream in contract.streams.items()}
+                names = {stream.recorded_topic: name for name, stream in contract.streams.items()}
     except (EndOfFile, struct.error):
         return BagContents(contract, messages, "it ends within a record")
     except (McapError, ZstdError, ValueError, UserError) as error:

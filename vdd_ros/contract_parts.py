@@ -23,7 +23,7 @@ FIELDS = {
     "geometry_msgs/msg/PoseArray": ("position", "heading"),
 }
 NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
-TOPIC = r"^(/[A-Za-z_][A-Za-z0-9_]*)+$"
+TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
 
 
 class Part(BaseModel):
@@ -81,7 +81,11 @@ class Rates(Part):
 
 
 class Stream(Part):
-    """One topic: where it is, when its samples count, and how old the newest may be."""
+    """One topic: where it is, when its samples count, and how old the newest may be.
+
+    topic: with a slash at its beginning the same for every node, without one in the namespace of
+    the node that uses it, so that two arms with one contract are two namespaces.
+    """
 
     topic: str = Field(pattern=TOPIC)
     type: Literal[
@@ -101,6 +105,11 @@ class Stream(Part):
         if self.timeline == "header" and not self.has_header:
             raise ValueError("Float64MultiArray has no header; write timeline: receive")
         return self
+
+    @property
+    def recorded_topic(self) -> str:
+        """As recordings have it, whatever the namespace: one contract's episodes are alike."""
+        return f"/{self.topic.lstrip('/')}"
 
     @property
     def has_header(self) -> bool:

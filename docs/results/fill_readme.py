@@ -5,8 +5,9 @@
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
-Of a sweep over tasks plots are drawn, too, into docs/pictures/; all tables go to a page beside its
-cells. A result that is not there leaves nothing between its markers.
+Of a sweep over tasks plots are drawn, too, into docs/pictures/, and of a demo's rollouts, which lie
+beside its report; all tables of a sweep go to a page beside its cells. A result that is not there
+leaves nothing between its markers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from vdd_ros.commands.bench.faults.table import scenario_page
 from vdd_ros.commands.bench.pictures import cost_picture
+from vdd_ros.commands.demo.pictures import Rollouts, routes_beside
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
 from vdd_ros.commands.sweep.cells import origin, page
@@ -286,8 +288,21 @@ def take_over(path: Path) -> None:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
             (PICTURES / "bench_distill.png").write_bytes(cost_picture(report))
+        if name == "demo.json":
+            (PICTURES / "demo_routes.png").write_bytes(demo_picture(report, path.parent))
         text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     (Path(__file__).parent / name).write_text(text)
+
+
+def demo_picture(report: dict, folder: Path) -> bytes:
+    """Routes of the teacher, of what it was distilled into, and of the published objective."""
+    shown = {}
+    for name in ("teacher", "vdd", "vdd-paper"):
+        figures = report["policies"][name]
+        calls = counted(figures["nfe"], "network call")
+        title = f"{name}: {calls}, {figures['success']:.0%} across"
+        shown[title] = Rollouts.load(folder / "rollouts" / f"{name}.npz")
+    return routes_beside(shown)
 
 
 def main() -> None:

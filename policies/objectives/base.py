@@ -15,6 +15,7 @@ from vdd_ros.policies.distributed import processes
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.shared_start import SharedStart
 from vdd_ros.policies.training import QUIET, LastPhase, Report, TrainingConfig, train
 
 STUDENT = "student"  # the name of the net that is distilled
@@ -53,6 +54,11 @@ class Objective:
     @property
     def last_phase(self) -> LastPhase | None:
         """Where losses become other ones, None if they never do."""
+        return None
+
+    @property
+    def first_phase(self) -> Objective | None:
+        """What the training is up to the last phase, None where nobody else's is the same."""
         return None
 
     def auxiliaries(self, student: GaussianMoE, teacher: ScoreModel) -> dict[str, nn.Module]:
@@ -99,10 +105,12 @@ def fit(
     report: Report = QUIET,
     log: MetricsLog | None = None,
     watch: Watch | None = None,
+    start: SharedStart | None = None,
 ) -> dict[str, Tensor]:
     """Train a student by an objective on batches drawn from `data`; returns averaged weights.
 
-    watch(step, averaged student): called with every report, to look and not to touch.
+    state_file, log, start: as `train` has them; watch(step, averaged student): called with every
+    report, to look and not to touch.
     """
     require_learnable(objective)
     nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
@@ -113,4 +121,5 @@ def fit(
         if watch:
             watch(done, nets.average(STUDENT))
 
-    return train(nets, players, data, training, state_file, tell, objective.last_phase, log)
+    last = objective.last_phase
+    return train(nets, players, data, training, state_file, tell, last, log, start)

@@ -9,7 +9,7 @@ take over, by a price on the entropy of how often each expert is used; the other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,6 +51,10 @@ class Nll(Objective):
     def last_phase(self) -> LastPhase | None:
         """A second schedule, as vdd has one for its exact phase: so both can be compared."""
         return None if self.start == 1.0 else LastPhase(self.start, self.last_rate)
+
+    @property
+    def first_phase(self) -> Objective:
+        return replace(self, start=1.0, last_rate=Nll.last_rate)
 
     def loss(
         self,

@@ -78,6 +78,10 @@ class Vdd(Objective):
         """The exact phase, which comes when the likelihood's own schedule is over."""
         return LastPhase(self.start, self.last_rate)
 
+    @property
+    def first_phase(self) -> Nll:
+        return Nll(sparsity=self.sparsity)
+
     def sigma_max(self, progress: float) -> float:
         """sigma_max(t), falling linearly after the start and then staying."""
         done = min(1.0, max(0.0, progress - self.start) / ((1.0 - self.start) * self.settle))
@@ -96,8 +100,8 @@ class Vdd(Objective):
         generator: torch.Generator,
     ) -> Tensor:
         if progress < self.start:
-            first = Nll(sparsity=self.sparsity)
-            return first.loss(student, teacher, batch, progress / self.start, generator)
+            so_far = progress / self.start
+            return self.first_phase.loss(student, teacher, batch, so_far, generator)
         every = student(batch.cond)
         mixture = GaussianMixture(*(part[: self.observations] for part in every))
         cond = batch.cond[: self.observations]

@@ -262,12 +262,13 @@ def test_a_publisher_of_another_qos_is_told(node):
     publisher = node.observer.node.create_publisher(message_class(stream.type), stream.topic, other)
 
     def told():
-        return any("differs in reliability" in m.status[0].message for m in list(node.health))
+        return node.states and "differs in reliability" in node.states[-1].status[0].message
 
     try:
         wait_for(told, "a word about QoS")
     finally:
         node.observer.node.destroy_publisher(publisher)
+    wait_for(lambda: not told(), "no more of it once that publisher has gone")
 
 
 def test_after_shutdown_no_command_publisher_is_left(node):

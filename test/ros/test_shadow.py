@@ -28,8 +28,8 @@ def test_a_shadow_says_everything_and_no_robot_hears_it(domain, parameters, loss
     """Beside a leader and another publisher of robot commands, whom it does not mind."""
     streams = lossless.streams
     robot_topic, wish_topic = streams["robot_command"].topic, streams["policy_command"].topic
-    ours = observer.listen(Float64MultiArray, f"/action_node/shadow{robot_topic}")
-    wishes = observer.listen(JointState, f"/action_node/shadow{wish_topic}")
+    ours = observer.listen(Float64MultiArray, f"/action_node/shadow/{robot_topic}")
+    wishes = observer.listen(JointState, f"/action_node/shadow/{wish_topic}")
     heard = observer.listen(JointState, wish_topic)
     states = observer.listen(DiagnosticArray, "/action_node/policy_state")
     teleop = observer.node.create_publisher(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -20,12 +21,14 @@ from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.e_stop import listen_to_e_stop
+from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
     diagnostics_message,
     message_class,
     qos_of,
+    shadow_topic,
 )
 from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
 from vdd_ros.nodes.stream_reader import StreamReader
@@ -34,6 +37,8 @@ from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
 LAST_WORD = Duration(seconds=0.5)
+# A publisher that does not fit may be known before it is in the graph.
+DISCOVERY_S = 2.0
 
 
 def _figures(state: RunState) -> dict[str, object]:
@@ -79,7 +84,7 @@ class Outputs:
         self._robot, self._wish = (
             node.create_lifecycle_publisher(
                 message_class(stream.type),
-                f"~/shadow{stream.topic}" if shadow else stream.topic,
+                f"~/{shadow_topic(stream)}" if shadow else stream.topic,
                 qos_of(stream),
                 event_callbacks=PublisherEventCallbacks(
                     incompatible_qos=partial(self._note_mismatch, stream.topic)
@@ -96,7 +101,8 @@ class Outputs:
 
     def waits_for(self) -> str:
         """Why nobody hears what is sent."""
-        return f"no robot listens to commands{self._mismatch and ': '}{self._mismatch}"
+        is_there = self._mismatch and self._node.count_subscribers(self._robot.topic_name)
+        return f"no robot listens to commands{f': {self._mismatch}' if is_there else ''}"
 
     def _note_mismatch(self, topic: str, info) -> None:
         self._mismatch = qos_mismatch(topic, info)
@@ -123,7 +129,7 @@ class Outputs:
     def publish_state(self, health: Health) -> None:
         """Publish ~/policy_state."""
         now_ns = self._node.get_clock().now().nanoseconds
-        self._state.publish(diagnostics_message(self._node.get_name(), health, now_ns))
+        self._state.publish(diagnostics_message(full_name(self._node), health, now_ns))
 
     def destroy(self) -> None:
         """Leave no publisher in the graph, once the last command has arrived."""
@@ -140,13 +146,13 @@ class Inputs:
 
     def __init__(self, node: LifecycleNode, contract: Contract):
         self.complaints: dict[str, str] = {}  # by stream, why its last message was not taken
+        self._misfits_s: dict[str, float] = {}  # when a publisher was found not to fit
         self._node = node
         self._clock = node.get_clock()
         names = {part.stream for part in contract.observation}
         names |= {"joint_state", "teleop_command"} & set(contract.streams)
         self._readers = [
-            StreamReader(node, contract, name, self.complaints.__setitem__)
-            for name in sorted(names)
+            StreamReader(node, contract, name, self._note_misfit) for name in sorted(names)
         ]
         self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
         self._subscriptions: list[Subscription] = []
@@ -172,6 +178,20 @@ class Inputs:
             return Arrival(name, None, received_ns, received_ns)
         self.complaints.pop(name, None)
         return Arrival(name, fields, stamp_ns, received_ns)
+
+    def faults(self) -> list[str]:
+        """What is wrong with streams; of a publisher that does not fit, as long as it is there."""
+        now_s = time.monotonic()
+        for reader in self._readers:
+            noted_s = self._misfits_s.get(reader.name)
+            if noted_s is not None and now_s - noted_s > DISCOVERY_S and not reader.misfits():
+                del self._misfits_s[reader.name]
+                self.complaints.pop(reader.name, None)
+        return list(self.complaints.values())
+
+    def _note_misfit(self, name: str, why: str) -> None:
+        self._misfits_s[name] = time.monotonic()
+        self.complaints[name] = why
 
     def destroy(self) -> None:
         """Stop listening."""
@@ -242,8 +262,8 @@ class Reporter:
             return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
             return Health("ok", self._done, values)
-        if self._inputs.complaints:
-            return Health("warn", "; ".join(self._inputs.complaints.values()), values)
+        if faults := self._inputs.faults():
+            return Health("warn", "; ".join(faults), values)
         if not self._outputs.heard():
             return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
         if control.monitor.out_of_distribution:

@@ -180,7 +180,7 @@ class FaultRelay(Node):
         if name == CLOCK:
             return Line(self, ClockMessage, (f"{PLANT}/clock", "/clock"), QoSProfile(depth=10))
         stream = contract.streams[name]
-        topics = f"{PLANT}{stream.topic}", stream.topic
+        topics = f"{PLANT}{stream.recorded_topic}", stream.topic
         if name == "robot_command":
             topics = topics[1], topics[0]
         return Line(self, message_class(stream.type), topics, qos_of(stream, depth=DEPTH))

@@ -26,7 +26,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.flight_recorder import FlightRecorder
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
-from vdd_ros.nodes.messages import Health, message_class
+from vdd_ros.nodes.messages import Health, message_class, shadow_topic
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
@@ -40,7 +40,7 @@ class FlightRecorderParameters:
     contract: str = parameter("", "path of the contract YAML", required=True)
     directory: str = parameter("", "folder that flights are saved in", required=True)
     seconds: float = parameter(30.0, "how much is kept [s]", lower=1.0, upper=600.0)
-    policy_state: str = parameter("/action_node/policy_state", "topic of the watched run's state")
+    policy_state: str = parameter("action_node/policy_state", "topic of the watched run's state")
 
 
 class FlightRecorderNode(Node):
@@ -62,7 +62,7 @@ class FlightRecorderNode(Node):
             f"shadow_{name}": contract.streams[name] for name in ("robot_command", "policy_command")
         }
         others |= {
-            name: Topic(f"{node}/shadow{stream.topic}", stream.type, stream.has_header)
+            name: Topic(f"{node}/{shadow_topic(stream)}", stream.type, stream.has_header)
             for name, stream in shadows.items()
         }
         folder = Path(settings.directory).expanduser()

@@ -75,10 +75,15 @@ def spin(executor: Executor, duration_s: float) -> None:
     executor.spin_until_future_complete(Future(), timeout_sec=duration_s)
 
 
+def full_name(node: Node) -> str:
+    """A node's name in diagnostics, which tells two arms of one graph apart: left/action_node."""
+    return node.get_fully_qualified_name().lstrip("/")
+
+
 def publish_diagnostics(node: Node, report: Callable[[], Health]) -> None:
     """Publish `report()` on /diagnostics once a second of real time, even while ROS time stands."""
     publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-    name = node.get_fully_qualified_name().lstrip("/")
+    name = full_name(node)
 
     def publish() -> None:
         now_ns = node.get_clock().now().nanoseconds

@@ -190,6 +190,11 @@ def command_message(
     return message
 
 
+def shadow_topic(stream: Stream) -> str:
+    """Below the name of a node in shadow, where it says what it would have sent."""
+    return f"shadow/{stream.topic.lstrip('/')}"
+
+
 class Health(NamedTuple):
     """One line of /diagnostics. level: 'ok', 'warn', 'error' or 'stale'; values: shown as text."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import message_class, qos_of
@@ -44,6 +45,13 @@ class StreamReader:
         # The graph knows it as the node's; the node's executor, which goes by this list, does not.
         # What it has to say of its publishers' QoS is still heard: that is a list of its own.
         node._subscriptions.remove(self._subscription)
+
+    def misfits(self) -> bool:
+        """Whether a publisher on its topic is there whose QoS does not fit its own."""
+        ends = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        mine = self._subscription.qos_profile
+        found = (qos_check_compatible(end.qos_profile, mine)[0] for end in ends)
+        return any(verdict == QoSCompatibility.ERROR for verdict in found)
 
     def take(self) -> Iterator[tuple[bytes, int]]:
         """What has come since, oldest first, and no more than may wait: a flood does not hold up

@@ -73,13 +73,28 @@ def way_colour(way: int) -> tuple[float, float, float]:
 def routes(rollouts: Rollouts) -> bytes:
     """From above: successful routes coloured by way, failed ones grey, ending in a red cross."""
     figure, axes = _field()
+    _draw_routes(axes, rollouts)
+    return png(figure)
+
+
+def routes_beside(rollouts: Mapping[str, Rollouts]) -> bytes:
+    """`routes` of several policies side by side, each below what it is called."""
+    figure = Figure(figsize=(3.0 * len(rollouts), 3.6), layout="constrained")
+    columns = figure.subplots(1, len(rollouts), squeeze=False)[0]
+    for axes, (told, one) in zip(columns, rollouts.items(), strict=True):
+        _draw_field(axes)
+        _draw_routes(axes, one)
+        axes.set_title(told, color=INK, fontsize=10)
+    return png(figure)
+
+
+def _draw_routes(axes: Axes, rollouts: Rollouts) -> None:
     for path, way, success in rollouts.each():
         if success and way >= 0:
             axes.plot(*path.T, color=way_colour(way), linewidth=0.8, alpha=0.75, zorder=2)
         else:
             axes.plot(*path.T, color=TEACHER, linewidth=0.8, alpha=0.75, zorder=3)
             axes.plot(*path[-1], "x", color=FAILED, markersize=5, markeredgewidth=1.4, zorder=6)
-    return png(figure)
 
 
 def expert_routes(rollouts: Rollouts) -> bytes:
@@ -142,9 +157,14 @@ def interval_histogram(interval_ms: np.ndarray, period_ms: float) -> bytes:
 
 
 def _field() -> tuple[Figure, Axes]:
-    """The six cylinders, what the rod's axis must keep away from, and the finish line."""
     figure = Figure(figsize=(3.4, 3.9), layout="constrained")
     axes = figure.subplots()
+    _draw_field(axes)
+    return figure, axes
+
+
+def _draw_field(axes: Axes) -> None:
+    """The six cylinders, what the rod's axis must keep away from, and the finish line."""
     for centre in FIELD.cylinders():
         near = FIELD.cylinder_radius + FIELD.rod_radius
         axes.add_patch(Circle(centre, near, color=PALE, alpha=0.45, linewidth=0, zorder=4))
@@ -159,4 +179,3 @@ def _field() -> tuple[Figure, Axes]:
     axes.set_ylim(FIELD.start_y - 0.03, FIELD.finish_y + 0.06)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    return figure, axes
