@@ -71,7 +71,8 @@ def test_every_source_file_is_installed_once(wheel):
 def test_data_files_are_where_ros_looks(wheel):
     share = {name.split(".data/data/")[1] for name in wheel.namelist() if ".data/data/" in name}
     wanted = {"share/vdd_ros/package.xml", "share/ament_index/resource_index/packages/vdd_ros"}
-    wanted |= {f"share/vdd_ros/{path.relative_to(ROOT)}" for path in ROOT.glob("config/**/*.yaml")}
+    config = (*ROOT.glob("config/**/*.yaml"), *ROOT.glob("config/**/*.xml"))
+    wanted |= {f"share/vdd_ros/{path.relative_to(ROOT)}" for path in config}
     wanted |= {f"share/vdd_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")}
     assert share == wanted
     assets = {f"vdd_ros/sim/assets/{path.name}" for path in (ROOT / "sim" / "assets").iterdir()}
@@ -128,7 +129,7 @@ def test_workstation_locks_lie_within_the_ranges(lock, wheel):
 )
 def test_robot_locks_lie_within_the_ranges(lock, wheel):
     others = {"ros", "jerk", "train", "tensorboard", "data", "ray", "sim", "tensorrt", "rtx"}
-    others |= {"test"}
+    others |= {"test", "cartesian"}
     assert out_of_range(pins(lock), wheel, others) == []
     assert not {"torch", "robosuite", "mujoco"} & set(pins(lock))
 
