@@ -10,13 +10,16 @@ import pytest
 from two_arms import CARTESIAN, HOME, MEANINGS, arm_with_gripper, one_arm, two_arms
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop
-from vdd_ros.action_space import action_space
+from vdd_ros.action_space import AbsolutePosition, action_space
 from vdd_ros.command_gate import StopReason
 from vdd_ros.homing import RULE, Homing, homing_contract
 from vdd_ros.hostile import NOT_FINITE, STRANGE
 from vdd_ros.inference import PolicyOutput
+from vdd_ros.planner import Planner
 from vdd_ros.step_limits import TOLERANCE, StepLimits
+from vdd_ros.stream import Window
 
 MS = 1_000_000
 H = 4
@@ -152,29 +155,47 @@ def test_a_rotation_that_is_none_brings_the_arm_to_rest(meaning, six):
     assert max(found.values()) <= TOLERANCE
 
 
+def planner_of(contract, say, space=None, weights=(0.5, 0.5)) -> Planner:
+    rule = ActingRule(expert="argmax", hold_ticks=1, agreement=0.01)
+    policy = Says(contract, say, weights)
+    return Planner(contract, policy, rule, np.random.default_rng(0), space, lambda: 0.0)
+
+
+def window_at(joints) -> Window:
+    return Window(joints[None], np.zeros((1, 1), np.int64), 0, 100 * MS)
+
+
+@pytest.mark.parametrize("make", [one_arm, arm_with_gripper, two_arms])
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_an_expert_is_compared_with_the_running_plan_whatever_the_anchor(meaning):
-    """Two experts, to either side of where the run began. The arm moves, so that what one expert
-    says relative to the arm changes; the one that goes on as before is still recognised."""
-    contract = one_arm(meaning)
-    begin, span = home_of(contract), np.arange(1, H + 1)[:, None]
-    clock = {"ticks": 0}
+def test_an_expert_agrees_with_the_running_plan_wherever_that_was_made(meaning, make):
+    """The plan that is running led the arm 0.1 rad on. One expert says to stay there, the other to
+    go on as far again, which is what the running plan said when it was made."""
+    contract = make(meaning)
+    begin, space = home_of(contract), action_space(contract)
+    arm = np.array([one.unit == "rad" for one in contract.joints])
+    arrived, further = begin + 0.1 * arm, begin + 0.2 * arm
+    experts = (further, arrived)
 
-    def sides(joints):
-        ahead = 0.02 * (clock["ticks"] / 10 + span)
-        space = bench.loop.space
-        return [space.encode(begin + side * ahead, joints) for side in (1.0, -1.0)]
+    def say(joints):
+        return [space.encode(np.tile(targets, (H, 1)), joints) for targets in experts]
 
-    rule = ActingRule(hold_ticks=1, replan_ticks=1, agreement=0.002)
-    bench = Bench(contract, Says(contract, sides, weights=(0.5, 0.5)), rule)
-    experts = []
-    for tick in range(40):
-        clock["ticks"] = tick
-        experts.append(bench.tick().expert)
-    assert len(set(experts[5:])) == 1
-    free = Bench(contract, Says(contract, sides, weights=(0.5, 0.5)), ActingRule(hold_ticks=1))
-    bench = free
-    assert len({free.tick().expert for _ in range(40)}) == 2
+    running = ActionChunk(np.tile(arrived, (H, 1)), 0, contract.policy_period_ns)
+    for expected in (1, 0):
+        plan = planner_of(contract, say, space).plan(window_at(arrived), running, 1)
+        assert plan.fault is None and plan.expert == expected
+        experts = experts[::-1]
+    assert planner_of(contract, say, space).plan(window_at(arrived), None, 1).expert == 0
+
+
+def test_targets_that_are_not_finite_although_actions_were_are_a_stop():
+    class Overflows(AbsolutePosition):
+        def decode(self, actions, anchor):
+            return np.full_like(actions, np.inf)
+
+    contract = one_arm("absolute_position")
+    planner = planner_of(contract, lambda joints: np.zeros((2, H, 7)), Overflows())
+    plan = planner.plan(window_at(home_of(contract)), None, 1)
+    assert plan.fault is StopReason.NOT_FINITE and plan.steps is None
 
 
 @pytest.mark.parametrize("meaning", CARTESIAN)
