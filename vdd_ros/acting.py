@@ -17,7 +17,7 @@ class ActingRule:
     expert          drawn from the gating, or its arg-max
     hold_ticks      control ticks after which the expert is chosen anew
     sticky_bound    before that it is chosen anew when its probability falls below this
-    agreement       distance from the running plan, root mean square in contract units, at which a
+    agreement       distance from the running plan, root mean square in units of actions, at which a
                     choice becomes unlikely: probabilities are multiplied by
                     exp(-(distance / agreement)^2 / 2); 0 for a choice that does not look back
     blur            noise on the running plan that choices are compared with, of the size that the
@@ -102,7 +102,7 @@ class ActingRule:
 
 
 class Choices(NamedTuple):
-    """S plans of each expert. plans: (S, K, H, Da); log_density: (S, K), of the mixture [nats]."""
+    """S plans of each expert. plans: (S, K, H, A); log_density: (S, K), of the mixture [nats]."""
 
     plans: np.ndarray
     log_density: np.ndarray
@@ -134,9 +134,9 @@ class ExpertChooser:
     def choose(
         self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
     ) -> tuple[int, np.ndarray]:
-        """The expert to follow from now on, and its plan (H, Da).
+        """The expert to follow from now on, and its plan (H, A).
 
-        log_gating: (K,), normalised; running: (h, Da), what the running plan says for the first h
+        log_gating: (K,), normalised; running: (h, A), what the running plan says for the first h
         steps' times, None at the beginning.
         """
         weighed = self._weigh(log_gating, choices, running)

@@ -2,7 +2,7 @@
 
 Every exported graph has the same signature, in the units of the contract (normalisation is inside):
 `window` float32 (To, Do) and optionally `noise` float32 of any shape in; `log_gating` (K,) and
-`means` (K, H, Da) out. A diffusion policy is a mixture of one.
+`means` (K, H, A) out. A diffusion policy is a mixture of one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PolicyError(RuntimeError):
 
 
 class PolicyOutput(NamedTuple):
-    """log_gating: (K,) log-probabilities of the experts; means: (K, H, Da) [unit]."""
+    """log_gating: (K,) log-probabilities of the experts; means: (K, H, A) [unit]."""
 
     log_gating: np.ndarray
     means: np.ndarray
@@ -82,7 +82,7 @@ class OnnxPolicy:
         if not fits:
             raise UserError(
                 f"{path} takes {inputs} and gives {outputs}; a policy takes window (To, Do), "
-                "optionally noise, and gives log_gating (K,) and means (K, H, Da): export it again"
+                "optionally noise, and gives log_gating (K,) and means (K, H, A): export it again"
             )
 
     def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
@@ -122,7 +122,7 @@ class OnnxDensity:
             )
 
     def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
-        """Log-density of a whole chunk (H, Da) after window (To, Do) [nats]. Raises PolicyError."""
+        """Log-density of a whole chunk (H, A) after window (To, Do) [nats]. Raises PolicyError."""
         return float(log_density(self.parameters(window), chunk.reshape(1, -1))[0])
 
     def draw(self, window: np.ndarray, count: int, rng: np.random.Generator) -> Draws:
