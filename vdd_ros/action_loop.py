@@ -232,19 +232,22 @@ class ActionLoop:
         """Follow a new plan where one is due, or has come; seconds that it took, None without."""
         is_due = self._plan_is_due(window.tick_ns)
         if self._planning is None:
-            return self._follow(self._question(window)()) if is_due else None
+            if not is_due:
+                return None
+            return self._follow(self._planner.plan(window, self._chunk, self._asked()))
         infer_s = self._fetch(self._planning, window.tick_ns)
         if is_due and infer_s is None and self.running:
             if self._planning.idle:
-                self._planning.ask(self._question(window))
+                plan = partial(self._planner.plan, window, self._chunk, self._asked())
+                self._planning.ask(plan)
             # also while it is still at what the last run asked
             self._asked_ns = self._asked_ns or window.tick_ns
         return infer_s
 
-    def _question(self, window: Window) -> Callable[[], Plan]:
-        """The next plan, to be made here or in the thread."""
+    def _asked(self) -> int:
+        """Note that a plan is asked for; ticks since the last time."""
         ticks, self._ticks_since_asked = self._ticks_since_asked, 0
-        return partial(self._planner.plan, window, self._chunk, ticks)
+        return ticks
 
     def _fetch(self, planning: PlanningThread, now_ns: int) -> float | None:
         """Follow the plan that was asked for, if it has come; a stop where that takes too long."""

@@ -77,25 +77,19 @@ class Planner:
         anchor = window.values[-1, self._joints]
         if choices is not None:
             beside = self._comparable(running, window.tick_ns, anchor)
-            expert, chosen = self._chooser.choose(output.log_gating, choices, beside)
-            self._deviation = chosen - output.means[expert]
-        actions = output.means[self._chooser.expert] + self._deviation
-        found = self._decoded(Plan(window, actions=actions), anchor)
-        return found._replace(
-            expert=self._chooser.expert,
-            log_gating=output.log_gating,
-            infer_s=self._stopwatch() - begin,
-        )
-
-    def _decoded(self, plan: Plan, anchor: np.ndarray) -> Plan:
-        assert plan.actions is not None
+            chosen, plan = self._chooser.choose(output.log_gating, choices, beside)
+            self._deviation = plan - output.means[chosen]
+        expert = self._chooser.expert
+        actions = output.means[expert] + self._deviation
+        steps, fault, detail = None, None, ""
         try:
-            steps = self._space.decode(plan.actions, anchor)
+            steps = self._space.decode(actions, anchor)
         except DegenerateRotation as error:
-            return plan._replace(fault=StopReason.NO_ROTATION, detail=str(error))
-        if steps is not plan.actions and not np.isfinite(steps).all():
-            return plan._replace(fault=StopReason.NOT_FINITE)
-        return plan._replace(steps=steps)
+            fault, detail = StopReason.NO_ROTATION, str(error)
+        if steps is not None and steps is not actions and not np.isfinite(steps).all():
+            steps, fault = None, StopReason.NOT_FINITE
+        infer_s = self._stopwatch() - begin
+        return Plan(window, steps, actions, expert, output.log_gating, infer_s, fault, detail)
 
     def _comparable(
         self, running: ActionChunk | None, tick_ns: int, anchor: np.ndarray
