@@ -164,9 +164,7 @@ def test_a_missing_action_stream_fails(recorder):
     thinned = recorded(recorder, skip=lambda stream, _: stream.endswith("_command"))
     level, reasons = verdict_of(thinned, 0.5)
     assert level == "FAIL"
-    assert (
-        "robot_command has no complete message (/forward_position_controller/commands)" in reasons
-    )
+    assert "robot_command has no complete message (forward_position_controller/commands)" in reasons
 
 
 def test_disorder_nonsense_and_foreign_joints_are_told(recorder):

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vdd_ros.errors import UserError
+from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_yaml
 
 FORMAT_VERSION = 1
@@ -175,6 +176,7 @@ class Contract(_Part):
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
+    recording: RecordingLimits = RecordingLimits()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Contract:
