@@ -19,7 +19,14 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import lock_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict, software_version
+from vdd_ros.manifest import (
+    FILE_NAME,
+    FileSummary,
+    Manifest,
+    Provenance,
+    Verdict,
+    software_version,
+)
 from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import judge, summarise
 
@@ -41,7 +48,14 @@ class DemoRecorder:
     Times are ns of the ROS clock; `started` is the wall clock as ISO 8601 text.
     """
 
-    def __init__(self, contract: Contract, folder: str | Path, name_prefix: str, task: str):
+    def __init__(
+        self,
+        contract: Contract,
+        folder: str | Path,
+        name_prefix: str,
+        task: str,
+        provenance: Provenance | None = None,
+    ):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -50,6 +64,7 @@ class DemoRecorder:
         self.folder = Path(folder)
         self.name_prefix = name_prefix
         self.task = task
+        self.provenance = provenance or Provenance()
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -151,6 +166,7 @@ class DemoRecorder:
             started_ns=self._started_ns,
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
+            provenance=self.provenance,
             meta=self.meta,
             streams=self._summaries,
             files={path.name: FileSummary.of(path) for path in files},
