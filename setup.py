@@ -73,6 +73,7 @@ setup(
         "console_scripts": [
             "vdd = vdd_ros.cli:main",
             "recorder_node = vdd_ros.nodes.recorder_node:main",
+            "operator_node = vdd_ros.nodes.operator_node:main",
             "action_node = vdd_ros.nodes.action_node:main",
             "command_gate = vdd_ros.nodes.command_gate:main",
             "sim_node = vdd_ros.nodes.sim_node:main",
