@@ -55,7 +55,9 @@ class DemoRecorder:
         name_prefix: str,
         task: str,
         provenance: Provenance | None = None,
+        least_free: int = SMALLEST_FREE_BYTES,
     ):
+        """least_free: bytes of room below which no recording begins."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -65,6 +67,7 @@ class DemoRecorder:
         self.name_prefix = name_prefix
         self.task = task
         self.provenance = provenance or Provenance()
+        self.least_free = least_free
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -76,7 +79,7 @@ class DemoRecorder:
         self._require("start", State.IDLE)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
-        if free < SMALLEST_FREE_BYTES:
+        if free < self.least_free:
             raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
         self.name = _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
@@ -133,8 +136,14 @@ class DemoRecorder:
         sync_folder(self._part)
         final = self.folder / self.name
         self._part.rename(final)
-        sync_folder(self.folder)
-        self._finish()
+        self._finish()  # from here on the episode is there, whatever the disk says
+        try:
+            sync_folder(self.folder)
+        except OSError as error:
+            return (
+                f"saved {final}, {self.verdict}; but the disk does not confirm it "
+                f"({error.strerror}): look after it before the power goes"
+            )
         return f"saved {final}, {self.verdict}"
 
     def discard(self) -> str:
