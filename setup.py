@@ -20,7 +20,7 @@ extras = {
         "ros-std-srvs",
         "ros-geometry-msgs",
     ],
-    "runtime": ["onnxruntime>=1.17", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    "runtime": ["onnxruntime>=1.17", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     "jerk": ["ruckig>=0.12"],  # where a contract has limits of jerk
     "train": [
         "torch>=2.6,<3",
@@ -29,7 +29,7 @@ extras = {
         "onnxruntime>=1.17",
         "safetensors>=0.4",
         "scipy>=1.11",
-        "mcap>=1.1",
+        "mcap>=1.6",
         "mcap-ros2-support>=0.5",
         "rosbags>=0.10",
         "matplotlib>=3.7",
@@ -38,7 +38,7 @@ extras = {
     # `vdd train --tensorboard`
     "tensorboard": ["tensorboard>=2.15"],
     # `vdd dataset import`: robosuite's HDF5 and LeRobot's parquet
-    "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.1", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # where a contract's actions tell poses of tools; qpsolvers comes with mink
     "cartesian": ["mink==0.0.5", "mujoco>=3.3,<3.10"],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
@@ -76,6 +76,7 @@ setup(
         "console_scripts": [
             "vdd = vdd_ros.cli:main",
             "recorder_node = vdd_ros.nodes.recorder_node:main",
+            "operator_node = vdd_ros.nodes.operator_node:main",
             "action_node = vdd_ros.nodes.action_node:main",
             "command_gate = vdd_ros.nodes.command_gate:main",
             "sim_node = vdd_ros.nodes.sim_node:main",

@@ -43,6 +43,22 @@ def generate_launch_description():
                 description="Episodes are called <name_prefix>_0001 and so on",
             ),
             DeclareLaunchArgument(
+                "operator", default_value="", description="Pseudonym of who demonstrates; no name"
+            ),
+            DeclareLaunchArgument(
+                "consent",
+                default_value="",
+                description="What the operator agreed that recordings may be used for",
+            ),
+            DeclareLaunchArgument(
+                "licence",
+                default_value="",
+                description="Licence of the episodes, such as CC-BY-4.0",
+            ),
+            DeclareLaunchArgument(
+                "prompt", default_value="", description="The task in words, as one would tell it"
+            ),
+            DeclareLaunchArgument(
                 "demonstrator",
                 default_value="none",
                 choices=["scripted", "none"],
@@ -98,6 +114,10 @@ def generate_launch_description():
                 "recorder_node",
                 directory=text("directory"),
                 name_prefix=text("name_prefix"),
+                operator=text("operator"),
+                consent=text("consent"),
+                licence=text("licence"),
+                prompt=text("prompt"),
             ),
             node(
                 "demonstrator_node",

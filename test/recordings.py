@@ -9,6 +9,7 @@ import numpy as np
 from vdd_ros.bag import typestore
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.manifest import Provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = Contract.from_yaml(ROOT / "config" / "panda_avoid.yaml")
@@ -59,10 +60,14 @@ def feed(recorder: DemoRecorder, start_ns: int, seconds: float, skip=lambda stre
 
 
 def record(
-    folder: Path, seconds: float = 0.5, contract: Contract = CONTRACT, **meta: object
+    folder: Path,
+    seconds: float = 0.5,
+    contract: Contract = CONTRACT,
+    provenance: Provenance | None = None,
+    **meta: object,
 ) -> str:
     """Save one clean demonstration; returns its name."""
-    recorder = DemoRecorder(contract, folder, "episode", "avoid")
+    recorder = DemoRecorder(contract, folder, "episode", "avoid", provenance)
     recorder.start(SECOND, STARTED)
     feed(recorder, SECOND, seconds)
     recorder.annotate(meta)

@@ -27,6 +27,7 @@ def test_g1_episodes_hold_the_numbers_of_the_files_frame_for_frame(tmp_path):
         episode = store.load(name)
         assert episode.manifest.verdict.level == "PASS"
         assert episode.manifest.meta["imported_from"]["licence"] == "MIT"
+        assert episode.manifest.provenance.told == {"licence": "MIT"}
         state, command = episode.streams["joint_state"], episode.streams["robot_command"]
         np.testing.assert_array_equal(state.fields["position"], table["observation.state"])
         np.testing.assert_array_equal(command.fields["position"], table["action"])

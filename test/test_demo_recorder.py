@@ -164,9 +164,7 @@ def test_a_missing_action_stream_fails(recorder):
     thinned = recorded(recorder, skip=lambda stream, _: stream.endswith("_command"))
     level, reasons = verdict_of(thinned, 0.5)
     assert level == "FAIL"
-    assert (
-        "robot_command has no complete message (/forward_position_controller/commands)" in reasons
-    )
+    assert "robot_command has no complete message (forward_position_controller/commands)" in reasons
 
 
 def test_disorder_nonsense_and_foreign_joints_are_told(recorder):
@@ -278,3 +276,44 @@ def test_a_part_folder_with_rubbish_in_it_is_set_aside(tmp_path):
     (left,) = recover(tmp_path)
     assert left.messages == 0 and "not a valid MCAP file" in left.damage
     assert (left.path / "episode_0003_0.mcap").read_bytes() == b"rubbish, not MCAP"
+
+
+def test_of_slow_streams_too_no_more_than_half_a_second_is_lost(recorder):
+    recorder.start(SECOND, STARTED)
+    stamps = [SECOND + tick * SECOND // 10 for tick in range(30)]
+    for now in stamps:
+        recorder.add("joint_state", joint_state_cdr(now, position_at(now)), now)
+    written = read_bag(recorder.folder / ".part-episode_0001" / "episode_0001_0.mcap")
+    found = [message.received_ns for message in written.messages]
+    assert found == stamps[: len(found)]
+    assert stamps[-1] - found[-1] <= SECOND // 2
+
+
+def test_what_a_full_disk_does_not_let_be_set_aside_stays_where_it_is(recorder, monkeypatch):
+    recorded(recorder).close()
+    part = recorder.folder / ".part-episode_0001"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vdd_ros.recovery.BagWriter.write", full)
+        (left,) = recover(recorder.folder)
+    assert (left.path, left.messages) == (part, 200)
+    assert "not set aside yet, No space left on device" in str(left)
+    (left,) = recover(recorder.folder)  # there is room again
+    assert left.damage is None and left.path == recorder.folder / ".quarantine" / "episode_0001"
+    assert not part.exists()
+
+
+def test_an_episode_that_the_disk_does_not_confirm_is_saved_and_says_so(recorder, monkeypatch):
+    recorded(recorder).stop(2 * SECOND)
+
+    def fail(folder):
+        if folder == recorder.folder:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("vdd_ros.demo_recorder.sync_folder", fail)
+    assert "but the disk does not confirm it (Input/output error)" in recorder.save(2 * SECOND)
+    assert EpisodeStore(recorder.folder).list() == ("episode_0001",)
+    assert recorder.start(3 * SECOND, STARTED) == "recording episode_0002"

@@ -16,6 +16,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Provenance
 
 
 @pytest.fixture
@@ -212,3 +213,10 @@ def test_dataset_stats_counts_what_was_declared(saved):
     assert (result["episodes"], result["seconds"]) == (3, 1.5)
     assert result["declared"] == {"way": {"left": 1, "right": 2}}
     assert result["interfaces"] == {CONTRACT.interface_hash: 3}
+
+
+def test_dataset_stats_tells_the_seconds_of_each_operator(tmp_path):
+    for operator in ("otter", "otter", "heron"):
+        record(tmp_path, provenance=Provenance(operator=operator))
+    result = stats.main(stats.Args(tmp_path))
+    assert result["seconds_by_operator"] == {"otter": 1.0, "heron": 0.5}

@@ -21,8 +21,10 @@ from vdd_ros.contract_parts import Stream
 from vdd_ros.durable import sync_file, write_text
 from vdd_ros.errors import UserError
 
-# A process that is killed loses the chunk it was filling: a third of a second at usual rates.
+# A process that is killed loses the chunk it was filling: a third of a second at usual rates, and
+# no more than half a second of slow streams.
 CHUNK_BYTES = 32 * 1024
+CHUNK_NS = 500_000_000
 CONTRACT_ATTACHMENT = "contract.json"
 # The layout that every rosbag2 from Humble on reads.
 ROSBAG2_VERSION = 5
@@ -85,6 +87,7 @@ class BagWriter:
         self._topics: dict[str, Stream | Topic] = {**contract.streams, **(others or {})}
         self.counts = dict.fromkeys(self._topics, 0)
         self._received_ns: tuple[int, int] | None = None  # first and last
+        self._chunk_ns: int | None = None  # when the chunk that is being filled began
         self._file = self.path.open("wb")
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES)
         self._writer.start(profile="ros2", library="vdd_ros")
@@ -109,6 +112,9 @@ class BagWriter:
         self._writer.add_message(
             self._channels[stream], max(0, received_ns), data, max(0, published_ns)
         )
+        if self._chunk_ns is None or abs(received_ns - self._chunk_ns) >= CHUNK_NS:
+            self._writer.flush()
+            self._chunk_ns = received_ns
         self._file.flush()
         first, last = self._received_ns or (received_ns, received_ns)
         self._received_ns = min(first, received_ns), max(last, received_ns)

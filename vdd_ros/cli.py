@@ -86,9 +86,9 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 def tool_of(group: ModuleType, tool: str) -> ModuleType:
-    """The module of one tool; `import`, which Python has taken, is import_."""
+    """The module of one tool, with _ for -; `import`, which Python has taken, is import_."""
     suffix = "_" if keyword.iskeyword(tool) else ""
-    return importlib.import_module(f"{group.__name__}.{tool}{suffix}")
+    return importlib.import_module(f"{group.__name__}.{tool.replace('-', '_')}{suffix}")
 
 
 def overview() -> str:

@@ -30,6 +30,7 @@ from vdd_ros.contract_parts import (
 )
 from vdd_ros.errors import UserError
 from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
 
 JOINT_TARGETS = "joint_position_target"
@@ -54,6 +55,7 @@ class Contract(Part):
     action: Action
     kinematics: Kinematics | None = None
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
+    recording: RecordingLimits = RecordingLimits()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Contract:

@@ -19,7 +19,14 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import lock_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict, software_version
+from vdd_ros.manifest import (
+    FILE_NAME,
+    FileSummary,
+    Manifest,
+    Provenance,
+    Verdict,
+    software_version,
+)
 from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import judge, summarise
 
@@ -41,7 +48,16 @@ class DemoRecorder:
     Times are ns of the ROS clock; `started` is the wall clock as ISO 8601 text.
     """
 
-    def __init__(self, contract: Contract, folder: str | Path, name_prefix: str, task: str):
+    def __init__(
+        self,
+        contract: Contract,
+        folder: str | Path,
+        name_prefix: str,
+        task: str,
+        provenance: Provenance | None = None,
+        least_free: int = SMALLEST_FREE_BYTES,
+    ):
+        """least_free: bytes of room below which no recording begins."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -50,6 +66,8 @@ class DemoRecorder:
         self.folder = Path(folder)
         self.name_prefix = name_prefix
         self.task = task
+        self.provenance = provenance or Provenance()
+        self.least_free = least_free
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -61,7 +79,7 @@ class DemoRecorder:
         self._require("start", State.IDLE)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
-        if free < SMALLEST_FREE_BYTES:
+        if free < self.least_free:
             raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
         self.name = _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
@@ -118,8 +136,14 @@ class DemoRecorder:
         sync_folder(self._part)
         final = self.folder / self.name
         self._part.rename(final)
-        sync_folder(self.folder)
-        self._finish()
+        self._finish()  # from here on the episode is there, whatever the disk says
+        try:
+            sync_folder(self.folder)
+        except OSError as error:
+            return (
+                f"saved {final}, {self.verdict}; but the disk does not confirm it "
+                f"({error.strerror}): look after it before the power goes"
+            )
         return f"saved {final}, {self.verdict}"
 
     def discard(self) -> str:
@@ -151,6 +175,7 @@ class DemoRecorder:
             started_ns=self._started_ns,
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
+            provenance=self.provenance,
             meta=self.meta,
             streams=self._summaries,
             files={path.name: FileSummary.of(path) for path in files},

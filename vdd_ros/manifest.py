@@ -53,6 +53,25 @@ class FileSummary(_Part):
         return cls(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+class Provenance(_Part):
+    """Where an episode is from, in words of whoever recorded it; empty where nobody said.
+
+    operator: a pseudonym, no name; consent: what that person agreed to; licence: what others may do
+    with the episode, such as CC-BY-4.0; prompt: the task as one would tell it; host: the computer.
+    """
+
+    operator: str = ""
+    consent: str = ""
+    licence: str = ""
+    prompt: str = ""
+    host: str = ""
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What is not empty."""
+        return {name: text for name, text in self if text}
+
+
 class Manifest(_Part):
     """started: wall clock, ISO 8601; started_ns: ROS clock, as every stamp in the episode.
 
@@ -67,6 +86,7 @@ class Manifest(_Part):
     started_ns: int
     duration_s: float
     verdict: Verdict
+    provenance: Provenance = Provenance()
     meta: dict[str, JsonValue]
     streams: dict[str, StreamSummary]
     files: dict[str, FileSummary]

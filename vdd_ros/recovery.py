@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from vdd_ros.bag import BagContents, BagWriter, read_bag
 from vdd_ros.demo_recorder import PART_PREFIX, QUARANTINE
-from vdd_ros.durable import lock_folder
+from vdd_ros.durable import lock_folder, sync_folder
 
 
 class Recovered(NamedTuple):
-    """path: the quarantine folder, a rosbag2 of the messages that were readable; damage: why no
-    more were, None when the recording was whole but never saved.
+    """path: the quarantine folder, a rosbag2 of the messages that were readable, or where the
+    recording lies because a full disk does not take it; damage: why no more were, None when the
+    recording was whole but never saved.
     """
 
     name: str
@@ -45,14 +46,28 @@ def _quarantine(part: Path) -> Recovered:
     target = part.parent / QUARANTINE / name
     # a recovery that was itself interrupted begins anew
     shutil.rmtree(target, ignore_errors=True)
+    try:
+        _set_aside(part, target, contents)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        why = f"not set aside yet, {error.strerror}"
+        return Recovered(name, part, len(contents.messages), why)
+    return Recovered(name, target, len(contents.messages), contents.damage)
+
+
+def _set_aside(part: Path, target: Path, contents: BagContents) -> None:
+    """Whole and on the disk before the part folder goes."""
     if contents.contract is None:
         target.parent.mkdir(exist_ok=True)
         part.rename(target)
-    else:
-        target.mkdir(parents=True)
-        bag = BagWriter(target, name, contents.contract)
+        return
+    target.mkdir(parents=True)
+    bag = BagWriter(target, part.name.removeprefix(PART_PREFIX), contents.contract)
+    try:
         for message in contents.messages:
             bag.write(message.stream, message.data, message.received_ns)
         bag.close()
-        shutil.rmtree(part)
-    return Recovered(name, target, len(contents.messages), contents.damage)
+    finally:
+        bag.abort()
+    sync_folder(target)
+    shutil.rmtree(part)

@@ -14,9 +14,11 @@ from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.episode import StreamData
 from vdd_ros.manifest import Level, StreamSummary, Verdict
+from vdd_ros.motion_verdict import motion_findings
+from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.takeover import is_of_policy
 
-RATE_WARN, RATE_FAIL = 0.9, 0.5  # share of the declared rate
+ONE_IN_TWENTY = 95  # percentile
 
 
 class Finding(NamedTuple):
@@ -41,7 +43,13 @@ def judge(
 ) -> Verdict:
     """The verdict on the streams of one recording between two times of the ROS clock."""
     observed = {part.stream for part in contract.observation}
+    limits = contract.recording
     findings: list[Finding] = []
+    seconds = (stopped_ns - started_ns) * 1e-9
+    if seconds < limits.shortest_s:
+        findings.append(
+            Finding("WARN", f"it is {seconds:.2f} s short (at least {limits.shortest_s:g})")
+        )
     # beside a policy a person drives now and then
     paused = {"teleop_command"} if is_of_policy(streams) else set()
     for name, data in streams.items():
@@ -51,23 +59,30 @@ def judge(
                 reason = f"{name} has no complete message ({stream.topic})"
                 findings.append(Finding("FAIL", reason))
             continue
-        found = [*_rates(stream, data, name in paused), *_times(stream, data)]
+        found = [*_rates(stream, data, name in paused, limits), *_times(stream, data)]
         found += _values(contract, name, data)
         if name in observed:
             found += _gaps(stream, data, started_ns, stopped_ns)
+            found += _jitter(stream, data, limits)
         findings += [Finding(level, f"{name} {reason}") for level, reason in found]
+    findings += _skew({name: streams[name] for name in sorted(observed & set(streams))}, limits)
+    if streams.keys() >= {"joint_state", contract.action.stream}:
+        odd = motion_findings(contract, streams, limits)
+        findings += [Finding("WARN", reason) for reason in odd]
     levels = {finding.level for finding in findings}
     worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
 
 
-def _rates(stream: Stream, data: StreamData, paused: bool) -> Iterator[Finding]:
+def _rates(
+    stream: Stream, data: StreamData, paused: bool, limits: RecordingLimits
+) -> Iterator[Finding]:
     """paused: whether the stream may pause, which its median interval does not count."""
     rate = summarise(data).rate_hz
     if paused and len(data) > 1:
         rate = 1e9 / max(1.0, float(np.median(np.diff(data.received_ns))))
-    if rate < RATE_WARN * stream.rate_hz:
-        level: Level = "FAIL" if rate < RATE_FAIL * stream.rate_hz else "WARN"
+    if rate < limits.rate_warn * stream.rate_hz:
+        level: Level = "FAIL" if rate < limits.rate_fail * stream.rate_hz else "WARN"
         yield Finding(level, f"came at {rate:.1f} Hz instead of {stream.rate_hz:g}")
 
 
@@ -80,6 +95,39 @@ def _gaps(stream: Stream, data: StreamData, started_ns: int, stopped_ns: int) ->
             "FAIL",
             f"was silent for {gaps[longest]:.3f} s from {times_s[longest] - times_s[0]:.2f} s on "
             f"(at most {stream.max_age_s:g})",
+        )
+
+
+def _jitter(stream: Stream, data: StreamData, limits: RecordingLimits) -> Iterator[Finding]:
+    """How unevenly it came; gaps that are too long are told apart."""
+    intervals_s = np.diff(data.received_ns) * 1e-9
+    if len(intervals_s) < 20:
+        return
+    from_median = np.abs(intervals_s - np.median(intervals_s))
+    jitter_s = float(np.percentile(from_median, ONE_IN_TWENTY))
+    if jitter_s * stream.rate_hz > limits.jitter:
+        yield Finding(
+            "WARN",
+            f"came unevenly: one interval in twenty is {jitter_s * 1e3:.1f} ms or more from the "
+            f"median (at most {limits.jitter / stream.rate_hz * 1e3:.1f})",
+        )
+
+
+def _skew(streams: dict[str, StreamData], limits: RecordingLimits) -> Iterator[Finding]:
+    """Whether streams that are seen together are as old as each other when they come."""
+    delays_s = {
+        name: float(np.median(data.received_ns - data.stamps_ns)) * 1e-9
+        for name, data in streams.items()
+        if len(data)
+    }
+    if not delays_s:
+        return
+    slow, quick = max(delays_s, key=delays_s.__getitem__), min(delays_s, key=delays_s.__getitem__)
+    if (skew_s := delays_s[slow] - delays_s[quick]) > limits.skew_s:
+        yield Finding(
+            "WARN",
+            f"{slow} comes {skew_s:.3f} s later after its stamp than {quick} (at most "
+            f"{limits.skew_s:g}): is one of them late, or a clock off?",
         )
 
 

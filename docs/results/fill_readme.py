@@ -1,7 +1,7 @@
 """Write the figures of docs/results/ into README.md and docs/, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
-        [ring8.jsonl] [distill.json] [faults.json] [delays.json]
+        [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -205,6 +205,30 @@ def of_bench_delays(text: str) -> str:
     return f"{head}\n\n{to_markdown(Table(heads, rows))}\n"
 
 
+def of_recorder_kill(text: str) -> str:
+    """The table for kills of a recorder, one line a fault."""
+    heads = [
+        "fault", "kills", "saved", "lost", "altered", "older than 1 s, recovered",
+        "refused by the disk", "killed while",
+    ]  # fmt: skip
+    found = cells_of(text)
+    rows = [
+        [
+            one["fault"],
+            str(one["times"]),
+            str(one["saved"]),
+            str(one["saved_lost"]),
+            str(one["saved_altered"]),
+            f"{one['recovered_fraction']:.2%} of {one['old_messages']:,}",
+            str(one["refused_by_disk"]),
+            ", ".join(f"{phase} {count}" for phase, count in one["killed_while"].items()),
+        ]
+        for one in found
+    ]
+    commands = ", ".join(f"`{one['command']}`" for one in found)
+    return f"{commands}, {found[0]['hardware']}:\n\n{to_markdown(Table(heads, rows))}\n"
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -219,6 +243,7 @@ SECTIONS = {
 ELSEWHERE = {
     "bench_faults.json": ("faults.md", of_bench_faults),
     "bench_delays.json": ("safety.md", of_bench_delays),
+    "bench_recorder_kill.jsonl": ("recording.md", of_recorder_kill),
 }
 
 
@@ -242,7 +267,8 @@ def elsewhere() -> dict[Path, str]:
     docs, found = Path(__file__).parents[1], {}
     for name, (file, section) in ELSEWHERE.items():
         text = (Path(__file__).parent / name).read_text()
-        found[docs / file] = placed((docs / file).read_text(), name, section(text))
+        page = found.get(docs / file, (docs / file).read_text())
+        found[docs / file] = placed(page, name, section(text))
     return found
 
 
@@ -270,6 +296,8 @@ def take_over(path: Path) -> None:
         text = path.read_text()
         first = cells_of(text)[0]
         benchmark = first.get("benchmark", first.get("toy"))
+        if "killed_while" in first:
+            benchmark = "bench_recorder_kill"
         name = f"{benchmark}.jsonl"
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():

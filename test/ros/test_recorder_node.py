@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import time
 from pathlib import Path
@@ -81,7 +82,8 @@ def test_an_episode_holds_what_came_over_the_wire_byte_for_byte(ros, demos):
             qos_of(stream, 1000),
             raw=True,
         )
-    with recorder_node(domain, demos, name_prefix="demo", task="cross the field"):
+    told = {"operator": "otter", "consent": "research", "licence": "CC-BY-4.0"}
+    with recorder_node(domain, demos, name_prefix="demo", task="cross the field", **told):
         notes = observer.publisher(String, "/recorder_node/annotate")
         robot = Robot(observer)
         wait_for(
@@ -99,6 +101,7 @@ def test_an_episode_holds_what_came_over_the_wire_byte_for_byte(ros, demos):
     episode = EpisodeStore(demos, CONTRACT).load("demo_0001")
     assert episode.manifest.task == "cross the field"
     assert episode.manifest.meta == {"way": "left", "seed": 3}
+    assert episode.manifest.provenance.told == told | {"host": platform.node()}
     stored = read_bag(demos / "demo_0001" / "demo_0001_0.mcap").messages
     for name, bytes_heard in heard.items():
         bytes_stored = [message.data for message in stored if message.stream == name]

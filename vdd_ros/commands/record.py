@@ -8,6 +8,7 @@ gate and recorder run here without ROS, several times as fast. With a person or 
 
 from __future__ import annotations
 
+import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Provenance
 from vdd_ros.processes import Nodes, free_domain, require_domain
 
 POLL_S = 0.2
+SCRIPTED = "scripted"  # the operator
 CONTEXTS_PER_SEED = 10_000
 MAX_SEED = 100  # times as many contexts: those after them are for others, see sim/contexts.py
 
@@ -77,7 +80,8 @@ def record_here(contract: Contract, args: Args) -> int:
     rng = np.random.default_rng(args.seed)
     operator = operator_of(args.task, rng)
     env = RobosuiteEnv(args.task)
-    recorder = DemoRecorder(contract, args.out, "episode", args.task)
+    provenance = Provenance(operator=SCRIPTED, host=platform.node())
+    recorder = DemoRecorder(contract, args.out, "episode", args.task, provenance)
     modes = balanced_ways(rng, env.task.n_modes, args.episodes)
     with progress("demonstrations") as report:
         done = record(env, contract, operator, recorder, modes, args.seed * CONTEXTS_PER_SEED)
@@ -102,7 +106,8 @@ def start_nodes(nodes: Nodes, contract: Path, args: Args) -> None:
     facts = {"contract": contract, "use_sim_time": True}
     nodes.start("sim_node", {"contract": contract, "time_base": "sim", **seed})
     nodes.start("command_gate", facts)
-    nodes.start("recorder_node", {**facts, "directory": args.out.resolve()})
+    recording = {"directory": args.out.resolve(), "operator": SCRIPTED}
+    nodes.start("recorder_node", {**facts, **recording})
     nodes.start("demonstrator_node", {**facts, **seed, "episodes": args.episodes})
 
 

@@ -26,7 +26,7 @@ from vdd_ros.datasets.source import LeRobotFormat, Source
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import FileSummary
+from vdd_ros.manifest import FileSummary, Provenance
 
 FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
 ON_THE_GRID_S = 1e-4  # LeRobot's own tolerance between a stamp and its frame's number over fps
@@ -100,7 +100,8 @@ def write(
     try:
         with TemporaryDirectory(prefix=f".import-{folder.name}-", dir=folder.parent) as scratch:
             part = Path(scratch) / folder.name
-            recorder = DemoRecorder(contract, part, "episode", source.task)
+            provenance = Provenance(licence=source.origin.licence)
+            recorder = DemoRecorder(contract, part, "episode", source.task, provenance)
             for converted, found in checked:
                 imported.append(_write_one(recorder, converted, found, source))
                 report(len(imported), len(checked))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +20,7 @@ from std_srvs.srv import Trigger
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Provenance
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -33,6 +35,10 @@ class RecorderParameters:
     directory: str = parameter("", "folder that episodes are saved in", required=True)
     name_prefix: str = parameter("episode", "episodes are called <name_prefix>_0001 and so on")
     task: str = parameter("", "what is demonstrated; empty: the contract's name")
+    operator: str = parameter("", "pseudonym of who demonstrates; no name")
+    consent: str = parameter("", "what the operator agreed that recordings may be used for")
+    licence: str = parameter("", "licence of the episodes, such as CC-BY-4.0")
+    prompt: str = parameter("", "the task in words, as one would tell it")
 
 
 class RecorderNode(Node):
@@ -47,6 +53,13 @@ class RecorderNode(Node):
             settings.directory,
             settings.name_prefix,
             settings.task or self.contract.name,
+            Provenance(
+                operator=settings.operator,
+                consent=settings.consent,
+                licence=settings.licence,
+                prompt=settings.prompt,
+                host=platform.node(),
+            ),
         )
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))

@@ -64,6 +64,7 @@ def _section(
     facts = [
         ("verdict", str(manifest.verdict)),
         ("seconds", f"{manifest.duration_s:.2f}"),
+        *manifest.provenance.told.items(),
         *((key, _text(value)) for key, value in meta.items()),
     ]
     charts = []

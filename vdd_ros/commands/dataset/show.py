@@ -82,6 +82,7 @@ def _print(episode: Episode) -> None:
     lines = [
         f"task {manifest.task}, started {manifest.started}, {manifest.duration_s:.2f} s, "
         f"{manifest.software}",
+        *(f"{key}: {value}" for key, value in manifest.provenance.told.items()),
         *(f"{key}: {value}" for key, value in manifest.meta.items() if key != "scene"),
         str(manifest.verdict),
     ]

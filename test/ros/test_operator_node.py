@@ -1,0 +1,199 @@
+"""operator_node at a real terminal (a pty), with a real recorder: episodes by keys and buttons."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from harness import CONTRACT_PATH, environment, node_command, running_node, wait_for
+from recordings import CONTRACT, position_at
+from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
+
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.nodes.messages import command_message, message_class, qos_of
+
+SOON_S = 40.0
+
+
+class Operator:
+    """A person at the terminal."""
+
+    def __init__(self, terminal: int):
+        self._terminal, self.screen = terminal, ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            while part := os.read(self._terminal, 4096):
+                self.screen += part.decode(errors="replace")
+        except OSError:  # the other end is closed
+            pass
+
+    def press(self, keys: str) -> None:
+        os.write(self._terminal, keys.encode())
+
+    def sees(self, text: str) -> None:
+        """Waits until it is on the screen, below what was seen last."""
+        wait_for(lambda: text in self.screen, f"{text!r} on the screen", SOON_S)
+        self.screen = self.screen.split(text, 1)[1]
+
+
+@contextmanager
+def operator(domain: int, ends: int = 0, **parameters: object) -> Iterator[Operator]:
+    """At a terminal that is given back as it was when the node ends, with that exit code."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    command = node_command("operator_node", {"countdown": 0.0, **parameters})
+    process = subprocess.Popen(
+        command, env=environment(domain), stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    person = Operator(ours)
+    try:
+        yield person
+        assert process.wait(SOON_S) == ends
+        assert termios.tcgetattr(theirs) == before
+    except BaseException:
+        print(person.screen, file=sys.stderr)
+        raise
+    finally:
+        process.kill()
+        process.wait()
+        os.close(theirs)
+
+
+@pytest.fixture(scope="module")
+def demos(folder):
+    (folder / "demos").mkdir()
+    return folder / "demos"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recorder(domain, observer, demos):
+    """A recorder, and an arm with its commands, which go on all the time."""
+    streams = {name: CONTRACT.streams[name] for name in ("joint_state", "robot_command")}
+    publishers = {
+        name: observer.node.create_publisher(
+            message_class(stream.type), stream.topic, qos_of(stream, 1000)
+        )
+        for name, stream in streams.items()
+    }
+    ended = threading.Event()
+
+    def move() -> None:
+        while not ended.wait(0.005):
+            now = time.time_ns()
+            for name, stream in streams.items():
+                message = command_message(stream, CONTRACT, position_at(now), now)
+                publishers[name].publish(message)
+
+    thread = threading.Thread(target=move)
+    parameters = {"contract": CONTRACT_PATH, "directory": demos}
+    with running_node("recorder_node", domain, parameters):
+        thread.start()
+        yield
+        ended.set()
+        thread.join()
+
+
+@pytest.fixture
+def store(demos) -> EpisodeStore:
+    return EpisodeStore(demos)
+
+
+def test_episodes_by_keys(domain, store):
+    before = set(store.list())
+    with operator(domain, episodes=2) as person:
+        person.sees("s starts (0 saved, 2 more to save)")
+        wait_until_taken(person)
+        person.press("o")
+        person.sees("note: ")
+        person.press("a cab\x7fn fell\n")
+        person.sees("noted note: a can fell")
+        person.press("s")
+        person.sees("stopped episode_")
+        person.press("nyk")
+        person.sees("saved ")
+        person.sees("s starts (1 saved, 1 more to save)")
+        person.press("s")
+        person.sees("recording: s stops")
+        person.press("sd")
+        person.sees("discard it? press d again")
+        person.press("d")
+        person.sees("discarded episode_")
+        person.press("ss")
+        person.sees("k keeps it")
+        person.press("k")
+        person.sees("all 2 are saved: the session is over")
+    new = sorted(set(store.list()) - before)
+    assert len(new) == 2
+    first = store.load(new[0]).manifest.meta
+    assert (first["success"], first["note"]) == (True, "a can fell")
+
+
+def test_episodes_by_buttons_and_a_scene_that_sets_itself_back(domain, observer, store):
+    before, resets = set(store.list()), []
+
+    def set_back(_, response):
+        resets.append(time.monotonic())
+        response.success = True
+        return response
+
+    service = observer.node.create_service(Trigger, "scene/reset", set_back)
+    joy = observer.node.create_publisher(Joy, "joy", 10)
+
+    def button(number: int) -> None:
+        for held in (1, 1, 0):  # held down, it is pressed once
+            joy.publish(Joy(axes=[], buttons=[held if at == number else 0 for at in range(4)]))
+
+    parameters = {"buttons": "'s:0 k:3'", "reset": "scene/reset"}
+    with operator(domain, **parameters) as person:
+        wait_for(joy.get_subscription_count, "the operator's gamepad")
+        person.sees("s starts (0 saved)")
+        wait_until_taken(person, lambda: button(0))
+        button(0)
+        person.sees("stopped episode_")
+        button(3)
+        person.sees("s starts (1 saved)")
+        wait_for(lambda: len(resets) == 1, "a scene set back")
+        person.press("q")
+    assert len(set(store.list()) - before) == 1
+    observer.node.destroy_service(service)
+
+
+def test_nothing_starts_without_a_recorder(domain):
+    with operator(domain, recorder="nobody") as person:
+        person.sees("s starts (0 saved)")
+        person.press("s")
+        person.sees("nobody/start is not there: is the recorder running?")
+        person.press("q")
+
+
+def test_buttons_that_stand_for_nothing_are_refused(domain):
+    with operator(domain, ends=2, buttons="'s:0 x:1'") as person:
+        person.sees("buttons has 'x:1'; write KEY:BUTTON")
+
+
+def wait_until_taken(person: Operator, start=None) -> None:
+    """Starts an episode, again and again until the recorder has been discovered."""
+
+    def taken() -> bool:
+        (start or (lambda: person.press("s")))()
+        wait_for(
+            lambda: "recording: s stops" in person.screen or "is not there" in person.screen,
+            "an answer",
+            SOON_S,
+        )
+        found = "recording: s stops" in person.screen
+        person.screen = ""
+        return found
+
+    wait_for(taken, "a recording", SOON_S)

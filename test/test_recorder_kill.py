@@ -1,0 +1,64 @@
+"""The bench that kills recorders: it finds what is lost, and nothing of ours is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from recordings import record
+
+from vdd_ros.commands.bench import recorder_kill
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import Manifest
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Writes what a session says, and gives the file."""
+
+    def write(*lines: dict):
+        path = tmp_path / "log"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"what": "to')
+        return path
+
+    return write
+
+
+def said(folder, name: str) -> dict:
+    files = {file: one.sha256 for file, one in Manifest.read(folder / name).files.items()}
+    return {"what": "saved", "name": name, "files": files}
+
+
+def test_what_is_lost_and_what_is_altered_is_found(tmp_path, log):
+    folder = tmp_path / "demos"
+    names = [record(folder, seconds=0.1) for _ in range(3)]
+    path = log(*(said(folder, name) for name in names), {"what": "saved", "name": "x", "files": {}})
+    recording = folder / names[1] / f"{names[1]}_0.mcap"
+    recording.write_bytes(recording.read_bytes()[:-1])
+    found = recorder_kill.look(folder, path, 0)
+    assert (found.saved, found.lost, found.altered) == (4, 1, 1)
+    assert found.phase == "between episodes"
+
+
+def test_only_what_came_since_the_last_beginning_is_in_flight():
+    began, took = {"what": "began", "name": "a"}, {"what": "took", "name": "a"}
+    told = [began, took | {"ns": 1}, {"what": "discarding", "name": "a"}, began, took | {"ns": 2}]
+    assert recorder_kill.unfinished(told) == ("a", "recording", [2])
+    told.append({"what": "stopping", "name": "a"})
+    assert recorder_kill.unfinished(told) == ("a", "stopping", [2])
+    told.append({"what": "saved", "name": "a"})
+    assert recorder_kill.unfinished(told) == (None, "between episodes", [])
+
+
+@pytest.mark.parametrize("fault", ["none", "fsync"])
+def test_nothing_of_a_killed_recorder_is_lost(fault, contract_path):
+    result = recorder_kill.main(recorder_kill.Args(2, fault, contract_path, seed=3))
+    assert result["ok"] and result["times"] == sum(result["killed_while"].values()) == 2
+    assert (result["saved_lost"], result["saved_altered"]) == (0, 0)
+
+
+def test_what_cannot_be_killed_is_told(tmp_path):
+    with pytest.raises(UserError, match="times is 0"):
+        recorder_kill.main(recorder_kill.Args(0))
+    with pytest.raises(UserError, match="no contract"):
+        recorder_kill.main(recorder_kill.Args(1, contract=tmp_path / "none.yaml"))

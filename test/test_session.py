@@ -1,0 +1,148 @@
+"""An operator's session: every key in every phase, and nothing is lost by one of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vdd_ros.session import KEYS, Phase, Session, Step
+
+
+class Recorder:
+    """Does what a session says, as the recorder's services would, and remembers it."""
+
+    def __init__(self, session: Session):
+        self.session, self.now_s = session, 0.0
+        self.saved, self.discarded, self.said = 0, 0, []
+        self.notes: list[tuple[str, object]] = []
+        self.state = "idle"
+        self.refuses: set[str] = set()
+        self.do(session.greet())
+
+    def press(self, keys: str) -> None:
+        for key in keys:
+            self.do(self.session.key(key, self.now_s))
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.now_s += 0.1
+            self.do(self.session.tick(self.now_s))
+
+    def do(self, steps: list[Step]) -> None:
+        for step in steps:
+            if step.command:
+                self._command(step.command)
+            elif step.note[0]:
+                assert self.state != "idle"
+                self.notes.append(step.note)
+            elif step.say:
+                self.said.append(step.say)
+
+    def _command(self, command: str) -> None:
+        allowed = {"start": ("idle",), "stop": ("recording",)}
+        fits = self.state in allowed.get(command, ("recording", "stopped"))
+        assert fits, f"{command} while {self.state}"
+        done = command not in self.refuses
+        if done:
+            self.state = {"start": "recording", "stop": "stopped"}.get(command, "idle")
+            self.saved += command == "save"
+            self.discarded += command == "discard"
+        self.do(self.session.answer(command, done, self.now_s))
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder(Session(countdown_s=2.0))
+
+
+def test_an_episode_is_counted_down_recorded_judged_labelled_and_kept(recorder):
+    recorder.press("s")
+    assert recorder.session.phase is Phase.COUNTDOWN
+    recorder.wait(1.5)
+    assert recorder.state == "idle" and recorder.said[-2:] == ["2 ...", "1 ..."]
+    recorder.wait(1.0)
+    assert recorder.state == "recording"
+    recorder.press("s")
+    assert recorder.session.phase is Phase.JUDGED
+    recorder.press("y")
+    recorder.press("o")
+    recorder.do(recorder.session.line("  the cup slipped "))
+    recorder.press("k")
+    assert recorder.notes == [("success", True), ("note", "the cup slipped")]
+    assert (recorder.saved, recorder.session.saved) == (1, 1)
+    assert recorder.said[-1] == "set the scene back, then s starts (1 saved)"
+
+
+def test_any_key_ends_a_countdown(recorder):
+    recorder.press("sk")
+    recorder.wait(5.0)
+    assert recorder.state == "idle" and recorder.session.phase is Phase.READY
+
+
+def test_discarding_asks_twice_and_another_key_is_a_no(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press("sd")
+    assert recorder.said[-1] == "discard it? press d again; any other key: no"
+    recorder.press("hd")
+    assert recorder.discarded == 0
+    recorder.press("d")
+    assert recorder.discarded == 1 and recorder.state == "idle"
+
+
+def test_recording_again_discards_and_starts(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press("rr")
+    assert recorder.session.phase is Phase.COUNTDOWN and recorder.discarded == 1
+    recorder.wait(3.0)
+    assert recorder.state == "recording"
+
+
+def test_a_session_is_over_when_all_are_saved():
+    recorder = Recorder(Session(episodes=2, countdown_s=0.0))
+    assert recorder.said[-1].endswith("(0 saved, 2 more to save)")
+    recorder.press("sk")
+    assert not recorder.session.is_over and recorder.said[-1].endswith("(1 saved, 1 more to save)")
+    recorder.press("sk")
+    assert recorder.session.is_over and recorder.saved == 2
+
+
+def test_nobody_quits_with_an_episode_in_hand(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press("q")
+    assert not recorder.session.is_over and "first, then quit" in recorder.said[-1]
+    recorder.press("kq")
+    assert recorder.session.is_over and recorder.said[-1] == "1 saved in this session"
+
+
+def test_what_the_recorder_refuses_changes_nothing(recorder):
+    recorder.refuses = {"start"}
+    recorder.press("s")
+    recorder.wait(3.0)
+    assert recorder.session.phase is Phase.READY
+    recorder.refuses = {"save"}
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press("k")
+    assert recorder.session.phase is Phase.RECORDING and recorder.session.saved == 0
+
+
+def test_a_note_for_an_episode_that_is_gone_is_told(recorder):
+    assert recorder.session.line("late")[0].say.endswith("the note is lost")
+    assert recorder.session.line("   ")[0].say == "no note"
+
+
+@given(keys=st.text(alphabet=[*KEYS, "x", "S"], max_size=60), waits=st.integers(0, 3))
+def test_whatever_is_pressed_episodes_are_only_asked_for_what_can_be(keys, waits):
+    """The recorder of this file fails at a command that does not fit; a discard takes two keys."""
+    recorder = Recorder(Session(countdown_s=1.0))
+    for key in keys:
+        if recorder.session.is_over:
+            break
+        recorder.press(key)
+        recorder.wait(0.6 * waits)
+    assert recorder.saved == recorder.session.saved
+    assert recorder.discarded <= max(keys.count("dd") + keys.count("rr"), 0)

@@ -1,0 +1,59 @@
+"""Terminal: keys from a plain terminal, also over SSH, one at a time and without Enter."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+
+BACKSPACE = ("\x7f", "\b")
+
+
+class Terminal:
+    """Standard input key by key; a pipe or a file works as well. Use `close`, which gives the
+    terminal back as it was."""
+
+    def __init__(self) -> None:
+        self._file = sys.stdin.fileno()
+        self._before = termios.tcgetattr(self._file) if os.isatty(self._file) else None
+        if self._before is not None:
+            tty.setcbreak(self._file)
+        self._ended = False
+
+    def close(self) -> None:
+        """Line by line again."""
+        if self._before is not None:
+            termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)
+            self._before = None
+
+    def keys(self) -> str:
+        """What was pressed since it was asked last; it does not wait."""
+        if self._ended or not select.select([self._file], [], [], 0.0)[0]:
+            return ""
+        pressed = os.read(self._file, 1024)
+        self._ended = not pressed  # nobody is at the other end any more
+        return pressed.decode(errors="replace")
+
+
+class LineEditor:
+    """A line that is written key by key, shown as it grows."""
+
+    def __init__(self, prompt: str):
+        self.text = ""
+        print(prompt, end="", flush=True)
+
+    def take(self, key: str) -> bool:
+        """Whether the line is complete."""
+        if key in "\r\n":
+            print(flush=True)
+            return True
+        if key in BACKSPACE:
+            if self.text:
+                self.text = self.text[:-1]
+                print("\b \b", end="", flush=True)
+        elif key.isprintable():
+            self.text += key
+            print(key, end="", flush=True)
+        return False
