@@ -30,7 +30,7 @@ def tell(recorder: FlightRecorder, second: float) -> None:
     at_ns = round(second * S)
     for name in ("joint_state", "robot_command"):
         stream = recorder.contract.streams[name]
-        position = np.full(recorder.contract.action_dim, second)
+        position = np.full(recorder.contract.n_joints, second)
         data = joints_cdr(stream, recorder.contract, position, START_NS + at_ns)
         recorder.add(name, data, START_NS + at_ns, at_ns)
 
