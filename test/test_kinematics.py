@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import robosuite
 from scipy.spatial.transform import Rotation
 from two_arms import HOME, arm_with_gripper, one_arm, two_arms
 
@@ -175,6 +177,23 @@ def test_the_joints_of_a_tool_are_those_that_move_it():
     frames = {"base": "arm", "tool": "tip"}
     with pytest.raises(UserError, match="nothing moves tip within arm"):
         Kinematics(slide(frames=frames))
+    frames = {"base": "lamp", "tool": "tip"}
+    with pytest.raises(UserError, match="lamp is moved by nod, which does not move tip: name a"):
+        Kinematics(slide(frames=frames))
+
+
+def test_a_base_that_is_carried_along_is_where_poses_are_seen_from():
+    """From the carriage the slide moves nothing."""
+    tools = [{"frame": "tip", "joints": ["turn"]}]
+    frames = {"base": "carriage", "tool": "tip"}
+    contract = slide(frames=frames, kinematics={"model": URDF, "tools": tools})
+    kinematics = Kinematics(contract)
+    poses = kinematics.forward(np.array([[0.1, 0.0], [0.9, 0.0], [0.5, np.pi / 2]]))
+    expected = [[0.3, 0, 0], [0.3, 0, 0], [0, 0.3, 0]]
+    np.testing.assert_allclose(poses.positions[:, 0], expected, atol=1e-12)
+    found = kinematics.inverse(poses, np.array([0.7, 0.1]))
+    np.testing.assert_allclose(found, [[0.7, 0], [0.7, 0], [0.7, np.pi / 2]], atol=1e-3)
+    assert contract.joints_beside_tools == ("x",)
 
 
 def test_a_joint_of_another_kind_than_its_unit_is_told():
@@ -197,6 +216,21 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch, library):
         UserError, match=rf"{library} is needed: pip install 'vdd_ros\[cartesian\]'"
     ):
         Kinematics(CONTRACT)
+
+
+def test_a_model_of_others_with_shapes_meshes_and_motors_is_taken():
+    """robosuite's own Panda, with its joints renamed to the contract's."""
+    folder = Path(robosuite.__file__).parent / "models" / "assets" / "robots" / "panda"
+    text = (folder / "robot.xml").read_text().replace('name="joint', 'name="panda_joint')
+    raw = CONTRACT.to_dict() | {"frames": {"base": "link0", "tool": "right_hand"}}
+    raw["kinematics"] = raw["kinematics"] | {"model": text}
+    raw["kinematics"]["tools"][0]["frame"] = "right_hand"
+    theirs, ours = Kinematics(Contract.from_dict(raw)), Kinematics(CONTRACT)
+    joints = np.random.default_rng(3).uniform(LOWER, UPPER, (20, 7))
+    hand, tip = theirs.forward(joints), ours.forward(joints)
+    along = hand.positions + 0.18 * hand.rotations[..., 2]
+    np.testing.assert_allclose(along, tip.positions, atol=1e-3)
+    np.testing.assert_allclose(hand.rotations, tip.rotations, atol=1e-3)
 
 
 def test_what_moves_no_tool_stays_as_it_is():

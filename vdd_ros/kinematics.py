@@ -52,9 +52,9 @@ class Kinematics:
         tools = contract.kinematics.tools
         self._frames = [_frame(self._model, tool.frame) for tool in tools]
         base = _frame(self._model, contract.frames.base)
+        below = _moving(self._model, *base[1:])
         for tool, (_, kind, number) in zip(tools, self._frames, strict=True):
-            moving = _moving(self._model, kind, number) ^ _moving(self._model, *base[1:])
-            _require_chain(self._model, contract, tool, moving)
+            _require_chain(self._model, contract, tool, _moving(self._model, kind, number), below)
         names = [name for name in contract.joint_names if name not in contract.joints_beside_tools]
         self._columns = [contract.joint_names.index(name) for name in names]
         joints = [self._model.joint(name) for name in names]
@@ -231,9 +231,18 @@ def _moving(model, kind: str, number: int) -> set[int]:
     return joints
 
 
-def _require_chain(model, contract: Contract, tool: Tool, moving: set[int]) -> None:
-    """A tool's joints have to be those that move it, each of the kind that its unit says."""
-    found = [model.joint(number).name for number in sorted(moving)]
+def _require_chain(
+    model, contract: Contract, tool: Tool, moving: set[int], below: set[int]
+) -> None:
+    """A tool's joints have to be those that move it, and not the base frame, each of the kind that
+    its unit says. moving, below: joints that move the tool and the base in the world."""
+    if beside := below - moving:
+        raise UserError(
+            f"contract {contract.name}: {contract.frames.base} is moved by "
+            f"{model.joint(min(beside)).name}, which does not move {tool.frame}: name a frame for "
+            "frames.base that all tools hang from"
+        )
+    found = [model.joint(number).name for number in sorted(moving - below)]
     if set(found) != set(tool.joints):
         raise UserError(
             f"contract {contract.name}: in the kinematic model {', '.join(found) or 'nothing'} "
