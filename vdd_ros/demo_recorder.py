@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.contract import Contract
@@ -33,6 +34,7 @@ from vdd_ros.verdict import judge, summarise
 PART_PREFIX = ".part-"
 QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
+SHORTEST_S = 1.0  # of a recording, to tell how fast it grows
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
@@ -40,6 +42,13 @@ class State(Enum):
     IDLE = "idle"
     RECORDING = "recording"
     STOPPED = "stopped"
+
+
+class Room(NamedTuple):
+    """free: bytes; seconds: for which a recording can go on as it does, None where none does."""
+
+    free: int
+    seconds: float | None
 
 
 class DemoRecorder:
@@ -57,7 +66,8 @@ class DemoRecorder:
         provenance: Provenance | None = None,
         least_free: int = SMALLEST_FREE_BYTES,
     ):
-        """least_free: bytes of room below which no recording begins."""
+        """least_free: bytes of room below which no recording begins; below half of it one that is
+        going on is stopped, while there is still room to save it."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -145,6 +155,24 @@ class DemoRecorder:
                 f"({error.strerror}): look after it before the power goes"
             )
         return f"saved {final}, {self.verdict}"
+
+    def room(self, now_ns: int) -> Room:
+        """What the disk has left; raises OSError where the folder is gone."""
+        there = self.folder if self.folder.exists() else self.folder.absolute().parent
+        free = shutil.disk_usage(there).free
+        if self.state is not State.RECORDING:
+            return Room(free, None)
+        elapsed_s = (now_ns - self._started_ns) * 1e-9
+        written = self._bag.path.stat().st_size
+        if elapsed_s < SHORTEST_S or written == 0:
+            return Room(free, None)
+        return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
+
+    def guard(self, now_ns: int) -> str | None:
+        """To be called now and then: stops a recording before the disk is full, and says so."""
+        if self.state is not State.RECORDING or self.room(now_ns).free >= self.least_free / 2:
+            return None
+        return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
 
     def discard(self) -> str:
         """Drop the recording; nothing of it is left."""
