@@ -101,6 +101,7 @@ class DemoRecorder:
         self._bag = BagWriter(self._part, self.name, self.contract)
         self._started, self._started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
+        self._lost: dict[str, int] = {}
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -112,6 +113,11 @@ class DemoRecorder:
             self._bag.write(stream, data, received_ns)
         except OSError as error:
             self.fault = f"writing failed: {error.strerror}"
+
+    def add_lost(self, stream: str, count: int) -> None:
+        """Note messages that were sent and did not arrive; outside a recording it is ignored."""
+        if self.state is State.RECORDING:
+            self._lost[stream] = self._lost.get(stream, 0) + count
 
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
@@ -129,8 +135,10 @@ class DemoRecorder:
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        self._summaries = {name: summarise(data) for name, data in streams.items()}
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns)
+        self._summaries = {
+            name: summarise(data, self._lost.get(name, 0)) for name, data in streams.items()
+        }
+        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost)
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)

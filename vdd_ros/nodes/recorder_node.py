@@ -69,7 +69,7 @@ class RecorderNode(Node):
         self._clock_in = ReceiveClock(self)
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._measured_ns, self._measured = 0, dict(self._received)
-        listen_raw(self, self.contract, self._take)
+        listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
             "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
