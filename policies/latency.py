@@ -64,9 +64,9 @@ def ways_to_a_chunk(
     eager = Eager(ActingStudent(student.moe, student.normalizer))
 
     def sample() -> PolicyOutput:
-        log_gating, means = fast.infer(window)
-        deviations, _ = density.draw(window, draws, rng)
-        return PolicyOutput(log_gating, means + deviations[0].reshape(means.shape))
+        log_gating, means, deviations, _ = density.draw(window, draws, rng)
+        chunks = means + deviations[0]
+        return PolicyOutput(log_gating, chunks.reshape(len(means), fast.horizon, -1))
 
     calls: dict[Name, Callable[[], PolicyOutput | None]] = {
         FLOOR: floor.multiply,

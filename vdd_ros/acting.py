@@ -121,15 +121,17 @@ class ExpertChooser:
         self.expert: int | None = None
         self._held_ticks = 0
 
+    def is_due(self, ticks: int) -> bool:
+        """Whether a choice is due whatever the gating says, so many ticks after the last look."""
+        return self.expert is None or self._held_ticks + ticks >= self.rule.hold_ticks
+
     def keeps(self, log_gating: np.ndarray, ticks: int) -> bool:
         """Whether the expert is still held; log_gating: (K,), normalised; ticks: since the last
         look."""
+        if self.is_due(ticks):
+            return False
         self._held_ticks += ticks
-        return (
-            self.expert is not None
-            and self._held_ticks < self.rule.hold_ticks
-            and bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
-        )
+        return bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
 
     def choose(
         self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None

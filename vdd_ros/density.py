@@ -31,9 +31,12 @@ class MixtureParameters(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """S samples of each expert. deviations: (S, K, D), from the expert's mean [unit]; log_density:
-    (S, K), of the samples under the whole mixture [nats]."""
+    """A mixture and S samples of each expert. log_gating: (K,), means: (K, D) [unit]; deviations:
+    (S, K, D), from the expert's mean [unit]; log_density: (S, K), of the samples under the whole
+    mixture [nats]."""
 
+    log_gating: np.ndarray
+    means: np.ndarray
     deviations: np.ndarray
     log_density: np.ndarray
 
@@ -53,7 +56,12 @@ def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Dr
     means = mixture.means @ mixture.whitener.astype(np.float64).T
     chunks = means[:, None] + along @ mixture.whitened_factors.swapaxes(-1, -2)
     density = _log_density(mixture, means, chunks.reshape(experts * count, dim))
-    return Draws(deviations.swapaxes(0, 1), density.reshape(experts, count).T)
+    return Draws(
+        mixture.log_gating.astype(np.float64),
+        mixture.means.astype(np.float64),
+        deviations.swapaxes(0, 1),
+        density.reshape(experts, count).T,
+    )
 
 
 def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarray) -> np.ndarray:
