@@ -76,10 +76,9 @@ def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarr
     # Small matrices and many chunks: multiplying by an inverse is half as long as solving.
     along = whitened @ (factors @ np.linalg.inv(root).swapaxes(-1, -2))  # (K, N, R)
     squared = _squares(whitened) - _squares(along)
-    scales = np.diag(mixture.whitener).astype(np.float64)
-    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1)  # half of ln det C
-    half_log_det = log_root - np.log(scales).sum()
-    constant = mixture.log_gating.astype(np.float64) - half_log_det - means.shape[-1] * LOG_2PI / 2
+    log_root = np.log(root.diagonal(0, -2, -1)).sum(-1)  # half of ln det C
+    log_scale = np.log(mixture.whitener.diagonal().astype(np.float64)).sum()
+    constant = mixture.log_gating - log_root + (log_scale - means.shape[-1] * LOG_2PI / 2)
     return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
 
 
