@@ -30,7 +30,7 @@ STEPS = (1, 10, 100)
 PARAMETER_RATIO = (0.8, 1.0)  # of student over teacher, for their latencies to be compared
 FLOOR = ("floor", "BLAS sgemv per layer")
 OVERHEAD = ("floor", "call overhead")
-SAMPLE = "vdd-sample"  # a call of vdd at a tick that also draws an expert's deviation
+SAMPLE = "vdd-sample"  # what vdd is asked at a tick that draws samples of its experts
 
 Name = tuple[str, str]  # policy (vdd, teacher-10, ...) and the form it runs in
 
@@ -186,8 +186,6 @@ def typical_window(normalizer: Normalizer, rng: np.random.Generator) -> np.ndarr
 
 
 def _network_calls(policy: str) -> int:
-    if policy == SAMPLE:
-        return 2  # policy.onnx and density.onnx
     return int(policy.rpartition("-")[2]) if policy.startswith("teacher-") else 1
 
 
