@@ -77,7 +77,7 @@ class SafetyFilter:
         self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
         most_bend = self._limits.bend if self._keeps_jerk else np.full_like(self.lower, np.inf)
         # (4, Da) what each of LIMITS lets through
-        self._most = np.array([self._change, self.max_move, self.max_change, most_bend])
+        self._most = np.array([np.zeros_like(most_bend), self.max_move, self.max_change, most_bend])
         self._target: np.ndarray | None = None  # (Da,) last target followed
 
     @property
