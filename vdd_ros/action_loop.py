@@ -253,17 +253,11 @@ class ActionLoop:
         choices = None if kept else answer.choices
         return self._take(answer.window, answer.output, choices, answer.infer_s)
 
-    def _all_choices(self, window: Window) -> tuple[PolicyOutput, Choices]:
-        output = self._evaluate(window)
-        return output, self._choices(output.means, window)
-
     def _plan(self, window: Window) -> float | None:
         """Replace the chunk by a new one from `window`; seconds spent in networks."""
         begin = self._stopwatch()
         try:
-            output = self._evaluate(window)
-            kept = self.chooser.keeps(output.log_gating, self._ticks_since_plan)
-            choices = None if kept else self._choices(output.means, window)
+            output, choices = self._evaluate(window)
         except PolicyError as error:
             self.detail = str(error)
             self.stop(StopReason.POLICY_FAILED)
@@ -293,14 +287,34 @@ class ActionLoop:
         self._log_gating = log_gating
         return infer_s
 
-    def _evaluate(self, window: Window) -> PolicyOutput:
+    def _evaluate(self, window: Window) -> tuple[PolicyOutput, Choices | None]:
+        """What the policy says of a window, and what there is to choose from if it is time to."""
+        if self.policy.density is None or not self.chooser.is_due(self._ticks_since_plan):
+            output = self._infer(window)
+            if self.chooser.keeps(output.log_gating, self._ticks_since_plan):
+                return output, None
+            if self.policy.density is None:
+                return output, _means_of(output)
+        return self._all_choices(window)
+
+    def _all_choices(self, window: Window) -> tuple[PolicyOutput, Choices]:
+        """What the policy says of a window, and the experts' means or samples of each."""
+        policy = self.policy
+        if policy.density is None:
+            output = self._infer(window)
+            return output, _means_of(output)
+        drawn = policy.density.draw(window.values, self.rule.draws, self.rng)
+        shape = policy.n_experts, policy.horizon, policy.action_dim
+        output = PolicyOutput(drawn.log_gating, drawn.means.reshape(shape))
+        plans = output.means + drawn.deviations.reshape(-1, *shape)
+        return output, Choices(plans, drawn.log_density)
+
+    def _infer(self, window: Window) -> PolicyOutput:
         shape = self.policy.noise_shape
         noise = None if shape is None else self.rng.standard_normal(shape)
         return self.policy.infer(window.values, noise)
 
-    def _choices(self, means: np.ndarray, window: Window) -> Choices:
-        """The experts' means (K, H, Da), or samples of each."""
-        if self.policy.density is None:
-            return Choices(means[None], np.zeros((1, len(means))))
-        draws = self.policy.density.draw(window.values, self.rule.draws, self.rng)
-        return Choices(means + draws.deviations.reshape(-1, *means.shape), draws.log_density)
+
+def _means_of(output: PolicyOutput) -> Choices:
+    """The experts' means as what there is to choose from."""
+    return Choices(output.means[None], np.zeros((1, len(output.means))))
