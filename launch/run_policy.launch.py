@@ -115,6 +115,12 @@ def generate_launch_description():
                 "/forward_position_controller; empty: any that is no recorder",
             ),
             DeclareLaunchArgument(
+                "send_after",
+                default_value="0.0",
+                description="Seconds from the beginning of a control tick to the sending of its "
+                "command, so that commands leave evenly; 0: as soon as it is known",
+            ),
+            DeclareLaunchArgument(
                 "realtime_priority",
                 default_value="0",
                 description="SCHED_FIFO priority of the control thread; 0: none",
@@ -191,6 +197,7 @@ def generate_launch_description():
                         "robot": parameter("robot", str),
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),
+                        "send_after": parameter("send_after", float),
                         "realtime_priority": parameter("realtime_priority", int),
                         "cpu": parameter("cpu", int),
                     }

@@ -30,7 +30,7 @@ STEPS = (1, 10, 100)
 PARAMETER_RATIO = (0.8, 1.0)  # of student over teacher, for their latencies to be compared
 FLOOR = ("floor", "BLAS sgemv per layer")
 OVERHEAD = ("floor", "call overhead")
-SAMPLE = "vdd-sample"  # a call of vdd at a tick that also draws an expert's deviation
+SAMPLE = "vdd-sample"  # what vdd is asked at a tick that draws samples of its experts
 
 Name = tuple[str, str]  # policy (vdd, teacher-10, ...) and the form it runs in
 
@@ -64,9 +64,9 @@ def ways_to_a_chunk(
     eager = Eager(ActingStudent(student.moe, student.normalizer))
 
     def sample() -> PolicyOutput:
-        log_gating, means = fast.infer(window)
-        deviations, _ = density.draw(window, draws, rng)
-        return PolicyOutput(log_gating, means + deviations[0].reshape(means.shape))
+        log_gating, means, deviations, _ = density.draw(window, draws, rng)
+        chunks = means + deviations[0]
+        return PolicyOutput(log_gating, chunks.reshape(len(means), fast.horizon, -1))
 
     calls: dict[Name, Callable[[], PolicyOutput | None]] = {
         FLOOR: floor.multiply,
@@ -186,8 +186,6 @@ def typical_window(normalizer: Normalizer, rng: np.random.Generator) -> np.ndarr
 
 
 def _network_calls(policy: str) -> int:
-    if policy == SAMPLE:
-        return 2  # policy.onnx and density.onnx
     return int(policy.rpartition("-")[2]) if policy.startswith("teacher-") else 1
 
 

@@ -261,9 +261,10 @@ def test_drawn_experts_follow_the_gating():
 
 
 class FakeDensity:
-    """Every draw differs from the one before by its number."""
+    """Of a FakePolicy. Every draw differs from the one before by its number."""
 
-    def __init__(self):
+    def __init__(self, policy):
+        self.policy = policy
         self.drawn = 0
 
     def draw(self, window, count, rng):
@@ -272,13 +273,16 @@ class FakeDensity:
         self.drawn += 1
         sizes = 0.01 * np.arange(count)[:, None] + 0.1 * np.arange(2) + 0.001 * self.drawn
         log_density = np.where(np.arange(count) < count - 1, -9.0, 9.0)[:, None] + np.zeros(2)
-        return Draws(sizes[..., None] * np.ones(H * DA), log_density)
+        log_gating, means = self.policy.infer(window)
+        return Draws(
+            log_gating, means.reshape(2, -1), sizes[..., None] * np.ones(H * DA), log_density
+        )
 
 
 def test_a_sample_s_deviation_is_kept_as_long_as_its_expert(contract):
     rule = ActingRule("argmax", hold_ticks=4, output="sample", draws=3, tail_nats=1.0)
     bench = Bench(contract, rule=rule)
-    bench.policy.density = FakeDensity()
+    bench.policy.density = FakeDensity(bench.policy)
     bench.policy.log_gating = np.log([0.4, 0.6])
     results = bench.run(9)
     here = np.array([window[-1] for window in bench.policy.windows])
@@ -287,6 +291,18 @@ def test_a_sample_s_deviation_is_kept_as_long_as_its_expert(contract):
         assert result.replanned and np.ptp(deviation - at) < 1e-12
     found = [float((one - at)[0, 0]) for one, at in zip(deviations, here, strict=True)]
     np.testing.assert_allclose(found, [0.121] * 4 + [0.122] * 4 + [0.123], atol=1e-12)
+
+
+def test_a_network_is_called_once_a_tick_unless_the_gating_calls_for_a_choice(contract):
+    rule = ActingRule("argmax", hold_ticks=4, output="sample")
+    bench = Bench(contract, rule=rule)
+    density = bench.policy.density = FakeDensity(bench.policy)
+    bench.run(8)  # of which two choose
+    assert (len(bench.policy.windows), density.drawn) == (8, 2)
+    bench.run(2)
+    bench.policy.log_gating = np.log([0.001, 0.999])
+    result = bench.tick()
+    assert (len(bench.policy.windows), density.drawn, result.expert) == (12, 4, 1)
 
 
 def test_the_same_seed_gives_the_same_run(contract):

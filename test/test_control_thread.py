@@ -254,12 +254,37 @@ def test_the_log_gives_every_window_again(contract, tmp_path):
 def test_missed_deadlines_are_left_out_not_made_up_for():
     period_ns = 2 * MS
     ticks = pace(period_ns)
-    begin = next(ticks)
+    begin = next(ticks).now_ns
     time.sleep(0.011)  # five periods
-    late = [next(ticks) for _ in range(20)]
+    wakes = [next(ticks) for _ in range(20)]
+    assert all((wake.due_ns - wakes[0].due_ns) % period_ns == 0 for wake in wakes)
+    assert all(wake.due_ns <= wake.now_ns for wake in wakes)
+    late = [wake.now_ns for wake in wakes]
     assert late[0] - begin >= 11 * MS
     # made up for, they would end at most 20 periods after the beginning
     assert late[-1] - begin >= 24 * period_ns
+
+
+def test_a_command_is_not_sent_before_it_is_time_to(contract, monkeypatch):
+    wakes, sent_ns = [], []
+
+    def noted(period_ns):
+        for wake in pace(period_ns):
+            wakes.append(wake)
+            yield wake
+
+    monkeypatch.setattr("vdd_ros.control_thread.pace", noted)
+    bench = Bench(contract, send_after_s=0.004)
+    send = bench.thread._send
+
+    def timed(result):
+        sent_ns.append(time.monotonic_ns() - wakes[-1].due_ns)
+        send(result)
+
+    monkeypatch.setattr(bench.thread, "_send", timed)
+    bench.start().wait_for_motion()
+    bench.thread.stop()
+    assert len(sent_ns) > 20 and min(sent_ns) >= 4 * MS
 
 
 def test_memory_is_not_locked_where_only_some_may_be():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -317,3 +318,25 @@ def test_an_episode_that_the_disk_does_not_confirm_is_saved_and_says_so(recorder
     assert "but the disk does not confirm it (Input/output error)" in recorder.save(2 * SECOND)
     assert EpisodeStore(recorder.folder).list() == ("episode_0001",)
     assert recorder.start(3 * SECOND, STARTED) == "recording episode_0002"
+
+
+def test_a_recording_is_stopped_before_the_disk_is_full_and_can_be_saved(recorder, monkeypatch):
+    free = 1 << 30
+
+    def disk_usage(_):
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr("vdd_ros.demo_recorder.shutil.disk_usage", disk_usage)
+    assert recorder.room(SECOND) == (free, None)
+    recorded(recorder, 2.0)
+    now = 3 * SECOND
+    size = (recorder.folder / ".part-episode_0001" / "episode_0001_0.mcap").stat().st_size
+    left = recorder.room(now).seconds
+    assert left == pytest.approx((free - recorder.least_free / 2) / (size / 2.0))
+    assert recorder.guard(now) is None
+    free = recorder.least_free // 2 - 1
+    assert recorder.guard(now).endswith("the disk is almost full: save it, then make room")
+    assert recorder.guard(now) is None
+    recorder.save(now)
+    with pytest.raises(UserError, match="only 127 MiB are free .* make room first"):
+        recorder.start(now, STARTED)

@@ -105,8 +105,8 @@ def test_draws_have_their_expert_s_covariance_and_the_mixture_s_density(tmp_path
     moe, normalizer, windows = student
     (tmp_path / "density.onnx").write_bytes(student_graphs(moe, normalizer, (2, 3))[1])
     density, rng = OnnxDensity(tmp_path / "density.onnx"), np.random.default_rng(0)
-    drawn, log_density = density.draw(windows[7], 4000, rng)
-    _, means, _, factors, _ = density.parameters(windows[7])
+    _, means, drawn, log_density = density.draw(windows[7], 4000, rng)
+    factors = density.parameters(windows[7]).factors
     for row, expert in ((0, 0), (5, 1), (17, 2)):
         sample = (means[expert] + drawn[row, expert]).reshape(4, 3)
         expected = density.log_prob(windows[7], sample)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from vdd_ros.density import Draws, MixtureParameters
+from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, PolicyError, warm_up
 
@@ -108,16 +108,12 @@ def test_dynamic_axes_are_refused(tmp_path):
 class Mixture:
     """The density of a policy whose means are `means` (K, D)."""
 
-    def __init__(self, means, log_density=0.0):
-        self.means, self.log_density = means, log_density
-
-    def parameters(self, window):
-        return MixtureParameters(
-            np.zeros(2), self.means, np.ones((2, 6)), *2 * [np.ones((2, 6, 1))]
-        )
+    def __init__(self, means, log_density=0.0, gating=(0.4, 0.6)):
+        self.log_gating, self.means, self.log_density = np.log(gating), means, log_density
 
     def draw(self, window, count, rng):
-        return Draws(np.zeros((count, 2, 6)), np.full((count, 2), self.log_density))
+        log_density = np.full((count, 2), self.log_density)
+        return Draws(self.log_gating, self.means, np.zeros((count, 2, 6)), log_density)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +124,7 @@ class Mixture:
         ([0.4, 0.7], None, "adds up to 1.1"),
         ([0.4, 0.6], Mixture(np.zeros((2, 6))), "that of another policy"),
         ([0.4, 0.6], Mixture(np.ones((3, 6))), "that of another policy"),
+        ([0.4, 0.6], Mixture(np.ones((2, 6)), gating=(0.6, 0.4)), "that of another policy"),
         ([0.4, 0.6], Mixture(np.ones((2, 6)), np.nan), "not finite"),
     ],
 )

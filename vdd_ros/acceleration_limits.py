@@ -14,12 +14,17 @@ from vdd_ros.step_limits import StepLimits
 
 
 class AccelerationLimits:
-    """See `safety.Motion`."""
+    """See `safety.Motion`.
+
+    A control tick waits for this, and for a handful of joints it is calls of numpy that take the
+    time, not the numbers: what can be worked out for several things at once is.
+    """
 
     def __init__(self, contract: Contract):
         self._limits = StepLimits.of(contract)
         # in a period of the way to another speed, such that every joint can follow
         self._most_speed_change = (self._limits.change / self._limits.move).min()
+        self._room = np.zeros((3, contract.n_joints))
         self.reset(np.zeros(contract.n_joints))
 
     def reset(self, position: np.ndarray) -> None:
@@ -42,7 +47,16 @@ class AccelerationLimits:
     def follow(self, target: np.ndarray, drift: np.ndarray) -> None:
         """One period towards `target` (Da,), which moves by `drift` (Da,) a period."""
         self._approach_speed()
-        self._take(self._limited(self._approach(target, drift)))
+        drift = _slowed(drift, self._most)
+        gap = target - self.position - drift
+        distance, *_ = room = self._room_for(gap)
+        closing, down, up = _largest_move(room, self._limits.change)
+        # All joints close the same share of their gap, the slowest one's: what the joints reach
+        # one after the other is a pose that nobody asked for, and the tool leaves its path. The
+        # target is reached with its own velocity: no overshoot of one that stands still, no lag
+        # behind one that moves within the limits.
+        share = (np.minimum(closing, self._most) / distance).min()
+        self._take(self._limited(_slowed(drift + gap * share, self._most), down, up))
 
     def brake(self) -> None:
         """One period of the ramp to rest."""
@@ -59,32 +73,29 @@ class AccelerationLimits:
         self.position = self.position + move
         self.move = move
 
-    def _approach(self, target: np.ndarray, drift: np.ndarray) -> np.ndarray:
-        """(Da,) movement that reaches the target with the target's own velocity: no overshoot of
-        one that stands still, no lag behind one that moves within the limits."""
-        drift = self._within_speed(drift)
-        gap = target - self.position - drift
-        # All joints close the same share of their gap, the slowest one's: what the joints reach
-        # one after the other is a pose that nobody asked for, and the tool leaves its path.
-        distance = np.maximum(np.abs(gap), 1e-12)
-        closed = np.minimum(_largest_move(distance, self._limits.change), self._most)
-        return self._within_speed(drift + gap * (closed / distance).min())
+    def _room_for(self, gap: np.ndarray) -> np.ndarray:
+        """(3, Da) of ways: what is missing to the target, never 0, and to each end of the range."""
+        room = self._room
+        np.abs(gap, out=room[0])
+        np.subtract(self.position, self._limits.lower, out=room[1])
+        np.subtract(self._limits.upper, self.position, out=room[2])
+        np.maximum(room[0], 1e-12, out=room[0])
+        return np.maximum(room, 0.0, out=room)
 
-    def _within_speed(self, move: np.ndarray) -> np.ndarray:
-        """(Da,) slowed by one factor, so that its direction stays."""
-        return move / max(1.0, (np.abs(move) / self._most).max())
-
-    def _limited(self, move: np.ndarray) -> np.ndarray:
+    def _limited(self, move: np.ndarray, down: np.ndarray, up: np.ndarray) -> np.ndarray:
         most, most_change = self._most, self._limits.change
         # One factor for all joints turns the tool's velocity towards the wish; limited one by one,
         # the joints would turn it elsewhere first. The bounds below then only guard.
-        change = move - self.move
-        move = self.move + change / max(1.0, (np.abs(change) / most_change).max())
+        move = self.move + _slowed(move - self.move, most_change)
         move = np.maximum(move, np.maximum(self.move - most_change, -most))
         move = np.minimum(move, np.minimum(self.move + most_change, most))
-        room = np.array([self.position - self._limits.lower, self._limits.upper - self.position])
-        down, up = _largest_move(np.maximum(room, 0.0), most_change)
         return np.minimum(np.maximum(move, -down), up)
+
+
+def _slowed(move: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """(Da,) at most `most` (Da,) everywhere, slowed by one factor, so that its direction stays."""
+    factor = max((np.abs(move) / most).tolist())
+    return move if factor <= 1.0 else move / factor
 
 
 def _largest_move(room: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -93,5 +104,5 @@ def _largest_move(room: np.ndarray, change: np.ndarray) -> np.ndarray:
     Braking adds d - c, d - 2c, ... after d; with n = floor(d / c) the whole way is
     (n + 1) d - c n (n + 1) / 2 = room, solved for d.
     """
-    n = np.floor((np.sqrt(1.0 + 8.0 * room / change) - 1.0) / 2.0)
-    return (room + change * n * (n + 1.0) / 2.0) / (n + 1.0)
+    n = np.floor(np.sqrt(0.25 + 2.0 * room / change) - 0.5)
+    return room / (n + 1.0) + 0.5 * change * n

@@ -121,15 +121,17 @@ class ExpertChooser:
         self.expert: int | None = None
         self._held_ticks = 0
 
+    def is_due(self, ticks: int) -> bool:
+        """Whether a choice is due whatever the gating says, so many ticks after the last look."""
+        return self.expert is None or self._held_ticks + ticks >= self.rule.hold_ticks
+
     def keeps(self, log_gating: np.ndarray, ticks: int) -> bool:
         """Whether the expert is still held; log_gating: (K,), normalised; ticks: since the last
         look."""
+        if self.is_due(ticks):
+            return False
         self._held_ticks += ticks
-        return (
-            self.expert is not None
-            and self._held_ticks < self.rule.hold_ticks
-            and bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
-        )
+        return bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
 
     def choose(
         self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
@@ -140,26 +142,28 @@ class ExpertChooser:
         steps' times, None at the beginning.
         """
         weighed = self._weigh(log_gating, choices, running)
-        draw, expert = np.unravel_index(self._fresh(weighed.ravel()), weighed.shape)
-        self.expert = int(expert)
+        draw, self.expert = divmod(self._fresh(weighed.reshape(-1)), len(log_gating))
         self._held_ticks = 0
-        return self.expert, choices.plans[draw, expert]
+        return self.expert, choices.plans[draw, self.expert]
 
     def _weigh(
         self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
     ) -> np.ndarray:
         plans, log_density = choices
-        weighed = np.tile(log_gating, (len(plans), 1))  # (S, K)
+        weighed = np.empty_like(log_density)  # (S, K)
+        weighed[:] = log_gating
         if self.rule.tail_nats:
-            average = np.average(log_density, weights=np.exp(weighed))
+            gating = np.exp(log_gating)
+            average = (log_density @ gating).sum() / (len(plans) * gating.sum())
             weighed[log_density < average - self.rule.tail_nats] = -np.inf
         if running is not None and len(running) and self.rule.agreement:
             if self.rule.blur:
                 # the scale that a root mean square of `agreement` means for each number
                 scale = self.rule.blur * self.rule.agreement * np.sqrt(running.size)
                 running = running + scale * self.rng.standard_normal(running.shape)
-            squared = np.square(plans[:, :, : len(running)] - running).mean(axis=(2, 3))
-            weighed -= 0.5 * squared / self.rule.agreement**2
+            off = (plans[:, :, : len(running)] - running).reshape(*weighed.shape, -1)
+            squared = np.einsum("skd,skd->sk", off, off)
+            weighed -= squared / (2.0 * running.size * self.rule.agreement**2)
         return weighed - weighed.max()
 
     def _fresh(self, log_weights: np.ndarray) -> int:

@@ -25,13 +25,14 @@ class ActionChunk(NamedTuple):
 
     def at(self, time_ns: int) -> np.ndarray:
         """(Da,) the command at a time: linear between steps, the ends hold."""
-        return _between(self.steps[None], np.array([time_ns - self.start_ns]), self.period_ns)[0]
+        return self._at(np.array([time_ns]))[0]
 
     def ahead(self, time_ns: int) -> np.ndarray:
         """(h, Da) what this plan says for `time_ns` and every period after it, to its end."""
-        times = np.arange(time_ns, self.end_ns + 1, self.period_ns) - self.start_ns
-        same = np.broadcast_to(self.steps, (len(times), *self.steps.shape))
-        return _between(same, times, self.period_ns)
+        return self._at(np.arange(time_ns, self.end_ns + 1, self.period_ns))
+
+    def _at(self, times_ns: np.ndarray) -> np.ndarray:
+        return _between(len(self.steps), times_ns - self.start_ns, self.period_ns) @ self.steps
 
 
 class ChunkEnsemble:
@@ -46,39 +47,63 @@ class ChunkEnsemble:
 
     def __init__(self, time_constant_ns: int, tick_ns: int):
         self.time_constant_ns, self.tick_ns = time_constant_ns, tick_ns
-        self._starts_ns = np.zeros(0, np.int64)  # (M,), ascending; arrays, as a tick reads them all
-        self._taken_ns = np.zeros(0, np.int64)  # (M,) since when each counts
-        self._steps: np.ndarray | None = None  # (M, H, Da) [unit]
         self._period_ns = 0
+        # Plans are written one after the other; those from first to end count. At every tick, that
+        # takes a fraction of the time of appending to arrays.
+        self._first = self._end = 0
+        self._starts_ns, self._taken_ns = np.zeros(
+            (2, 0), np.int64
+        )  # taken: since when each counts
+        self._steps = np.zeros((0, 0, 0))  # (plans, H, Da) [unit]
 
     def add(self, chunk: ActionChunk, now_ns: int) -> None:
         """Take the newest plan, which may have begun before now, and forget those that no longer
         count."""
-        starts_ns = np.append(self._starts_ns, chunk.start_ns)
-        taken_ns = np.append(self._taken_ns, now_ns)
-        oldest_ns = now_ns - self.REMEMBERED * self.time_constant_ns
-        forgotten = np.count_nonzero(taken_ns[1:] <= oldest_ns)  # replaced so long ago
-        self._taken_ns = taken_ns[forgotten:]
-        before = chunk.steps[None][:0] if self._steps is None else self._steps
-        self._steps = np.concatenate([before[forgotten:], chunk.steps[None]])
-        self._starts_ns, self._period_ns = starts_ns[forgotten:], chunk.period_ns
+        if self._end == len(self._steps):
+            self._make_room(chunk.steps.shape)
+        self._steps[self._end] = chunk.steps
+        self._starts_ns[self._end], self._taken_ns[self._end] = chunk.start_ns, now_ns
+        self._period_ns = chunk.period_ns
+        self._end += 1
+        replaced_ns = now_ns - self.REMEMBERED * self.time_constant_ns  # so long ago
+        while self._first + 1 < self._end and self._taken_ns[self._first + 1] <= replaced_ns:
+            self._first += 1
 
     def at(self, time_ns: int) -> np.ndarray:
         """(Da,) the command at a time. Raises ValueError before the first plan."""
-        if self._steps is None:
+        if not self._end:
             raise ValueError("no plan was added yet")
-        commands = _between(self._steps, time_ns - self._starts_ns, self._period_ns)
-        if len(commands) == 1:
-            return commands[0]
-        ages = time_ns + self.tick_ns - self._taken_ns
-        before = np.exp(-ages / self.time_constant_ns)  # share of all plans before each one
-        before[0] = 0.0
-        return (np.append(before[1:], 1.0) - before) @ commands
+        live = slice(self._first, self._end)
+        steps = self._steps[live]
+        weights = _between(steps.shape[1], time_ns - self._starts_ns[live], self._period_ns)
+        weights *= self._shares(time_ns + self.tick_ns - self._taken_ns[live])[:, None]
+        return weights.reshape(-1) @ steps.reshape(weights.size, -1)
+
+    def _shares(self, ages_ns: np.ndarray) -> np.ndarray:
+        """(M,) of plans in the command, by how long each has counted."""
+        shares = np.ones(len(ages_ns))  # with those before it, of each plan
+        if len(ages_ns) > 1:
+            before = np.exp(-ages_ns[1:] / self.time_constant_ns)
+            shares[:-1] = before
+            shares[1:] -= before
+        return shares
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        """Move what counts to the beginning of arrays twice as long."""
+        live = slice(self._first, self._end)
+        count = self._end - self._first
+        starts_ns, taken_ns, steps = self._starts_ns[live], self._taken_ns[live], self._steps[live]
+        room = 2 * (count + 8)
+        self._starts_ns, self._taken_ns = np.zeros((2, room), np.int64)
+        self._steps = np.zeros((room, *shape))
+        if count:
+            self._starts_ns[:count], self._taken_ns[:count] = starts_ns, taken_ns
+            self._steps[:count] = steps
+        self._first, self._end = 0, count
 
 
-def _between(steps: np.ndarray, since_ns: np.ndarray, period_ns: int) -> np.ndarray:
-    """(M, H, Da) plans, (M,) times since each began -> (M, Da) linear between steps, ends hold."""
-    last = steps.shape[1] - 1
-    step, rest_ns = np.divmod(np.clip(since_ns, 0, last * period_ns), period_ns)
-    row, part = np.arange(len(steps)), (rest_ns / period_ns)[:, None]
-    return (1.0 - part) * steps[row, step] + part * steps[row, np.minimum(step + 1, last)]
+def _between(steps: int, since_ns: np.ndarray, period_ns: int) -> np.ndarray:
+    """(N,) times since a plan of so many steps began -> (N, steps) how much of each step makes the
+    command then: linear between two of them, the ends hold."""
+    place = (since_ns / period_ns).clip(0.0, steps - 1.0)
+    return np.maximum(1.0 - np.abs(place[:, None] - np.arange(steps)), 0.0)

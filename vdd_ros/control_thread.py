@@ -19,7 +19,7 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
-from vdd_ros.realtime import claim, lock_memory, pace, undisturbed
+from vdd_ros.realtime import Wake, claim, lock_memory, pace, sleep_until, undisturbed
 from vdd_ros.tick_log import TickLog
 
 # Any arm is at rest by then; it only matters if the ROS clock stands still meanwhile.
@@ -38,7 +38,8 @@ class Arrival(NamedTuple):
 class ControlThread:
     """now_ns: the ROS clock; receive: gives what has come by a tick since it was last called; send:
     takes each TickResult and publishes what is in it; listening: whether anyone hears what is sent
-    (nothing is, before it does); most_missed: so many missed deadlines lately are a stop
+    (nothing is, before it does); send_after_s: so long after the beginning of a tick its result is
+    sent, 0 for as soon as it is there; most_missed: so many missed deadlines lately are a stop
     (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy drives
     on observations unlike those it was trained on: warn (nothing here), slow (down to slow_speed, a
     share of the velocity limits) or hold (a stop)."""
@@ -55,6 +56,7 @@ class ControlThread:
         detector: OodDetector | None = None,
         on_out_of_distribution: str = "warn",
         slow_speed: float = 0.1,
+        send_after_s: float = 0.0,
         priority: int = 0,
         cpu: int = -1,
         most_missed: int = 0,
@@ -71,6 +73,7 @@ class ControlThread:
         self._last_ns = 0  # what the time was at the last tick
         self._density, self.detector = density, detector
         self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
+        self._send_after_ns = round(send_after_s * 1e9)
         self._priority, self._cpu = priority, cpu
         self._most_missed = most_missed
         self._keep_log = keep_log
@@ -119,14 +122,14 @@ class ControlThread:
             self.refused += lock_memory()
         with undisturbed():
             try:
-                for wake_ns in pace(self.loop.contract.control_period_ns):
+                for wake in pace(self.loop.contract.control_period_ns):
                     if self._ending.is_set():
                         return
-                    self._tick(wake_ns)
+                    self._tick(wake)
             finally:
                 self._bring_to_rest()
 
-    def _tick(self, wake_ns: int) -> None:
+    def _tick(self, wake: Wake) -> None:
         now_ns = self._time_ns()
         self._take_e_stop(now_ns)
         if not self._begin():
@@ -135,8 +138,8 @@ class ControlThread:
         for arrival in self._receive(now_ns):
             self._take(*arrival)
         result = self.loop.tick(now_ns)
-        self._deliver(result)
-        self.monitor.take(result, wake_ns)
+        self._deliver(result, wake)
+        self.monitor.take(result, wake.now_ns)
         self._heed_detector()
         if 0 < self._most_missed <= self.monitor.missed_lately:
             self.loop.stop(StopReason.DEADLINES_MISSED)
@@ -190,7 +193,9 @@ class ControlThread:
         if self.log is not None:
             self.log.add(stream, fields, stamp_ns, received_ns)
 
-    def _deliver(self, result: TickResult) -> None:
+    def _deliver(self, result: TickResult, wake: Wake) -> None:
+        if self._send_after_ns:
+            sleep_until(wake.due_ns + self._send_after_ns)
         self._send(result)
         if self.log is not None:
             self.log.tick(result)
@@ -199,8 +204,8 @@ class ControlThread:
         ended = self._ending.is_set()
         self.loop.stop(StopReason.DEACTIVATED if ended else StopReason.LOOP_ENDED)
         give_up_ns = time.monotonic_ns() + round(LONGEST_BRAKING_S * 1e9)
-        for wake_ns in pace(self.loop.contract.control_period_ns):
+        for wake in pace(self.loop.contract.control_period_ns):
             now_ns = self._time_ns(ending=True)
-            self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)))
-            if self.loop.gate.silent or wake_ns > give_up_ns:
+            self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)), wake)
+            if self.loop.gate.silent or wake.now_ns > give_up_ns:
                 return

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.contract import Contract
@@ -33,6 +34,7 @@ from vdd_ros.verdict import judge, summarise
 PART_PREFIX = ".part-"
 QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
+SHORTEST_S = 1.0  # of a recording, to tell how fast it grows
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
@@ -40,6 +42,13 @@ class State(Enum):
     IDLE = "idle"
     RECORDING = "recording"
     STOPPED = "stopped"
+
+
+class Room(NamedTuple):
+    """free: bytes; seconds: for which a recording can go on as it does, None where none does."""
+
+    free: int
+    seconds: float | None
 
 
 class DemoRecorder:
@@ -57,7 +66,8 @@ class DemoRecorder:
         provenance: Provenance | None = None,
         least_free: int = SMALLEST_FREE_BYTES,
     ):
-        """least_free: bytes of room below which no recording begins."""
+        """least_free: bytes of room below which no recording begins; below half of it one that is
+        going on is stopped, while there is still room to save it."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -91,6 +101,7 @@ class DemoRecorder:
         self._bag = BagWriter(self._part, self.name, self.contract)
         self._started, self._started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
+        self._lost: dict[str, int] = {}
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -102,6 +113,11 @@ class DemoRecorder:
             self._bag.write(stream, data, received_ns)
         except OSError as error:
             self.fault = f"writing failed: {error.strerror}"
+
+    def add_lost(self, stream: str, count: int) -> None:
+        """Note messages that were sent and did not arrive; outside a recording it is ignored."""
+        if self.state is State.RECORDING:
+            self._lost[stream] = self._lost.get(stream, 0) + count
 
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
@@ -119,8 +135,10 @@ class DemoRecorder:
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        self._summaries = {name: summarise(data) for name, data in streams.items()}
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns)
+        self._summaries = {
+            name: summarise(data, self._lost.get(name, 0)) for name, data in streams.items()
+        }
+        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost)
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
@@ -145,6 +163,24 @@ class DemoRecorder:
                 f"({error.strerror}): look after it before the power goes"
             )
         return f"saved {final}, {self.verdict}"
+
+    def room(self, now_ns: int) -> Room:
+        """What the disk has left; raises OSError where the folder is gone."""
+        there = self.folder if self.folder.exists() else self.folder.absolute().parent
+        free = shutil.disk_usage(there).free
+        if self.state is not State.RECORDING:
+            return Room(free, None)
+        elapsed_s = (now_ns - self._started_ns) * 1e-9
+        written = self._bag.path.stat().st_size
+        if elapsed_s < SHORTEST_S or written == 0:
+            return Room(free, None)
+        return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
+
+    def guard(self, now_ns: int) -> str | None:
+        """To be called now and then: stops a recording before the disk is full, and says so."""
+        if self.state is not State.RECORDING or self.room(now_ns).free >= self.least_free / 2:
+            return None
+        return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
 
     def discard(self) -> str:
         """Drop the recording; nothing of it is left."""

@@ -31,9 +31,12 @@ class MixtureParameters(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """S samples of each expert. deviations: (S, K, D), from the expert's mean [unit]; log_density:
-    (S, K), of the samples under the whole mixture [nats]."""
+    """A mixture and S samples of each expert. log_gating: (K,), means: (K, D) [unit]; deviations:
+    (S, K, D), from the expert's mean [unit]; log_density: (S, K), of the samples under the whole
+    mixture [nats]."""
 
+    log_gating: np.ndarray
+    means: np.ndarray
     deviations: np.ndarray
     log_density: np.ndarray
 
@@ -53,7 +56,12 @@ def draw(mixture: MixtureParameters, count: int, rng: np.random.Generator) -> Dr
     means = mixture.means @ mixture.whitener.astype(np.float64).T
     chunks = means[:, None] + along @ mixture.whitened_factors.swapaxes(-1, -2)
     density = _log_density(mixture, means, chunks.reshape(experts * count, dim))
-    return Draws(deviations.swapaxes(0, 1), density.reshape(experts, count).T)
+    return Draws(
+        mixture.log_gating.astype(np.float64),
+        mixture.means.astype(np.float64),
+        deviations.swapaxes(0, 1),
+        density.reshape(experts, count).T,
+    )
 
 
 def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarray) -> np.ndarray:
@@ -68,10 +76,9 @@ def _log_density(mixture: MixtureParameters, means: np.ndarray, chunks: np.ndarr
     # Small matrices and many chunks: multiplying by an inverse is half as long as solving.
     along = whitened @ (factors @ np.linalg.inv(root).swapaxes(-1, -2))  # (K, N, R)
     squared = _squares(whitened) - _squares(along)
-    scales = np.diag(mixture.whitener).astype(np.float64)
-    log_root = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(-1)  # half of ln det C
-    half_log_det = log_root - np.log(scales).sum()
-    constant = mixture.log_gating.astype(np.float64) - half_log_det - means.shape[-1] * LOG_2PI / 2
+    log_root = np.log(root.diagonal(0, -2, -1)).sum(-1)  # half of ln det C
+    log_scale = np.log(mixture.whitener.diagonal().astype(np.float64)).sum()
+    constant = mixture.log_gating - log_root + (log_scale - means.shape[-1] * LOG_2PI / 2)
     return np.logaddexp.reduce(constant[:, None] - 0.5 * squared, axis=0)
 
 

@@ -35,7 +35,8 @@ class PolicyOutput(NamedTuple):
 
 class Policy(Protocol):
     """noise_shape: shape of the standard normal noise that `infer` takes, None if it takes none;
-    density: of the same policy, where samples of its experts are wanted."""
+    density: of the same policy, where samples of its experts are wanted. It says all that `infer`
+    does, and takes longer."""
 
     n_obs_steps: int
     horizon: int
@@ -153,9 +154,8 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         (log_gating, means), seconds = _repeated(lambda: policy.infer(window, noise), calls)
         drawn: Draws | None = None
         if (density := policy.density) is not None:
-            drawn, more = _repeated(lambda: density.draw(window, draws, rng), calls)
-            seconds += more
-            theirs = density.parameters(window).means
+            drawn, longest = _repeated(lambda: density.draw(window, draws, rng), calls)
+            seconds = max(seconds, longest)
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
     probability = np.exp(log_gating)
@@ -167,12 +167,19 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         )
     if drawn is None:
         return seconds
-    flat = means.reshape(len(means), -1)
-    if theirs.shape != flat.shape or not np.abs(theirs - flat).max() <= DENSITY_BOUND:
+    if not _is_same(drawn, probability, means.reshape(len(means), -1)):
         raise UserError("the density is that of another policy than the bundle's: export it again")
     if not all(np.isfinite(part).all() for part in drawn):
         raise UserError("the density gives numbers that are not finite: export it again")
     return seconds
+
+
+def _is_same(drawn: Draws, probability: np.ndarray, means: np.ndarray) -> bool:
+    """Whether a density is that of a policy: gating (K,), means (K, D) [unit]."""
+    if drawn.means.shape != means.shape:
+        return False
+    gating = np.abs(np.exp(drawn.log_gating) - probability).max()
+    return bool(gating <= GATING_BOUND and np.abs(drawn.means - means).max() <= DENSITY_BOUND)
 
 
 def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:

@@ -24,13 +24,15 @@ class _Part(BaseModel):
 
 class StreamSummary(_Part):
     """count: messages kept; rate_hz: achieved between the first and the last; incomplete: messages
-    without one of the contract's joints, which are not samples; longest_gap_s between two receipts.
+    without one of the contract's joints, which are not samples; longest_gap_s between two receipts;
+    lost: messages that were sent and did not arrive, as far as the middleware tells.
     """
 
     count: int
     incomplete: int
     rate_hz: float
     longest_gap_s: float
+    lost: int = 0
 
 
 class Verdict(_Part):

@@ -66,9 +66,7 @@ class Planner:
         asked for."""
         begin = self._stopwatch()
         try:
-            output = self._evaluate(window)
-            kept = self._chooser.keeps(output.log_gating, ticks)
-            choices = None if kept else self._choices(output.means, window)
+            output, choices = self._evaluate(window, ticks)
         except PolicyError as error:
             return Plan(window, fault=StopReason.POLICY_FAILED, detail=str(error))
         fault = fault_of(output, choices)
@@ -101,17 +99,25 @@ class Planner:
         ahead = running.ahead(tick_ns)
         return self._space.encode(ahead, anchor) if len(ahead) else None
 
-    def _evaluate(self, window: Window) -> PolicyOutput:
+    def _evaluate(self, window: Window, ticks: int) -> tuple[PolicyOutput, Choices | None]:
+        """What the policy says of a window, and what there is to choose from if it is time to."""
+        density = self._policy.density
+        if density is None or not self._chooser.is_due(ticks):
+            output = self._infer(window)
+            if self._chooser.keeps(output.log_gating, ticks):
+                return output, None
+            if density is None:
+                return output, Choices(output.means[None], np.zeros((1, len(output.means))))
+        drawn = density.draw(window.values, self._rule.draws, self._rng)
+        shape = self._policy.n_experts, self._policy.horizon, self._policy.action_dim
+        output = PolicyOutput(drawn.log_gating, drawn.means.reshape(shape))
+        plans = output.means + drawn.deviations.reshape(-1, *shape)
+        return output, Choices(plans, drawn.log_density)
+
+    def _infer(self, window: Window) -> PolicyOutput:
         shape = self._policy.noise_shape
         noise = None if shape is None else self._rng.standard_normal(shape)
         return self._policy.infer(window.values, noise)
-
-    def _choices(self, means: np.ndarray, window: Window) -> Choices:
-        """The experts' means (K, H, A), or samples of each."""
-        if self._policy.density is None:
-            return Choices(means[None], np.zeros((1, len(means))))
-        draws = self._policy.density.draw(window.values, self._rule.draws, self._rng)
-        return Choices(means + draws.deviations.reshape(-1, *means.shape), draws.log_density)
 
 
 def fault_of(output: PolicyOutput, choices: Choices | None) -> StopReason | None:

@@ -10,26 +10,41 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 MCL_CURRENT, MCL_FUTURE = 1, 2  # of mlockall(2)
 # How long another thread of this process may hold the interpreter when the control thread wakes up.
 SWITCH_INTERVAL_S = 0.0005
 
 
-def pace(period_ns: int) -> Iterator[int]:
-    """Yield the monotonic time [ns] once a period, sleeping to absolute deadlines.
+class Wake(NamedTuple):
+    """due_ns: when a period began; now_ns: when it was noticed; monotonic time [ns]."""
+
+    due_ns: int
+    now_ns: int
+
+
+def pace(period_ns: int) -> Iterator[Wake]:
+    """Yield once a period, sleeping to absolute deadlines.
 
     Deadlines that passed while the consumer was busy are left out, never made up for in a burst.
     """
-    deadline_ns = time.monotonic_ns()
+    due_ns = time.monotonic_ns()
     while True:
-        now_ns = time.monotonic_ns()
-        if now_ns < deadline_ns:
-            time.sleep((deadline_ns - now_ns) * 1e-9)
+        behind_ns = time.monotonic_ns() - due_ns
+        if behind_ns > 0:
+            due_ns += behind_ns // period_ns * period_ns
         else:
-            deadline_ns += (now_ns - deadline_ns) // period_ns * period_ns
-        yield time.monotonic_ns()
-        deadline_ns += period_ns
+            sleep_until(due_ns)
+        yield Wake(due_ns, time.monotonic_ns())
+        due_ns += period_ns
+
+
+def sleep_until(time_ns: int) -> None:
+    """Sleep to a monotonic time [ns]; not at all where it has passed."""
+    left_ns = time_ns - time.monotonic_ns()
+    if left_ns > 0:
+        time.sleep(left_ns * 1e-9)
 
 
 def claim(priority: int, cpu: int) -> list[str]:

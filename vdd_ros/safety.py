@@ -9,6 +9,7 @@ jerk and ruckig is installed, commands are those of `jerk_limits`, else those of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import compress
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.jerk_limits import JerkLimits
 from vdd_ros.step_limits import StepLimits
 
+LIMITS = ("position", "velocity", "acceleration", "jerk")
 NO_RUCKIG = (
     "the contract's limits of jerk are not held, only its others: ruckig is not installed "
     "(pip install ruckig)"
@@ -71,16 +73,21 @@ class SafetyFilter:
         self.max_move = self._limits.move  # (Da,) [unit] per period
         self.max_change = self._limits.change  # (Da,) [unit] per period, squared
         self._motion, self.lacking = _motion(contract)
-        self._most_bend = self._limits.bend if isinstance(self._motion, JerkLimits) else np.inf
         self.position: np.ndarray | None = None  # (Da,) last command sent
         self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
+        most_bend = self._limits.bend if self._keeps_jerk else np.full_like(self.lower, np.inf)
+        # (4, Da) what each of LIMITS lets through
+        self._most = np.array([np.zeros_like(most_bend), self.max_move, self.max_change, most_bend])
         self._target: np.ndarray | None = None  # (Da,) last target followed
 
     @property
     def holds(self) -> str:
         """Which limits commands keep."""
-        names = ("position", "velocity", "acceleration", "jerk")
-        return " ".join(names if isinstance(self._motion, JerkLimits) else names[:3])
+        return " ".join(LIMITS if self._keeps_jerk else LIMITS[:3])
+
+    @property
+    def _keeps_jerk(self) -> bool:
+        return isinstance(self._motion, JerkLimits)
 
     def reset(self, position: np.ndarray) -> None:
         """Begin at rest at `position` (Da,), which may lie outside the limits, but never leaves
@@ -118,7 +125,7 @@ class SafetyFilter:
         self._target = allowed
         wish, move, change = target - self._motion.position, self._motion.move, self._change
         self._motion.follow(allowed, drift)
-        return self._sent(move, self._reasons(target, wish, move, change))
+        return self._sent(move, self._reasons(target - allowed, wish, move, change))
 
     def brake(self) -> SafeCommand:
         """One period of the ramp to rest from the last command sent."""
@@ -133,19 +140,14 @@ class SafetyFilter:
         return SafeCommand(self.position, limited)
 
     def _reasons(
-        self, target: np.ndarray, wish: np.ndarray, move: np.ndarray, change: np.ndarray
+        self, outside: np.ndarray, wish: np.ndarray, move: np.ndarray, change: np.ndarray
     ) -> tuple[str, ...]:
-        """Which limits stood between the movement wished for and the one taken, after `move`, which
-        had changed by `change`, for the record."""
+        """Which limits stood between the movement wished for, to as far `outside` the position
+        limits, and the one taken, after `move`, which had changed by `change`, for the record."""
         if (np.abs(wish - self._motion.move) <= 1e-12).all():
             return ()
-        over = {
-            "position": (target < self.lower) | (target > self.upper),
-            "velocity": np.abs(wish) > self.max_move,
-            "acceleration": np.abs(wish - move) > self.max_change,
-            "jerk": np.abs(wish - move - change) > self._most_bend,
-        }
-        return tuple(name for name, where in over.items() if where.any())
+        asked = np.abs(np.array([outside, wish, wish - move, wish - move - change]))
+        return tuple(compress(LIMITS, (asked > self._most).any(1).tolist()))
 
 
 def _motion(contract: Contract) -> tuple[Motion, str | None]:

@@ -5,7 +5,7 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
     reason: str
 
 
-def summarise(data: StreamData) -> StreamSummary:
+def summarise(data: StreamData, lost: int = 0) -> StreamSummary:
     """The counts of one stream that go into the manifest."""
     received_s = data.received_ns * 1e-9
     span = float(received_s[-1] - received_s[0]) if len(data) > 1 else 0.0
@@ -35,13 +35,19 @@ def summarise(data: StreamData) -> StreamSummary:
         incomplete=data.incomplete,
         rate_hz=round((len(data) - 1) / span, 2) if span > 0 else 0.0,
         longest_gap_s=round(float(np.diff(received_s).max()), 4) if len(data) > 1 else 0.0,
+        lost=lost,
     )
 
 
 def judge(
-    contract: Contract, streams: dict[str, StreamData], started_ns: int, stopped_ns: int
+    contract: Contract,
+    streams: dict[str, StreamData],
+    started_ns: int,
+    stopped_ns: int,
+    lost: Mapping[str, int] | None = None,
 ) -> Verdict:
-    """The verdict on the streams of one recording between two times of the ROS clock."""
+    """The verdict on the streams of one recording between two times of the ROS clock; lost: by
+    stream, messages that the middleware says did not arrive."""
     observed = {part.stream for part in contract.observation}
     limits = contract.recording
     findings: list[Finding] = []
@@ -61,6 +67,8 @@ def judge(
             continue
         found = [*_rates(stream, data, name in paused, limits), *_times(stream, data)]
         found += _values(contract, name, data)
+        if missing := (lost or {}).get(name):
+            found.append(Finding("WARN", f"lost {missing} messages on the way"))
         if name in observed:
             found += _gaps(stream, data, started_ns, stopped_ns)
             found += _jitter(stream, data, limits)

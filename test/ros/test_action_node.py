@@ -495,3 +495,10 @@ def test_a_bundle_that_cannot_be_run_is_refused_in_one_sentence(
         assert process.wait() == 2
         sentences = [line for line in process.output.splitlines() if said in line]
         assert sentences and "Traceback" not in process.output
+
+
+def test_a_command_that_would_leave_after_its_tick_is_refused(domain, folder):
+    parameters = {"contract": folder / "contract.yaml", "bundle": "nowhere", "autostart": True}
+    with running_node("action_node", domain, {**parameters, "send_after": 1.0}) as process:
+        assert process.wait() == 2
+        assert "send_after is 1 s and a control tick" in process.output

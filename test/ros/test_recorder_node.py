@@ -202,3 +202,22 @@ def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(ros, demos, tmp_pat
         assert recorder.wait() == 2
         assert "wrong.yaml" in recorder.output
         assert recorder.output.count("\n") == 1
+
+
+def test_messages_that_got_lost_are_counted(ros, demos):
+    """A recorder that stands still for a while while a best-effort stream floods it."""
+    observer, domain = ros
+    with recorder_node(domain, demos) as recorder:
+        robot = Robot(observer)
+        done(observer, "start")
+        robot.move(0.3)
+        recorder.process.send_signal(signal.SIGSTOP)
+        for _ in range(20_000):
+            robot.publish("joint_state", time.time_ns())
+        recorder.process.send_signal(signal.SIGCONT)
+        robot.move(0.3)
+        time.sleep(1.0)
+        told = done(observer, "stop")
+        done(observer, "save")
+    lost = EpisodeStore(demos).manifest("episode_0001").streams["joint_state"].lost
+    assert lost > 0 and f"joint_state lost {lost} messages on the way (WARN)" in told

@@ -94,6 +94,13 @@ class ActionParameters:
         lower=0.01,
         upper=1.0,
     )
+    send_after: float = parameter(
+        0.0,
+        "seconds from the beginning of a control tick to the sending of its command, so that "
+        "commands leave evenly however long a tick takes; 0: as soon as it is known (see "
+        "docs/architecture.md)",
+        lower=0.0,
+    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )
@@ -185,6 +192,12 @@ class ActionNode(LifecycleNode):
         if settings.log_ticks and not _writable(Path(settings.log_ticks)):
             raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
         contract = Contract.from_yaml(settings.contract)
+        period_s = contract.control_period_ns * 1e-9
+        if settings.send_after >= period_s:
+            raise UserError(
+                f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
+                "command has to be sent before the next tick"
+            )
         bundle = Bundle.load(settings.bundle, contract)
         home = _home(bundle, contract, settings.home)
         policy = bundle.open_policy()
@@ -202,7 +215,6 @@ class ActionNode(LifecycleNode):
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
         shadow = settings.mode == "shadow"
-        period_s = contract.control_period_ns * 1e-9
         threaded = settings.planning == "thread" or (
             settings.planning == "auto" and seconds > MOST_OF_A_TICK * period_s
         )
@@ -223,6 +235,7 @@ class ActionNode(LifecycleNode):
             receive=inputs.receive,
             send=outputs.send,
             listening=outputs.heard,
+            send_after_s=settings.send_after,
             priority=settings.realtime_priority,
             cpu=settings.cpu,
             most_missed=settings.most_missed,

@@ -10,18 +10,33 @@ from rclpy.node import Node
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.nodes.messages import message_class, qos_of
+from vdd_ros.nodes.qos_events import SubscriptionEventCallbacks
 
 
-def listen_raw(node: Node, contract: Contract, take: Callable[[str, bytes], None]) -> None:
-    """Call `take` with the name of a stream and each of its messages."""
+def listen_raw(
+    node: Node,
+    contract: Contract,
+    take: Callable[[str, bytes], None],
+    lose: Callable[[str, int], None] | None = None,
+) -> None:
+    """Call `take` with the name of a stream and each of its messages, and `lose` with the number of
+    those that the middleware says did not arrive."""
     for name, stream in contract.streams.items():
+        events = None
+        if lose is not None:
+            events = SubscriptionEventCallbacks(message_lost=partial(_tell_lost, lose, name))
         node.create_subscription(
             message_class(stream.type),
             stream.topic,
             partial(take, name),
             qos_of(stream, depth=queue_depth(stream)),
             raw=True,
+            event_callbacks=events,
         )
+
+
+def _tell_lost(lose: Callable[[str, int], None], name: str, info) -> None:
+    lose(name, info.total_count_change)
 
 
 def queue_depth(stream: Stream) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -27,6 +28,8 @@ from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
+
+GUARD_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class RecorderNode(Node):
         self._clock_in = ReceiveClock(self)
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._measured_ns, self._measured = 0, dict(self._received)
-        listen_raw(self, self.contract, self._take)
+        listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
             "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
@@ -77,6 +80,15 @@ class RecorderNode(Node):
         for name, command in commands.items():
             self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
         publish_diagnostics(self, self._health)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(GUARD_PERIOD_S, self._guard, clock=steady)
+
+    def _guard(self) -> None:
+        try:
+            if told := self.recorder.guard(self._clock_in.now_ns()):
+                self.get_logger().error(told)
+        except (UserError, OSError) as error:
+            self.get_logger().error(str(error))
 
     def _take(self, stream: str, data: bytes) -> None:
         self._received[stream] += 1
@@ -115,13 +127,22 @@ class RecorderNode(Node):
         silent = [part.stream for part in self.contract.observation if rates[part.stream] == 0]
         state = self.recorder.state
         values = {f"{name}_hz": f"{rate:.1f}" for name, rate in rates.items()}
-        values |= {"state": state.value, "episode": self.recorder.name}
+        values |= {"state": state.value, "episode": self.recorder.name, **self._room(now_ns)}
         if self.recorder.fault and state is not State.IDLE:
             return Health("error", f"{state.value}, {self.recorder.fault}", values)
         if silent:
             level = "error" if state is State.RECORDING else "warn"
             return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
         return Health("ok", state.value, values)
+
+    def _room(self, now_ns: int) -> dict[str, str]:
+        """Space left, and for how long."""
+        try:
+            room = self.recorder.room(now_ns)
+        except OSError as error:
+            return {"free_mib": f"unknown: {error.strerror}"}
+        left = "" if room.seconds is None else f"{room.seconds / 60:.0f}"
+        return {"free_mib": str(room.free >> 20), "minutes_left": left}
 
     def destroy_node(self) -> None:
         self.recorder.close()

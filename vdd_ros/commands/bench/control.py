@@ -55,6 +55,8 @@ class Args:
     """Joint states a second."""
     realtime_priority: int = 0
     """SCHED_FIFO priority of action_node's control thread; 0: none."""
+    send_after: float = 0.0
+    """Seconds from the beginning of a tick to the sending of its command; 0: once it is known."""
     seed: int = 0
     """Of the policies' draws."""
 
@@ -87,6 +89,7 @@ def measure_control(args: Args) -> dict:
         path = on.contract_path
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
+        shared["send_after"] = args.send_after
         shared["most_missed"] = 0  # deadlines that are missed are what is to be measured
         runs: dict[str, tuple[str, dict[str, Any]]] = {
             BARE: (
@@ -109,6 +112,7 @@ def measure_control(args: Args) -> dict:
         "ok": all(row["stop_reason"] == "" for row in rows),
         "rate_hz": args.rate,
         "joint_rate_hz": args.joint_rate,
+        "send_after_s": args.send_after,
         "rows": rows,
         "ratios": ratios_of(rows),
         **origin(args.seed),
