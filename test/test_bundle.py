@@ -164,3 +164,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, contract):
     with pytest.raises(UserError, match="is no bundle"):
         write(tmp_path / "data", contract)
     assert (tmp_path / "data" / "precious").read_text() == "kept"
+
+
+def test_times_stay_what_they_are_on_a_robot_of_another_rate(tmp_path, contract):
+    """Ticks of a rule are those of the contract trained with: a robot five times as fast holds an
+    expert for as long, and still plans at every tick where the rule does."""
+    rule = ActingRule(hold_ticks=5, replan_ticks=1, ensemble_ticks=4)
+    write(tmp_path / "bundle", contract, rule=rule)
+    raw = contract.to_dict()
+    raw["rates"]["control_hz"] *= 5
+    bundle = Bundle.load(tmp_path / "bundle", Contract.from_dict(raw))
+    assert bundle.rule == ActingRule(hold_ticks=25, replan_ticks=1, ensemble_ticks=20)
+    assert Bundle.load(tmp_path / "bundle").rule == rule
+    rare = ActingRule(hold_ticks=1, replan_ticks=5)
+    assert rare.at_rate(2.0) == ActingRule(hold_ticks=1, replan_ticks=10)
+    assert rare.at_rate(0.1) == ActingRule(hold_ticks=1, replan_ticks=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from vdd_ros.errors import UserError
 
 @dataclass(frozen=True)
 class ActingRule:
-    """How experts are chosen and followed.
+    """How experts are chosen and followed. Ticks are those of the contract that a bundle was made
+    with, see `at_rate`.
 
     expert          drawn from the gating, or its arg-max
     hold_ticks      control ticks after which the expert is chosen anew
@@ -85,6 +86,20 @@ class ActingRule:
 
     def _agreement(self) -> str:
         return f"agreement {self.agreement:g}" + (f" blurred {self.blur:g}" if self.blur else "")
+
+    def at_rate(self, ratio: float) -> ActingRule:
+        """The same rule where control ticks come `ratio` times as often: times stay what they are,
+        and what is done at every tick is done at every tick."""
+
+        def ticks(count: int) -> int:
+            return count if count <= 1 else max(1, round(count * ratio))
+
+        return replace(
+            self,
+            hold_ticks=ticks(self.hold_ticks),
+            replan_ticks=ticks(self.replan_ticks),
+            ensemble_ticks=round(self.ensemble_ticks * ratio),
+        )
 
     def to_dict(self) -> dict:
         """The rule as plain JSON types; `from_dict` gives it back."""

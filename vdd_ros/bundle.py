@@ -63,12 +63,14 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. contract: the one the policy was trained with."""
+    """A verified bundle. contract: the one the policy was trained with; tick_ratio: control ticks
+    of the robot at hand to one of that contract; rule: for that robot's ticks."""
 
     folder: Path
     manifest: Manifest
     contract: Contract
     rule: ActingRule
+    tick_ratio: float = 1.0
 
     @classmethod
     def load(cls, folder: str | Path, robot: Contract | None = None) -> Bundle:
@@ -80,10 +82,13 @@ class Bundle:
             _verify(folder / name, digest)
         path = folder / "contract.json"
         contract = Contract.from_dict(_read_json(path), str(path))
+        ratio = 1.0
         if robot is not None:
             robot.require_same_interface(contract, f"bundle {folder}")
             _require_limits_within(robot, contract, folder)
-        return cls(folder, manifest, contract, ActingRule.from_dict(manifest.acting_rule))
+            ratio = robot.rates.control_hz / contract.rates.control_hz
+        rule = ActingRule.from_dict(manifest.acting_rule).at_rate(ratio)
+        return cls(folder, manifest, contract, rule, ratio)
 
     @property
     def name(self) -> str:
@@ -115,7 +120,7 @@ class Bundle:
             return None
         path = self.folder / OOD_DETECTOR
         size = self.manifest.n_obs_steps * self.contract.observation_dim
-        return OodDetector.from_dict(_read_json(path), size, str(path))
+        return OodDetector.from_dict(_read_json(path), size, str(path)).at_rate(self.tick_ratio)
 
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""

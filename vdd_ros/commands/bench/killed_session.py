@@ -38,7 +38,8 @@ def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator
     recorder = DemoRecorder(contract, folder, "episode", "avoid", least_free=LEAST_FREE)
     middle = (contract.limit("lower") + contract.limit("upper")) / 2
     tell(log, "ready")
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:  # who was to kill it may itself have been
         try:
             recorder.start(time.time_ns(), "2026-01-01T00:00:00+00:00")
         except (UserError, OSError) as error:  # the disk is full: a person would make room
