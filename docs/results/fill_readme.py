@@ -266,9 +266,10 @@ def elsewhere() -> dict[Path, str]:
     """Pages of docs/ as they have to be for the results in this folder."""
     docs, found = Path(__file__).parents[1], {}
     for name, (file, section) in ELSEWHERE.items():
-        text = (Path(__file__).parent / name).read_text()
+        result = Path(__file__).parent / name
         page = found.get(docs / file, (docs / file).read_text())
-        found[docs / file] = placed(page, name, section(text))
+        filling = section(result.read_text()) if result.exists() else ""
+        found[docs / file] = placed(page, name, filling)
     return found
 
 
