@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write safetensors under a temporary name, then rename."""
-    part = path.with_name(path.name + ".part")
+    """Write safetensors under a temporary name, then rename; several processes may do it."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
     part.replace(path)
 

@@ -37,6 +37,8 @@ from vdd_ros.policies.windows import Windows, require_positions, windows_of
 from vdd_ros.takeover import is_of_policy
 
 Start = Literal["random", "k-means"]
+# Of what happens up to the last phase: a start of other code is nobody's.
+START_VERSION = 1
 
 
 class Examples(NamedTuple):
@@ -225,6 +227,7 @@ def _shared_start(
         "method": type(first).__name__,
         "objective": asdict(first),
         "begins": last.begins,
+        "version": START_VERSION,
     }
     return SharedStart(teacher.folder / f"start-{fingerprint(common, *data)}.safetensors")
 

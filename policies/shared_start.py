@@ -19,7 +19,10 @@ class SharedStart:
     path: Path
 
     def keep(self, step: int, state: TrainingState, log: MetricsLog | None) -> None:
-        """Leave a training as it is after `step` steps for others to take up."""
+        """Leave a training as it is after `step` steps for others to take up, unless one of them
+        did so before."""
+        if self.path.exists():
+            return
         if log is not None:
             _copy(log.path, self._metrics)
         save_state(self.path, step, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -340,3 +341,34 @@ def test_a_recording_is_stopped_before_the_disk_is_full_and_can_be_saved(recorde
     recorder.save(now)
     with pytest.raises(UserError, match="only 127 MiB are free .* make room first"):
         recorder.start(now, STARTED)
+
+
+def test_a_recovery_that_was_killed_before_it_had_tidied_up_loses_nothing(recorder):
+    recorded(recorder).close()
+    part = recorder.folder / ".part-episode_0001"
+    whole = shutil.copytree(part, recorder.folder / "copy")
+    (left,) = recover(recorder.folder)
+    kept = (left.path / "episode_0001_0.mcap").read_bytes()
+    for remains in ("everything", "an empty folder"):
+        shutil.copytree(whole, part)
+        if remains == "an empty folder":
+            (part / "episode_0001_0.mcap").unlink()
+        (again,) = recover(recorder.folder)
+        assert (again.path, again.messages) == (left.path, 200)
+        assert (left.path / "episode_0001_0.mcap").read_bytes() == kept
+        assert not part.exists()
+
+
+def test_what_cannot_be_removed_is_set_aside_all_the_same(recorder, monkeypatch):
+    recorded(recorder).close()
+
+    def fail(path, *args, **kwargs):
+        for file in path.glob("*"):
+            file.unlink()
+        if not kwargs.get("ignore_errors"):
+            raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr("vdd_ros.recovery.shutil.rmtree", fail)
+    (left,) = recover(recorder.folder)
+    assert left.messages == 200
+    assert len(read_bag(left.path / "episode_0001_0.mcap").messages) == 200

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdd_ros.session import KEYS, Phase, Session, Step
+from vdd_ros.session import KEYS, LEFT_ALONE, PAUSE_S, Phase, Session, Step
 
 
 class Recorder:
@@ -23,6 +25,11 @@ class Recorder:
     def press(self, keys: str) -> None:
         for key in keys:
             self.do(self.session.key(key, self.now_s))
+
+    def press_twice(self, key: str) -> None:
+        self.press(key)
+        self.now_s += 1.1 * PAUSE_S
+        self.press(key)
 
     def wait(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
@@ -84,17 +91,27 @@ def test_discarding_asks_twice_and_another_key_is_a_no(recorder):
     recorder.press("s")
     recorder.wait(3.0)
     recorder.press("sd")
-    assert recorder.said[-1] == "discard it? press d again; any other key: no"
+    assert recorder.said[-1] == "discard it? press d again, not at once; any other key: no"
     recorder.press("hd")
     assert recorder.discarded == 0
+    recorder.now_s += 1.1 * PAUSE_S
     recorder.press("d")
     assert recorder.discarded == 1 and recorder.state == "idle"
+
+
+def test_a_key_that_is_held_down_discards_nothing(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    for _ in range(100):
+        recorder.press("d")
+        recorder.now_s += 0.03
+    assert recorder.discarded == 0
 
 
 def test_recording_again_discards_and_starts(recorder):
     recorder.press("s")
     recorder.wait(3.0)
-    recorder.press("rr")
+    recorder.press_twice("r")
     assert recorder.session.phase is Phase.COUNTDOWN and recorder.discarded == 1
     recorder.wait(3.0)
     assert recorder.state == "recording"
@@ -103,9 +120,13 @@ def test_recording_again_discards_and_starts(recorder):
 def test_a_session_is_over_when_all_are_saved():
     recorder = Recorder(Session(episodes=2, countdown_s=0.0))
     assert recorder.said[-1].endswith("(0 saved, 2 more to save)")
-    recorder.press("sk")
+    recorder.press("s")
+    recorder.wait(0.1)
+    recorder.press("k")
     assert not recorder.session.is_over and recorder.said[-1].endswith("(1 saved, 1 more to save)")
-    recorder.press("sk")
+    recorder.press("s")
+    recorder.wait(0.1)
+    recorder.press("k")
     assert recorder.session.is_over and recorder.saved == 2
 
 
@@ -113,7 +134,7 @@ def test_nobody_quits_with_an_episode_in_hand(recorder):
     recorder.press("s")
     recorder.wait(3.0)
     recorder.press("q")
-    assert not recorder.session.is_over and "first, then quit" in recorder.said[-1]
+    assert not recorder.session.is_over and "q again leaves it" in recorder.said[-1]
     recorder.press("kq")
     assert recorder.session.is_over and recorder.said[-1] == "1 saved in this session"
 
@@ -128,6 +149,41 @@ def test_what_the_recorder_refuses_changes_nothing(recorder):
     recorder.wait(3.0)
     recorder.press("k")
     assert recorder.session.phase is Phase.RECORDING and recorder.session.saved == 0
+
+
+def test_an_episode_can_be_left_to_the_recorder(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press_twice("q")
+    assert recorder.session.is_over and recorder.state == "recording"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [("idle", Phase.READY), ("stopped", Phase.JUDGED), ("recording", Phase.RECORDING)],
+)
+def test_a_recorder_that_does_something_else_is_followed(recorder, state, phase):
+    """It was started anew, or the disk is almost full; a report from before is not believed."""
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.do(recorder.session.report(state))
+    assert recorder.session.phase is Phase.RECORDING
+    recorder.do(recorder.session.report("recording"))
+    for _ in range(LEFT_ALONE):
+        recorder.do(recorder.session.report(state))
+    assert recorder.session.phase is phase
+
+
+def test_nothing_starts_before_the_scene_is_set_back(recorder):
+    recorder.press("s")
+    for _ in range(50):
+        recorder.now_s += 0.1
+        recorder.session.postpone(recorder.now_s)
+    recorder.wait(1.5)
+    assert recorder.state == "idle"
+    recorder.do(recorder.session.call_off())
+    recorder.wait(5.0)
+    assert recorder.state == "idle" and recorder.said[-1].startswith("not started")
 
 
 def test_a_note_for_an_episode_that_is_gone_is_told(recorder):
@@ -145,4 +201,4 @@ def test_whatever_is_pressed_episodes_are_only_asked_for_what_can_be(keys, waits
         recorder.press(key)
         recorder.wait(0.6 * waits)
     assert recorder.saved == recorder.session.saved
-    assert recorder.discarded <= max(keys.count("dd") + keys.count("rr"), 0)
+    assert recorder.discarded <= sum(a == b and a in "dr" for a, b in pairwise(keys))

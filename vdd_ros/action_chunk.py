@@ -51,9 +51,8 @@ class ChunkEnsemble:
         # Plans are written one after the other; those from first to end count. At every tick, that
         # takes a fraction of the time of appending to arrays.
         self._first = self._end = 0
-        self._starts_ns, self._taken_ns = np.zeros(
-            (2, 0), np.int64
-        )  # taken: since when each counts
+        # when each begins, and since when it counts
+        self._starts_ns, self._taken_ns = np.zeros((2, 0), np.int64)
         self._steps = np.zeros((0, 0, 0))  # (plans, H, Da) [unit]
 
     def add(self, chunk: ActionChunk, now_ns: int) -> None:

@@ -21,8 +21,8 @@ from vdd_ros.contract_parts import Stream
 from vdd_ros.durable import sync_file, write_text
 from vdd_ros.errors import UserError
 
-# A process that is killed loses the chunk it was filling: a third of a second at usual rates, and
-# no more than half a second of slow streams.
+# A process that is killed loses the chunk it was filling: a third of a second at usual rates, half
+# a second of slow streams, and what came before a pause until `flush`.
 CHUNK_BYTES = 32 * 1024
 CHUNK_NS = 500_000_000
 CONTRACT_ATTACHMENT = "contract.json"
@@ -113,12 +113,17 @@ class BagWriter:
             self._channels[stream], max(0, received_ns), data, max(0, published_ns)
         )
         if self._chunk_ns is None or abs(received_ns - self._chunk_ns) >= CHUNK_NS:
-            self._writer.flush()
+            self.flush()
             self._chunk_ns = received_ns
         self._file.flush()
         first, last = self._received_ns or (received_ns, received_ns)
         self._received_ns = min(first, received_ns), max(last, received_ns)
         self.counts[stream] += 1
+
+    def flush(self) -> None:
+        """Bring all messages so far to the file; raises OSError when the disk does not take it."""
+        self._writer.flush()
+        self._file.flush()
 
     def close(self) -> None:
         """Finish the file and describe it for rosbag2; both are on the disk on return."""

@@ -98,7 +98,12 @@ class DemoRecorder:
         if lock is None:
             raise UserError(f"another process has just taken {self._part}: start again")
         self._lock = lock
-        self._bag = BagWriter(self._part, self.name, self.contract)
+        try:
+            self._bag = BagWriter(self._part, self.name, self.contract)
+        except OSError:
+            os.close(lock)
+            shutil.rmtree(self._part, ignore_errors=True)
+            raise
         self._started, self._started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self._lost: dict[str, int] = {}
@@ -177,8 +182,12 @@ class DemoRecorder:
         return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
 
     def guard(self, now_ns: int) -> str | None:
-        """To be called now and then: stops a recording before the disk is full, and says so."""
-        if self.state is not State.RECORDING or self.room(now_ns).free >= self.least_free / 2:
+        """To be called once a second: brings what came to the file, also while nothing comes, and
+        stops a recording before the disk is full, and says so."""
+        if self.state is not State.RECORDING:
+            return None
+        self._flush()
+        if self.room(now_ns).free >= self.least_free / 2:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
 
@@ -229,6 +238,13 @@ class DemoRecorder:
     def _require_whole(self) -> None:
         if self.fault:
             raise UserError(f"{self.name} is incomplete ({self.fault}): discard it")
+
+    def _flush(self) -> None:
+        try:
+            if self.fault is None:
+                self._bag.flush()
+        except OSError as error:
+            self.fault = f"writing failed: {error.strerror}"
 
     def _close_bag(self) -> None:
         try:

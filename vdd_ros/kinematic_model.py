@@ -14,6 +14,12 @@ from vdd_ros.errors import UserError
 
 MJCF_KEPT = {"compiler", "default", "worldbody", "body", "frame", "joint", "freejoint", "site"}
 URDF_KEPT = {"link", "joint", "parent", "child", "origin", "axis", "limit"}
+MOVES_NOTHING = {
+    "rgba", "material", "group", "user", "damping", "armature", "frictionloss", "stiffness",
+    "springref", "springdamper", "margin", "range", "limited", "solreflimit", "solimplimit",
+    "solreffriction", "solimpfriction", "actuatorfrcrange", "actuatorfrclimited",
+    "actuatorgravcomp", "gravcomp",
+}  # fmt: skip
 COMPILER_KEPT = {"angle", "eulerseq", "autolimits"}
 # What has neither mass nor shape is given some: only positions are asked for.
 MASSLESS = {"boundmass": "1", "boundinertia": "1"}
@@ -55,8 +61,9 @@ def reduced(text: str) -> str:
         if next(root.iter("include"), None) is not None:
             raise ValueError("the model includes other files; write it into one (mj_saveLastXML)")
         _keep(root, MJCF_KEPT)
-        for site in root.iter("site"):
-            site.attrib.pop("material", None)  # that of a part which is not kept
+        for part in root.iter():
+            for name in MOVES_NOTHING & part.attrib.keys():
+                del part.attrib[name]
         _set_compiler(root, {})
     elif root.tag == "robot":
         _keep(root, URDF_KEPT)

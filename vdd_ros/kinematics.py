@@ -154,7 +154,10 @@ class Kinematics:
 
         tasks = [*self._tasks, self._posture]
         problem = self._mink.build_ik(self._configuration, tasks, 1.0, DAMPING, [self._box])
-        move = qpsolvers.solve_problem(problem, solver="quadprog").x
+        try:
+            move = qpsolvers.solve_problem(problem, solver="quadprog").x
+        except (qpsolvers.exceptions.QPError, np.linalg.LinAlgError):
+            return None
         return move if move is not None and np.isfinite(move).all() else None
 
     def _whole(self, q: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def motion_findings(
         f"at the end of its range for more than {limits.saturated:.0%} of the time",
     )
     commanded = _finite(streams[contract.action.stream])
-    if commanded is None or not _of_joints(contract, streams):
+    if commanded is None:
         return
     target = _held(*commanded, times_ns)
     told = np.nanmax(target, axis=0) - np.nanmin(target, axis=0)
@@ -50,11 +50,6 @@ def motion_findings(
         ~stuck & (far.mean(0) > limits.astray),
         f"further from its command than `tracking` for more than {limits.astray:.0%} of the time",
     )
-
-
-def _of_joints(contract: Contract, streams: dict[str, StreamData]) -> bool:
-    width = streams[contract.action.stream].fields["position"].shape[1]
-    return width == len(contract.joints)
 
 
 def _finite(data: StreamData) -> tuple[np.ndarray, np.ndarray] | None:

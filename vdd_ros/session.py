@@ -41,7 +41,12 @@ KEYS = {
     "q": "quit",
     "h": "these keys",
 }
+RECORDING = "recording: s stops"
+JUDGED = "k keeps it, d discards it, r records it again, y and n label it"
 TWICE = ("d", "r")
+PAUSE_S = 0.4  # between the two: a key that is held down repeats faster
+LEFT_ALONE = 2  # reports that differ from what was asked for, before they are believed
+PHASES = {"idle": Phase.READY, "recording": Phase.RECORDING, "stopped": Phase.JUDGED}
 
 
 @dataclass
@@ -54,10 +59,11 @@ class Session:
     phase: Phase = Phase.READY
     saved: int = 0
     _asked: str = ""  # the key that has to come once more
+    _asked_s: float = 0.0
+    _differs: int = 0
     _then_start: bool = False
     _begins_s: float = 0.0
     _told_s: int = 0
-    _note_for: Phase | None = None
 
     def greet(self) -> list[Step]:
         """The keys, and what is to be done."""
@@ -66,13 +72,14 @@ class Session:
     def key(self, key: str, now_s: float) -> list[Step]:
         """A key was pressed; other keys than KEYS are explained and change nothing."""
         key = key.lower()
-        again, self._asked = self._asked == key, ""
+        again = self._asked == key and now_s - self._asked_s >= PAUSE_S
+        self._asked, self._asked_s = "", now_s
         if key not in KEYS:
             return [Step(say=f"{key!r} is no key; h shows them")]
         if key == "h":
             return [Step(say=line) for line in self._help()]
         if key == "q":
-            return self._quit()
+            return self._quit(again)
         if self.phase is Phase.COUNTDOWN:
             self.phase = Phase.READY
             return [Step(say=f"not started. {self._ready()}")]
@@ -84,7 +91,8 @@ class Session:
             return [Step(command="save")]
         if key in TWICE and not again:
             self._asked = key
-            return [Step(say=f"{KEYS[key].split(' (')[0]}? press {key} again; any other key: no")]
+            what = KEYS[key].split(" (")[0]
+            return [Step(say=f"{what}? press {key} again, not at once; any other key: no")]
         if key in TWICE:
             self._then_start = key == "r"
             return [Step(command="discard")]
@@ -114,6 +122,31 @@ class Session:
         self._told_s = whole_s
         return [Step(say=f"{whole_s} ...")]
 
+    def postpone(self, now_s: float) -> None:
+        """The scene is still being set back: a countdown begins when that is over."""
+        self._begins_s = now_s + self.countdown_s
+
+    def call_off(self) -> list[Step]:
+        """The scene could not be set back: a countdown ends."""
+        if self.phase is not Phase.COUNTDOWN:
+            return []
+        self.phase = Phase.READY
+        return [Step(say=f"not started. {self._ready()}")]
+
+    def report(self, state: str) -> list[Step]:
+        """What the recorder says that it does, now and then while nothing is asked of it: it may
+        have been started anew, served by somebody else, or have stopped at an almost full disk."""
+        phase = PHASES.get(state)
+        if phase in (None, self.phase) or self.phase in (Phase.COUNTDOWN, Phase.OVER):
+            self._differs = 0
+            return []
+        self._differs += 1
+        if self._differs < LEFT_ALONE:
+            return []
+        self._differs, self.phase, self._asked = 0, phase, ""
+        hint = {Phase.READY: self._ready(), Phase.RECORDING: RECORDING, Phase.JUDGED: JUDGED}[phase]
+        return [Step(say=f"the recorder is {state} by itself. {hint}")]
+
     def answer(self, command: str, done: bool, now_s: float) -> list[Step]:
         """The recorder did as it was asked, or not; its sentence has been shown already."""
         if not done:
@@ -121,10 +154,10 @@ class Session:
             return []
         if command == "start":
             self.phase = Phase.RECORDING
-            return [Step(say="recording: s stops")]
+            return [Step(say=RECORDING)]
         if command == "stop":
             self.phase = Phase.JUDGED
-            return [Step(say="k keeps it, d discards it, r records it again, y and n label it")]
+            return [Step(say=JUDGED)]
         self.saved += command == "save"
         self.phase = Phase.READY
         if self.episodes and self.saved >= self.episodes:
@@ -147,12 +180,14 @@ class Session:
         return self._count_down(now_s)
 
     def _count_down(self, now_s: float) -> list[Step]:
-        self.phase, self._begins_s, self._told_s = Phase.COUNTDOWN, now_s + self.countdown_s, 0
-        return self.tick(now_s)
+        self.phase, self._told_s = Phase.COUNTDOWN, 0
+        self.postpone(now_s)
+        return []
 
-    def _quit(self) -> list[Step]:
-        if self.phase in (Phase.RECORDING, Phase.JUDGED):
-            return [Step(say="keep (k) or discard (d) this episode first, then quit")]
+    def _quit(self, again: bool) -> list[Step]:
+        if self.phase in (Phase.RECORDING, Phase.JUDGED) and not again:
+            self._asked = "q"
+            return [Step(say="keep (k) or discard (d) it first; q again leaves it to the recorder")]
         self.phase = Phase.OVER
         return [Step(say=f"{self.saved} saved in this session")]
 

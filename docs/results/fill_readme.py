@@ -219,7 +219,9 @@ def of_recorder_kill(text: str) -> str:
             str(one["saved"]),
             str(one["saved_lost"]),
             str(one["saved_altered"]),
-            f"{one['recovered_fraction']:.2%} of {one['old_messages']:,}",
+            "-"
+            if one["recovered_fraction"] is None
+            else f"{one['recovered_fraction']:.2%} of {one['old_messages']:,}",
             str(one["refused_by_disk"]),
             ", ".join(f"{phase} {count}" for phase, count in one["killed_while"].items()),
         ]

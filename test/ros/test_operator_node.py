@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.nodes.messages import command_message, message_class, qos_of
+from vdd_ros.session import PAUSE_S
 
 SOON_S = 40.0
 
@@ -127,9 +128,13 @@ def test_episodes_by_keys(domain, store):
         person.sees("recording: s stops")
         person.press("sd")
         person.sees("discard it? press d again")
+        time.sleep(PAUSE_S)
         person.press("d")
         person.sees("discarded episode_")
-        person.press("ss")
+        person.press("s")
+        person.sees("recording: s stops")
+        person.press("\x1bOS\x1b[D")  # F4 and an arrow are no letters
+        person.press("s")
         person.sees("k keeps it")
         person.press("k")
         person.sees("all 2 are saved: the session is over")
@@ -169,11 +174,22 @@ def test_episodes_by_buttons_and_a_scene_that_sets_itself_back(domain, observer,
     observer.node.destroy_service(service)
 
 
+def test_a_recorder_that_was_served_by_somebody_else_is_followed(domain, observer):
+    with operator(domain) as person:
+        person.sees("s starts (0 saved)")
+        wait_until_taken(person)
+        assert observer.call(Trigger, "/recorder_node/stop").success
+        person.sees("the recorder is stopped by itself. k keeps it")
+        assert observer.call(Trigger, "/recorder_node/discard").success
+        person.sees("the recorder is idle by itself. set the scene back")
+        person.press("q")
+
+
 def test_nothing_starts_without_a_recorder(domain):
     with operator(domain, recorder="nobody") as person:
         person.sees("s starts (0 saved)")
         person.press("s")
-        person.sees("nobody/start is not there: is the recorder running?")
+        person.sees("nobody/start is not there: is its node running?")
         person.press("q")
 
 

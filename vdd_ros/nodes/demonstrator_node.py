@@ -56,9 +56,9 @@ class DemonstratorParameters:
     task: str = parameter("avoid", "name of the simulated task")
     episodes: int = parameter(10, "demonstrations to save", lower=1)
     seed: int = parameter(0, "seed of the order of ways and of the operator's hand", lower=0)
-    recorder: str = parameter("/recorder_node", "name of the recorder's node")
-    simulator: str = parameter("/sim_node", "name of the simulator's node")
-    gate: str = parameter("/command_gate", "name of the gate between leader and robot")
+    recorder: str = parameter("recorder_node", "name of the recorder's node")
+    simulator: str = parameter("sim_node", "name of the simulator's node")
+    gate: str = parameter("command_gate", "name of the gate between leader and robot")
 
 
 class DemonstratorNode(Node):

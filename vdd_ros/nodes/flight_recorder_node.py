@@ -65,7 +65,8 @@ class FlightRecorderNode(Node):
             name: Topic(f"{node}/{shadow_topic(stream)}", stream.type, stream.has_header)
             for name, stream in shadows.items()
         }
-        folder = Path(settings.directory).expanduser()
+        # two arms that one button stops save two flights in the same second
+        folder = Path(settings.directory).expanduser() / self.get_namespace().strip("/")
         self.recorder = FlightRecorder(contract, others, folder, settings.seconds)
         self.saved: list[Path] = []
         self.fault: str | None = None  # why the last flight was not saved

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -32,6 +35,7 @@ from vdd_ros.session import KEYS, Session, Step
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
 COMMANDS = ("start", "stop", "save", "discard")
+PATIENCE_S = 15.0  # with a service
 BACK_TO_READY = ("save", "discard")
 
 
@@ -50,6 +54,15 @@ class OperatorParameters:
     )
 
 
+class Call(NamedTuple):
+    """A service that was asked: until when, and who is to know if it does not answer."""
+
+    client: Client
+    future: Future
+    until_s: float
+    give_up: Callable[[str], None]
+
+
 class OperatorNode(Node):
     """Hosts a Session: keys in, the recorder's services and sentences out."""
 
@@ -62,11 +75,15 @@ class OperatorNode(Node):
         self._pressed: deque[str] = deque()
         self._held: set[str] = set()  # of the gamepad
         self._editor: LineEditor | None = None
-        self._asking = 0  # services that have not answered yet
+        self._calls: list[Call] = []  # that have not been answered yet
+        self._fault = ""  # of the recorder, as it was told last
         self._commands = {
             name: self.create_client(Trigger, f"{settings.recorder}/{name}") for name in COMMANDS
         }
-        self._resets = {name: self.create_client(Trigger, name) for name in settings.reset.split()}
+        self._resets = [self.create_client(Trigger, name) for name in settings.reset.split()]
+        space = "" if settings.recorder.startswith("/") else f"{self.get_namespace()}/"
+        self._recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
         if self._buttons:
             self.create_subscription(Joy, "joy", self._on_joy, 10)
@@ -83,10 +100,18 @@ class OperatorNode(Node):
 
     def _look(self) -> None:
         self._pressed.extend(self._terminal.keys())
-        self._do(self.session.tick(time.monotonic()))
-        while self._pressed and not self._asking and not self.session.is_over:
+        now_s = time.monotonic()
+        for call in [call for call in self._calls if now_s > call.until_s]:
+            self._calls.remove(call)
+            call.client.remove_pending_request(call.future)
+            call.give_up(f"{call.client.service_name} does not answer")
+        if self._calls:
+            self.session.postpone(now_s)
+            return
+        self._do(self.session.tick(now_s))
+        while self._pressed and not self._calls and not self.session.is_over:
             self._press(self._pressed.popleft())
-        if self.session.is_over and not self._asking:
+        if self.session.is_over and not self._calls:
             self.exit_code = 0
 
     def _press(self, key: str) -> None:
@@ -123,42 +148,55 @@ class OperatorNode(Node):
             return
         self._notes.publish(String(data=json.dumps({name: value})))
         # a note must not come after the command that ends its episode
-        self._notes.wait_for_all_acked(ARRIVAL)
-        print(f"noted {name}: {value}", flush=True)
+        arrived = self._notes.wait_for_all_acked(ARRIVAL)
+        print(f"{'noted' if arrived else 'perhaps not noted'} {name}: {value}", flush=True)
 
     def _ask(self, command: str) -> None:
-        client = self._commands[command]
+        self._call(self._commands[command], partial(self._on_answer, command))
+
+    def _on_answer(self, command: str, done: bool, told: str) -> None:
+        print(told, flush=True)
+        self._do(self.session.answer(command, done, time.monotonic()))
+        if done and command in BACK_TO_READY:
+            for client in self._resets:
+                self._call(client, self._on_set_back)
+
+    def _on_set_back(self, done: bool, told: str) -> None:
+        if not done:
+            print(f"the scene was not set back: {told}", flush=True)
+            self._do(self.session.call_off())
+
+    def _call(self, client: Client, then: Callable[[bool, str], None]) -> None:
+        """Ask a service; `then` is told whether it did it, and its sentence."""
         if not client.service_is_ready():
-            print(f"{client.service_name} is not there: is the recorder running?", flush=True)
-            self._do(self.session.answer(command, False, time.monotonic()))
+            then(False, f"{client.service_name} is not there: is its node running?")
             return
-        self._asking += 1
         future = client.call_async(Trigger.Request())
-        future.add_done_callback(partial(self._on_answer, command))
+        self._calls.append(
+            Call(client, future, time.monotonic() + PATIENCE_S, partial(then, False))
+        )
+        future.add_done_callback(partial(self._on_response, then))
 
-    def _on_answer(self, command: str, future: Future) -> None:
-        self._asking -= 1
+    def _on_response(self, then: Callable[[bool, str], None], future: Future) -> None:
+        waiting = [call for call in self._calls if call.future is future]
+        if not waiting:  # it was given up
+            return
+        self._calls.remove(waiting[0])
         response = future.result()
         assert response is not None
-        print(response.message, flush=True)
-        self._do(self.session.answer(command, response.success, time.monotonic()))
-        if response.success and command in BACK_TO_READY:
-            self._set_back()
+        then(response.success, response.message)
 
-    def _set_back(self) -> None:
-        for name, client in self._resets.items():
-            if not client.service_is_ready():
-                print(f"{name} is not there: set the scene back by hand", flush=True)
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name != self._recorder:
                 continue
-            self._asking += 1
-            client.call_async(Trigger.Request()).add_done_callback(self._on_set_back)
-
-    def _on_set_back(self, future: Future) -> None:
-        self._asking -= 1
-        response = future.result()
-        assert response is not None
-        if not response.success:
-            print(f"the scene was not set back: {response.message}", flush=True)
+            told = {pair.key: pair.value for pair in status.values}
+            if not self._calls:
+                self._do(self.session.report(told.get("state", "")))
+            fault = status.message if status.level == DiagnosticStatus.ERROR else ""
+            if fault and fault != self._fault:
+                print(f"the recorder: {fault}", flush=True)
+            self._fault = fault
 
     def _health(self) -> Health:
         values = {"saved": self.session.saved, "episodes": self.session.episodes or "no end"}

@@ -48,7 +48,7 @@ class ReplayParameters:
 
     contract: str = parameter("", "path of the contract YAML", required=True)
     episode: str = parameter("", "folder of the episode to send", required=True)
-    simulator: str = parameter("/sim_node", "name of the simulator's node, where there is one")
+    simulator: str = parameter("sim_node", "name of the simulator's node, where there is one")
     largest_approach: float = parameter(
         0.5, "how far a joint may be from the first command [rad, m]", lower=0.0
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
 import tty
 
+# What arrows and function keys send: they are no letters, whatever letter they end with.
+SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|[^\[O])?")
 BACKSPACE = ("\x7f", "\b")
 
 
@@ -34,7 +37,7 @@ class Terminal:
             return ""
         pressed = os.read(self._file, 1024)
         self._ended = not pressed  # nobody is at the other end any more
-        return pressed.decode(errors="replace")
+        return SEQUENCE.sub("", pressed.decode(errors="replace"))
 
 
 class LineEditor:

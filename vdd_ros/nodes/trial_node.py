@@ -49,8 +49,8 @@ class TrialParameters:
     contract: str = parameter("", "path of the contract YAML", required=True)
     out: str = parameter("", "JSON file to write", required=True)
     episodes: int = parameter(20, "episodes to run", lower=1)
-    simulator: str = parameter("/sim_node", "name of the simulator's node")
-    policy: str = parameter("/action_node", "name of the policy's lifecycle node")
+    simulator: str = parameter("sim_node", "name of the simulator's node")
+    policy: str = parameter("action_node", "name of the policy's lifecycle node")
 
 
 class TrialNode(Node):

@@ -67,8 +67,8 @@ class Outcome(NamedTuple):
 
 
 def main(args: Args) -> dict:
-    """Print what was found; not ok where an episode was lost or altered, or messages that were
-    older than a second were not recovered."""
+    """Print what was found; not ok where an episode was lost or altered, or where more than one in
+    twenty messages that were older than a second was not recovered."""
     if args.times < 1:
         raise UserError(f"times is {args.times}; kill at least once")
     contract = args.contract.resolve()

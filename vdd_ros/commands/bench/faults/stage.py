@@ -118,9 +118,11 @@ class Stage:
                 name, {"contract": self._path, "streams": RELAYS[name]}, module="fault_relay"
             )
         elif name == "sim_node":
-            streams = self.contract.streams
-            topics = [streams[key].topic for key in ("joint_state", "objects", "robot_command")]
-            remaps = {topic: f"/plant{topic}" for topic in (*topics, "/clock")}
+            streams = [
+                self.contract.streams[key] for key in ("joint_state", "objects", "robot_command")
+            ]
+            remaps = {stream.topic: f"/plant{stream.recorded_topic}" for stream in streams}
+            remaps["/clock"] = "/plant/clock"
             self.nodes.start(name, {"contract": self._path, "task": TASK}, remaps)
         else:
             parameters, bundle = RIGS[self._rig]
