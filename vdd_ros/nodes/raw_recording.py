@@ -57,8 +57,9 @@ class RawRecording:
         self.messages = {topic: [] for topic in self._subscriptions}
 
     def publishers(self, topic: str) -> int:
-        """Of a topic, as far as they were discovered; who was killed counts for a while."""
-        return self._node.count_publishers(topic)
+        """Of a topic, those that are heard; who was killed counts for a while. The graph may know of
+        one before."""
+        return self._subscriptions[topic].get_publisher_count()
 
     def look(self) -> None:
         """Take out what waits: (time [ns], bytes) by topic, into `messages`. Raises UserError where
