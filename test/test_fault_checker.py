@@ -289,8 +289,13 @@ def test_scenarios_are_many_and_each_reason_of_a_stop_is_among_them():
     names = [(one.family, one.name) for one in SCENARIOS]
     assert len(set(names)) == len(names)
     expected = {reason for one in SCENARIOS for reason in one.reasons}
-    # a source that lets go is the command_gate node's; an unknown exception cannot be injected
-    assert {reason.name for reason in StopReason} - expected == {"RELEASED", "LOOP_ENDED"}
+    # a source that lets go is the command_gate node's; an unknown exception cannot be injected;
+    # what is no rotation is of actions that are poses (test_action_meanings.py)
+    assert {reason.name for reason in StopReason} - expected == {
+        "RELEASED",
+        "LOOP_ENDED",
+        "NO_ROTATION",
+    }
 
 
 def test_every_act_and_rig_is_one_that_there_is():

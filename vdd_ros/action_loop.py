@@ -1,8 +1,7 @@
 """ActionLoop: samples in, one command out per control tick. No clock, no ROS.
 
 The robot's node and the simulated rollouts drive this very object. A stop brings the arm to rest
-from the last command sent. All but that of a policy which fell silent are final for the run: only
-`start` begins anew.
+from the last command sent, and is final for the run: only `start` begins anew.
 """
 
 from __future__ import annotations
@@ -86,8 +85,9 @@ class ActionLoop:
         self.rule = rule
         self.rng = rng
         self.space = action_space(contract)
-        # Who took the arm from a policy and let go of it has not asked for the policy's return.
-        self.gate = CommandGate(contract, final=("teleop",), follows=not shadow)
+        # Who took the arm from a policy and let go of it has not asked for the policy's return; and
+        # a policy falls silent only where its process stands still.
+        self.gate = CommandGate(contract, final=("teleop", "policy"), follows=not shadow)
         self.running = False
         self._shadow, self._held = shadow, held
         self._start_fault = start_fault

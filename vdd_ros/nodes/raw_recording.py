@@ -57,8 +57,8 @@ class RawRecording:
         self.messages = {topic: [] for topic in self._subscriptions}
 
     def publishers(self, topic: str) -> int:
-        """Of a topic, those that are heard; who was killed counts for a while. The graph may know of
-        one before."""
+        """Of a topic, those that are heard; who was killed counts for a while. The graph may know
+        of one before."""
         return self._subscriptions[topic].get_publisher_count()
 
     def look(self) -> None:

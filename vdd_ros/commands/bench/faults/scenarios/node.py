@@ -43,7 +43,6 @@ def policy() -> list[Scenario]:
                  (("relay", OBJECTS, "place_object", [0.0, -120.0, 0.0]),),
                  reasons=("PLAN_LATE",), detection_s=noticed + PLANNED, rig="thread"),
         Scenario("slow", "deadlines missed", "a plan takes a third of a second, within the tick",
-                 # until enough are missed, it goes on by itself after each stop
                  (*fail("slow"), ("wait", 4.0)),
                  reasons=("DEADLINES_MISSED", *STALE, "SOURCE_SILENT"),
                  # a single stall counts five deadlines at most
