@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -55,6 +55,8 @@ class Args:
     """Joint states a second."""
     realtime_priority: int = 0
     """SCHED_FIFO priority of action_node's control thread; 0: none."""
+    planning: Literal["auto", "inline", "thread"] = "auto"
+    """Where the student plans, as action_node has it."""
     send_after: float = 0.0
     """Seconds from the beginning of a tick to the sending of its command; 0: once it is known."""
     seed: int = 0
@@ -97,7 +99,10 @@ def measure_control(args: Args) -> dict:
                 {"contract": path, "position": words_of(position)}
                 | {"realtime_priority": args.realtime_priority},
             ),
-            STUDENT: ("action_node", shared | {"bundle": args.student.resolve()}),
+            STUDENT: (
+                "action_node",
+                shared | {"bundle": args.student.resolve(), "planning": args.planning},
+            ),
         }
         if args.teacher is not None:
             Bundle.load(args.teacher, contract)
@@ -112,6 +117,7 @@ def measure_control(args: Args) -> dict:
         "ok": all(row["stop_reason"] == "" for row in rows),
         "rate_hz": args.rate,
         "joint_rate_hz": args.joint_rate,
+        "planning": args.planning,
         "send_after_s": args.send_after,
         "rows": rows,
         "ratios": ratios_of(rows),
