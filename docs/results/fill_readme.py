@@ -2,6 +2,7 @@
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
+        [control.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -231,6 +232,34 @@ def of_recorder_kill(text: str) -> str:
     return f"{commands}, {found[0]['hardware']}:\n\n{to_markdown(Table(heads, rows))}\n"
 
 
+def of_bench_control(text: str) -> str:
+    """The table for how punctual commands are, one line a rate and sender."""
+    heads = [
+        "rate [Hz]", "sender", "interval p99 / bare's", "lateness p50, p99, p99.9, max [ms]",
+        "missed", "CPU", "tick to command p50, p99 [us]",
+    ]  # fmt: skip
+    found = cells_of(text)
+    rows = []
+    for one in found:
+        bare = one["rows"][0]
+        for row in one["rows"]:
+            times = [row[name] for name in ("p50_ms", "p99_ms", "p999_ms", "max_ms")]
+            way = [row["tick_to_command_us"][name] for name in ("p50", "p99")]
+            rows.append(
+                [
+                    f"{one['rate_hz']:g}",
+                    row["name"],
+                    f"{row['p99_interval_ms'] / bare['p99_interval_ms']:.2f}",
+                    ", ".join(f"{value:.2f}" for value in times),
+                    f"{row['missed']:.2%}",
+                    f"{row['cpu']:.0%}",
+                    "-" if way[0] is None else ", ".join(f"{value:.0f}" for value in way),
+                ]
+            )
+    commands = ", ".join(f"`{one['command']}`" for one in found)
+    return f"{commands}, {found[0]['hardware']}:\n\n{to_markdown(Table(heads, rows))}\n"
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -246,6 +275,7 @@ ELSEWHERE = {
     "bench_faults.json": ("faults.md", of_bench_faults),
     "bench_delays.json": ("safety.md", of_bench_delays),
     "bench_recorder_kill.jsonl": ("recording.md", of_recorder_kill),
+    "bench_control.jsonl": ("architecture.md", of_bench_control),
 }
 
 
@@ -301,6 +331,9 @@ def take_over(path: Path) -> None:
         benchmark = first.get("benchmark", first.get("toy"))
         if "killed_while" in first:
             benchmark = "bench_recorder_kill"
+        if "joint_rate_hz" in first:
+            benchmark = "bench_control"
+            text = re.sub(r"(--(?:student|teacher)) \S*/(\S+)", r"\1 \2", text)
         name = f"{benchmark}.jsonl"
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vdd_ros.nodes.command_observer import CommandObserver, Observed
 
 START_S, POLL_S = 60.0, 0.5
+PATIENCE_S = 0.5
 ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
 
 
@@ -32,12 +33,16 @@ class Stand(NamedTuple):
 
 
 def at_rates(contract: Contract, control_hz: float, joint_hz: float) -> Contract:
-    """A contract with other rates of the control loop and of the joint states."""
+    """A contract with other rates of the control loop and of the joint states, and patience: the
+    robot of this stand is a process that starves while others start, and a run that is timed is not
+    to be stopped by what is timed. `vdd bench faults` is about stops."""
     raw = contract.to_dict()
     raw["rates"]["control_hz"] = control_hz
     raw["streams"]["joint_state"]["rate_hz"] = joint_hz
     for name in ("robot_command", "policy_command"):
         raw["streams"][name]["rate_hz"] = control_hz
+    for name in ("joint_state", "policy_command"):
+        raw["streams"][name]["max_age_s"] = max(PATIENCE_S, raw["streams"][name]["max_age_s"])
     return Contract.from_dict(raw, f"contract {contract.name} at {control_hz:g} Hz")
 
 
