@@ -345,6 +345,8 @@ def take_over(path: Path) -> None:
         name = "bench_sim.json" if "replay" in report else "demo.json"
         if "families" in report:
             name = "bench_faults.json"
+            for row in report["rows"]:
+                row["reason"] = re.sub(r"/\S*/bundles/", "bundles/", row["reason"])
         if "delay_ms" in report.get("rows", [{}])[0]:
             name = "bench_delays.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
