@@ -176,8 +176,7 @@ class ActionLoop:
         if window is None:
             return TickResult(now_ns, output or self.gate.tick(now_ns))
         if (np.abs(now_ns - window.stamps_ns[-1]) > self._max_age_ns).any():
-            missing = self._joint_missing
-            self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
+            self._stop_stale(now_ns - window.stamps_ns[-1])
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         # While the arm brakes nobody waits for a plan, and the ramp would wait for the network.
         if self.gate.braking or not self._may_begin():
@@ -202,6 +201,15 @@ class ActionLoop:
             infer_s,
             self._plan and self._plan.actions,
         )
+
+    def _stop_stale(self, ages_ns: np.ndarray) -> None:
+        """Stop, and tell the age of the first part of the observation that is too old, or stamped
+        too far ahead."""
+        first = int((np.abs(ages_ns) > self._max_age_ns).argmax())
+        name, most_s = self.contract.observation[first].name, self._max_age_ns[first] * 1e-9
+        self.detail = f"{name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
+        missing = self._joint_missing
+        self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not

@@ -6,9 +6,9 @@
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
-Of a sweep over tasks plots are drawn, too, into docs/pictures/, and of a demo's rollouts, which lie
-beside its report; all tables of a sweep go to a page beside its cells. A result that is not there
-leaves nothing between its markers.
+Of a sweep over tasks plots are drawn, too, into docs/pictures/, and of its rollouts in `avoid`;
+all tables of a sweep go to a page beside its cells. A result that is not there leaves nothing
+between its markers.
 """
 
 from __future__ import annotations
@@ -338,6 +338,7 @@ def take_over(path: Path) -> None:
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():
                 (PICTURES / f"{benchmark}_{plot}").write_bytes(image)
+            (PICTURES / "avoid_routes.png").write_bytes(routes_picture(cells_of(text), path.parent))
     else:
         report = json.loads(path.read_text())
         report["command"] = re.sub(r" --(out|plot) \S+", "", report["command"])
@@ -354,20 +355,21 @@ def take_over(path: Path) -> None:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
             (PICTURES / "bench_distill.png").write_bytes(cost_picture(report))
-        if name == "demo.json":
-            (PICTURES / "demo_routes.png").write_bytes(demo_picture(report, path.parent))
         text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     (Path(__file__).parent / name).write_text(text)
 
 
-def demo_picture(report: dict, folder: Path) -> bytes:
-    """Routes of the teacher, of what it was distilled into, and of the published objective."""
+def routes_picture(cells: list[dict], out: Path) -> bytes:
+    """Routes across `avoid` of a teacher, of what it was distilled into, and of the published
+    objective, from the rollouts of a sweep."""
     shown = {}
     for name in ("teacher", "vdd", "vdd-paper"):
-        figures = report["policies"][name]
-        calls = counted(figures["nfe"], "network call")
-        title = f"{name}: {calls}, {figures['success']:.0%} across"
-        shown[title] = Rollouts.load(folder / "rollouts" / f"{name}.npz")
+        of_it = [cell for cell in cells if (cell["task"], cell["method"]) == ("avoid", name)]
+        cell = next(cell for cell in of_it if cell["teacher"] == "edm")
+        calls = counted(cell["nfe"], "network call")
+        title = f"{name}: {calls}, {cell['success']:.1%} across"
+        folder = out / "avoid" / str(cell["seed"]) / "edm" / "rollouts"
+        shown[title] = Rollouts.load(folder / f"{name}.npz")
     return routes_beside(shown)
 
 

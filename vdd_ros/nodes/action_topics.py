@@ -249,6 +249,7 @@ class Reporter:
         reason = control.loop.reason
         values = _figures(control.monitor.state()) | {
             "stop_reason": "" if reason is None else reason.name,
+            "stop_detail": control.loop.detail,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
             **self._thresholds,

@@ -86,4 +86,5 @@ def require_running(node: str, observed: Observed) -> None:
     """Raise UserError, with the reason, where a run has stopped."""
     reason = observed.state.get("stop_reason", "")
     if reason or not len(observed.commands_ns):
-        raise UserError(f"{node} stopped ({reason or 'no reason is known'}): is the machine busy?")
+        told = [reason or "no reason is known", observed.state.get("stop_detail", "")]
+        raise UserError(f"{node} stopped ({', '.join(filter(None, told))}): is the machine busy?")
