@@ -338,7 +338,9 @@ def take_over(path: Path) -> None:
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():
                 (PICTURES / f"{benchmark}_{plot}").write_bytes(image)
-            (PICTURES / "avoid_routes.png").write_bytes(routes_picture(cells_of(text), path.parent))
+            if (path.parent / "avoid").is_dir():  # the rollouts lie beside the cells
+                image = routes_picture(cells_of(text), path.parent)
+                (PICTURES / "avoid_routes.png").write_bytes(image)
     else:
         report = json.loads(path.read_text())
         report["command"] = re.sub(r" --(out|plot) \S+", "", report["command"])
