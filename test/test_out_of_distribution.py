@@ -14,6 +14,7 @@ from vdd_ros.inference import PolicyOutput
 from vdd_ros.mahalanobis import Clusters
 from vdd_ros.monitor import Monitor
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.realtime import Wake
 from vdd_ros.safety import SafetyFilter
 from vdd_ros.stream import Window
 
@@ -65,7 +66,7 @@ class Bench:
             self.now_ns += 10 * MS
             if self.leader is not None:
                 self.loop.add("teleop_command", {"position": self.leader}, self.now_ns, self.now_ns)
-            self.thread._tick(self.now_ns)
+            self.thread._tick(Wake(self.now_ns, self.now_ns))
         return self
 
     def moves(self) -> np.ndarray:
