@@ -15,7 +15,7 @@ from vdd_ros.commands.bench.faults.stage import Stage
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
-ATTEMPTS = 3  # a busy machine stops some runs by itself
+ATTEMPTS = 5  # a busy machine stops some runs by itself
 FAST = 0.98  # share of the speed limit at which a fault is injected; the checker asks for HALF
 STALLS = ("SOURCE_SILENT", "DEADLINES_MISSED")
 QUIET_S = 0.6
