@@ -2,7 +2,7 @@
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
-        [control.jsonl]
+        [control.jsonl] [soak.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -260,6 +260,20 @@ def of_bench_control(text: str) -> str:
     return f"{commands}, {found[0]['hardware']}:\n\n{to_markdown(Table(heads, rows))}\n"
 
 
+def of_bench_soak(text: str) -> str:
+    """The sentence for half an hour of driving."""
+    result = json.loads(text)
+    return (
+        f"`{result['command']}`, {result['hardware']}: {result['seconds'] / 60:.0f} min at "
+        f"{result['rate_hz']:g} Hz, {result['commands']:,} commands. Memory grew by "
+        f"{result['growth_mib']:.2f} MiB after the warm-up (goal: below 1, "
+        f"{'reached' if result['flat'] else 'missed'}) to {result['memory_mib']:.0f}; "
+        f"{result['threads_gained']} threads and {result['files_gained']} open files were gained; "
+        f"the interval of commands changed by {result['drift']:.2%} of the period from the first "
+        f"tenth to the last, and {result['missed']:.2%} of the deadlines were missed.\n"
+    )
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -276,6 +290,7 @@ ELSEWHERE = {
     "bench_delays.json": ("safety.md", of_bench_delays),
     "bench_recorder_kill.jsonl": ("recording.md", of_recorder_kill),
     "bench_control.jsonl": ("architecture.md", of_bench_control),
+    "bench_soak.json": ("architecture.md", of_bench_soak),
 }
 
 
@@ -352,6 +367,9 @@ def take_over(path: Path) -> None:
                 row["reason"] = re.sub(r"/\S*/bundles/", "bundles/", row["reason"])
         if "delay_ms" in report.get("rows", [{}])[0]:
             name = "bench_delays.json"
+            report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
+        if "growth_mib" in report:
+            name = "bench_soak.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
         if "methods" in report:
             name = "bench_distill.json"
