@@ -14,6 +14,16 @@ def contract() -> Contract:
     return Contract.from_yaml(CONFIG / "panda_avoid.yaml")
 
 
+@pytest.fixture(scope="module")
+def env():
+    """The simulated arm at `avoid`; files about other tasks have their own."""
+    from vdd_ros.sim.env import RobosuiteEnv  # which most tests need not wait for
+
+    env = RobosuiteEnv("avoid")
+    yield env
+    env.close()
+
+
 @pytest.fixture(scope="session")
 def contract_path() -> Path:
     return CONFIG / "panda_avoid.yaml"

@@ -15,7 +15,6 @@ from vdd_ros.sim.demonstrators.avoid import (
 from vdd_ros.sim.demonstrators.operator import Seen
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.demonstrators.route import CLEARANCE, draw_route
-from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.tasks.avoid import Avoid
 
 START = np.array([FIELD.centre_x, FIELD.start_y])
@@ -25,13 +24,6 @@ TICK_S = 0.01
 def seen(joints: np.ndarray) -> Seen:
     """What the operator sees: the arm alone."""
     return Seen(joints, {})
-
-
-@pytest.fixture(scope="module")
-def env():
-    env = RobosuiteEnv("avoid")
-    yield env
-    env.close()
 
 
 @pytest.fixture(scope="module")

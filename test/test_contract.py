@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import yaml
+from raw_contracts import changed
 
 from vdd_ros import cli
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-
-
-def changed(raw: dict, place: str, value=None) -> dict:
-    """A copy with `value` at `place`, such as `joints.0.upper`; None takes the key out."""
-    raw = copy.deepcopy(raw)
-    *path, last = (int(step) if step.isdigit() else step for step in place.split("."))
-    part = raw
-    for step in path:
-        part = part[step]
-    if value is None:
-        del part[last]
-    else:
-        part[last] = value
-    return raw
-
 
 REFUSED = {
     "unknown key": ("joints.0.colour", "red", ["unknown key 'joints.0.colour'", "remove it"]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 
 import pytest
 import yaml
+from raw_contracts import changed
 from two_arms import CARTESIAN, CONFIG, MEANINGS, arm_with_gripper, one_arm, two_arms, written
 
 from vdd_ros import cli
@@ -19,20 +19,6 @@ PANDA = (CONFIG / "kinematics" / "panda_rod.xml").read_text()
 
 def raw_of(meaning: str = "tool_pose") -> dict:
     return one_arm(meaning).to_dict()
-
-
-def changed(raw: dict, place: str, value) -> dict:
-    """A copy with `value` at `place`; None takes the key out."""
-    raw = copy.deepcopy(raw)
-    *path, last = (int(step) if step.isdigit() else step for step in place.split("."))
-    part = raw
-    for step in path:
-        part = part[step]
-    if value is None:
-        del part[last]
-    else:
-        part[last] = value
-    return raw
 
 
 TOOL = "kinematics.tools.0"

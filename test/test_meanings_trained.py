@@ -18,7 +18,6 @@ from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.sim.avoid_field import FIELD
 from vdd_ros.sim.demonstrators import operator_of
-from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.record import record
 from vdd_ros.sim.rollout import rollout
 
@@ -31,13 +30,6 @@ RULE = export.RuleChanges(
 )
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def env():
-    env = RobosuiteEnv("avoid")
-    yield env
-    env.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,11 @@ from vdd_ros.sim.avoid_field import FIELD, way
 from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
-from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import NO_EXPERT, drive, rollout, wire
 from vdd_ros.sim.tasks.avoid import Avoid
 
 WAYS = (0, 13, 23)
 H = 8
-
-
-@pytest.fixture(scope="module")
-def env():
-    env = RobosuiteEnv("avoid")
-    yield env
-    env.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -114,10 +115,8 @@ class DemoRecorder:
         """Append one message as it came; outside a recording it is ignored."""
         if self.state is not State.RECORDING or self.fault:
             return
-        try:
+        with self._noting_faults():
             self._bag.write(stream, data, received_ns)
-        except OSError as error:
-            self.fault = f"writing failed: {error.strerror}"
 
     def add_lost(self, stream: str, count: int) -> None:
         """Note messages that were sent and did not arrive; outside a recording it is ignored."""
@@ -186,7 +185,9 @@ class DemoRecorder:
         stops a recording before the disk is full, and says so."""
         if self.state is not State.RECORDING:
             return None
-        self._flush()
+        with self._noting_faults():
+            if self.fault is None:
+                self._bag.flush()
         if self.room(now_ns).free >= self.least_free / 2:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
@@ -239,19 +240,17 @@ class DemoRecorder:
         if self.fault:
             raise UserError(f"{self.name} is incomplete ({self.fault}): discard it")
 
-    def _flush(self) -> None:
+    @contextmanager
+    def _noting_faults(self) -> Iterator[None]:
         try:
-            if self.fault is None:
-                self._bag.flush()
+            yield
         except OSError as error:
             self.fault = f"writing failed: {error.strerror}"
 
     def _close_bag(self) -> None:
-        try:
+        with self._noting_faults():
             if self.fault is None:
                 self._bag.close()
-        except OSError as error:
-            self.fault = f"writing failed: {error.strerror}"
         self._bag.abort()
 
     def _finish(self) -> None:

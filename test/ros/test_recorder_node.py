@@ -214,9 +214,10 @@ def test_messages_that_got_lost_are_counted(ros, demos):
         recorder.process.send_signal(signal.SIGSTOP)
         for _ in range(20_000):
             robot.publish("joint_state", time.time_ns())
+        health = observer.listen(DiagnosticArray, "/diagnostics")
         recorder.process.send_signal(signal.SIGCONT)
         robot.move(0.3)
-        time.sleep(1.0)
+        wait_for(lambda: len(health) >= 2, "a recorder that has worked off what waited")
         told = done(observer, "stop")
         done(observer, "save")
     lost = EpisodeStore(demos).manifest("episode_0001").streams["joint_state"].lost
