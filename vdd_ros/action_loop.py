@@ -15,7 +15,7 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
-from vdd_ros.action_space import action_space
+from vdd_ros.action_space import ActionSpace, action_space
 from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -64,8 +64,9 @@ class ActionLoop:
     shadow: another drives, so the arm is not expected to follow, nor the policy to yield;
     start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may;
     threaded: plans are made beside the ticks, where one takes longer than a tick; held:
-    `CommandGate.held` of who brought the arm to rest before, so that it does not sag. Raises
-    UserError where the contract's actions need a library that is not there.
+    `CommandGate.held` of who brought the arm to rest before, so that it does not sag; space: the
+    contract's, where somebody has it already (a kinematic model takes a while). Raises UserError
+    where the contract's actions need a library that is not there.
     """
 
     def __init__(
@@ -79,12 +80,13 @@ class ActionLoop:
         start_fault: Callable[[np.ndarray], str | None] = lambda position: None,
         threaded: bool = False,
         held: tuple[np.ndarray, int] | None = None,
+        space: ActionSpace | None = None,
     ):
         self.contract = contract
         self.policy = policy
         self.rule = rule
         self.rng = rng
-        self.space = action_space(contract)
+        self.space = space or action_space(contract)
         # Who took the arm from a policy and let go of it has not asked for the policy's return; and
         # a policy falls silent only where its process stands still.
         self.gate = CommandGate(contract, final=("teleop", "policy"), follows=not shadow)

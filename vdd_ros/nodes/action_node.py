@@ -212,7 +212,8 @@ class ActionNode(LifecycleNode):
             )
         resting = _resting_window(contract, policy.n_obs_steps)
         seconds = warm_up(policy, resting, bundle.rule.draws)
-        seconds += seconds_to_decode(contract, action_space(contract), policy.horizon)
+        space = action_space(contract)
+        seconds += seconds_to_decode(contract, space, policy.horizon)
         # A session of its own: the monitor's thread must not hold up the policy's.
         density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
         rng = np.random.default_rng(settings.seed)
@@ -228,6 +229,7 @@ class ActionNode(LifecycleNode):
             shadow=shadow,
             start_fault=_start_fault(bundle, contract, settings.start_tolerance),
             threaded=threaded,
+            space=space,
         )
         outputs = Outputs(self, contract, settings.robot, shadow)
         inputs = Inputs(self, contract)
