@@ -169,7 +169,8 @@ class Stage:
         return fields_of(message, self.contract)["position"]
 
     def _tells_joints(self) -> bool:
-        return bool(self.messages(self.contract.streams["joint_state"].topic))
+        relayed = self.contract.streams["joint_state"].topic
+        return bool(self.messages(PLANT) and self.messages(relayed))
 
     def quiet_s(self) -> float:
         """For how long no command has come."""
