@@ -24,7 +24,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.covariance import Covariance, Full
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.moe import GaussianMoE
-from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -130,14 +130,18 @@ class ActingTeacher(nn.Module):
     ):
         super().__init__()
         self.teacher, self.units = teacher, Units(normalizer)
-        self.sampler, self.sigma_max = SAMPLERS[sampler.name], noise.sigma_max
-        self.sigmas = karras_sigmas(noise, sampler.steps, sampler.sigma_last)
+        self.sampler, self.sigmas = SAMPLERS[sampler.name], sampler.sigmas(noise)
+        self.sigma_first = float(self.sigmas[0])
+        if self.sampler.is_stochastic:
+            raise ValueError(
+                f"{sampler.name} needs noise at every step; a graph has it for its start"
+            )
 
     def forward(self, window: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         cond = self.units.features(window)
         count = noise.shape[0]
         chunks = self.sampler(
-            self.teacher.denoise, self.sigma_max * noise, self.sigmas, cond.expand(count, -1)
+            self.teacher.denoise, self.sigma_first * noise, self.sigmas, cond.expand(count, -1)
         )
         return torch.full((count,), -math.log(count)), self.units.chunk(chunks, cond)
 

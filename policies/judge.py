@@ -117,7 +117,7 @@ class Judge:
         episode = self.windows.episode
         return np.array([values[episode == one].mean() for one in np.unique(episode)])
 
-    def _of_draws(self, nfe: int, samples: Tensor) -> dict:
+    def _of_draws(self, nfe: int | None, samples: Tensor) -> dict:
         """What has neither a density nor experts."""
         return {
             "nfe": nfe,

@@ -20,7 +20,6 @@ from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.noise import karras_sigmas
 from vdd_ros.policies.runs import Student, Teacher, training_data
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
@@ -111,7 +110,7 @@ def teacher_forms(teacher: Teacher) -> dict[Name, OnnxPolicy | StepByStep | Eage
     forms: dict[Name, OnnxPolicy | StepByStep | Eager] = {}
     for steps in STEPS:
         sampler = SamplerConfig("euler", steps)
-        schedule = Schedule.through(karras_sigmas(noise, steps, sampler.sigma_last))
+        schedule = Schedule.through(sampler.sigmas(noise))
         policy = f"teacher-{steps}"
         forms[policy, "Python loop"] = StepByStep(pieces, schedule)
         forms[policy, "unrolled graph"] = opened(OnnxPolicy, unrolled(pieces, schedule))

@@ -1,4 +1,4 @@
-"""Noise levels: which sigmas a network is trained at and which a sampler visits (EDM notation)."""
+"""Noise levels that networks are trained at (EDM notation); spacing.py: those of samplers."""
 
 from __future__ import annotations
 
@@ -33,15 +33,6 @@ def training_sigmas(config: NoiseConfig, count: int, generator: torch.Generator)
     """(count,) ln sigma ~ N(P_mean, P_std^2), kept inside the range (Karras et al. 2022, eq. 8)."""
     log_sigma = config.log_mean + config.log_std * torch.randn(count, generator=generator)
     return log_sigma.exp().clamp(config.sigma_min, config.sigma_max)
-
-
-def karras_sigmas(config: NoiseConfig, steps: int, sigma_last: float | None = None) -> Tensor:
-    """(steps + 1,) sigma_max down to sigma_last, at least sigma_min, then 0 (eq. 5)."""
-    low = max(sigma_last or 0.0, config.sigma_min) ** (1 / config.rho)
-    high = config.sigma_max ** (1 / config.rho)
-    fractions = torch.linspace(0.0, 1.0, steps, dtype=torch.float64)
-    sigmas = (high + fractions * (low - high)) ** config.rho
-    return torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])
 
 
 def log_uniform(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:

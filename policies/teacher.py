@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser, Prediction
 from vdd_ros.policies.nets import DenoiserNet
-from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
-from vdd_ros.policies.samplers import NFE, SAMPLERS, Denoise
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
+from vdd_ros.policies.spacing import SPACINGS, sigma_grid
 from vdd_ros.policies.transformer import TransformerDenoiserNet, require_heads
 
 NetKind = Literal["mlp", "transformer"]
@@ -20,7 +21,8 @@ NetKind = Literal["mlp", "transformer"]
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """name: one of SAMPLERS; steps: nodes above zero; sigma_last: the last positive node.
+    """name: one of SAMPLERS; steps: nodes above zero; sigma_last: the last positive node; spacing:
+    one of SPACINGS.
 
     The last positive node matters as much as the solver at few steps: below the width of the data
     it spends network calls where nothing is left to decide.
@@ -29,15 +31,23 @@ class SamplerConfig:
     name: str = "heun"
     steps: int = 9
     sigma_last: float = 0.03
+    spacing: str = "rho"
 
     def __post_init__(self):
         if self.name not in SAMPLERS or self.steps < 1:
             raise ValueError(f"sampler must be one of {sorted(SAMPLERS)} with steps >= 1: {self}")
+        if self.spacing not in SPACINGS:
+            raise ValueError(f"spacing is one of {', '.join(SPACINGS)}: {self}")
 
     @property
-    def nfe(self) -> int:
-        """Network evaluations per chunk."""
-        return NFE[self.name](self.steps)
+    def nfe(self) -> int | None:
+        """Network evaluations per chunk, None where they depend on the chunk."""
+        nfe = SAMPLERS[self.name].nfe
+        return None if nfe is None else nfe(self.steps)
+
+    def sigmas(self, noise: NoiseConfig) -> Tensor:
+        """(steps + 1,) float64: the noise levels that it visits, then 0."""
+        return sigma_grid(noise, self.steps, self.sigma_last, self.spacing)
 
 
 @dataclass(frozen=True)
@@ -116,9 +126,10 @@ def sample_chunks(
     batch: int = 512,  # rows at a time, few enough to stay in a processor's cache
 ) -> Tensor:
     """(N, C) -> (N, dim): one chunk per row, in normalised units."""
-    sigmas = karras_sigmas(noise, sampler.steps, sampler.sigma_last)
+    sigmas = sampler.sigmas(noise)
+    sample, draw = SAMPLERS[sampler.name], drawing(generator)
     chunks = []
     for rows in cond.split(batch):
-        start = noise.sigma_max * torch.randn(len(rows), dim, generator=generator)
-        chunks.append(SAMPLERS[sampler.name](denoise, start, sigmas, rows))
+        start = float(sigmas[0]) * torch.randn(len(rows), dim, generator=generator)
+        chunks.append(sample(denoise, start, sigmas, rows, draw))
     return torch.cat(chunks)

@@ -73,7 +73,7 @@ class Schedule(NamedTuple):
 
     @classmethod
     def through(cls, sigmas: Tensor) -> Schedule:
-        """sigmas: (n + 1,) from the largest to 0, as `karras_sigmas` gives them."""
+        """sigmas: (n + 1,) from the largest to 0, as `SamplerConfig.sigmas` has them."""
         nodes = sigmas.double().numpy()
         columns = (nodes[:-1, None], (nodes[1:] / nodes[:-1])[:, None])
         return cls(*(column.astype(np.float32) for column in columns))

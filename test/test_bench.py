@@ -21,7 +21,8 @@ from vdd_ros.policies.export import ActingTeacher
 from vdd_ros.policies.forms import Eager, matrices, opened
 from vdd_ros.policies.latency import parameters_of
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
-from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.spacing import sigma_grid
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import SLOW_SHARE, WARM_UP, in_turns, p50_ratio, pinned_to_one_core
@@ -127,7 +128,7 @@ def test_composed_graphs_sample_every_kind_of_teacher(net, prediction):
     teacher = make_teacher(config, *normalizer.sizes).eval()
     torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
     sampler = SamplerConfig("euler", 3)
-    schedule = Schedule.through(karras_sigmas(noise, 3, sampler.sigma_last))
+    schedule = Schedule.through(sampler.sigmas(noise))
     pieces = export_pieces(teacher, normalizer, noise.sigma_max, (config.n_obs_steps, 7))
     rng = np.random.default_rng(0)
     window = rng.normal(size=(config.n_obs_steps, 7))
@@ -142,7 +143,7 @@ def test_composed_graphs_hold_the_weights_once():
     normalizer = normalizer_for(7, TEACHER.horizon)
     window_shape = (TEACHER.n_obs_steps, 7)
     pieces = export_pieces(untrained_teacher(normalizer), normalizer, 40.0, window_shape)
-    schedule = Schedule.through(karras_sigmas(NoiseConfig(), 20, 0.03))
+    schedule = Schedule.through(sigma_grid(NoiseConfig(), 20, 0.03))
     own = sum(matrix.size for matrix in matrices(pieces.step.SerializeToString()))
     for graph in (unrolled(pieces, schedule), looped(pieces, schedule)):
         model = onnx.load_from_string(graph)

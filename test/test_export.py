@@ -19,8 +19,8 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.certify import PARITY_BOUND, certificate, parity
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
-from vdd_ros.policies.noise import NoiseConfig, karras_sigmas
-from vdd_ros.policies.samplers import euler
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 
 DIM, HORIZON, RANK = 3, 4, 7
@@ -99,8 +99,8 @@ def test_a_teacher_in_onnxruntime_is_the_one_in_torch(
         cond = torch.tensor(normalizer.features(window)[None], dtype=torch.float32)
         start = NOISE.sigma_max * torch.tensor(noise, dtype=torch.float32)
         with torch.no_grad():
-            sigmas = karras_sigmas(NOISE, sampler.steps, sampler.sigma_last)
-            chunk = euler(teacher.denoise, start, sigmas, cond)
+            sigmas = sampler.sigmas(NOISE)
+            chunk = SAMPLERS["euler"](teacher.denoise, start, sigmas, cond)
         expected = normalizer.unnormalize(chunk.double().numpy(), window)
         np.testing.assert_allclose(policy.infer(window, noise).means, expected, atol=1e-4)
     acting = ActingTeacher(teacher, normalizer, NOISE, sampler)
