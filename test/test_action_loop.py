@@ -5,7 +5,7 @@ import pytest
 
 from vdd_ros.acting import ActingRule, Choices, ExpertChooser
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
-from vdd_ros.action_loop import ActionLoop
+from vdd_ros.action_loop import ActionLoop, Fault
 from vdd_ros.command_gate import StopReason
 from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
@@ -339,13 +339,56 @@ def test_stale_joints_end_in_rest(contract):
 
 def test_joint_states_that_lack_a_joint_are_named_as_the_reason(contract):
     bench = Bench(contract)
-    bench.loop.add_incomplete("joint_state")
+    lacking = Fault(StopReason.JOINT_MISSING, "panda_joint3 is not in it")
+    bench.loop.add_broken("joint_state", lacking)
     assert [result.output for result in bench.run(3, joints=False)] == [None] * 3
     bench.run(20)  # complete ones come after all
     assert bench.loop.reason is None
-    bench.loop.add_incomplete("joint_state")
+    bench.loop.add_broken("joint_state", lacking)
     bench.run(10, joints=False)
     bench.assert_ends_in_rest(StopReason.JOINT_MISSING, joints=False)
+    assert bench.loop.detail.startswith("panda_joint3 is not in it; joint_position is 0.1")
+
+
+def test_messages_that_cannot_be_read_are_named_as_the_reason(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.loop.add_broken("joint_state", Fault(StopReason.MESSAGE_BROKEN, "cut off"))
+    bench.run(10, joints=False)
+    bench.assert_ends_in_rest(StopReason.MESSAGE_BROKEN, joints=False)
+
+
+def test_observations_that_are_not_finite_are_named_as_the_reason(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    for _ in range(12):
+        bench.now += 10 * MS
+        bench.joints(bench.now, arm=np.full(DA, np.nan))
+        bench.loop.tick(bench.now)
+    bench.assert_ends_in_rest(StopReason.OBSERVATION_BROKEN, joints=False)
+    assert "not_finite" in bench.loop.aligner.refused
+
+
+def test_a_policy_that_fails_does_not_take_the_arm_from_a_leader(contract):
+    bench = Bench(contract)
+    bench.run(20)
+
+    def lead(ticks):
+        for _ in range(ticks):
+            fields = {"position": HOME - 0.1, "velocity": np.zeros(DA)}
+            bench.loop.add("teleop_command", fields, bench.now + 10 * MS, bench.now + 10 * MS)
+            result = bench.tick()
+            assert result.output.source == "teleop" and result.output.reason is None
+
+    lead(10)
+    bench.policy.fault = "nan"
+    lead(60)
+    assert np.abs(bench.arm - (HOME - 0.1)).max() < 1e-9
+    assert bench.loop.policy_fault is StopReason.NOT_FINITE and bench.loop.reason is None
+    bench.policy.fault = None
+    bench.run(40)  # the leader lets go, and the policy does not come back
+    assert bench.loop.reason is StopReason.SOURCE_SILENT
+    assert all(result.output is None for result in bench.run(30))
 
 
 def test_joints_stamped_in_the_future_are_as_bad_as_stale_ones(contract):

@@ -175,6 +175,39 @@ def test_stale_joints_end_in_rest_then_silence(bench):
         outputs.append(bench.note(output or bench.gate.tick(bench.now)))
     bench.assert_comes_to_rest([o for o in outputs if o is None or o.source is None])
     assert bench.gate.reason is StopReason.JOINTS_STALE
+    bench.wait(10)  # they come again, and so does the leader
+    assert bench.drive(ticks=30) is None, "not before it is asked for"
+    assert bench.gate.reset(bench.now) and bench.drive(ticks=2).source == "teleop"
+    assert bench.gate.last_stop is StopReason.JOINTS_STALE and bench.gate.stops == 1
+
+
+def in_motion(bench):
+    bench.drive(ticks=15)
+    move = bench.sent[-1] - bench.sent[-2]
+    assert (np.abs(move) > 5 * bench.gate.filter.max_change).all()
+    return move
+
+
+def test_after_a_gap_the_arm_stands_and_the_next_command_begins_from_rest(bench):
+    in_motion(bench)
+    last = bench.sent[-1]
+    bench.advance(12 * PERIOD)
+    bench.gate.stand(bench.now, 0.12)
+    output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
+    assert (np.abs(output.position - last) <= bench.gate.filter.max_change + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("gap", "real_s"), [(12 * PERIOD, 0.01), (PERIOD, 0.12), (9 * PERIOD, 0.09)]
+)
+def test_a_clock_that_jumps_or_waits_and_a_little_jitter_are_no_gap(bench, gap, real_s):
+    move = in_motion(bench)
+    last = bench.sent[-1]
+    bench.advance(gap)
+    bench.gate.stand(bench.now, real_s)
+    output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
+    change = output.position - last - move
+    assert (np.abs(change) <= bench.gate.filter.max_change + 1e-9).all()
 
 
 def test_teleop_takes_over_from_the_policy_and_hands_back(bench):
@@ -312,7 +345,8 @@ def test_a_clock_that_goes_back_ends_in_rest(bench):
     bench.gate.observe(bench.arm, bench.now)
     bench.assert_comes_to_rest([bench.note(bench.gate.tick(bench.now)), *bench.wait(60)])
     assert bench.gate.reason is StopReason.CLOCK_BACK
-    assert bench.drive().source == "teleop"
+    assert bench.drive() is None
+    assert bench.gate.reset(bench.now) and bench.drive(ticks=2).source == "teleop"
 
 
 numbers = st.floats(-4.0, 4.0) | st.sampled_from([np.nan, np.inf, 1e300])

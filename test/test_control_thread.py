@@ -120,6 +120,44 @@ def test_a_clock_that_stands_still_does_not_keep_the_arm_from_its_rest(bench):
     assert bench.thread.loop.gate.silent
 
 
+def test_a_clock_that_stands_with_the_joints_is_a_stop(bench):
+    """A simulator that is killed takes /clock and joint states away: nothing gets any older."""
+    bench.start().wait_for_motion()
+    stopped_ns = time.time_ns()
+    bench.now_ns, bench.mute = (lambda: stopped_ns), True
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.CLOCK_STILL)
+
+
+def test_a_press_while_the_clock_stands_brings_the_arm_to_rest(bench):
+    bench.start().wait_for_motion()
+    stopped_ns = time.time_ns()
+    bench.now_ns, bench.mute = (lambda: stopped_ns), True
+    bench.thread.e_stop(True)
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.E_STOP)
+
+
+def test_a_clock_that_leaps_ahead_is_a_stop(bench):
+    bench.start().wait_for_motion()
+    bench.now_ns = lambda: time.time_ns() + 5_000 * MS
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.CLOCK_AHEAD)
+
+
+def test_the_slowest_arm_is_at_rest_before_its_thread_ends(contract):
+    raw = contract.to_dict()
+    for joint in raw["joints"]:
+        joint |= {"velocity": 1.0, "acceleration": 0.05}
+    bench = Bench(type(contract).from_dict(raw, "slow"))
+    try:
+        bench.start()
+        bench.wait_for(lambda: bench.thread.loop.gate.filter.move.max() > 0.0011)
+    finally:
+        bench.thread.stop()
+    bench.assert_at_rest(StopReason.DEACTIVATED)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("pace", [0.0, 0.1])
 def test_a_clock_that_joint_states_leave_behind_does_not_keep_the_arm_from_its_rest(bench, pace):
@@ -310,7 +348,8 @@ def result(k: int, expert: int, limited=()):
     chunk, actions = ActionChunk(np.zeros((4, 7)), k, 1), np.ones((4, 7))
     output = GateOutput(HOME, "policy", limited, None)
     log_gating = np.log([0.9, 0.1])
-    return TickResult(k, output, window, HOME, chunk, expert, True, log_gating, 1e-4, actions)
+    parts = (output, window, HOME, chunk, expert, True, log_gating, 1e-4, actions, window)
+    return TickResult(k, *parts)
 
 
 def test_the_monitor_counts_lateness_and_expert_use():

@@ -30,13 +30,20 @@ FINAL = (StopReason.JOINTS_STALE, StopReason.OUTSIDE_LIMITS)
 LONGEST_PLANNING_NS = 2_000_000_000
 
 
+class Fault(NamedTuple):
+    """Why a message was not taken, and more on it in words."""
+
+    reason: StopReason
+    detail: str
+
+
 class TickResult(NamedTuple):
     """What one tick did.
 
     output: what to send to the robot, None for nothing; wish: (Da,) what the policy wanted before
-    any limit [unit]; chunk: the plan followed, in joint positions, and actions: (H, A) what the
-    policy put out for it; log_gating: (K,) of that plan; infer_s: seconds that planning took, if
-    there was any.
+    any limit [unit]; chunk: the plan followed, in joint positions, seen: the window that it was
+    made of, and actions: (H, A) what the policy put out for it; log_gating: (K,) of that plan;
+    infer_s: seconds that planning took, if there was any.
     """
 
     tick_ns: int
@@ -49,6 +56,7 @@ class TickResult(NamedTuple):
     log_gating: np.ndarray | None = None
     infer_s: float | None = None
     actions: np.ndarray | None = None
+    seen: Window | None = None
 
     @property
     def gating_entropy(self) -> float | None:
@@ -118,7 +126,8 @@ class ActionLoop:
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = self._ticks_since_asked = 0
         self._teleop: tuple[np.ndarray, int] | None = None
-        self._joint_missing = False
+        self._faults: dict[str, Fault] = {}  # of each stream's last message, where it had one
+        self.policy_fault: StopReason | None = None  # why it no longer plans while a leader drives
         self._has_begun = False
         self._asked_ns: int | None = None  # when a plan was asked for that has not come yet
         if self._planning is not None:
@@ -146,6 +155,14 @@ class ActionLoop:
         self.running = False
         self.gate.stop(reason)
 
+    def _end_policy(self, reason: StopReason) -> None:
+        """Of a fault of the policy or of what it sees. A leader who has the arm keeps it, and the
+        policy does not get it back."""
+        if self.gate.source == "teleop":
+            self.running, self.policy_fault = False, reason
+        else:
+            self.stop(reason)
+
     def add(
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
     ) -> bool:
@@ -153,15 +170,19 @@ class ActionLoop:
         if stamp_ns < self._start_ns:
             return False
         if stream == "joint_state" and "position" in fields:
-            self._joint_missing = False
             self.gate.observe(fields["position"], stamp_ns)
         if stream == "teleop_command" and not self._shadow:
             self._teleop = (fields.get("position", NO_POSITION), stamp_ns)
-        return self.aligner.add(stream, fields, stamp_ns, received_ns)
+        taken = self.aligner.add(stream, fields, stamp_ns, received_ns)
+        if taken:
+            self._faults.pop(stream, None)
+        elif not all(np.isfinite(values).all() for values in fields.values()):
+            self.add_broken(stream, Fault(StopReason.OBSERVATION_BROKEN, f"of {stream}"))
+        return taken
 
-    def add_incomplete(self, stream: str) -> None:
-        """Note a message that lacked a joint: if no complete one follows in time, that is why."""
-        self._joint_missing |= stream == "joint_state"
+    def add_broken(self, stream: str, fault: Fault) -> None:
+        """Note a message that could not be taken: if no good one follows in time, that is why."""
+        self._faults[stream] = fault
 
     def tick(self, now_ns: int) -> TickResult:
         """One control tick at `now_ns`."""
@@ -202,16 +223,18 @@ class ActionLoop:
             self._plan and self._plan.log_gating,
             infer_s,
             self._plan and self._plan.actions,
+            self._plan and self._plan.window,
         )
 
     def _stop_stale(self, ages_ns: np.ndarray) -> None:
         """Stop, and tell the age of the first part of the observation that is too old, or stamped
         too far ahead."""
         first = int((np.abs(ages_ns) > self._max_age_ns).argmax())
-        name, most_s = self.contract.observation[first].name, self._max_age_ns[first] * 1e-9
-        self.detail = f"{name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
-        missing = self._joint_missing
-        self.stop(StopReason.JOINT_MISSING if missing else StopReason.OBSERVATION_STALE)
+        part, most_s = self.contract.observation[first], self._max_age_ns[first] * 1e-9
+        age = f"{part.name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
+        fault = self._faults.get(part.stream)
+        self.detail = age if fault is None else f"{fault.detail}; {age}"
+        self._end_policy(StopReason.OBSERVATION_STALE if fault is None else fault.reason)
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not
@@ -264,20 +287,20 @@ class ActionLoop:
         answer = planning.answer()
         if answer is None:
             if self._chunk is not None and now_ns > self._chunk.end_ns:
-                self.stop(StopReason.PLAN_LATE)
+                self._end_policy(StopReason.PLAN_LATE)
             elif self._asked_ns is not None and now_ns - self._asked_ns > LONGEST_PLANNING_NS:
-                self.stop(StopReason.POLICY_FAILED)
+                self._end_policy(StopReason.POLICY_FAILED)
             return None
         self._asked_ns = None
         if answer.plan is None:
             self.detail = answer.fault
-            self.stop(StopReason.POLICY_FAILED)
+            self._end_policy(StopReason.POLICY_FAILED)
             return None
         steps = answer.plan.steps
         if steps is not None:
             length_ns = (len(steps) - 1) * self.contract.policy_period_ns
             if now_ns > answer.plan.window.tick_ns + length_ns:
-                self.stop(StopReason.PLAN_LATE)
+                self._end_policy(StopReason.PLAN_LATE)
                 return None
         return self._follow(answer.plan)
 
@@ -285,7 +308,7 @@ class ActionLoop:
         """Replace the chunk by a new plan; seconds that it took, None where the policy failed."""
         if plan.steps is None:
             self.detail = plan.detail
-            self.stop(plan.fault or StopReason.POLICY_FAILED)
+            self._end_policy(plan.fault or StopReason.POLICY_FAILED)
             return plan.infer_s
         self._plan = plan
         self._chunk = ActionChunk(plan.steps, plan.window.tick_ns, self.contract.policy_period_ns)

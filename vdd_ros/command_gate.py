@@ -2,8 +2,8 @@
 
 Order of precedence: e-stop, then teleoperation, then the policy. The gate is silent until a source
 speaks and the joints are known. While a source drives, each of its commands is answered at once;
-when it falls silent, or the joints do, the arm is brought to rest from the last command sent, and
-the gate is silent again. Then any source may engage anew, unless the stop holds until `reset`.
+when it falls silent, the arm is brought to rest from the last command sent, and the gate is silent
+again. Then any source may engage anew. After every other stop nothing may before `reset`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ SETTLING_NS = 500_000_000
 # So long the arm may be further from the last command than the contract allows: no arm lags behind
 # for that long, and one that pushes against something should not.
 ASTRAY_NS = 500_000_000
+# An arm that got no command for so long stands where the last one led: the next begins from rest.
+STANDING_NS = 100_000_000
+STANDING_PERIODS = 2.5  # and for so many periods, which are longer at slow rates
 LONG_AGO_NS = -(2**62)
 
 
@@ -37,6 +40,8 @@ class StopReason(Enum):
     JOINTS_STALE = "joint states are too old"
     JOINT_MISSING = "joint states lack a joint"
     OBSERVATION_STALE = "an observation stream is too old"
+    OBSERVATION_BROKEN = "an observation is not finite"
+    MESSAGE_BROKEN = "messages of a stream cannot be read"
     NOT_FINITE = "a target is not finite"
     NO_ROTATION = "an action tells a rotation that is none"
     WRONG_SIZE = "a target has the wrong size"
@@ -49,6 +54,8 @@ class StopReason(Enum):
     DEADLINES_MISSED = "the control loop does not keep its rate"
     ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"
+    CLOCK_AHEAD = "the clock jumped ahead"
+    CLOCK_STILL = "the clock stands still"
     DEACTIVATED = "deactivated"
     LOOP_ENDED = "the control loop ended"
 
@@ -87,7 +94,10 @@ class CommandGate:
         self.source: str | None = None  # who drives
         self.e_stopped = False
         self.rejected = {"late": 0, "out_of_order": 0}
+        self.stops = 0  # since it was made
+        self.last_stop: StopReason | None = None  # is not forgotten when somebody drives again
         self._period_ns = contract.control_period_ns
+        self._standing_ns = max(STANDING_NS, round(STANDING_PERIODS * self._period_ns))
         streams = contract.streams
         self._tracking = contract.tracking if follows else np.full(contract.n_joints, np.inf)
         self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
@@ -132,6 +142,14 @@ class CommandGate:
         self._forget()
         self._measured_ns = now_ns - 1  # what is still on its way from before is not taken
         return True
+
+    def stand(self, now_ns: int, sent_s: float) -> None:
+        """Note that no command left for `sent_s` seconds of real time. If it was as long by the ROS
+        clock, which may jump, or stand for a simulator, the arm has come to rest by itself at the
+        last command: the next one begins from there instead of going on at full speed."""
+        gap_ns = min(now_ns - self._sent_ns, round(sent_s * 1e9))
+        if gap_ns > self._standing_ns:
+            self.filter.stand()
 
     def hold(self, position: np.ndarray, sent_ns: int) -> None:
         """Take over an arm at rest at the last command of another gate, (Da,) [unit], sent then."""
@@ -207,11 +225,12 @@ class CommandGate:
     def _rest(self, reason: StopReason) -> None:
         self.source = None
         if self.reason is None:
-            self.reason = reason
+            self.reason = self.last_stop = reason
+            self.stops += 1
 
     def _watch(self, now_ns: int) -> None:
         if now_ns < self._now_ns:
-            self._rest(StopReason.CLOCK_BACK)
+            self.stop(StopReason.CLOCK_BACK)
             self._forget()
         self._now_ns = now_ns
         if self.source is None:
@@ -220,7 +239,7 @@ class CommandGate:
             self.locked |= self.source in self._final
             self._rest(StopReason.SOURCE_SILENT)
         elif not self._joints_known(now_ns):
-            self._rest(StopReason.JOINTS_STALE)
+            self.stop(StopReason.JOINTS_STALE)
         elif (
             self._astray_since_ns is not None
             and self._measured_ns - self._astray_since_ns >= ASTRAY_NS

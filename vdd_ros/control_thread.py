@@ -14,25 +14,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.action_loop import ActionLoop, Fault, TickResult
+from vdd_ros.clock_watch import ClockWatch
 from vdd_ros.command_gate import StopReason
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake, claim, lock_memory, pace, sleep_until, undisturbed
 from vdd_ros.tick_log import TickLog
 
-# Any arm is at rest by then; it only matters if the ROS clock stands still meanwhile.
-LONGEST_BRAKING_S = 2.0
-
 
 class Arrival(NamedTuple):
-    """One message. fields: as `ActionLoop.add` takes them, None of one that lacks a joint."""
+    """One message. fields: as `ActionLoop.add` takes them, None of one that has a `fault`."""
 
     stream: str
     fields: dict[str, np.ndarray] | None
     stamp_ns: int
     received_ns: int
+    fault: Fault | None = None
 
 
 class ControlThread:
@@ -71,6 +71,8 @@ class ControlThread:
         self._listening = listening
         self._begun = False
         self._last_ns = 0  # what the time was at the last tick
+        self._sent_real_ns = 0  # when a command left, by a steady clock
+        self._clock = ClockWatch(loop.contract)
         self._density, self.detector = density, detector
         self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
         self._send_after_ns = round(send_after_s * 1e9)
@@ -96,6 +98,7 @@ class ControlThread:
         self.loop.start(self._now_ns())
         self._forget_arrivals(self._now_ns())
         self._e_stop_seen = self._begun = False
+        self._clock = ClockWatch(contract)
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
         self.log = None
@@ -130,13 +133,15 @@ class ControlThread:
                 self._bring_to_rest()
 
     def _tick(self, wake: Wake) -> None:
-        now_ns = self._time_ns()
+        now_ns = self._time_ns(wake.now_ns)
         self._take_e_stop(now_ns)
         if not self._begin():
             self._forget_arrivals(now_ns)
             return
+        self.loop.gate.stand(now_ns, (wake.now_ns - self._sent_real_ns) * 1e-9)
+        self._heed_clock()
         for arrival in self._receive(now_ns):
-            self._take(*arrival)
+            self._take(arrival)
         result = self.loop.tick(now_ns)
         self._deliver(result, wake)
         self.monitor.take(result, wake.now_ns)
@@ -144,14 +149,26 @@ class ControlThread:
         if 0 < self._most_missed <= self.monitor.missed_lately:
             self.loop.stop(StopReason.DEADLINES_MISSED)
 
-    def _time_ns(self, ending: bool = False) -> int:
-        """The ROS clock. While the arm brakes it goes on by a period a tick even where it stands or
-        goes too slowly, as /clock does for whoever waits here, or where it is not the joints'."""
+    def _time_ns(self, real_ns: int, ending: bool = False) -> int:
+        """The ROS clock. While the arm brakes it goes on by a period a tick where it stands still,
+        or is not the joints'."""
         now_ns, gate = self._now_ns(), self.loop.gate
-        if ending or (gate.braking and gate.is_behind(now_ns)):
+        self._clock.see(now_ns, real_ns)
+        behind = self._clock.stands or gate.is_behind(now_ns)
+        if ending or (gate.braking and behind):
             now_ns = max(now_ns, self._last_ns + self.loop.contract.control_period_ns)
         self._last_ns = now_ns
         return now_ns
+
+    def _heed_clock(self) -> None:
+        """A clock that stands makes everything look new for ever, one that leaps makes it look old.
+        Only what moves the arm is stopped: who waits may wait for a clock."""
+        if self.loop.gate.source is None:
+            return
+        if self._clock.stands:
+            self.loop.stop(StopReason.CLOCK_STILL)
+        elif self._clock.leapt:
+            self.loop.stop(StopReason.CLOCK_AHEAD)
 
     def _heed_detector(self) -> None:
         """A leader knows what he does: only the policy is slowed or stopped."""
@@ -185,10 +202,12 @@ class ControlThread:
         elif self.loop.gate.e_stopped and not self._e_stop_pressed:
             self.loop.gate.e_stop(False, now_ns)
 
-    def _take(self, stream: str, fields: dict | None, stamp_ns: int, received_ns: int) -> None:
-        if fields is None:
-            self.loop.add_incomplete(stream)
+    def _take(self, arrival: Arrival) -> None:
+        if arrival.fault is not None:
+            self.loop.add_broken(arrival.stream, arrival.fault)
             return
+        stream, fields, stamp_ns, received_ns, _ = arrival
+        assert fields is not None
         self.loop.add(stream, fields, stamp_ns, received_ns)
         if self.log is not None:
             self.log.add(stream, fields, stamp_ns, received_ns)
@@ -197,15 +216,27 @@ class ControlThread:
         if self._send_after_ns:
             sleep_until(wake.due_ns + self._send_after_ns)
         self._send(result)
+        if result.output is not None:
+            self._sent_real_ns = wake.now_ns
         if self.log is not None:
             self.log.tick(result)
 
     def _bring_to_rest(self) -> None:
         ended = self._ending.is_set()
         self.loop.stop(StopReason.DEACTIVATED if ended else StopReason.LOOP_ENDED)
-        give_up_ns = time.monotonic_ns() + round(LONGEST_BRAKING_S * 1e9)
+        give_up_ns = time.monotonic_ns() + longest_braking_ns(self.loop.contract)
         for wake in pace(self.loop.contract.control_period_ns):
-            now_ns = self._time_ns(ending=True)
+            now_ns = self._time_ns(wake.now_ns, ending=True)
             self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)), wake)
             if self.loop.gate.silent or wake.now_ns > give_up_ns:
                 return
+
+
+def longest_braking_ns(contract: Contract) -> int:
+    """Twice what the slowest joint needs to come to rest from its largest speed, and a second; by
+    then something is wrong with the ramp itself."""
+    speed, slowing = contract.limit("velocity"), contract.limit("acceleration")
+    seconds = speed / slowing
+    if contract.limits_jerk:
+        seconds = seconds + slowing / contract.limit("jerk")
+    return round((2.0 * float(seconds.max()) + 1.0) * 1e9)

@@ -1,4 +1,4 @@
-"""The one exception for what a person can mend."""
+"""Exceptions for what a person can mend."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints the sentence without a traceback and exits with code 2.
     """
+
+
+class MissingJoint(UserError):
+    """A message lacks a joint of the contract, or names one twice."""

@@ -150,9 +150,9 @@ class Monitor:
         return self.detector.explanation(self._window, self.ood_distance, contract)
 
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
-        if plan is None or plan.actions is None or plan.window is None or self.density is None:
+        if plan is None or plan.actions is None or plan.seen is None or self.density is None:
             return None
         try:
-            return self.density.log_prob(plan.window.values, plan.actions)
+            return self.density.log_prob(plan.seen.values, plan.actions)
         except PolicyError:
             return None

@@ -99,6 +99,11 @@ class SafetyFilter:
         self._change = np.zeros_like(self._change)
         self._target = None
 
+    def stand(self) -> None:
+        """The arm has come to rest at the last command by itself; go on from there."""
+        if self.position is not None and not self.at_rest:
+            self.reset(self.position)
+
     def limit_speed(self, share: float) -> None:
         """Approach targets at that share (above 0, to 1) of the velocity limits, without a jump;
         until it is called again, or `reset`."""

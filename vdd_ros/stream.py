@@ -124,6 +124,16 @@ class Aligner:
         ]
         return bool(taken) and all(taken)
 
+    @property
+    def refused(self) -> str:
+        """Samples that were not taken, by stream and reason: `joint_state: not_finite 3`."""
+        told = []
+        for (stream, field), buffer in self.buffers.items():
+            counts = [f"{reason} {count}" for reason, count in buffer.rejected.items() if count]
+            if counts:
+                told.append(f"{stream} {field}: {', '.join(counts)}")
+        return "; ".join(told)
+
     def window(self, tick_ns: int) -> Window | None:
         """The window at a tick, or None until every stream has had a sample."""
         period_ns = self.contract.policy_period_ns

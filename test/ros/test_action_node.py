@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robots import HOME, Robot
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
@@ -71,6 +71,15 @@ class Node:
     def press(self, pressed: bool) -> None:
         wait_for(self.e_stop.get_subscription_count, "the node's ear for the e-stop")
         self.e_stop.publish(Bool(data=pressed))
+
+    def ask_e_stop(self, pressed: bool) -> SetBool.Response:
+        request = SetBool.Request(data=pressed)
+        return self.observer.call(SetBool, "/action_node/e_stop", request)
+
+    def word(self) -> str:
+        """What the node says of itself."""
+        said = [one for message in self.health for one in message.status]
+        return next((one.message for one in reversed(said) if one.name == "action_node"), "")
 
     def values(self) -> dict[str, str]:
         return {pair.key: pair.value for pair in self.states[-1].status[0].values}
@@ -231,6 +240,75 @@ def test_a_press_from_before_the_node_listened_is_known_to_it(node):
     button.publish(Bool(data=False))
     wait_for(node.activate, "an activation")
     node.observer.node.destroy_publisher(button)
+
+
+def test_a_press_is_not_forgotten_by_a_new_configuration(node):
+    """Of a publisher that does not keep its last word for those who listen later."""
+    node.press(True)
+    wait_for(lambda: not node.activate() or not node.deactivate(), "a refusal", 10.0)
+    assert node.change(Transition.TRANSITION_CLEANUP) and node.change(
+        Transition.TRANSITION_CONFIGURE
+    )
+    assert not node.activate()
+    wait_for(lambda: "e-stop is pressed" in node.word(), "the reason", 5.0)
+    node.robot.assert_silence()
+    node.press(False)
+    wait_for(node.activate, "an activation")
+
+
+def test_a_button_that_is_not_reliable_is_heard_and_another_does_not_let_go_for_it(node):
+    topic = node.contract.e_stop_topic
+    quality = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    button = node.observer.node.create_publisher(Bool, topic, quality)
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    wait_for(button.get_subscription_count, "the node's ear for the e-stop")
+    button.publish(Bool(data=True))
+    node.wait_for_reason("E_STOP")
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+    node.press(False)
+    assert node.deactivate() and not node.activate()
+    answer = node.ask_e_stop(False)
+    assert not answer.success and "still pressed by 1 on /e_stop" in answer.message
+    node.observer.node.destroy_publisher(button)
+    wait_for(lambda: node.ask_e_stop(False).success, "one that is gone to be forgotten", 10.0)
+    wait_for(node.activate, "an activation")
+
+
+def test_the_e_stop_can_be_pressed_by_a_service(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    assert node.ask_e_stop(True).success
+    node.wait_for_reason("E_STOP")
+    node.robot.wait_for_rest()
+    assert node.deactivate() and not node.activate()
+    assert node.ask_e_stop(False).success
+    wait_for(node.activate, "an activation")
+
+
+def test_a_second_node_of_the_same_name_does_not_drive(node, domain, folder):
+    parameters = {"contract": folder / "contract.yaml", "bundle": folder / "hostile"}
+    with running_node("action_node", domain, {**parameters, "autostart": True}) as second:
+        wait_for(lambda: "publishes robot commands: end it" in second.output, "its refusal")
+        node.robot.assert_silence()
+
+
+def test_a_node_that_starts_by_itself_does_not_while_the_e_stop_is_pressed(folder, lossless):
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "bundle": bundle(folder / "eager", lossless),
+        "autostart": True,
+    }
+    with free_domain() as domain, Observer(domain) as observer, Robot(observer, lossless) as robot:
+        button = observer.node.create_publisher(Bool, lossless.e_stop_topic, latched_qos())
+        button.publish(Bool(data=True))
+        with running_node("action_node", domain, parameters) as process:
+            wait_for(lambda: "the e-stop is pressed" in process.output, "its refusal")
+            robot.assert_silence()
+            button.publish(Bool(data=False))
+            wait_for(Node(observer, robot).activate, "an activation")
+            robot.wait_for_commands(10)
 
 
 def test_teleop_goes_before_the_policy(node):

@@ -4,21 +4,26 @@ unconfigured: publishes nothing but its diagnostics. configure: loads, verifies 
 bundle. active: one command per control tick from a thread of its own, once the robot listens.
 deactivate: brings the arm to rest, then silence. With `autostart` it does the first two by itself.
 With `mode` shadow it does all this beside whoever drives, and no robot hears it. ~/go_home brings
-the arm to where demonstrations began.
+the arm to where demonstrations began. The e-stop (the contract's topic, ~/e_stop) is heard from the
+first moment on, whatever the node's state.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.timer import Timer
 
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.action_space import action_space, seconds_to_decode
@@ -29,6 +34,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
 from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
+from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.go_home import GoHome, Held
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import ROBOT_HELP
@@ -39,6 +45,7 @@ from vdd_ros.tick_log import TickLog
 # That planning may take to be done within it. In a run, with cold caches, a plan takes several
 # times what it takes in warm-up; ticks that differ as much make commands uneven.
 MOST_OF_A_TICK = 0.05
+DISCOVERY_S = 1.0  # of a latched word, and of other publishers
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -130,14 +137,25 @@ class ActionNode(LifecycleNode):
         self.settings = read_parameters(self, ActionParameters)
         self.fault: str | None = None  # why the last transition failed
         self._parts: Parts | None = None
+        self._e_stop: EStopListener | None = None
         self._active = False
         self._runs_logged = 0
         publish_diagnostics(self, self._health)
+        with suppress(UserError):  # configure will say what is wrong with the contract
+            self._listen_to_e_stop(Contract.from_yaml(self.settings.contract))
+        self._starter: Timer | None = None
         if self.settings.autostart:
-            for trigger in (self.trigger_configure, self.trigger_activate):
-                if trigger() is not SUCCESS:
-                    self.destroy_node()
-                    raise UserError(self.fault or "the transition failed; see the log")
+            if self.trigger_configure() is not SUCCESS:
+                self.destroy_node()
+                raise UserError(self.fault or "the node cannot be configured; see the log")
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._starter = self.create_timer(DISCOVERY_S, self._start_by_itself, clock=steady)
+
+    def _start_by_itself(self) -> None:
+        """Once the node has had time to hear a pressed e-stop and of others who drive the robot."""
+        assert self._starter is not None
+        self.destroy_timer(self._starter)
+        self.trigger_activate()
 
     def on_configure(self, state) -> TransitionCallbackReturn:
         """Load, verify and warm up; fails with one sentence."""
@@ -161,7 +179,7 @@ class ActionNode(LifecycleNode):
         except UserError as error:
             super().on_deactivate(state)
             return self._fail(error)
-        self._active = True
+        self._active, self.fault = True, None
         return SUCCESS
 
     def on_deactivate(self, state) -> TransitionCallbackReturn:
@@ -200,6 +218,7 @@ class ActionNode(LifecycleNode):
                 f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
                 "command has to be sent before the next tick"
             )
+        began_s = time.monotonic()
         bundle = Bundle.load(settings.bundle, contract)
         home = _home(bundle, contract, settings.home)
         policy = bundle.open_policy()
@@ -252,23 +271,38 @@ class ActionNode(LifecycleNode):
             slow_speed=settings.slow_speed,
             keep_log=bool(settings.log_ticks),
         )
-        inputs.listen_to_e_stop(contract.e_stop_topic, self._take_e_stop)
         reporter = Reporter(self, bundle, control, inputs, outputs)
         going = GoHome(self, contract, home, settings.home_speed, make, self._make_way, reporter)
         self._parts = Parts(control, reporter, inputs, outputs, going)
+        self._take_e_stop(self._listen_to_e_stop(contract).pressed)
         self.fault = None
         if lacking := loop.gate.filter.lacking:
             self.get_logger().warning(lacking)
+        if bundle.start is None:
+            self.get_logger().warning(
+                "the bundle does not say where demonstrations began: a run may begin anywhere"
+            )
         beside = ", in a thread beside the ticks" if threaded else ""
         self.get_logger().info(
             f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "
-            f"{seconds * 1e3:.3g} ms of ticks of {period_s * 1e3:.3g} ms{beside}"
+            f"{seconds * 1e3:.3g} ms of ticks of {period_s * 1e3:.3g} ms{beside}; configured in "
+            f"{time.monotonic() - began_s:.1f} s"
         )
 
     def _health(self) -> Health:
+        if self.fault is not None:
+            return Health("error", self.fault, {})
         if self._parts is not None:
             return self._parts.reporter.health()
-        return Health("ok" if self.fault is None else "error", self.fault or "unconfigured", {})
+        return Health("ok", "unconfigured", {})
+
+    def _listen_to_e_stop(self, contract: Contract) -> EStopListener:
+        """A press from before the node is configured, or configured anew, is not forgotten."""
+        if self._e_stop is None or self._e_stop.topic != contract.e_stop_topic:
+            if self._e_stop is not None:
+                self._e_stop.destroy()
+            self._e_stop = EStopListener(self, contract.e_stop_topic, self._take_e_stop)
+        return self._e_stop
 
     def _take_e_stop(self, pressed: bool) -> None:
         if self._parts is not None:

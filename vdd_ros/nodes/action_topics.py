@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.subscription import Subscription
 
-from vdd_ros.action_loop import TickResult
+from vdd_ros.action_loop import Fault, TickResult
 from vdd_ros.bundle import Bundle
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import Arrival, ControlThread
-from vdd_ros.errors import UserError
+from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.monitor import RunState
-from vdd_ros.nodes.e_stop import listen_to_e_stop
 from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
@@ -109,14 +107,15 @@ class Outputs:
 
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
-        own name may be itself from before it was killed: it is not told apart."""
+        own name may be itself from before it was killed, until discovery forgets it."""
         if self.shadow:
             return None
-        mine = self._node.get_name(), self._node.get_namespace()
-        for end in self._node.get_publishers_info_by_topic(self._robot.topic_name):
-            if (end.node_name, end.node_namespace) != mine:
-                return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
-        return None
+        mine = f"/{full_name(self._node)}"
+        ends = self._node.get_publishers_info_by_topic(self._robot.topic_name)
+        names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]
+        if names.count(mine) > 1:
+            return f"a second {mine} (or one that was killed less than half a minute ago)"
+        return next((name for name in names if name != mine), None)
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""
@@ -155,11 +154,6 @@ class Inputs:
             StreamReader(node, contract, name, self._note_misfit) for name in sorted(names)
         ]
         self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
-        self._subscriptions: list[Subscription] = []
-
-    def listen_to_e_stop(self, topic: str, take: Callable[[bool], None]) -> None:
-        """Call `take` with every word of the e-stop."""
-        self._subscriptions += listen_to_e_stop(self._node, topic, take)
 
     def receive(self, now_ns: int) -> Iterator[Arrival]:
         """What has come since it was asked last, stream by stream."""
@@ -175,7 +169,9 @@ class Inputs:
             fields, stamp_ns = self._decoders[name].decode(data, received_ns)
         except UserError as error:
             self.complaints[name] = str(error)
-            return Arrival(name, None, received_ns, received_ns)
+            is_missing = isinstance(error, MissingJoint)
+            reason = StopReason.JOINT_MISSING if is_missing else StopReason.MESSAGE_BROKEN
+            return Arrival(name, None, received_ns, received_ns, Fault(reason, str(error)))
         self.complaints.pop(name, None)
         return Arrival(name, fields, stamp_ns, received_ns)
 
@@ -197,8 +193,6 @@ class Inputs:
         """Stop listening."""
         for reader in self._readers:
             reader.destroy()
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
 
 
 class Reporter:
@@ -246,10 +240,13 @@ class Reporter:
     def health(self) -> Health:
         """The run in one line, its figures, and why it stopped."""
         control = self._control
-        reason = control.loop.reason
+        reason, gate = control.loop.reason, control.loop.gate
         values = _figures(control.monitor.state()) | {
             "stop_reason": "" if reason is None else reason.name,
             "stop_detail": control.loop.detail,
+            "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
+            "stops": gate.stops,
+            "refused": control.loop.aligner.refused,
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
             **self._thresholds,
@@ -257,12 +254,13 @@ class Reporter:
         }
         if reason not in (None, StopReason.DEACTIVATED):
             why = control.loop.detail
-            if reason is StopReason.JOINT_MISSING and "joint_state" in self._inputs.complaints:
-                why = self._inputs.complaints["joint_state"]
             more = f": {why}" if why else ""
             return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
             return Health("ok", self._done, values)
+        if control.loop.policy_fault is not None:
+            why = f"{control.loop.policy_fault.value}; {control.loop.detail}".rstrip("; ")
+            return Health("warn", f"a leader drives, the policy is out: {why}", values)
         if faults := self._inputs.faults():
             return Health("warn", "; ".join(faults), values)
         if not self._outputs.heard():

@@ -4,12 +4,14 @@ Sources (the contract's teleop_command and policy_command) are answered at once,
 teleop, then policy; a timer on the ROS clock is the watchdog. Nothing is sent before the robot
 listens. action_node has a gate of its own: run one or the other.
 
-~/reset   std_srvs/Trigger: clears a stop; the next command starts from where the arm is
+~/reset    std_srvs/Trigger: clears a stop; the next command starts from where the arm is
+~/e_stop   std_srvs/SetBool: the e-stop by hand, beside the contract's topic
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +24,7 @@ from std_srvs.srv import Trigger
 from vdd_ros.command_gate import NO_POSITION, PRECEDENCE, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.nodes.e_stop import listen_to_e_stop
+from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
 from vdd_ros.nodes.messages import (
@@ -61,6 +63,7 @@ class CommandGateNode(Node):
         if lacking := self.gate.filter.lacking:
             self.get_logger().warning(lacking)
         self._sent = 0
+        self._sent_s = 0.0  # when, by a steady clock
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._stamp_ns = 0  # the newest stamp seen
         streams = self.contract.streams
@@ -71,7 +74,7 @@ class CommandGateNode(Node):
             if name in streams:
                 self._listen(name)
         self._listeners = Listeners(self, self._robot, settings.robot)
-        listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
+        EStopListener(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)
         publish_diagnostics(self, self._health)
@@ -112,7 +115,9 @@ class CommandGateNode(Node):
         if not self._listeners.present():
             self.gate.release(source)
             return
-        self._send(self.gate.submit(source, position, stamp_ns, self._now_ns()))
+        now_ns = self._now_ns()
+        self.gate.stand(now_ns, time.monotonic() - self._sent_s)
+        self._send(self.gate.submit(source, position, stamp_ns, now_ns))
 
     def _now_ns(self) -> int:
         """The ROS clock. In simulated time a stamp may prove that it is later than /clock, which
@@ -125,7 +130,9 @@ class CommandGateNode(Node):
         return now_ns
 
     def _on_timer(self) -> None:
-        self._send(self.gate.tick(self._now_ns()))
+        now_ns = self._now_ns()
+        self.gate.stand(now_ns, time.monotonic() - self._sent_s)
+        self._send(self.gate.tick(now_ns))
 
     def _on_e_stop(self, pressed: bool) -> None:
         self.gate.e_stop(pressed, self._now_ns())
@@ -148,6 +155,7 @@ class CommandGateNode(Node):
             return
         self._robot.publish(self._command.encode(output.position, self._now_ns(), output.move))
         self._sent += 1
+        self._sent_s = time.monotonic()
 
     def _health(self) -> Health:
         gate = self.gate
@@ -156,6 +164,8 @@ class CommandGateNode(Node):
             "limits": gate.filter.holds,
             "source": gate.source or "",
             "stop_reason": "" if gate.reason is None else gate.reason.name,
+            "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
+            "stops": gate.stops,
             **gate.rejected,
         }
         if gate.reason is not None:

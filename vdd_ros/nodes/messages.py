@@ -21,7 +21,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
-from vdd_ros.errors import UserError
+from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.poses import fields_of_poses, pose_array
 
 NS_PER_S = 1_000_000_000
@@ -232,15 +232,15 @@ def _sized(values: np.ndarray, size: int, what: str) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def places_of(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarray:
-    """(joints,) where each joint of the contract stands in a message; UserError for one that is
+    """(joints,) where each joint of the contract stands in a message; MissingJoint for one that is
     missing or named twice."""
     missing = [name for name in joint_names if name not in names]
     if missing:
-        raise UserError(
+        raise MissingJoint(
             f"the message names {list(names)} and lacks {missing}: every joint of the contract "
             "must be in it"
         )
     repeated = [name for name in joint_names if names.count(name) > 1]
     if repeated:
-        raise UserError(f"the message names {repeated} more than once")
+        raise MissingJoint(f"the message names {repeated} more than once")
     return np.array([names.index(name) for name in joint_names])

@@ -21,7 +21,7 @@ from std_msgs.msg import Bool
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.nodes.e_stop import listen_to_e_stop
+from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.leader import open_leader
 from vdd_ros.nodes.messages import (
@@ -78,7 +78,7 @@ class ReplayNode(Node):
     def _open_topics(self) -> None:
         self._teleop = self.contract.streams["teleop_command"]
         self._leader = open_leader(self, self.contract, self._on_state)
-        listen_to_e_stop(self, self.contract.e_stop_topic, self._on_e_stop)
+        EStopListener(self, self.contract.e_stop_topic, self._on_e_stop, by_service=False)
         topic = f"{self.settings.simulator}/success"
         self.create_subscription(Bool, topic, self._on_success, latched_qos())
 
