@@ -6,6 +6,9 @@ EDM (Karras et al. 2022, Table 1 and eq. 7):
 
     D(x; sigma) = c_skip x + c_out F(c_in x, c_noise)
 
+A consistency function (Song et al. 2023, eq. 25) has the same form with sigma - boundary in place
+of sigma in c_skip and in the first factor of c_out, which makes it x itself at the boundary.
+
 DDPM, with alpha = 1 / sqrt(1 + sigma^2) and t the time of sigma in the cosine schedule:
 
     D(x; sigma) = the clean chunk that follows from the epsilon, x0 or v that F(alpha x, t) gives
@@ -39,7 +42,8 @@ def score(model: ScoreModel, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
 
 class Denoiser(nn.Module):
     """net: F(x, noise, cond), as in nets.DenoiserNet; sigma_data: EDM's, the standard deviation of
-    a normalised action; levels: a DDPM's, how many noise levels it is trained at.
+    a normalised action; levels: a DDPM's, how many noise levels it is trained at; boundary: of a
+    consistency function, the noise level at which it changes nothing; 0 for a denoiser.
     """
 
     def __init__(
@@ -48,12 +52,14 @@ class Denoiser(nn.Module):
         sigma_data: float = 1.0,
         prediction: Prediction = "edm",
         levels: int = 1000,
+        boundary: float = 0.0,
     ):
         super().__init__()
         if prediction not in get_args(Prediction):
             raise ValueError(f"prediction {prediction!r} is none of {get_args(Prediction)}")
         self.net, self.sigma_data = net, sigma_data
         self.prediction, self.levels = prediction, levels
+        self.boundary = boundary
 
     def denoise(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         """(B, D), (B,), (B, C) -> (B, D)."""
@@ -68,8 +74,9 @@ class Denoiser(nn.Module):
     def _denoise_edm(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         sigma_ = sigma[:, None]
         variance = sigma_**2 + self.sigma_data**2
-        c_skip = self.sigma_data**2 / variance
-        c_out = sigma_ * self.sigma_data / variance.sqrt()
+        above = sigma_ - self.boundary
+        c_skip = self.sigma_data**2 / (above**2 + self.sigma_data**2)
+        c_out = above * self.sigma_data / variance.sqrt()
         c_in = 1.0 / variance.sqrt()
         c_noise = sigma.log() / 4.0
         return c_skip * x + c_out * self.net(c_in * x, c_noise, cond)

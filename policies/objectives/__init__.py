@@ -1,6 +1,13 @@
 """Ways from a teacher to a student, one file each, all trained by the one loop in training.py."""
 
-from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective, fit, require_learnable
+from vdd_ros.policies.objectives.base import (
+    STUDENT,
+    Batch,
+    Objective,
+    Paired,
+    fit,
+    require_learnable,
+)
 from vdd_ros.policies.objectives.em import Em
 from vdd_ros.policies.objectives.imc import Imc
 from vdd_ros.policies.objectives.nll import Nll
@@ -23,6 +30,7 @@ __all__ = [
     "Imc",
     "Nll",
     "Objective",
+    "Paired",
     "Vdd",
     "VddPaper",
     "fit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.distributed import processes
 from vdd_ros.policies.metrics_log import MetricsLog
-from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.shared_start import SharedStart
 from vdd_ros.policies.training import QUIET, LastPhase, Report, TrainingConfig, train
 
 STUDENT = "student"  # the name of the net that is distilled
-Watch = Callable[[int, GaussianMoE], None]
+Net = TypeVar("Net", bound=nn.Module)  # what is distilled: a GaussianMoE, a Denoiser
+Watch = Callable[[int, Any], None]
 
 
 class Batch(NamedTuple):
@@ -32,11 +32,22 @@ class Batch(NamedTuple):
     demos: Tensor
 
 
-class Objective:
+class Paired(NamedTuple):
+    """A Batch whose samples are ends of the teacher's ODE; starts: (B, D) what each came from,
+    sigma_max N(0, I)."""
+
+    cond: Tensor
+    samples: Tensor
+    demos: Tensor
+    starts: Tensor
+
+
+class Objective(Generic[Net]):
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
     needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher;
-    needs_samples: whether it reads the teacher samples of a batch; is_mean: whether its loss is a
+    needs_samples: whether it reads the teacher samples of a batch; needs_starts: whether also the
+    noise that each came from, so that a batch is Paired; is_mean: whether its loss is a
     mean over the rows of a batch, so that several processes learn as one.
 
     With one loss for the whole student it is `loss` alone. Where several learn in turn it is
@@ -46,6 +57,7 @@ class Objective:
     __dataclass_fields__: ClassVar[dict[str, Any]]
     needs_demos: ClassVar[bool] = False
     needs_samples: ClassVar[bool] = True
+    needs_starts: ClassVar[bool] = False
 
     @property
     def is_mean(self) -> bool:
@@ -61,7 +73,7 @@ class Objective:
         """What the training is up to the last phase, None where nobody else's is the same."""
         return None
 
-    def auxiliaries(self, student: GaussianMoE, teacher: ScoreModel) -> dict[str, nn.Module]:
+    def auxiliaries(self, student: Net, teacher: ScoreModel) -> dict[str, nn.Module]:
         """Networks that are trained beside the student, by name, as they begin."""
         return {}
 
@@ -76,9 +88,9 @@ class Objective:
 
     def loss(
         self,
-        student: GaussianMoE,
+        student: Net,
         teacher: ScoreModel,
-        batch: Batch,
+        batch: Any,
         progress: float,
         generator: torch.Generator,
     ) -> Tensor:
@@ -96,9 +108,9 @@ def require_learnable(objective: Objective) -> None:
 
 
 def fit(
-    student: GaussianMoE,
+    student: nn.Module,
     teacher: ScoreModel,
-    data: Batch,
+    data: Batch | Paired,
     objective: Objective,
     training: TrainingConfig,
     state_file: Path | None = None,

@@ -41,12 +41,13 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
 from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters_of
 
 
 @dataclass(frozen=True)
-class Imc(Objective):
+class Imc(Objective[GaussianMoE]):
     """eta: weight of a curriculum's entropy, in nats per number of a chunk."""
 
     needs_demos: ClassVar[bool] = True

@@ -22,7 +22,7 @@ from vdd_ros.policies.training import LastPhase
 
 
 @dataclass(frozen=True)
-class Nll(Objective):
+class Nll(Objective[GaussianMoE]):
     """sigma_start: noise at the beginning, in normalised action units; settle: share of training
     over which it falls to zero; start: share of training after which the schedule of the learning
     rate runs once more, at last_rate times the rate, 1: it does not; sparsity: weight of the

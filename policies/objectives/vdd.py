@@ -39,7 +39,7 @@ from vdd_ros.policies.training import LastPhase
 
 
 @dataclass(frozen=True)
-class Vdd(Objective):
+class Vdd(Objective[GaussianMoE]):
     """observations: of a batch that the exact phase uses, each with K * S calls of the teacher;
     samples: S per expert and observation; sigmas in normalised action units; band: largest over
     smallest sigma at a time; start: share of training spent on the likelihood start; last_rate:

@@ -43,7 +43,7 @@ from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters
 
 
 @dataclass(frozen=True)
-class VddPaper(Objective):
+class VddPaper(Objective[GaussianMoE]):
     """observations: of a batch that experts use, as in Vdd; samples: V of the paper
     (vi_batch_size); levels: how noise levels are drawn, by sigma_low and sigma_high [normalised
     action units] or by t_low to t_high of timesteps, counted from 0; expert_updates: to one of the

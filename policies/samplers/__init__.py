@@ -4,7 +4,7 @@ from vdd_ros.policies.samplers.adaptive import adaptive_sde
 from vdd_ros.policies.samplers.base import Denoise, Draw, Sampler, drawing
 from vdd_ros.policies.samplers.multistep import PNDM_WARM_UP, deis, dpm_2m, dpmpp_2m, ipndm, pndm
 from vdd_ros.policies.samplers.one_step import dpm_2s, dpmpp_2s, euler, genie, heun
-from vdd_ros.policies.samplers.stochastic import churned_heun, ddim, euler_maruyama
+from vdd_ros.policies.samplers.stochastic import churned_heun, ddim, euler_maruyama, renoised
 
 
 def _once(steps: int) -> int:
@@ -42,6 +42,7 @@ SAMPLERS: dict[str, Sampler] = {
         "Karras et al., NeurIPS 2022, algorithm 2",
         True,
     ),
+    "renoised": Sampler(renoised, _once, "Consistency models: Song et al., ICML 2023", True),
     "adaptive_sde": Sampler(
         adaptive_sde(relative=0.05, absolute=0.01), None, "Jolicoeur-Martineau et al. 2021", True
     ),

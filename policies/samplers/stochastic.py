@@ -50,6 +50,16 @@ def euler_maruyama(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor, dr
     return x
 
 
+def renoised(denoise: Denoise, x: Tensor, sigmas: Tensor, cond: Tensor, draw: Draw) -> Tensor:
+    """All the way to a clean chunk, and back to the next level with new noise (Song et al. 2023,
+    algorithm 1): of consistency functions, which are nothing but ends."""
+    for sigma, after in pairwise(sigmas.tolist()):
+        x = clean_at(denoise, x, sigma, cond)
+        if after > 0.0:
+            x = x + after * draw(x)
+    return x
+
+
 def churned_heun(churn: float, low: float, high: float, noise_scale: float) -> Run:
     """Karras et al. 2022, algorithm 2: the noise is raised before every step of Heun's.
 

@@ -1,0 +1,38 @@
+"""kd: one call from noise to where the teacher's ODE leads (Luhman and Luhman 2021).
+
+    |D_student(sigma_max z; sigma_max, o) - solve(sigma_max z -> 0; o)|^2
+
+The targets are data: drawn once by a deterministic sampler, each with the noise it came from. With
+another noise, or a sampler that adds some, the best answer is the mean of everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vdd_ros.policies.denoiser import Denoiser, ScoreModel
+from vdd_ros.policies.objectives.base import Objective, Paired
+
+
+@dataclass(frozen=True)
+class Kd(Objective[Denoiser]):
+    """sigma_max: the noise level of the starts."""
+
+    needs_starts: ClassVar[bool] = True
+
+    sigma_max: float = 10.0
+
+    def loss(
+        self,
+        student: Denoiser,
+        teacher: ScoreModel,
+        batch: Paired,
+        progress: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        sigma = batch.starts.new_full((1,), self.sigma_max)
+        return (student(batch.starts, sigma, batch.cond) - batch.samples).square().mean()

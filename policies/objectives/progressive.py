@@ -1,0 +1,111 @@
+"""progressive: half as many steps, again and again (Salimans and Ho 2022).
+
+In each phase a student's step of DDIM from level t to level s does what two of its teacher's do, by
+way of the level between. What it has to say for a clean chunk is what makes that so:
+
+    target = (x_s - (s / t) x_t) / (1 - s / t)        loss: max(1 / t^2, 1) |D(x_t; t) - target|^2
+
+The student of one phase, averaged, is the teacher of the next. Levels are nested: those of a phase
+are every second one of the phase before. A grid made anew for each number of steps would not be.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vdd_ros.policies.denoiser import Denoiser, ScoreModel
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
+from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.spacing import sigma_grid
+
+SELF = "teacher of this phase"
+
+
+@dataclass(frozen=True)
+class Progressive(Objective[Denoiser]):
+    """steps: of the first teacher, a power of two; ends: steps of the last student, another."""
+
+    needs_demos: ClassVar[bool] = True
+    needs_samples: ClassVar[bool] = False
+
+    steps: int = 64
+    ends: int = 1
+    sigma_min: float = 0.01
+    sigma_max: float = 10.0
+
+    def __post_init__(self):
+        powers = [count > 0 and count & (count - 1) == 0 for count in (self.steps, self.ends)]
+        if not all(powers) or self.ends >= self.steps:
+            raise ValueError(f"steps and ends are powers of two, ends the smaller one: {self}")
+
+    @property
+    def phases(self) -> int:
+        """How often steps are halved."""
+        return (self.steps // self.ends).bit_length() - 1
+
+    def grid(self, phase: int) -> Tensor:
+        """(n + 1,) float32, falling to 0: levels of the teacher of a phase, counted from 0."""
+        noise = NoiseConfig(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+        return sigma_grid(noise, self.steps).float()[:: 2**phase]
+
+    def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
+        return {SELF: _Phase(student)}
+
+    def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
+        student, own = nets[STUDENT], nets[SELF]
+        assert isinstance(own, _Phase)
+
+        def loss(batch: Batch, progress: float, generator: torch.Generator) -> Tensor:
+            phase = int(progress * self.phases)
+            if int(own.phase) < phase:
+                own.begin(phase, nets.average(STUDENT))
+            model = teacher if phase == 0 else own.denoiser
+            return self.phase_loss(student, model, phase, batch, generator)
+
+        return [Player(STUDENT, parameters_of(student), loss)]
+
+    def phase_loss(
+        self,
+        student: nn.Module,
+        teacher: ScoreModel,
+        phase: int,
+        batch: Batch,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Against two steps of the teacher of a phase, at one level for each row."""
+        grid = self.grid(phase)
+        first = 2 * torch.randint(len(grid) // 2, (len(batch.demos),), generator=generator)
+        high, middle, low = grid[first], grid[first + 1], grid[first + 2]
+        x = batch.demos + high[:, None] * torch.randn(batch.demos.shape, generator=generator)
+        with torch.no_grad():
+            there = ddim_step(teacher, x, high, middle, batch.cond)
+            there = ddim_step(teacher, there, middle, low, batch.cond)
+            ratio = (low / high)[:, None]
+            target = (there - ratio * x) / (1.0 - ratio)
+        weight = (high**-2).clamp_min(1.0)
+        return (weight * (student(x, high, batch.cond) - target).square().mean(1)).mean()
+
+
+class _Phase(nn.Module):
+    """The teacher of a phase, a copy of the student before, kept with a training's state."""
+
+    def __init__(self, student: Denoiser):
+        super().__init__()
+        self.denoiser = copy.deepcopy(student).requires_grad_(False)
+        self.register_buffer("phase", torch.zeros((), dtype=torch.long))
+
+    def begin(self, phase: int, student: nn.Module) -> None:
+        self.denoiser.load_state_dict(student.state_dict())
+        self.phase.fill_(phase)
+
+
+def ddim_step(teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, cond: Tensor) -> Tensor:
+    """(B, D): from levels high (B,) to low (B,)."""
+    clean = teacher.denoise(x, high, cond)
+    return clean + (low / high)[:, None] * (x - clean)
