@@ -85,14 +85,15 @@ class DemoRecorder:
         self.verdict = NOT_JUDGED
         self.fault: str | None = None  # why the current recording cannot be saved
 
-    def start(self, now_ns: int, started: str) -> str:
-        """Open a new recording; nothing received before this moment is in it."""
+    def start(self, now_ns: int, started: str, name: str | None = None) -> str:
+        """Open a new recording; nothing received before this moment is in it. name: of the episode,
+        where it has one already; otherwise it gets the next one of the folder."""
         self._require("start", State.IDLE)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < self.least_free:
             raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
-        self.name = _next_name(self.folder, self.name_prefix)
+        self.name = name or _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
         self._part.mkdir()
         lock = lock_folder(self._part)

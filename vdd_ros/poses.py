@@ -32,3 +32,21 @@ def pose_array(message) -> np.ndarray:
 
 def _values(part, names: str) -> tuple[float, ...]:
     return tuple(getattr(part, name) for name in names)
+
+
+def poses_of_fields(position: np.ndarray, heading: np.ndarray) -> np.ndarray:
+    """(N, 3 n) [m] and (N, 2 n) of n objects -> (N, n, 7) position and quaternion x, y, z, w.
+
+    Of all orientations with a heading it is the one without roll, its own x axis not pointing up;
+    where the heading is longer than one, of the unit heading.
+    """
+    rows = len(position)
+    position, heading = position.reshape(rows, -1, 3), heading.reshape(rows, -1, 2)
+    half_yaw = 0.5 * np.arctan2(heading[..., 1], heading[..., 0])
+    half_pitch = 0.5 * np.arccos(np.minimum(np.hypot(heading[..., 0], heading[..., 1]), 1.0))
+    (sy, cy), (sp, cp) = (
+        (np.sin(half_yaw), np.cos(half_yaw)),
+        (np.sin(half_pitch), np.cos(half_pitch)),
+    )
+    quat_xyzw = np.stack([-sy * sp, cy * sp, sy * cp, cy * cp], axis=-1)
+    return np.concatenate([position, quat_xyzw], axis=-1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.converted import Converted
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import Recording, Track
 from vdd_ros.datasets.source import Column, Source
 from vdd_ros.errors import UserError
 
@@ -53,7 +53,18 @@ def require_sound(recording: Recording, source: Source, contract: Contract) -> N
         for side, column, columns in sides:
             _require_column(where, side, column, columns)
         _require_finite(where, "velocity", channel.state.name, recording.velocity)
+    if recording.tracks is not None:
+        _require_track(where, "state", recording.tracks.state)
+        _require_track(where, "command", recording.tracks.command)
     _require_times(where, recording.times_s, 1.0 / source.rate_hz)
+
+
+def _require_track(where: str, side: str, track: Track) -> None:
+    """What is not in a frame becomes a message as well."""
+    for name in track.columns:
+        _require_finite(where, side, name, track.columns)
+    if (track.stamps_ns <= 0).any():
+        raise UserError(f"{where}: the {side} has messages without a stamp: declare time: receive")
 
 
 def _require_column(where: str, side: str, column: Column, columns: dict[str, np.ndarray]) -> None:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue
 
+from vdd_ros.bag import RawMessage
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.recording import Recording
 from vdd_ros.datasets.source import Column, Source
+from vdd_ros.datasets.track_messages import messages_of
+from vdd_ros.errors import UserError
 
 
 @dataclass(frozen=True)
 class Converted:
     """state, command: (N, Da) [contract unit]; velocity: (N, Da) of the state per second, NaN for
-    joints that the file has none of; the rest as in Recording."""
+    joints that the file has none of; messages: of all streams as they were received, where the
+    recording is one of messages; the rest as in Recording."""
 
     name: str
     where: str
@@ -24,6 +28,8 @@ class Converted:
     state: np.ndarray
     command: np.ndarray
     velocity: np.ndarray
+    objects: dict[str, np.ndarray]
+    messages: tuple[RawMessage, ...] | None
     notes: tuple[str, ...]
     meta: dict[str, JsonValue]
 
@@ -31,6 +37,8 @@ class Converted:
 def convert(recording: Recording, source: Source, contract: Contract) -> Converted:
     """A sound recording (`checks.require_sound`) in the contract's terms."""
     channels = source.in_order_of(contract)
+    for stream, poses in recording.objects.items():
+        _require_objects(recording.where, contract, stream, poses.shape[1])
     return Converted(
         name=recording.name,
         where=recording.where,
@@ -41,6 +49,8 @@ def convert(recording: Recording, source: Source, contract: Contract) -> Convert
         velocity=_velocity(
             [channel.state for channel in channels], recording.velocity, len(recording)
         ),
+        objects=recording.objects,
+        messages=messages_of(recording, source, contract),
         notes=recording.notes,
         meta=recording.meta,
     )
@@ -55,3 +65,17 @@ def _velocity(columns: list[Column], velocity: dict[str, np.ndarray], size: int)
     return np.stack(
         [column.slope * velocity.get(column.name, nothing) for column in columns], axis=-1
     )
+
+
+def _require_objects(where: str, contract: Contract, stream: str, count: int) -> None:
+    if stream not in contract.streams or not contract.streams[stream].is_of_objects:
+        known = [name for name, one in contract.streams.items() if one.is_of_objects]
+        raise UserError(
+            f"{where}: objects are declared for stream {stream!r}, but {contract.name} has "
+            f"{known} for poses of objects: correct the declaration"
+        )
+    if count != len(contract.objects):
+        raise UserError(
+            f"{where}: there are poses of {count} objects, {contract.name} names "
+            f"{len(contract.objects)}: correct the declaration, or use the contract they are of"
+        )

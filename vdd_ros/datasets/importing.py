@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.cdr import joints_cdr
+from vdd_ros.bag import RawMessage
+from vdd_ros.cdr import NOTHING, joints_cdr, poses_cdr
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.checks import (
     findings,
@@ -19,10 +21,10 @@ from vdd_ros.datasets.checks import (
     small_motions,
 )
 from vdd_ros.datasets.converted import Converted, convert
-from vdd_ros.datasets.lerobot import read_lerobot
+from vdd_ros.datasets.description import EpisodeFacts
+from vdd_ros.datasets.readers import READERS
 from vdd_ros.datasets.recording import Recording
-from vdd_ros.datasets.robosuite_hdf5 import read_robosuite
-from vdd_ros.datasets.source import LeRobotFormat, Source
+from vdd_ros.datasets.source import Source
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
@@ -47,9 +49,7 @@ class Imported(NamedTuple):
 def read(path: Path, source: Source) -> list[Recording]:
     """Every recording of a dataset; raises UserError where it is not what was declared."""
     _require_file(path, source)
-    if isinstance(source.format, LeRobotFormat):
-        return read_lerobot(path, source, source.format)
-    return read_robosuite(path, source, source.format)
+    return READERS[source.format.kind](path, source, source.format)
 
 
 def _require_file(path: Path, source: Source) -> None:
@@ -65,22 +65,41 @@ def _require_file(path: Path, source: Source) -> None:
 
 
 def check(
-    recordings: list[Recording], source: Source, contract: Contract
+    recordings: list[Recording], source: Source, contract: Contract, is_own: bool = False
 ) -> list[tuple[Converted, tuple[str, ...]]]:
-    """Recordings in the contract's terms, each with its findings; raises UserError at a fault."""
+    """Recordings in the contract's terms, each with its findings; raises UserError at a fault.
+
+    is_own: it is an export of this project's own episodes, whose units nobody declared anew: what
+    would be a fault of others is a finding.
+    """
     if not recordings:
         raise UserError(f"{source.path} holds no episode; name another dataset")
     source.require_fits(contract)
     checked: list[tuple[Converted, tuple[str, ...]]] = []
     odd = odd_lengths(np.array([len(recording) for recording in recordings]))
     for recording, is_odd in zip(recordings, odd, strict=True):
-        require_sound(recording, source, contract)
+        faults: list[str] = []
+        with _noting(faults, is_own):
+            require_sound(recording, source, contract)
         converted = convert(recording, source, contract)
-        require_plausible(converted, contract)
+        if len(recording) > 1:
+            with _noting(faults, is_own):
+                require_plausible(converted, contract)
         length = (f"odd length: {len(recording)} frames",) if is_odd else ()
-        checked.append((converted, (*findings(converted, contract), *length)))
+        told = findings(converted, contract) if len(recording) > 1 else ()
+        checked.append((converted, (*faults, *told, *length)))
     small = small_motions([converted for converted, _ in checked], source, contract)
     return [(converted, (*small, *found)) for converted, found in checked]
+
+
+@contextmanager
+def _noting(faults: list[str], is_own: bool) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        if not is_own:
+            raise
+        faults.append(str(error))
 
 
 def write(
@@ -89,9 +108,10 @@ def write(
     contract: Contract,
     folder: Path,
     report: Callable[[int, int], None] = lambda done, count: None,
+    facts: Mapping[str, EpisodeFacts] | None = None,
 ) -> list[Imported]:
     """Episodes in a new `folder`, which is there whole or not at all; raises UserError if it is
-    there already."""
+    there already. facts: of own episodes, by recording, what their manifests said."""
     if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} exists already; name a folder that does not, or remove it")
     if not folder.parent.is_dir():
@@ -103,7 +123,8 @@ def write(
             provenance = Provenance(licence=source.origin.licence)
             recorder = DemoRecorder(contract, part, "episode", source.task, provenance)
             for converted, found in checked:
-                imported.append(_write_one(recorder, converted, found, source))
+                known = (facts or {}).get(converted.name)
+                imported.append(_write_one(recorder, converted, found, source, known))
                 report(len(imported), len(checked))
             part.rename(folder)
             sync_folder(folder.parent)
@@ -113,36 +134,64 @@ def write(
 
 
 def _write_one(
-    recorder: DemoRecorder, converted: Converted, found: tuple[str, ...], source: Source
+    recorder: DemoRecorder,
+    converted: Converted,
+    found: tuple[str, ...],
+    source: Source,
+    facts: EpisodeFacts | None,
 ) -> Imported:
     contract = recorder.contract
-    stamps_ns = stamps(converted, contract)
-    recorder.start(int(stamps_ns[0]), UNKNOWN_DATE)
-    state, command = contract.streams["joint_state"], contract.streams[contract.action.stream]
-    for at, stamp_ns in enumerate(stamps_ns.tolist()):
-        message = joints_cdr(state, contract, converted.state[at], stamp_ns)
-        recorder.add("joint_state", message, stamp_ns)
-        message = joints_cdr(command, contract, converted.command[at], stamp_ns)
-        recorder.add(contract.action.stream, message, stamp_ns)
-    recorder.annotate(
-        {
-            "imported_from": source.origin.model_dump(mode="json", exclude_none=True),
-            "recording": converted.name,
-            "findings": list(found),
-            **converted.meta,
-        }
-    )
-    recorder.stop(int(stamps_ns[-1]) + contract.policy_period_ns)
+    messages = converted.messages or _framed(converted, contract)
+    first_ns, last_ns = messages[0].received_ns, messages[-1].received_ns
+    started, stop_ns, name = UNKNOWN_DATE, last_ns + contract.policy_period_ns, None
+    meta = {
+        "imported_from": source.origin.model_dump(mode="json", exclude_none=True),
+        "recording": converted.name,
+        "findings": list(found),
+        **converted.meta,
+    }
+    if facts is not None:
+        recorder.task, recorder.provenance = facts.task, facts.provenance
+        started, name = facts.started, facts.name
+        meta = {**facts.meta, "exported_as": source.format.kind}
+    if converted.messages is not None:
+        stop_ns = last_ns
+        if facts is not None:
+            first_ns = facts.started_ns
+            stop_ns = first_ns + round(facts.duration_s * 1e9)
+    recorder.start(first_ns, started, name)
+    for message in messages:
+        recorder.add(message.stream, message.data, message.received_ns)
+    recorder.annotate(meta)
+    recorder.stop(stop_ns)
     name, verdict = recorder.name, str(recorder.verdict)
-    if recorder.verdict.level == "FAIL":
+    if recorder.verdict.level == "FAIL" and facts is None:
         recorder.discard()
         raise UserError(
             f"{converted.where} would be an episode that is not fit to learn from, {verdict}: use "
             f"a contract whose observation and rates the dataset can give"
         )
-    recorder.save(int(stamps_ns[-1]))
-    seconds = float(converted.times_s[-1] - converted.times_s[0])
-    return Imported(name, converted.name, len(stamps_ns), seconds, found, verdict)
+    recorder.save(last_ns)
+    times_s = converted.times_s
+    seconds = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
+    return Imported(name, converted.name, len(times_s), seconds, found, verdict)
+
+
+def _framed(converted: Converted, contract: Contract) -> list[RawMessage]:
+    """The messages that frames would have been: of every stream one per frame."""
+    state, command = contract.streams["joint_state"], contract.streams[contract.action.stream]
+    has_velocity = bool(np.isfinite(converted.velocity).all())
+    messages = []
+    for at, stamp_ns in enumerate(stamps(converted, contract).tolist()):
+        velocity = converted.velocity[at] if has_velocity else NOTHING
+        data = joints_cdr(state, contract, converted.state[at], stamp_ns, velocity)
+        messages.append(RawMessage("joint_state", data, stamp_ns, stamp_ns))
+        for name, poses in converted.objects.items():
+            data = poses_cdr(contract.streams[name], contract, poses[at], stamp_ns)
+            messages.append(RawMessage(name, data, stamp_ns, stamp_ns))
+        data = joints_cdr(command, contract, converted.command[at], stamp_ns)
+        messages.append(RawMessage(contract.action.stream, data, stamp_ns, stamp_ns))
+    return messages
 
 
 def stamps(converted: Converted, contract: Contract) -> np.ndarray:

@@ -7,6 +7,33 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import JsonValue
 
+from vdd_ros.bag import RawMessage
+
+
+@dataclass(frozen=True)
+class Track:
+    """M messages of one topic. type: of the message; stamps_ns, received_ns: (M,), ROS clock;
+    columns, velocity: name -> (M,), in the file's units, NaN where no velocity was sent; data: the
+    messages as they are; incomplete: when others were received, which lack a joint, and they."""
+
+    type: str
+    stamps_ns: np.ndarray
+    received_ns: np.ndarray
+    columns: dict[str, np.ndarray]
+    velocity: dict[str, np.ndarray]
+    data: tuple[bytes, ...]
+    incomplete: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What a recording of messages holds beside its frames; others: streams of the contract, as
+    they are."""
+
+    state: Track
+    command: Track
+    others: tuple[RawMessage, ...] = ()
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -14,8 +41,10 @@ class Recording:
 
     name: what the dataset calls it; where: the file (and group) it is in, for people; times_s:
     (N,); state, command: column name -> (N,), in the file's units; velocity: of state columns that
-    the file has a velocity of, (N,) per second; notes: what the reader found worth saying; meta:
-    goes into the episode.
+    the file has a velocity of, (N,) per second; objects: stream -> (N, objects, 7) position [m] and
+    quaternion x, y, z, w; tracks: where it is one of messages, which the frames then are no more
+    than a view of, one at each command; notes: what the reader found worth saying; meta: goes into
+    the episode.
     """
 
     name: str
@@ -24,6 +53,8 @@ class Recording:
     state: dict[str, np.ndarray]
     command: dict[str, np.ndarray]
     velocity: dict[str, np.ndarray] = field(default_factory=dict)
+    objects: dict[str, np.ndarray] = field(default_factory=dict)
+    tracks: Tracks | None = None
     notes: tuple[str, ...] = ()
     meta: dict[str, JsonValue] = field(default_factory=dict)
 

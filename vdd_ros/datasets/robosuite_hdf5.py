@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from pydantic import JsonValue
 
+from vdd_ros.datasets.formats import RobosuiteFormat
+from vdd_ros.datasets.hdf5 import in_order, matrix, opened
 from vdd_ros.datasets.recording import Recording
-from vdd_ros.datasets.source import RobosuiteFormat, Source
+from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 
 N_ARM, N_FINGERS, N_ACTIONS = 7, 2, 7
@@ -19,30 +21,15 @@ STAMP_DECIMALS = 6  # robosuite adds its time step up; what is beyond microsecon
 
 def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[Recording]:
     """Every demonstration of the file; raises UserError where it is not what was declared."""
-    import h5py
-
-    if not path.is_file():
-        raise UserError(f"no file {path}: name an HDF5 file of robosuite demonstrations")
-    try:
-        with h5py.File(path, "r") as file:
-            if not isinstance(file.get("data"), h5py.Group):
-                raise UserError(f"{path} has no group 'data'; it is no robosuite demonstration")
-            _check_env(path, file["data"].attrs, layout)
-            names = sorted(file["data"], key=_number)
-            if source.episodes not in (None, len(names)):
-                raise UserError(
-                    f"{path} holds {len(names)} demonstrations, the source declares "
-                    f"{source.episodes}: restore what is missing or correct the number"
-                )
-            return [_read(path, name, file["data"][name], source, layout) for name in names]
-    # h5py's own words for what a damaged file makes of types and sizes
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not readable HDF5 ({error}); restore it") from None
-
-
-def _number(name: str) -> tuple[int, str]:
-    digits = name.rpartition("_")[2]
-    return (int(digits) if digits.isdigit() else 0, name)
+    with opened(path, "robosuite") as file:
+        _check_env(path, file["data"].attrs, layout)
+        names = in_order(file["data"])
+        if source.episodes not in (None, len(names)):
+            raise UserError(
+                f"{path} holds {len(names)} demonstrations, the source declares "
+                f"{source.episodes}: restore what is missing or correct the number"
+            )
+        return [_read(path, name, file["data"][name], source, layout) for name in names]
 
 
 def _check_env(path: Path, attributes: Any, layout: RobosuiteFormat) -> None:
@@ -65,8 +52,8 @@ def _check_env(path: Path, attributes: Any, layout: RobosuiteFormat) -> None:
 
 def _read(path: Path, name: str, group: Any, source: Source, layout: RobosuiteFormat) -> Recording:
     where = f"{path}, {name}"
-    states = _matrix(where, group, "states")
-    actions = _matrix(where, group, "actions")
+    states = matrix(where, group, "states")
+    actions = matrix(where, group, "actions")
     n = layout.n_positions
     # a free joint has seven positions and six velocities, every other joint one of each
     if not 1 + n + N_ARM + N_FINGERS <= states.shape[1] <= 1 + 2 * n:
@@ -106,18 +93,3 @@ def _scene(qpos: np.ndarray, source: Source) -> dict[str, JsonValue]:
     if source.scene is None or not len(qpos) or not np.isfinite(qpos[0]).all():
         return {}
     return {"simulated_task": source.scene, "scene": qpos[0].tolist()}
-
-
-def _matrix(where: str, group: Any, name: str) -> np.ndarray:
-    """(N, D) float64."""
-    import h5py
-
-    if not isinstance(group, h5py.Group) or not isinstance(group.get(name), h5py.Dataset):
-        raise UserError(f"{where} lacks {name!r}; restore the file")
-    values = np.asarray(group[name][()])
-    if values.ndim != 2 or values.dtype.kind != "f":
-        raise UserError(
-            f"{where}: {name} is {values.dtype} of shape {values.shape}, rows of floats are read; "
-            f"restore the file"
-        )
-    return values.astype(np.float64)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Finite, Positive
+from vdd_ros.datasets.formats import DeclarationPart, Format
 from vdd_ros.errors import UserError
-from vdd_ros.yaml_file import read_yaml
+from vdd_ros.yaml_file import checked, read_extended
 
 # unit of a column -> (unit of the joint that it fits, factor)
 FACTORS = {
@@ -27,14 +28,11 @@ FACTORS = {
     "percent": ("fraction", 0.01),
 }
 
+OPEN = "???"  # in a declaration that was begun by `vdd dataset look`
 OVERSHOOT = 0.02  # of a normalised column's span: what a measured position may lie beside it
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Range(_Part):
+class Range(DeclarationPart):
     """A normalised column: `span` in the file is `means` in the joint's unit, linear between."""
 
     span: tuple[Finite, Finite]
@@ -47,7 +45,7 @@ class Range(_Part):
         return self
 
 
-class Column(_Part):
+class Column(DeclarationPart):
     """name: as the reader of the format calls it; unit: what its numbers are."""
 
     name: str
@@ -78,6 +76,11 @@ class Column(_Part):
             return self.unit.means[0] + (values - self.unit.span[0]) * self.slope
         return values * self.slope
 
+    @property
+    def is_of_the_joint(self) -> bool:
+        """Whether its numbers are the joint's as they stand."""
+        return not isinstance(self.unit, Range) and FACTORS[self.unit][1] == 1.0
+
     def fits(self, unit: str) -> bool:
         """Whether its numbers can become numbers of a joint's unit."""
         return isinstance(self.unit, Range) or FACTORS[self.unit][0] == unit
@@ -91,7 +94,7 @@ class Column(_Part):
         return (values >= low - slack) & (values <= high + slack)
 
 
-class Channel(_Part):
+class Channel(DeclarationPart):
     """One joint of the contract: `state` is its measured position, `command` what it was told; not
     given, the column of the same name and unit among the commands."""
 
@@ -107,7 +110,7 @@ class Channel(_Part):
         return raw
 
 
-class Origin(_Part):
+class Origin(DeclarationPart):
     """Where the data is from, copied into every episode; sha256: of the file, where it is one."""
 
     url: str
@@ -116,37 +119,7 @@ class Origin(_Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class LeRobotFormat(_Part):
-    """A folder of LeRobot's format v2.1; columns are the names of the two features' numbers."""
-
-    kind: Literal["lerobot_v2.1"]
-    state: str = "observation.state"
-    action: str = "action"
-
-    @model_validator(mode="after")
-    def _are_two(self) -> LeRobotFormat:
-        if self.state == self.action:
-            raise ValueError(f"state and action are both {self.state!r}")
-        return self
-
-
-class RobosuiteFormat(_Part):
-    """An HDF5 file of robosuite's demonstrations, which has neither names nor units.
-
-    Row t of `states` is time, qpos, qvel at t; there are `n_positions` numbers in qpos. Columns:
-    qpos0.. and finger_opening (distance of the two fingers, which are qpos7 and -qpos8) at t;
-    next_qpos0.., those of row t + 1; action0.. of `actions`. What a person commanded, in
-    these files a change of the tool's pose, is not a joint position; where the arm was one frame
-    later is what a joint position command would have had to say.
-    """
-
-    kind: Literal["robosuite_hdf5"]
-    env: str
-    robot: str
-    n_positions: Annotated[int, Field(ge=9)]
-
-
-class Source(_Part):
+class Source(DeclarationPart):
     """A dataset in a foreign format.
 
     path: where it lies below the folder that VDD_DATA names; rate_hz: of its frames; episodes: how
@@ -155,7 +128,7 @@ class Source(_Part):
     """
 
     format_version: Literal[1]
-    format: Annotated[LeRobotFormat | RobosuiteFormat, Field(discriminator="kind")]
+    format: Format
     path: str
     episodes: Annotated[int, Field(ge=1)] | None = None
     task: str
@@ -168,7 +141,13 @@ class Source(_Part):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Source:
         """Read and check a declaration; raises UserError naming the key, value and remedy."""
-        return read_yaml(path, cls, "source declaration")
+        raw = read_extended(path, "source declaration")
+        if (place := _left_open(raw)) is not None:
+            raise UserError(
+                f"{path}: {place or 'top level'} is left open ({OPEN}): fill it in, nothing is "
+                f"guessed"
+            )
+        return checked(cls, raw, str(path))
 
     def require_fits(self, contract: Contract) -> None:
         """Raise UserError unless every joint of the contract is declared once, in a unit that
@@ -201,3 +180,14 @@ class Source(_Part):
         """The channels in the order of the contract's joints."""
         by_joint = {channel.joint: channel for channel in self.channels}
         return tuple(by_joint[name] for name in contract.joint_names)
+
+
+def _left_open(raw: object, place: str = "") -> str | None:
+    """Where a declaration has a value that is still to be filled in."""
+    if isinstance(raw, str):
+        return place if OPEN in raw else None
+    items = (
+        raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+    )
+    found = (_left_open(value, f"{place}.{key}".lstrip(".")) for key, value in items)
+    return next((one for one in found if one is not None), None)

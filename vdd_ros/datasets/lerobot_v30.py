@@ -1,0 +1,201 @@
+"""Reads a dataset in LeRobot's format v3.0: many episodes per parquet file, metadata in parquet.
+
+What the metadata says is compared with what the files hold: counts, lengths, places in the files,
+frame numbers and, where they are there, the statistics of every episode or of the dataset.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from vdd_ros.datasets.bounded import read_text
+from vdd_ros.datasets.formats import LeRobotFormat
+from vdd_ros.datasets.json_part import JsonPart
+from vdd_ros.datasets.lerobot_info import Info, names_of, read_info, require_counts
+from vdd_ros.datasets.lerobot_table import (
+    NUMBERS,
+    compare,
+    first_line,
+    read_columns,
+    read_table,
+    require_frames,
+    require_parquet_bounded,
+    success_of,
+)
+from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.source import Source
+from vdd_ros.errors import UserError
+from vdd_ros.yaml_file import first_fault
+
+VERSION = "v3.0"
+EPISODES = "meta/episodes"
+STATISTICS = "meta/stats.json"
+OF_EPISODES = "the stats of meta/episodes"
+
+
+class Row(JsonPart):
+    """One row of meta/episodes: where an episode's frames are."""
+
+    episode_index: int
+    length: int = Field(ge=0)
+    dataset_from_index: int
+    dataset_to_index: int
+    chunk: int = Field(alias="data/chunk_index")
+    file: int = Field(alias="data/file_index")
+    tasks: list[str] = []
+
+
+class Listed(NamedTuple):
+    """An episode's row, and the statistics beside it: feature -> which -> numbers."""
+
+    row: Row
+    stats: dict[str, dict[str, Any]]
+
+
+def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> list[Recording]:
+    """Every episode of the dataset; raises UserError where files and metadata do not agree."""
+    info = read_info(folder, VERSION, source)
+    names = names_of(folder, info, source, layout)
+    listed = _episodes(folder, list(names))
+    rows = [one.row for one in listed]
+    indices, lengths = [row.episode_index for row in rows], [row.length for row in rows]
+    require_counts(folder / EPISODES, indices, lengths, info, source)
+    _require_consecutive(folder, rows)
+    numbers = (*NUMBERS, "index", *([layout.success] if layout.success else []))
+    whole = _statistics(folder)
+    extremes: dict[str, list[np.ndarray]] = {feature: [] for feature in names}
+    recordings = []
+    for one, path, table in _tables(folder, info, listed, names, numbers):
+        notes = [] if one.row.tasks else ["no task is told"]
+        for feature in names:
+            noted = one.stats.get(feature, {})
+            if len(table[feature]):
+                extremes[feature] += [table[feature].min(0), table[feature].max(0)]
+            if not compare(path, feature, names[feature], table[feature], noted, OF_EPISODES):
+                notes.append(f"no statistics of this episode to compare {feature} with")
+        recordings.append(
+            Recording(
+                name=f"episode_{one.row.episode_index:06d}",
+                where=f"{path}, episode {one.row.episode_index}",
+                notes=tuple(notes),
+                meta={"instruction": "; ".join(one.row.tasks), **success_of(table, layout)},
+                **read_columns(table, names, layout),
+            )
+        )
+    for feature in names:
+        values = np.array(extremes[feature]).reshape(-1, len(names[feature]))
+        compare(folder, feature, names[feature], values, whole.get(feature, {}), STATISTICS)
+    return recordings
+
+
+def _episodes(folder: Path, features: list[str]) -> list[Listed]:
+    """Rows of all files of meta/episodes, in the order of the episodes."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    paths = sorted((folder / EPISODES).glob("*/*.parquet"))
+    if not paths:
+        raise UserError(
+            f"no parquet file below {folder / EPISODES}: a dataset of {VERSION} lists its episodes "
+            f"there; restore it, or convert one of v2.1 with LeRobot's own script"
+        )
+    statistics = {
+        f"stats/{feature}/{which}": (feature, which)
+        for feature in features
+        for which in ("min", "max")
+    }
+    needed = [str(field.alias or name) for name, field in Row.model_fields.items()]
+    listed = []
+    for path in paths:
+        try:
+            require_parquet_bounded(path)
+            known = parquet.read_schema(path).names
+            wanted = [name for name in (*needed, *statistics) if name in known]
+            found = parquet.read_table(path, columns=wanted).to_pylist()
+        except (arrow.ArrowException, OSError, ValueError) as error:
+            raise UserError(f"{path} is not readable ({first_line(error)}); restore it") from None
+        for number, raw in enumerate(found):
+            try:
+                row = Row.model_validate({name: raw[name] for name in needed if name in raw})
+            except ValidationError as error:
+                raise UserError(f"{path}, row {number}: {first_fault(error)}; restore it") from None
+            stats: dict[str, dict[str, Any]] = {}
+            for name, (feature, which) in statistics.items():
+                if raw.get(name) is not None:
+                    stats.setdefault(feature, {})[which] = raw[name]
+            listed.append(Listed(row, stats))
+    return sorted(listed, key=lambda one: one.row.episode_index)
+
+
+def _require_consecutive(folder: Path, rows: list[Row]) -> None:
+    first = 0
+    for row in rows:
+        if (row.dataset_from_index, row.dataset_to_index) != (first, first + row.length):
+            raise UserError(
+                f"{folder / EPISODES}: episode {row.episode_index} of {row.length} frames is said "
+                f"to be frames {row.dataset_from_index} to {row.dataset_to_index}, those before "
+                f"end at {first}: restore it"
+            )
+        first += row.length
+
+
+def _tables(
+    folder: Path,
+    info: Info,
+    listed: list[Listed],
+    names: dict[str, list[str]],
+    numbers: tuple[str, ...],
+) -> Iterator[tuple[Listed, Path, dict[str, Any]]]:
+    """Each episode with its file and its rows; a file is read once."""
+    sizes = {feature: len(known) for feature, known in names.items()}
+    open_path, table = None, {}
+    for one in listed:
+        path = _file(folder, info, one.row)
+        if path != open_path:
+            open_path, table = path, read_table(path, sizes, numbers)
+        rows = np.flatnonzero(table["episode_index"] == one.row.episode_index)
+        if len(rows) != one.row.length:
+            raise UserError(
+                f"{path} has {len(rows)} frames of episode {one.row.episode_index}, "
+                f"{EPISODES} says {one.row.length}: restore the file"
+            )
+        part = {name: values[rows] for name, values in table.items()}
+        require_frames(path, part["frame_index"], int(rows[0]) if len(rows) else 0)
+        expected = np.arange(one.row.dataset_from_index, one.row.dataset_to_index)
+        if (part["index"] != expected).any():
+            at = int(np.flatnonzero(part["index"] != expected)[0])
+            raise UserError(
+                f"{path}: index of frame {at} of episode {one.row.episode_index} is "
+                f"{part['index'][at]}, {EPISODES} says {expected[at]}: restore the file"
+            )
+        yield one, path, part
+
+
+def _file(folder: Path, info: Info, row: Row) -> Path:
+    try:
+        return folder / info.data_path.format(chunk_index=row.chunk, file_index=row.file)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise UserError(
+            f"{folder / 'meta' / 'info.json'}: data_path {info.data_path!r} names no file; "
+            f"restore it"
+        ) from None
+
+
+def _statistics(folder: Path) -> dict[str, dict[str, Any]]:
+    """meta/stats.json, or nothing where there is none."""
+    path = folder / STATISTICS
+    try:
+        stats = json.loads(read_text(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable ({error}); restore it or delete it") from None
+    if not isinstance(stats, dict) or not all(isinstance(one, dict) for one in stats.values()):
+        raise UserError(f"{path} holds no statistics by feature; restore it or delete it")
+    return stats
