@@ -37,7 +37,7 @@ extras = {
     ],
     # `vdd train --tensorboard`
     "tensorboard": ["tensorboard>=2.15"],
-    # `vdd dataset import`: robosuite's HDF5 and LeRobot's parquet
+    # `vdd dataset import`, `export`, `look`: HDF5, parquet, rosbag2
     "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # where a contract's actions tell poses of tools; qpsolvers comes with mink
     "cartesian": ["mink==0.0.5", "mujoco>=3.3,<3.10"],

@@ -5,5 +5,6 @@ TOOLS = {
     "show": "show episodes: what they say about themselves, and as a page how a policy sees them",
     "merge": "make one folder of episodes of several",
     "import": "make episodes of demonstrations recorded elsewhere, as they are declared to be",
+    "export": "write episodes in a foreign format: LeRobot v3.0, robomimic's HDF5, rosbag2",
     "stats": "sum up a folder by what the manifests say",
 }

@@ -1,0 +1,89 @@
+"""Write episodes in a foreign format: LeRobot v3.0, robomimic's HDF5 or rosbag2.
+
+The new folder is there whole or not at all. A file vdd_ros.json in it says what its numbers are, so
+that `vdd dataset import` reads it again without a declaration, and what the format has lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from tyro.conf import Positional
+
+from vdd_ros.commands.progress import progress
+from vdd_ros.datasets.exporting import Exported, Settings, export
+from vdd_ros.errors import UserError
+
+
+@dataclass(frozen=True)
+class Args:
+    folder: Positional[Path]
+    """Folder of episodes."""
+    out: Positional[Path]
+    """Folder to make."""
+    format: Annotated[Literal["lerobot_v3", "robomimic", "rosbag2"], tyro.conf.arg(name="format")]
+    """Format to write."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Of LeRobot's numbers; float64 loses no digits."""
+    file_mb: int = 100
+    """Of LeRobot's files: the size that none is to pass, in MiB."""
+    valid: float = 0.1
+    """Of robomimic's filter keys: share of the episodes, the last ones, that are `valid`."""
+
+
+def main(args: Args) -> dict:
+    """Export and print what was written; raises UserError where that cannot be."""
+    if args.file_mb < 1:
+        raise UserError(f"file_mb is {args.file_mb}; write 1 or more")
+    if not 0.0 <= args.valid < 1.0:
+        raise UserError(f"valid is {args.valid:g}; write a share from 0 to below 1")
+    settings = Settings(args.dtype, args.file_mb, args.valid)
+    with ExitStack() as stack:
+        shown: dict[str, Callable[..., None]] = {}
+
+        def report(what: str, done: int, count: int) -> None:
+            if what not in shown:
+                stack.close()
+                shown[what] = stack.enter_context(progress(f"{what} {args.format}"))
+            shown[what](done, count)
+
+        exported = export(args.folder, args.out, args.format, settings, report)
+    _print(exported, args)
+    description = exported.description
+    return {
+        "ok": True,
+        "folder": args.out,
+        "format": args.format,
+        "episodes": [
+            {"name": one.name, "recording": one.recording, "rows": rows}
+            for one, rows in zip(description.episodes, exported.rows, strict=True)
+        ],
+        "lost": list(description.lost),
+    }
+
+
+def _print(exported: Exported, args: Args) -> None:
+    rows = "messages" if args.format == "rosbag2" else "frames"
+    table = Table("episode", "recording", rows, "s", "task", "success")
+    for one, count in zip(exported.description.episodes, exported.rows, strict=True):
+        label = one.meta.get("success")
+        table.add_row(
+            one.name,
+            one.recording,
+            str(count),
+            f"{one.duration_s:.1f}",
+            escape(one.task),
+            "" if label is None else str(label),
+        )
+    console = Console()
+    console.print(table, f"{len(exported.rows)} episodes in {args.out}", highlight=False)
+    for clause in exported.description.lost:
+        console.print(f"lost: {escape(clause)}", highlight=False)

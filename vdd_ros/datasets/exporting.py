@@ -1,0 +1,158 @@
+"""Episodes become a dataset in a foreign format: whole in a new folder, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from vdd_ros.contract import Contract
+from vdd_ros.datasets.description import Description, EpisodeFacts
+from vdd_ros.datasets.formats import Format
+from vdd_ros.datasets.source import Channel, Origin, Source
+from vdd_ros.datasets.taken import Taken, channels_of, lost_in_frames
+from vdd_ros.datasets.write_lerobot import write_lerobot
+from vdd_ros.datasets.write_robomimic import POSITION, write_robomimic
+from vdd_ros.datasets.write_rosbag2 import write_rosbag2
+from vdd_ros.durable import sync_folder
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import Manifest, software_version
+
+FORMATS = ("lerobot_v3", "robomimic", "rosbag2")
+Report = Callable[[str, int, int], None]
+
+
+class Settings(NamedTuple):
+    """dtype: of LeRobot's numbers; file_mb: largest file of LeRobot's [MiB]; valid: share of
+    episodes of robomimic's filter key `valid`, the last ones."""
+
+    dtype: str = "float32"
+    file_mb: int = 100
+    valid: float = 0.1
+
+
+class Written(NamedTuple):
+    """format: how it is declared to be read again; rows: frames per episode (messages of a bag)."""
+
+    format: Format
+    channels: tuple[Channel, ...]
+    recordings: list[str]
+    rows: list[int]
+    lost: list[str]
+
+
+class Exported(NamedTuple):
+    description: Description
+    rows: list[int]
+
+
+def export(
+    folder: Path,
+    out: Path,
+    kind: str,
+    settings: Settings | None = None,
+    report: Report = lambda what, done, count: None,
+) -> Exported:
+    """Export the episodes of `folder` to a new folder `out`, with a description beside them.
+
+    Raises UserError where there is nothing to export, or something it cannot hold a dataset of.
+    """
+    store = EpisodeStore(folder)
+    manifests = [store.manifest(name) for name in store.list()]
+    contract = _one_contract(folder, manifests)
+    if out.exists() or out.is_symlink():
+        raise UserError(f"{out} exists already; name a folder that does not, or remove it")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out.parent} is no folder: make it first, or name another place")
+    try:
+        with TemporaryDirectory(
+            prefix=f".export-{out.name}-", dir=out.absolute().parent
+        ) as scratch:
+            part = Path(scratch) / out.name
+            part.mkdir()
+            written = _write(part, store, contract, kind, settings or Settings(), report)
+            description = _described(written, manifests, contract)
+            description.write(part)
+            _sync(part)
+            part.rename(out)
+        sync_folder(out.absolute().parent)
+    except OSError as error:
+        raise UserError(f"writing {out} failed ({error.strerror}); nothing is kept") from None
+    return Exported(description, written.rows)
+
+
+def _write(
+    part: Path,
+    store: EpisodeStore,
+    contract: Contract,
+    kind: str,
+    settings: Settings,
+    report: Report,
+) -> Written:
+    def told(what: str) -> Callable[[int, int], None]:
+        return lambda done, count: report(what, done, count)
+
+    if kind == "rosbag2":
+        bags, names = write_rosbag2(part, store, contract, told("writing"))
+        rows = [sum(one.count for one in store.manifest(name).streams.values()) for name in names]
+        return Written(bags, channels_of(contract), names, rows, [])
+    taken = Taken.of(store, contract, told("reading"))
+    rows, lost = list(map(len, taken.frames)), lost_in_frames(taken)
+    if kind == "robomimic":
+        layout, names, more = write_robomimic(part, taken, settings.valid, told("writing"))
+        channels = channels_of(contract, POSITION + "[{at}]", "actions[{at}]")
+        return Written(layout, channels, names, rows, lost + more)
+    table, names, more = write_lerobot(
+        part, taken, settings.dtype, settings.file_mb, told("writing")
+    )
+    return Written(table, channels_of(contract), names, rows, lost + more)
+
+
+def _one_contract(folder: Path, manifests: list[Manifest]) -> Contract:
+    if not manifests:
+        raise UserError(f"there is no episode in {folder}: record or import some first")
+    first = manifests[0]
+    for manifest in manifests:
+        first.contract.require_same_recording(manifest.contract, f"episode {manifest.name}")
+    return first.contract
+
+
+def _described(written: Written, manifests: list[Manifest], contract: Contract) -> Description:
+    others = sum(one.contract_hash != manifests[0].contract_hash for one in manifests)
+    lost = list(written.lost)
+    if others:
+        lost.append(f"topics and limits of {others} contracts that differ in them from the first")
+    licences = dict.fromkeys(one.provenance.licence for one in manifests if one.provenance.licence)
+    is_bag = written.format.kind == "rosbag2"
+    return Description(
+        software=software_version(),
+        source=Source(
+            format_version=1,
+            format=written.format,
+            path=".",
+            episodes=len(manifests),
+            task=manifests[0].task,
+            rate_hz=contract.streams[contract.action.stream].rate_hz
+            if is_bag
+            else contract.rates.policy_hz,
+            origin=Origin(
+                url="", version=f"export by {software_version()}", licence="; ".join(licences)
+            ),
+            channels=written.channels,
+        ),
+        contract=contract,
+        episodes=tuple(
+            EpisodeFacts.of(manifest, recording)
+            for manifest, recording in zip(manifests, written.recordings, strict=True)
+        ),
+        lost=tuple(lost),
+    )
+
+
+def _sync(folder: Path) -> None:
+    """Bring every file and folder below to the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        sync_folder(path)  # fsync of a file open for reading brings its content as well
+    sync_folder(folder)

@@ -1,0 +1,109 @@
+"""Metadata of a dataset in LeRobot's format v3.0, as it is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vdd_ros.datasets.lerobot_statistics import Statistics
+from vdd_ros.datasets.parquet_files import ParquetFiles
+from vdd_ros.datasets.taken import Taken
+
+VERSION = "v3.0"
+FILES_PER_CHUNK = 1000
+EPISODES_PER_WRITE = 100
+PATTERN = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+
+
+def write_episodes(
+    folder: Path, rows: list[dict[str, Any]], statistics: list[dict[str, Statistics]], file_mb: int
+) -> None:
+    """meta/episodes: a row per episode, with its statistics."""
+    import pyarrow as arrow
+
+    files = ParquetFiles(folder, f"meta/episodes/{PATTERN}.parquet", file_mb, FILES_PER_CHUNK)
+    flat = [
+        row
+        | {
+            f"stats/{key}/{which}": numbers
+            for key, one in stats.items()
+            for which, numbers in one.plain().items()
+        }
+        for row, stats in zip(rows, statistics, strict=True)
+    ]
+    for begin in range(0, len(flat), EPISODES_PER_WRITE):
+        block = flat[begin : begin + EPISODES_PER_WRITE]
+        chunk, file = files.place(arrow.Table.from_pylist(block).nbytes)
+        for row in block:
+            row |= {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
+        files.append(arrow.Table.from_pylist(block))
+    files.close()
+
+
+def write_tasks(folder: Path, tasks: list[str]) -> None:
+    """A table that pandas reads with the tasks as its index, as LeRobot's own is."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    index = "__index_level_0__"
+    described = {
+        "index_columns": [index],
+        "column_indexes": [
+            {
+                "name": None,
+                "field_name": None,
+                "pandas_type": "unicode",
+                "numpy_type": "object",
+                "metadata": {"encoding": "UTF-8"},
+            }
+        ],
+        "columns": [
+            {
+                "name": "task_index",
+                "field_name": "task_index",
+                "pandas_type": "int64",
+                "numpy_type": "int64",
+                "metadata": None,
+            },
+            {
+                "name": None,
+                "field_name": index,
+                "pandas_type": "unicode",
+                "numpy_type": "object",
+                "metadata": None,
+            },
+        ],
+        "pandas_version": "2.0.0",
+    }
+    table = arrow.table({"task_index": list(range(len(tasks))), index: tasks})
+    table = table.replace_schema_metadata({"pandas": json.dumps(described)})
+    parquet.write_table(table, folder / "meta/tasks.parquet")
+
+
+def info_of(
+    taken: Taken, features: dict[str, dict[str, Any]], frames: int, tasks: int, file_mb: int
+) -> dict[str, Any]:
+    """What meta/info.json says."""
+    rate_hz = taken.contract.rates.policy_hz
+    return {
+        "codebase_version": VERSION,
+        "robot_type": taken.contract.name,
+        "total_episodes": len(taken.frames),
+        "total_frames": frames,
+        "total_tasks": tasks,
+        "chunks_size": FILES_PER_CHUNK,
+        "data_files_size_in_mb": file_mb,
+        "video_files_size_in_mb": 200,
+        "fps": int(rate_hz) if rate_hz == int(rate_hz) else rate_hz,
+        "splits": {"train": f"0:{len(taken.frames)}"},
+        "data_path": f"data/{PATTERN}.parquet",
+        "video_path": None,
+        "features": features,
+    }
+
+
+def write_json(path: Path, value: dict) -> None:
+    """A file of metadata; its folder is made where it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n")
