@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.durable import sync_file, write_text
 from vdd_ros.errors import UserError
+from vdd_ros.mcap_records import records
 
 # A process that is killed loses the chunk it was filling: a third of a second at usual rates, half
 # a second of slow streams, and what came before a pause until `flush`.
@@ -59,6 +60,14 @@ def typestore():
     from rosbags.typesys import Stores, get_typestore
 
     return get_typestore(Stores.ROS2_HUMBLE)
+
+
+def load_formats() -> None:
+    """Load what a recording is written with, ahead of its first moment: it takes half a second, in
+    which nothing would be received."""
+    import mcap.writer  # noqa: F401
+
+    typestore()
 
 
 def header_stamp_ns(data: bytes) -> int:
@@ -187,7 +196,7 @@ def read_bag(path: Path) -> BagContents:
 
     contract, names, channels, messages = None, {}, {}, []
     try:
-        for record in _records(path):
+        for record in records(path):
             if isinstance(record, Message):
                 if (stream := channels.get(record.channel_id)) is not None:
                     messages.append(
@@ -201,19 +210,9 @@ def read_bag(path: Path) -> BagContents:
                 names = {stream.recorded_topic: name for name, stream in contract.streams.items()}
     except (EndOfFile, struct.error):
         return BagContents(contract, messages, "it ends within a record")
-    except (McapError, ZstdError, ValueError, UserError) as error:
+    except (McapError, ZstdError, ValueError, RecursionError, UserError) as error:
         return BagContents(contract, messages, str(error))
     return BagContents(contract, messages, None)
-
-
-def _records(path: Path) -> Iterator:
-    from mcap.stream_reader import StreamReader
-
-    with path.open("rb") as file:
-        # no record is longer than the file; a damaged length must not ask for gigabytes
-        yield from StreamReader(
-            file, validate_crcs=True, record_size_limit=path.stat().st_size
-        ).records
 
 
 def _qos_text(stream: Stream | Topic) -> str:

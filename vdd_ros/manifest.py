@@ -10,11 +10,13 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
 FORMAT_VERSION: Final = 1
 FILE_NAME = "manifest.json"
+LARGEST_BYTES = 4 * 1024 * 1024  # with a kinematic model in the contract it has some 100 KiB
 Level = Literal["PASS", "WARN", "FAIL"]
 
 
@@ -106,12 +108,12 @@ class Manifest(_Part):
         """The manifest of an episode folder; raises UserError when there is none that fits."""
         path = folder / FILE_NAME
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(read_text_up_to(path, LARGEST_BYTES))
         except FileNotFoundError:
             raise UserError(
                 f"no {FILE_NAME} in {folder}: not a saved episode; record it again, or import it"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{path} is not readable JSON ({error}); restore it or delete the episode"
             ) from None

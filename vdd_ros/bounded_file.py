@@ -1,0 +1,26 @@
+"""Files of others, read no further than they may be long."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from vdd_ros.errors import UserError
+
+
+def read_text_up_to(path: Path, largest_bytes: int) -> str:
+    """The text of a regular file; raises UserError where it is longer or no file, and OSError and
+    ValueError as `Path.read_text` does. It never waits, as a named pipe would make it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is no regular file: restore it or delete its folder")
+        content = file.read(largest_bytes + 1)
+    if len(content) > largest_bytes:
+        raise UserError(
+            f"{path} has {found.st_size} bytes, at most {largest_bytes} are read: restore it or "
+            "delete its folder"
+        )
+    return content.decode("utf-8")

@@ -1,0 +1,85 @@
+"""Records of an MCAP file, in no more memory than a recording of its size can need.
+
+A damaged or hostile file may say that a chunk is gigabytes long, or uncompress to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcap.records import Chunk, McapRecord
+
+LARGEST_CHUNK_BYTES = 256 * 1024 * 1024
+# Joint states shrink to a quarter or so, still pictures of a plain scene to a thirtieth.
+LARGEST_GROWTH = 50
+ALWAYS_BYTES = 64 * 1024 * 1024
+
+
+def records(path: Path) -> Iterator[McapRecord]:
+    """What is in a file, in the order it was written, without chunks; raises McapError, ZstdError,
+    struct.error or ValueError where it is damaged."""
+    from mcap.records import Chunk
+    from mcap.stream_reader import StreamReader, breakup_chunk
+
+    size = path.stat().st_size
+    left = max(ALWAYS_BYTES, LARGEST_GROWTH * size)
+    with path.open("rb") as file:
+        reader = StreamReader(
+            _Bounded(file, size),  # type: ignore[arg-type]  # it only reads
+            emit_chunks=True,
+            validate_crcs=True,
+            record_size_limit=size,
+        )
+        for record in reader.records:
+            if not isinstance(record, Chunk):
+                yield record
+                continue
+            data = _uncompressed(record, min(left, LARGEST_CHUNK_BYTES))
+            left -= len(data)
+            yield from breakup_chunk(replace(record, compression="", data=data), validate_crc=True)
+
+
+def _uncompressed(chunk: Chunk, largest: int) -> bytes:
+    """Never more than `largest` bytes, whatever the chunk says."""
+    import lz4.frame
+    import zstandard
+
+    size = chunk.uncompressed_size
+    if size > largest:
+        raise ValueError(
+            f"a chunk of {len(chunk.data)} bytes would uncompress to {size}, more than a recording "
+            "of this size can have"
+        )
+    data = chunk.data
+    if chunk.compression == "zstd":
+        # what the frame itself says is allocated at once
+        if zstandard.frame_content_size(data) not in (-1, size):
+            raise ValueError("a chunk is longer or shorter than it says")
+        data = zstandard.decompress(data, size)
+    elif chunk.compression == "lz4":
+        try:
+            data = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1)
+        except RuntimeError as error:
+            raise ValueError(f"a chunk is damaged: {error}") from None
+    elif chunk.compression:
+        raise ValueError(f"a chunk is compressed by {chunk.compression!r}, not zstd or lz4")
+    if len(data) != size:
+        raise ValueError("a chunk is longer or shorter than it says")
+    return data
+
+
+class _Bounded:
+    """A file that is never asked for more than it has: a read allocates what it is asked for."""
+
+    def __init__(self, file: IO[bytes], size: int):
+        self._file, self._left = file, size
+
+    def read(self, length: int) -> bytes:
+        """At most what is left."""
+        data = self._file.read(min(length, self._left))
+        self._left -= len(data)
+        return data
