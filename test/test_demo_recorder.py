@@ -134,6 +134,16 @@ def verdict_of(recorder: DemoRecorder, seconds: float) -> tuple[str, str]:
     return recorder.verdict.level, " ".join(recorder.verdict.reasons)
 
 
+def test_it_knows_how_long_the_episode_in_hand_is(recorder):
+    assert recorder.elapsed_s(SECOND) is None
+    recorded(recorder)
+    assert recorder.elapsed_s(3 * SECOND) == 2.0
+    recorder.stop(4 * SECOND)
+    assert recorder.elapsed_s(9 * SECOND) == 3.0
+    recorder.discard()
+    assert recorder.elapsed_s(9 * SECOND) is None
+
+
 def test_a_clean_recording_passes(recorder):
     assert verdict_of(recorded(recorder, 1.0), 1.0) == ("PASS", "")
 

@@ -181,6 +181,12 @@ class DemoRecorder:
             return Room(free, None)
         return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
 
+    def elapsed_s(self, now_ns: int) -> float | None:
+        """How long the episode in hand is [s], None between episodes."""
+        if self.state is State.RECORDING:
+            return (now_ns - self._started_ns) * 1e-9
+        return self._duration_s if self.state is State.STOPPED else None
+
     def guard(self, now_ns: int) -> str | None:
         """To be called once a second: brings what came to the file, also while nothing comes, and
         stops a recording before the disk is full, and says so."""

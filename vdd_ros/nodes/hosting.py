@@ -80,8 +80,9 @@ def full_name(node: Node) -> str:
     return node.get_fully_qualified_name().lstrip("/")
 
 
-def publish_diagnostics(node: Node, report: Callable[[], Health]) -> None:
-    """Publish `report()` on /diagnostics once a second of real time, even while ROS time stands."""
+def publish_diagnostics(node: Node, report: Callable[[], Health]) -> Callable[[], None]:
+    """Publish `report()` on /diagnostics once a second of real time, even while ROS time stands,
+    and whenever what is returned is called."""
     publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
     name = full_name(node)
 
@@ -90,3 +91,4 @@ def publish_diagnostics(node: Node, report: Callable[[], Health]) -> None:
         publisher.publish(diagnostics_message(name, report(), now_ns))
 
     node.create_timer(DIAGNOSTICS_PERIOD_S, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    return publish

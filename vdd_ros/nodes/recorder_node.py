@@ -18,6 +18,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from vdd_ros.bag import load_formats
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
@@ -30,6 +31,7 @@ from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
 
 GUARD_PERIOD_S = 1.0
+SHORTEST_S = 0.5  # over which a rate is told
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,12 @@ class RecorderNode(Node):
         )
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))
+        load_formats()
         self._clock_in = ReceiveClock(self)
         self._received = dict.fromkeys(self.contract.streams, 0)
+        self._newest_ns: dict[str, int] = {}  # of each stream, when it came
         self._measured_ns, self._measured = 0, dict(self._received)
+        self._rates = dict.fromkeys(self.contract.streams, 0.0)
         listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
@@ -79,7 +84,7 @@ class RecorderNode(Node):
         }
         for name, command in commands.items():
             self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
-        publish_diagnostics(self, self._health)
+        self._tell = publish_diagnostics(self, self._health)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(GUARD_PERIOD_S, self._guard, clock=steady)
 
@@ -91,8 +96,10 @@ class RecorderNode(Node):
             self.get_logger().error(str(error))
 
     def _take(self, stream: str, data: bytes) -> None:
+        now_ns = self._clock_in.now_ns()
         self._received[stream] += 1
-        self.recorder.add(stream, data, self._clock_in.now_ns())
+        self._newest_ns[stream] = now_ns
+        self.recorder.add(stream, data, now_ns)
 
     def _serve(self, command, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
@@ -104,6 +111,7 @@ class RecorderNode(Node):
         except (UserError, OSError) as error:
             response.message = str(error)
             self.get_logger().error(response.message)
+        self._tell()  # whoever shows the state need not wait for a second
         return response
 
     def _annotate(self, message: String) -> None:
@@ -112,28 +120,44 @@ class RecorderNode(Node):
             if not isinstance(items, dict):
                 raise ValueError("it is no JSON object")
             self.get_logger().info(self.recorder.annotate(items))
+            self._tell()  # that it was noted
         except (UserError, ValueError) as error:
             self.get_logger().error(f"annotation {message.data!r:.80} is not taken: {error}")
 
     def _health(self) -> Health:
-        """State, and the rate of every stream since the last report [Hz of the ROS clock]."""
+        """State, how often and how long ago every stream came, and what is left of the disk."""
         now_ns = self._clock_in.now_ns()
-        elapsed_s = (now_ns - self._measured_ns) * 1e-9
-        rates = {
-            name: (count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0
-            for name, count in self._received.items()
+        self._measure(now_ns)
+        silent = [part.stream for part in self.contract.observation if not self._rates[part.stream]]
+        state, elapsed_s = self.recorder.state, self.recorder.elapsed_s(now_ns)
+        values = {f"{name}_hz": f"{rate:.1f}" for name, rate in self._rates.items()}
+        values |= {
+            f"{name}_age_s": f"{(now_ns - newest_ns) * 1e-9:.3f}"
+            for name, newest_ns in self._newest_ns.items()
         }
-        self._measured_ns, self._measured = now_ns, dict(self._received)
-        silent = [part.stream for part in self.contract.observation if rates[part.stream] == 0]
-        state = self.recorder.state
-        values = {f"{name}_hz": f"{rate:.1f}" for name, rate in rates.items()}
         values |= {"state": state.value, "episode": self.recorder.name, **self._room(now_ns)}
+        if elapsed_s is not None:
+            values["elapsed_s"] = f"{elapsed_s:.1f}"
+            values["meta"] = json.dumps(self.recorder.meta)
+        if state is State.STOPPED:
+            values["verdict"] = str(self.recorder.verdict)
         if self.recorder.fault and state is not State.IDLE:
             return Health("error", f"{state.value}, {self.recorder.fault}", values)
         if silent:
             level = "error" if state is State.RECORDING else "warn"
             return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
         return Health("ok", state.value, values)
+
+    def _measure(self, now_ns: int) -> None:
+        """The rate of every stream since it was measured last [Hz of the ROS clock]."""
+        elapsed_s = (now_ns - self._measured_ns) * 1e-9
+        if 0.0 < elapsed_s < SHORTEST_S:
+            return
+        self._rates = {
+            name: (count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0
+            for name, count in self._received.items()
+        }
+        self._measured_ns, self._measured = now_ns, dict(self._received)
 
     def _room(self, now_ns: int) -> dict[str, str]:
         """Space left, and for how long."""
