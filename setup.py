@@ -21,6 +21,8 @@ extras = {
         "ros-geometry-msgs",
     ],
     "runtime": ["onnxruntime>=1.17", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    # recording in a browser
+    "page": ["aiohttp>=3.8", "pillow>=10"],
     "jerk": ["ruckig>=0.12"],  # where a contract has limits of jerk
     "train": [
         "torch>=2.6,<3",
@@ -46,14 +48,14 @@ extras = {
     "ray": ["ray>=2.9,<3"],  # `vdd sweep --ray`
     "tensorrt": ["tensorrt>=10.3"],
     "rtx": ["tensorrt-rtx>=1.4"],
-    "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML"],
+    "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "playwright>=1.40"],
 }
 
 setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=["vdd_ros", "vdd_ros.*"]),
-    package_data={"vdd_ros.sim": ["assets/*.xml"]},
+    package_data={"vdd_ros.sim": ["assets/*.xml"], "vdd_ros.page": ["static/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),
         ("share/vdd_ros", ["package.xml"]),
@@ -77,6 +79,7 @@ setup(
             "vdd = vdd_ros.cli:main",
             "recorder_node = vdd_ros.nodes.recorder_node:main",
             "operator_node = vdd_ros.nodes.operator_node:main",
+            "page_node = vdd_ros.nodes.page_node:main",
             "action_node = vdd_ros.nodes.action_node:main",
             "command_gate = vdd_ros.nodes.command_gate:main",
             "sim_node = vdd_ros.nodes.sim_node:main",

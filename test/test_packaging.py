@@ -76,6 +76,7 @@ def test_data_files_are_where_ros_looks(wheel):
     wanted |= {f"share/vdd_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")}
     assert share == wanted
     assets = {f"vdd_ros/sim/assets/{path.name}" for path in (ROOT / "sim" / "assets").iterdir()}
+    assets |= {f"vdd_ros/page/static/page.{kind}" for kind in ("html", "css", "js")}
     assert assets <= set(wheel.namelist())
 
 
@@ -129,7 +130,7 @@ def test_workstation_locks_lie_within_the_ranges(lock, wheel):
 )
 def test_robot_locks_lie_within_the_ranges(lock, wheel):
     others = {"ros", "jerk", "train", "tensorboard", "data", "ray", "sim", "tensorrt", "rtx"}
-    others |= {"test", "cartesian"}
+    others |= {"test", "cartesian", "page"}
     assert out_of_range(pins(lock), wheel, others) == []
     assert not {"torch", "robosuite", "mujoco"} & set(pins(lock))
 
@@ -170,6 +171,7 @@ exit ${FAKE_EXIT:-0}
         self.bin.mkdir()
         self.program("python3", self.PYTHON)
         self.program("apt-get", '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\n')
+        self.program("chromium", "#!/bin/sh\n")
         self.program("id", '#!/bin/sh\necho "${FAKE_USER:-0}"\n')
 
     def program(self, name: str, text: str) -> None:
@@ -252,6 +254,22 @@ def test_missing_system_packages_are_named_or_installed(trial):
     done, calls = trial.run(FAKE_ENSUREPIP="1", FAKE_USER="0")
     assert done.returncode == 0
     assert calls[0] == "apt-get update -q" and calls[1].endswith("python3.11-venv")
+
+
+def test_optional_system_packages_are_installed_or_gone_without(trial):
+    wanted = trial.source / "requirements" / "system-packages.txt"
+    wanted.write_text("a-browser | command -v no-such-browser | a test | optional\n")
+    done, calls = trial.run(FAKE_USER="1000")
+    assert done.returncode == 0 and "tests that need it are left out: a-browser" in done.stdout
+    assert not [call for call in calls if call.startswith("apt-get")]
+    shutil.rmtree(trial.source / ".venv")
+    done, calls = trial.run()
+    assert done.returncode == 0 and calls[1].endswith("--no-install-recommends a-browser")
+    shutil.rmtree(trial.source / ".venv")
+    trial.program("apt-get", "#!/bin/sh\n[ $1 = update ]\n")
+    done, calls = trial.run()
+    assert done.returncode == 0 and "goes on without a-browser" in done.stdout
+    assert len(calls) == 5
 
 
 @pytest.mark.parametrize("script", ["requirements/venv.sh", "requirements/lock.sh", ".ci/run"])
