@@ -2,7 +2,7 @@
 
 A person at a leader arm that publishes on the contract's teleop topic, on a real robot:
     ros2 launch vdd_ros record_demos.launch.py directory:=demonstrations
-    ros2 service call /recorder_node/start std_srvs/srv/Trigger     (then stop, save or discard)
+    then in a browser, at the address that page_node prints; by keys: ros2 run vdd_ros operator_node
 A person, on the simulated robot in real time:
     ros2 launch vdd_ros record_demos.launch.py sim:=true
 The scripted operator, on the simulated robot, faster than real time; ends when it is done:
@@ -83,6 +83,25 @@ def generate_launch_description():
                 "seed", default_value="0", description="Seed of scripted operator and simulation"
             ),
             DeclareLaunchArgument(
+                "page",
+                default_value="true",
+                choices=["true", "false"],
+                description="Whether the page for a browser is served; its address is printed",
+            ),
+            DeclareLaunchArgument(
+                "page_host",
+                default_value="127.0.0.1",
+                description="Address to serve the page at; beyond this machine it takes a token",
+            ),
+            DeclareLaunchArgument(
+                "page_port", default_value="8421", description="Port to serve the page at"
+            ),
+            DeclareLaunchArgument(
+                "previews",
+                default_value="",
+                description="Cameras that the page shows, as NAME:TOPIC, separated by spaces",
+            ),
+            DeclareLaunchArgument(
                 "namespace",
                 default_value="",
                 description="Namespace of all nodes and of the contract's relative topics: one for "
@@ -120,6 +139,15 @@ def generate_launch_description():
                 prompt=text("prompt"),
             ),
             node(
+                "page_node",
+                condition=IfCondition(LaunchConfiguration("page")),
+                needed=False,
+                directory=text("directory"),
+                host=text("page_host"),
+                port=number("page_port"),
+                previews=text("previews"),
+            ),
+            node(
                 "demonstrator_node",
                 condition=IfCondition(scripted()),
                 episodes=number("episodes"),
@@ -129,8 +157,8 @@ def generate_launch_description():
     )
 
 
-def node(name, condition=None, **parameters):
-    """One of this package's nodes; when it ends, everything does."""
+def node(name, condition=None, needed=True, **parameters):
+    """One of this package's nodes; when one that is needed ends, everything does."""
     return Node(
         package="vdd_ros",
         executable=name,
@@ -146,7 +174,7 @@ def node(name, condition=None, **parameters):
             }
         ],
         condition=condition,
-        on_exit=Shutdown(reason=f"{name} has ended"),
+        on_exit=Shutdown(reason=f"{name} has ended") if needed else None,
     )
 
 

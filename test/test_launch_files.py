@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 # declared by rclpy on every node
 OF_EVERY_NODE = {"use_sim_time"}
+# arguments of a launch file's own helper around Node that are no parameters
+OF_THE_HELPER = {"condition", "needed"}
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:
@@ -64,7 +66,7 @@ def node_parameters(tree: ast.AST) -> dict[str, set[str]]:
             passed[executable] = shared
             continue
         for use in calls(tree, "node"):  # the file's own helper around Node
-            own = {item.arg for item in use.keywords if item.arg != "condition"}
+            own = {item.arg for item in use.keywords if item.arg not in OF_THE_HELPER}
             passed[text(use.args[0])] = shared | own
     return passed
 

@@ -168,6 +168,19 @@ class Session:
             return self._count_down(now_s)
         return [Step(say=self._ready())]
 
+    def left_s(self, now_s: float) -> float | None:
+        """What is left of the countdown [s], None where nothing is counted down."""
+        return max(0.0, self._begins_s - now_s) if self.phase is Phase.COUNTDOWN else None
+
+    def withdraw(self) -> None:
+        """What has to come once more does not come."""
+        self._asked = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether discarding has been asked for once."""
+        return self._asked in TWICE
+
     @property
     def is_over(self) -> bool:
         return self.phase is Phase.OVER

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import graphs
 import numpy as np
 import yaml
 from harness import Observer, wait_for
+from recordings import CONTRACT, position_at
 from sensor_msgs.msg import JointState
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import write_bundle
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
+from vdd_ros.nodes.messages import command_message, joint_state_message, message_class, qos_of
 from vdd_ros.step_limits import TOLERANCE, StepLimits
 
 HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
@@ -34,6 +37,34 @@ def lossless_contract(path: Path, like: Path) -> Contract:
     raw["streams"]["robot_command"]["depth"] = 1000
     path.write_text(yaml.safe_dump(raw))
     return Contract.from_yaml(path)
+
+
+@contextmanager
+def moving_arm(observer: Observer) -> Iterator[None]:
+    """Joint states and commands at 200 Hz, of a smooth motion, for the length of the block."""
+    streams = {name: CONTRACT.streams[name] for name in ("joint_state", "robot_command")}
+    publishers = {
+        name: observer.node.create_publisher(
+            message_class(stream.type), stream.topic, qos_of(stream, 1000)
+        )
+        for name, stream in streams.items()
+    }
+    ended = threading.Event()
+
+    def move() -> None:
+        while not ended.wait(0.005):
+            now = time.time_ns()
+            for name, stream in streams.items():
+                message = command_message(stream, CONTRACT, position_at(now), now)
+                publishers[name].publish(message)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def steady_bundle(folder: Path, contract: Contract, target: np.ndarray) -> Path:

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 
 import pytest
 from harness import CONTRACT_PATH, environment, node_command, running_node, wait_for
-from recordings import CONTRACT, position_at
+from robots import moving_arm
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.nodes.messages import command_message, message_class, qos_of
 from vdd_ros.session import PAUSE_S
 
 SOON_S = 40.0
@@ -77,29 +76,9 @@ def demos(folder):
 @pytest.fixture(scope="module", autouse=True)
 def recorder(domain, observer, demos):
     """A recorder, and an arm with its commands, which go on all the time."""
-    streams = {name: CONTRACT.streams[name] for name in ("joint_state", "robot_command")}
-    publishers = {
-        name: observer.node.create_publisher(
-            message_class(stream.type), stream.topic, qos_of(stream, 1000)
-        )
-        for name, stream in streams.items()
-    }
-    ended = threading.Event()
-
-    def move() -> None:
-        while not ended.wait(0.005):
-            now = time.time_ns()
-            for name, stream in streams.items():
-                message = command_message(stream, CONTRACT, position_at(now), now)
-                publishers[name].publish(message)
-
-    thread = threading.Thread(target=move)
     parameters = {"contract": CONTRACT_PATH, "directory": demos}
-    with running_node("recorder_node", domain, parameters):
-        thread.start()
+    with running_node("recorder_node", domain, parameters), moving_arm(observer):
         yield
-        ended.set()
-        thread.join()
 
 
 @pytest.fixture
