@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 COOKIE = "vdd_page"
 CSRF_HEADER = "X-VDD-Page"
-REQUESTS_PER_S, REQUESTS_AT_ONCE = 40.0, 120.0
+# several browsers with several cameras, which may all come through one tunnel
+REQUESTS_PER_S, REQUESTS_AT_ONCE = 200.0, 400.0
 CHANGES_PER_S, CHANGES_AT_ONCE = 5.0, 10.0
 ADDRESSES = 256  # that are told apart
 

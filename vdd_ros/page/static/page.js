@@ -169,6 +169,7 @@ async function look(name, image, caption) {
         await put(image, await answer.blob());
         caption.textContent = name;
       } else {
+        pause = answer.status === 204 ? PICTURE_MS : 2000;
         caption.textContent = `${name}: ${answer.status === 204 ? "no picture yet" : (await answer.text()).trim()}`;
       }
     } catch { pause = 2000; }
