@@ -38,13 +38,18 @@ class ToolPoses(NamedTuple):
 class Kinematics:
     """Forward and inverse kinematics of a contract's tools; joints are in the contract's order.
 
-    Joints of the model that are none of a tool's stay where the model has them. Raises UserError
-    where mink is not installed, or the model is not one of these tools and joints.
+    Joints of the model that are none of a tool's stay where the model has them. iterations: steps
+    of the solver for one pose, at most; damping: of each step, against joints that tremble at the
+    end of reach. Raises UserError where mink is not installed, or the model is not one of these
+    tools and joints.
     """
 
-    def __init__(self, contract: Contract):
+    def __init__(
+        self, contract: Contract, iterations: int = MAX_ITERATIONS, damping: float = DAMPING
+    ):
         if contract.kinematics is None:
             raise ValueError(f"contract {contract.name} has no kinematics")
+        self._iterations, self._damping = iterations, damping
         self._mujoco, self._mink = _libraries(contract.name)
         self._model = _compiled(self._mujoco, contract)
         self._data = self._mujoco.MjData(self._model)
@@ -92,7 +97,7 @@ class Kinematics:
 
         Each step lies within the position limits, and within what the velocity limits allow in a
         policy period from the one before: a continuous path, as near to the poses as that lets
-        it get in MAX_ITERATIONS.
+        it get in its iterations.
         """
         base_position, base_rotation = self._base
         positions = poses.positions @ base_rotation.T + base_position
@@ -110,7 +115,7 @@ class Kinematics:
         """The joints (n,) for one pose of each tool in the world, near `q` (n,)."""
         low = np.maximum(self._lower, q - self._reach)
         high = np.minimum(self._upper, q + self._reach)
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(self._iterations):
             for task, position, rotation in zip(self._tasks, positions, rotations, strict=True):
                 self._aim(task, position, rotation)
             self._box.low[self._dofs], self._box.high[self._dofs] = low - q, high - q
@@ -153,7 +158,7 @@ class Kinematics:
         import qpsolvers
 
         tasks = [*self._tasks, self._posture]
-        problem = self._mink.build_ik(self._configuration, tasks, 1.0, DAMPING, [self._box])
+        problem = self._mink.build_ik(self._configuration, tasks, 1.0, self._damping, [self._box])
         try:
             move = qpsolvers.solve_problem(problem, solver="quadprog").x
         except (qpsolvers.exceptions.QPError, np.linalg.LinAlgError):

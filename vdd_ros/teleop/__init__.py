@@ -1,0 +1,1 @@
+"""What an operator's device says, made into targets of the follower; no ROS, no clock."""
