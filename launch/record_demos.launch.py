@@ -1,6 +1,8 @@
 """Record demonstrations: command_gate between the leader arm and the robot, recorder_node beside.
 
-A person at a leader arm that publishes on the contract's teleop topic, on a real robot:
+A person at a device, on a real robot (docs/teleop.md; a keyboard needs a terminal of its own):
+    ros2 launch vdd_ros record_demos.launch.py teleop:=joy directory:=demonstrations
+A person at a leader arm that publishes on the contract's teleop topic by itself:
     ros2 launch vdd_ros record_demos.launch.py directory:=demonstrations
     then in a browser, at the address that page_node prints; by keys: ros2 run vdd_ros operator_node
 A person, on the simulated robot in real time:
@@ -13,6 +15,7 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     Shutdown,
 )
@@ -22,6 +25,10 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, Pyth
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+# What teleop_node can lead by from here, and the device file that is meant where none is named.
+DEVICES = {"leader": "leader_panda.yaml", "joy": "gamepad.yaml", "twist": "twist.yaml"}
+FILES = {**DEVICES, "keyboard": "keyboard.yaml"}
 
 
 def generate_launch_description():
@@ -64,6 +71,34 @@ def generate_launch_description():
                 choices=["scripted", "none"],
                 description="scripted: a program leads the simulated arm and serves the "
                 "recorder; none: a person does",
+            ),
+            DeclareLaunchArgument(
+                "teleop",
+                default_value="none",
+                choices=["none", *FILES],
+                description="What a person leads by, through teleop_node; none: what publishes on "
+                "the contract's teleop topic by itself; a keyboard is read by teleop_node in a "
+                "terminal of its own, see docs/teleop.md",
+            ),
+            DeclareLaunchArgument(
+                "device",
+                default_value=PathJoinSubstitution([share, "config", "teleop", of_source()]),
+                description="YAML of that device; by default one of config/teleop",
+            ),
+            DeclareLaunchArgument(
+                "kinematics",
+                default_value=PathJoinSubstitution(
+                    [share, "config", "kinematics", "panda_tools.yaml"]
+                ),
+                description="YAML of the kinematics, for devices that move the tool, where the "
+                "contract has none",
+            ),
+            DeclareLaunchArgument(
+                "released",
+                default_value="hold",
+                choices=["hold", "let_go"],
+                description="What the opened clutch of a device does: hold the arm, or let go of "
+                "it, so that a policy has it again",
             ),
             DeclareLaunchArgument(
                 "sim",
@@ -113,7 +148,25 @@ def generate_launch_description():
                 choices=["debug", "info", "warn", "error", "fatal"],
                 description="Least severe messages that the nodes log",
             ),
-            OpaqueFunction(function=refuse_a_script_on_a_robot),
+            LogInfo(
+                msg=[
+                    "the keyboard is read in a terminal of its own: ros2 run vdd_ros teleop_node "
+                    "--ros-args -p contract:=",
+                    LaunchConfiguration("contract"),
+                    " -p kinematics:=",
+                    LaunchConfiguration("kinematics"),
+                    " -p device:=",
+                    LaunchConfiguration("device"),
+                    " -p released:=",
+                    LaunchConfiguration("released"),
+                    " -r __ns:=/",
+                    LaunchConfiguration("namespace"),
+                ],
+                condition=IfCondition(
+                    PythonExpression(["'", LaunchConfiguration("teleop"), "' == 'keyboard'"])
+                ),
+            ),
+            OpaqueFunction(function=refuse_what_does_not_go_together),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     PathJoinSubstitution([share, "launch", "sim.launch.py"])
@@ -148,6 +201,14 @@ def generate_launch_description():
                 previews=text("previews"),
             ),
             node(
+                "teleop_node",
+                condition=IfCondition(leads()),
+                device=text("device"),
+                source=text("teleop"),
+                kinematics=text("kinematics"),
+                released=text("released"),
+            ),
+            node(
                 "demonstrator_node",
                 condition=IfCondition(scripted()),
                 episodes=number("episodes"),
@@ -178,6 +239,15 @@ def node(name, condition=None, needed=True, **parameters):
     )
 
 
+def leads():
+    return PythonExpression(["'", LaunchConfiguration("teleop"), "' in ", repr([*DEVICES])])
+
+
+def of_source():
+    """The device file that is meant where none is named."""
+    return PythonExpression([repr(FILES), ".get('", LaunchConfiguration("teleop"), "', '')"])
+
+
 def scripted():
     return PythonExpression(["'", LaunchConfiguration("demonstrator"), "' == 'scripted'"])
 
@@ -190,9 +260,14 @@ def number(argument):
     return ParameterValue(LaunchConfiguration(argument), value_type=int)
 
 
-def refuse_a_script_on_a_robot(context):
+def refuse_what_does_not_go_together(context):
     chosen = {name: context.launch_configurations[name] for name in ("demonstrator", "sim")}
     if chosen == {"demonstrator": "scripted", "sim": "false"}:
         raise RuntimeError(
             "demonstrator:=scripted leads the simulated arm only: add sim:=true, or leave it out"
+        )
+    teleop = context.launch_configurations["teleop"]
+    if chosen["demonstrator"] == "scripted" and teleop != "none":
+        raise RuntimeError(
+            f"demonstrator:=scripted and teleop:={teleop} both lead the arm: leave one out"
         )

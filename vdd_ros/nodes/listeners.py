@@ -20,7 +20,8 @@ LOOK_PERIOD_S = 0.05
 ASK_PERIOD_S = 1.0
 # Nodes that only look on; names of `ros2 topic echo` and the like begin with the second.
 ONLOOKERS = (
-    "recorder_node", "flight_recorder_node", "trial_node", "command_observer", "rosbag2_recorder"
+    "recorder_node", "flight_recorder_node", "trial_node", "command_observer", "teleop_node",
+    "rosbag2_recorder",
 )  # fmt: skip
 COMMAND_LINE = "_ros2cli"
 UNKNOWN = "_NODE_NAME_UNKNOWN_"  # an endpoint whose node has not been discovered yet

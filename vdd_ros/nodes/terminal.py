@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -20,23 +21,28 @@ class Terminal:
 
     def __init__(self) -> None:
         self._file = sys.stdin.fileno()
-        self._before = termios.tcgetattr(self._file) if os.isatty(self._file) else None
+        self.is_one = os.isatty(self._file)
+        self._before = termios.tcgetattr(self._file) if self.is_one else None
         if self._before is not None:
             tty.setcbreak(self._file)
-        self._ended = False
+        self.is_closed = False  # nobody is at the other end any more
 
     def close(self) -> None:
         """Line by line again."""
         if self._before is not None:
-            termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)
+            with contextlib.suppress(termios.error):  # it has gone away
+                termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)
             self._before = None
 
     def keys(self) -> str:
         """What was pressed since it was asked last; it does not wait."""
-        if self._ended or not select.select([self._file], [], [], 0.0)[0]:
+        if self.is_closed or not select.select([self._file], [], [], 0.0)[0]:
             return ""
-        pressed = os.read(self._file, 1024)
-        self._ended = not pressed  # nobody is at the other end any more
+        try:
+            pressed = os.read(self._file, 1024)
+        except OSError:  # what a terminal says that has gone away
+            pressed = b""
+        self.is_closed = not pressed
         return SEQUENCE.sub("", pressed.decode(errors="replace"))
 
 
