@@ -20,7 +20,13 @@ extras = {
         "ros-std-srvs",
         "ros-geometry-msgs",
     ],
-    "runtime": ["onnxruntime>=1.17", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    "runtime": [
+        "onnxruntime>=1.17",
+        "mcap>=1.6",
+        "mcap-ros2-support>=0.5",
+        "rosbags>=0.10",
+        "pillow>=10",
+    ],
     # recording in a browser
     "page": ["aiohttp>=3.8", "pillow>=10"],
     "jerk": ["ruckig>=0.12"],  # where a contract has limits of jerk

@@ -56,7 +56,7 @@ KINEMATICS = {"vdd_ros/kinematics.py": {"mujoco", "mink", "qpsolvers"}}
 # the core needs nothing else to be imported, and a robot can install all of it
 CORE_AT_IMPORT = {"numpy", "yaml", "pydantic"}
 CORE_LAZILY = {
-    *("scipy", "mcap", "mcap_ros2", "rosbags", "zstandard", "lz4", "rosbag2_py"),
+    *("scipy", "mcap", "mcap_ros2", "rosbags", "zstandard", "lz4", "PIL", "rosbag2_py"),
     *("onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "ruckig", "cryptography"),
 }
 

@@ -7,32 +7,59 @@ publish_time when they were stamped. The contract is inside the file, before the
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import yaml
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Stream
-from vdd_ros.durable import sync_file, write_text
+from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.mcap_records import records
 
-# A process that is killed loses the chunk it was filling: a third of a second at usual rates, half
-# a second of slow streams, and what came before a pause until `flush`.
-CHUNK_BYTES = 32 * 1024
+# A process that is killed loses the chunk it was filling: half a second at most, and what came
+# before a pause until `flush`.
 CHUNK_NS = 500_000_000
+NEVER_NS = 1 << 63
 CONTRACT_ATTACHMENT = "contract.json"
 # The layout that every rosbag2 from Humble on reads.
 ROSBAG2_VERSION = 5
 
 
+class BagForm(NamedTuple):
+    """How a bag is cut and packed: chunks of so many bytes; compression: none, lz4 or zstd."""
+
+    chunk_bytes: int
+    compression: str
+
+
+# a third of a second of joints at usual rates
+OF_STREAMS = BagForm(32 * 1024, "zstd")
+
+
+class Recorded(Protocol):
+    """What a bag has to know of a topic: streams and cameras of a contract are such, and Topic."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def recorded_topic(self) -> str: ...
+    @property
+    def has_header(self) -> bool: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def reliability(self) -> str: ...
+
+
 class Topic(NamedTuple):
-    """A topic beside the contract's streams that goes into a bag."""
+    """A topic beside those of the contract that goes into a bag."""
 
     topic: str
     type: str
@@ -80,7 +107,8 @@ def header_stamp_ns(data: bytes) -> int:
 class BagWriter:
     """Writes `<folder>/<name>_0.mcap` as messages come, and `metadata.yaml` when closed.
 
-    others: topics beside the contract's streams, by a name that none of those has.
+    others: topics beside the contract's streams, by a name that none of those has; topics: all that
+    there are, instead of the contract's streams.
     """
 
     def __init__(
@@ -89,24 +117,33 @@ class BagWriter:
         name: str,
         contract: Contract,
         others: Mapping[str, Topic] | None = None,
+        topics: Mapping[str, Recorded] | None = None,
+        form: BagForm = OF_STREAMS,
     ):
-        from mcap.writer import Writer
+        from mcap.writer import CompressionType, Writer
 
         self.path = folder / f"{name}_0.mcap"
-        self._topics: dict[str, Stream | Topic] = {**contract.streams, **(others or {})}
+        own = contract.streams if topics is None else topics
+        self._topics: dict[str, Recorded] = {**own, **(others or {})}
         self.counts = dict.fromkeys(self._topics, 0)
-        self._received_ns: tuple[int, int] | None = None  # first and last
-        self._chunk_ns: int | None = None  # when the chunk that is being filled began
-        self._file = self.path.open("wb")
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES)
+        self._first_ns, self._last_ns = NEVER_NS, 0  # receipt
+        self._chunk_ns = NEVER_NS  # when the chunk that is being filled began
+        self._file = _Unbuffered(self.path)
+        self._writer = Writer(
+            self._file,  # type: ignore[arg-type]  # it needs no more than write, tell and flush
+            chunk_size=form.chunk_bytes,
+            compression=CompressionType[form.compression.upper()],
+        )
         self._writer.start(profile="ros2", library="vdd_ros")
         self._writer.add_attachment(
             0, 0, CONTRACT_ATTACHMENT, "application/json", json.dumps(contract.to_dict()).encode()
         )
-        self._channels = {name: self._register(topic) for name, topic in self._topics.items()}
-        self._file.flush()
+        # all that is asked of a topic for each message
+        self._channels = {
+            name: (self._register(topic), topic.has_header) for name, topic in self._topics.items()
+        }
 
-    def _register(self, stream: Stream | Topic) -> int:
+    def _register(self, stream: Recorded) -> int:
         definition, _ = typestore().generate_msgdef(stream.type, ros_version=2)
         schema = self._writer.register_schema(stream.type, "ros2msg", definition.encode())
         return self._writer.register_channel(
@@ -115,69 +152,108 @@ class BagWriter:
 
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message; raises OSError when the disk does not take it."""
-        has_header = self._topics[stream].has_header
+        channel, has_header = self._channels[stream]
         published_ns = header_stamp_ns(data) if has_header else received_ns
-        # MCAP times are unsigned
-        self._writer.add_message(
-            self._channels[stream], max(0, received_ns), data, max(0, published_ns)
-        )
-        if self._chunk_ns is None or abs(received_ns - self._chunk_ns) >= CHUNK_NS:
+        if received_ns < 0 or published_ns < 0:  # MCAP times are unsigned
+            received_ns, published_ns = max(0, received_ns), max(0, published_ns)
+        self._writer.add_message(channel, received_ns, data, published_ns)
+        if not -CHUNK_NS < received_ns - self._chunk_ns < CHUNK_NS:
             self.flush()
             self._chunk_ns = received_ns
-        self._file.flush()
-        first, last = self._received_ns or (received_ns, received_ns)
-        self._received_ns = min(first, received_ns), max(last, received_ns)
+        if received_ns > self._last_ns:
+            self._last_ns = received_ns
+        if received_ns < self._first_ns:
+            self._first_ns = received_ns
         self.counts[stream] += 1
 
     def flush(self) -> None:
         """Bring all messages so far to the file; raises OSError when the disk does not take it."""
         self._writer.flush()
-        self._file.flush()
+
+    def sync(self) -> None:
+        """Bring all messages so far to the disk."""
+        self.flush()
+        self._file.sync()
 
     def close(self) -> None:
         """Finish the file and describe it for rosbag2; both are on the disk on return."""
         self._writer.finish()
-        sync_file(self._file)
+        self._file.sync()
         self._file.close()
-        write_text(self.path.with_name("metadata.yaml"), yaml.safe_dump(self._metadata()))
+        received_ns = min(self._first_ns, self._last_ns), self._last_ns  # 0 where nothing came
+        describe(self.path, self._topics, self.counts, received_ns)
 
     def abort(self) -> None:
         """Let go of the file without finishing it, whatever state it is in."""
-        with suppress(OSError):  # a full disk refuses the last bytes again
-            self._file.close()
+        self._file.close()
 
-    def _metadata(self) -> dict:
-        topics = [
-            {
-                "topic_metadata": {
-                    "name": stream.recorded_topic,
-                    "type": stream.type,
-                    "serialization_format": "cdr",
-                    "offered_qos_profiles": _qos_text(stream),
-                },
-                "message_count": self.counts[name],
-            }
-            for name, stream in self._topics.items()
-        ]
-        information = {
-            "version": ROSBAG2_VERSION,
-            "storage_identifier": "mcap",
-            **self._extent(),
-            "topics_with_message_count": topics,
-            "compression_format": "",
-            "compression_mode": "",
-            "relative_file_paths": [self.path.name],
-            "files": [{"path": self.path.name, **self._extent()}],
-        }
-        return {"rosbag2_bagfile_information": information}
 
-    def _extent(self) -> dict:
-        first, last = self._received_ns or (0, 0)
-        return {
-            "starting_time": {"nanoseconds_since_epoch": first},
-            "duration": {"nanoseconds": last - first},
-            "message_count": sum(self.counts.values()),
+class _Unbuffered:
+    """A file whose every byte is with the kernel on return. The writer hands over whole chunks, so
+    that a buffer would be one more copy, and one more thing to empty after each message."""
+
+    def __init__(self, path: Path):
+        self._file = path.open("wb", buffering=0)
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            written = self._file.write(left) or 0
+            self._size += written
+            left = left[written:]
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def describe(
+    path: Path,
+    topics: Mapping[str, Recorded],
+    counts: Mapping[str, int],
+    received_ns: tuple[int, int],
+) -> None:
+    """Write `metadata.yaml` beside an MCAP file, on the disk on return; received_ns: when the first
+    message came, and the last."""
+    first, last = received_ns
+    extent = {
+        "starting_time": {"nanoseconds_since_epoch": first},
+        "duration": {"nanoseconds": last - first},
+        "message_count": sum(counts.values()),
+    }
+    listed = [
+        {
+            "topic_metadata": {
+                "name": topic.recorded_topic,
+                "type": topic.type,
+                "serialization_format": "cdr",
+                "offered_qos_profiles": _qos_text(topic),
+            },
+            "message_count": counts[name],
         }
+        for name, topic in topics.items()
+    ]
+    information = {
+        "version": ROSBAG2_VERSION,
+        "storage_identifier": "mcap",
+        **extent,
+        "topics_with_message_count": listed,
+        "compression_format": "",
+        "compression_mode": "",
+        "relative_file_paths": [path.name],
+        "files": [{"path": path.name, **extent}],
+    }
+    text = yaml.safe_dump({"rosbag2_bagfile_information": information})
+    write_text(path.with_name("metadata.yaml"), text)
 
 
 class BagContents(NamedTuple):
@@ -215,7 +291,7 @@ def read_bag(path: Path) -> BagContents:
     return BagContents(contract, messages, None)
 
 
-def _qos_text(stream: Stream | Topic) -> str:
+def _qos_text(stream: Recorded) -> str:
     """The stream's QoS in rosbag2's own form, so that playing a bag offers what was recorded."""
     forever = {"sec": 9223372036, "nsec": 854775807}
     profile = {

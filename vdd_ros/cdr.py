@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 
 from vdd_ros.bag import typestore
 from vdd_ros.contract import Contract
+from vdd_ros.contract_cameras import Camera
 from vdd_ros.contract_parts import Stream
 
 NOTHING = np.zeros(0)
@@ -49,6 +52,40 @@ def poses_cdr(stream: Stream, contract: Contract, poses: np.ndarray, stamp_ns: i
         poses=[pose(point(*row[:3]), quaternion(*row[3:])) for row in poses.tolist()],
     )
     return bytes(store.serialize_cdr(message, stream.type))
+
+
+def image_cdr(camera: Camera, pixels: np.ndarray, stamp_ns: int) -> bytes:
+    """Pixels (height, width, 3) uint8, red, green, blue, as a camera of a contract publishes them;
+    of mono8 the mean of the three."""
+    store = typestore()
+    header = _header(stamp_ns, camera.frame)
+    if camera.is_compressed:
+        data = np.frombuffer(_packed(camera.encoding, pixels), dtype=np.uint8)
+        message = store.types[camera.type](header, camera.encoding, data)
+        return bytes(store.serialize_cdr(message, camera.type))
+    if camera.encoding == "mono8":
+        pixels = pixels.mean(axis=2).astype(np.uint8)[:, :, None]
+    elif camera.encoding == "bgr8":
+        pixels = pixels[:, :, ::-1]
+    height, width, depth = pixels.shape
+    message = store.types[camera.type](
+        header,
+        height,
+        width,
+        camera.encoding,
+        0,
+        width * depth,
+        np.ascontiguousarray(pixels).ravel(),
+    )
+    return bytes(store.serialize_cdr(message, camera.type))
+
+
+def _packed(encoding: str, pixels: np.ndarray) -> bytes:
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, format=encoding)
+    return file.getvalue()
 
 
 def _trajectory(contract: Contract, position: np.ndarray, stamp_ns: int, velocity: np.ndarray):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from vdd_ros.contract_cameras import NAME, Camera
 from vdd_ros.contract_parts import (
     NUMBERS_PER_OBJECT,
     TOPIC,
@@ -40,8 +41,9 @@ NUMBERS_PER_TOOL = 9  # position, and a rotation as six
 class Contract(Part):
     """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
 
-    objects: names of what a stream of poses tells, in the order of its messages; kinematics: of an
-    action that tells poses of tools.
+    objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
+    beside the streams, and part of no observation; kinematics: of an action that tells poses of
+    tools.
     """
 
     format_version: Literal[1]
@@ -50,6 +52,7 @@ class Contract(Part):
     frames: Frames
     rates: Rates
     streams: dict[str, Stream]
+    cameras: dict[Annotated[str, Field(pattern=NAME)], Camera] = {}
     objects: tuple[str, ...] = ()
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
@@ -78,6 +81,7 @@ class Contract(Part):
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
         self._objects_agree()
+        self._cameras_agree()
         self._action_agrees()
         if self.kinematics is not None:
             self._tools_agree(self.kinematics)
@@ -95,6 +99,25 @@ class Contract(Part):
                     f"{part.name}: stream {part.stream!r} has no {part.field}, only "
                     f"{' and '.join(fields)}"
                 )
+
+    def _cameras_agree(self) -> None:
+        topics = {stream.recorded_topic: name for name, stream in self.streams.items()}
+        for name, camera in self.cameras.items():
+            if name in self.streams:
+                raise ValueError(f"camera {name} has the name of a stream: write another")
+            infos = [] if camera.camera_info is None else [f"/{camera.camera_info.lstrip('/')}"]
+            for topic in (camera.recorded_topic, *infos):
+                if topic in topics:
+                    raise ValueError(
+                        f"camera {name} is on {topic}, and so is {topics[topic]}: correct one"
+                    )
+                topics[topic] = name
+        packed = [name for name, camera in self.cameras.items() if camera.is_compressed]
+        if packed and self.recording.of_images.compression != "none":
+            raise ValueError(
+                f"recording.images.compression is {self.recording.of_images.compression}, but "
+                f"pictures of {', '.join(packed)} are compressed already: write none"
+            )
 
     def _action_agrees(self) -> None:
         action = self.action
@@ -145,7 +168,9 @@ class Contract(Part):
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
-        return self.model_dump(mode="json", exclude_none=True)
+        # one without cameras is written, and hashed, as before there were any
+        left_out = None if self.cameras else {"cameras"}
+        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -191,6 +216,12 @@ class Contract(Part):
         if self.streams[stream].is_of_objects:
             return len(self.objects) * NUMBERS_PER_OBJECT[field]
         return len(self.joints)
+
+    @property
+    def rates_hz(self) -> dict[str, float]:
+        """How often messages of each stream and of each camera come."""
+        of_streams = {name: stream.rate_hz for name, stream in self.streams.items()}
+        return of_streams | {name: camera.rate_hz for name, camera in self.cameras.items()}
 
     @property
     def control_period_ns(self) -> int:

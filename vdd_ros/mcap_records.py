@@ -5,6 +5,7 @@ A damaged or hostile file may say that a chunk is gigabytes long, or uncompress 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mcap.records import Chunk, McapRecord
 
 LARGEST_CHUNK_BYTES = 256 * 1024 * 1024
+# what reading raises where a damaged length asks for more than there can be
+OF_LENGTHS = (MemoryError, OverflowError)
 # Joint states shrink to a quarter or so, still pictures of a plain scene to a thirtieth.
 LARGEST_GROWTH = 50
 ALWAYS_BYTES = 64 * 1024 * 1024
@@ -41,6 +44,19 @@ def records(path: Path) -> Iterator[McapRecord]:
             data = _uncompressed(record, min(left, LARGEST_CHUNK_BYTES))
             left -= len(data)
             yield from breakup_chunk(replace(record, compression="", data=data), validate_crc=True)
+
+
+def chunk_data(chunk: Chunk) -> bytes:
+    """The records of a chunk; raises ValueError where they are not what was written."""
+    from zstandard import ZstdError
+
+    try:
+        data = _uncompressed(chunk, LARGEST_CHUNK_BYTES)
+    except ZstdError as error:
+        raise ValueError(f"a chunk is damaged: {error}") from None
+    if zlib.crc32(data) != chunk.uncompressed_crc:
+        raise ValueError("a chunk is not what was written (CRC)")
+    return data
 
 
 def _uncompressed(chunk: Chunk, largest: int) -> bytes:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Greys = Annotated[float, Field(ge=0.0, le=255.0)]
+
+
+class ImageLimits(BaseModel):
+    """compression: of chunks of images that are not compressed themselves; frozen_s: for how long
+    pictures may stay the same while a joint moves [s]; still: the mean change, in grey levels of
+    255, below which pictures hardly change; uniform: the spread of grey levels below which a
+    picture shows nothing; blank: share of the pictures looked at that may show nothing; spoilt:
+    share of them that may be unreadable.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    compression: Literal["none", "lz4", "zstd"] = "none"
+    frozen_s: Seconds = 1.0
+    still: Greys = 0.05
+    uniform: Greys = 2.0
+    blank: Share = 0.05
+    spoilt: Share = 0.05
 
 
 class RecordingLimits(BaseModel):
@@ -17,7 +36,7 @@ class RecordingLimits(BaseModel):
     may differ [s]; least_motion: share of its range that some joint has to move through; stuck:
     share of its range that a joint is told to move while it stays; saturated: share of the time
     that a joint may be at the end of its range; astray: share of the time that a joint may be
-    further from its command than its `tracking`.
+    further from its command than its `tracking`; images: of cameras, None for what is usual.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,3 +50,8 @@ class RecordingLimits(BaseModel):
     stuck: Share = 0.05
     saturated: Share = 0.2
     astray: Share = 0.1
+    images: ImageLimits | None = None
+
+    @property
+    def of_images(self) -> ImageLimits:
+        return self.images or ImageLimits()

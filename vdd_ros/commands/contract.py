@@ -29,6 +29,8 @@ def main(args: Args) -> dict:
     action_space(contract)
     console = Console()
     console.print(joint_table(contract), stream_table(contract))
+    if contract.cameras:
+        console.print(camera_table(contract))
     console.print(
         f"policy {contract.rates.policy_hz:g} Hz, control {contract.rates.control_hz:g} Hz; "
         f"observation {contract.observation_dim}, action {contract.action_dim} "
@@ -78,4 +80,14 @@ def stream_table(contract: Contract) -> Table:
     for name, stream in contract.streams.items():
         age = f"{stream.max_age_s * 1e3:g}"
         table.add_row(name, stream.topic, f"{stream.rate_hz:g}", age, stream.timeline)
+    return table
+
+
+def camera_table(contract: Contract) -> Table:
+    """One row per camera: topic, what its pictures are like, rate [Hz], largest age [ms]."""
+    table = Table("camera", Column("topic", overflow="fold"), "pictures", "Hz", "max age ms")
+    for name, camera in contract.cameras.items():
+        pictures = f"{camera.encoding} {camera.width}x{camera.height}"
+        age = f"{camera.max_age_s * 1e3:g}"
+        table.add_row(name, camera.topic, pictures, f"{camera.rate_hz:g}", age)
     return table
