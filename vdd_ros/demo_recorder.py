@@ -14,9 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.camera_images import CAMERAS, camera_bag
+from vdd_ros.camera_judgement import CamerasJudged, judge_cameras
+from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.contract import Contract
 from vdd_ros.durable import lock_folder, sync_folder, write_text
 from vdd_ros.episode import decode
@@ -52,6 +55,15 @@ class Room(NamedTuple):
     seconds: float | None
 
 
+class CameraRecorder(Protocol):
+    """Who writes the pictures of an episode: a `CameraProcess`, or a `CameraWriter` in this one."""
+
+    def start(self, part: Path, name: str) -> None: ...
+    def stop(self) -> CamerasClosed: ...
+    def summary(self) -> FileSummary | None: ...
+    def abort(self) -> None: ...
+
+
 class DemoRecorder:
     """Every command returns one sentence for the operator, or raises UserError with one.
 
@@ -66,9 +78,11 @@ class DemoRecorder:
         task: str,
         provenance: Provenance | None = None,
         least_free: int = SMALLEST_FREE_BYTES,
+        cameras: CameraRecorder | None = None,
     ):
         """least_free: bytes of room below which no recording begins; below half of it one that is
-        going on is stopped, while there is still room to save it."""
+        going on is stopped, while there is still room to save it; cameras: None, and those of the
+        contract are not recorded."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -79,6 +93,7 @@ class DemoRecorder:
         self.task = task
         self.provenance = provenance or Provenance()
         self.least_free = least_free
+        self.cameras = cameras
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -102,7 +117,9 @@ class DemoRecorder:
         self._lock = lock
         try:
             self._bag = BagWriter(self._part, self.name, self.contract)
-        except OSError:
+            if self.cameras is not None:
+                self.cameras.start(self._part, self.name)
+        except (OSError, UserError):
             os.close(lock)
             shutil.rmtree(self._part, ignore_errors=True)
             raise
@@ -136,14 +153,25 @@ class DemoRecorder:
         self.state = State.STOPPED
         self._stopped_ns = now_ns
         self._close_bag()
+        closed = None if self.cameras is None else self.cameras.stop()
         contents = read_bag(self._bag.path)
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
+        self._judged = CamerasJudged()
+        if closed is not None:
+            with self._noting_faults():
+                bag = camera_bag(self._part, self.name)
+                self._judged = judge_cameras(
+                    self.contract, bag, closed, streams, self._started_ns, now_ns
+                )
+            self._require_whole()
         self._summaries = {
             name: summarise(data, self._lost.get(name, 0)) for name, data in streams.items()
         }
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost)
+        self.verdict = judge(
+            self.contract, streams, self._started_ns, now_ns, self._lost, self._judged.findings
+        )
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
@@ -156,7 +184,8 @@ class DemoRecorder:
             self.stop(now_ns)
         self._require_whole()
         write_text(self._part / FILE_NAME, self._manifest().to_json())
-        sync_folder(self._part)
+        for folder in {path.parent for path in self._files()} | {self._part}:
+            sync_folder(folder)
         final = self.folder / self.name
         self._part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
@@ -176,7 +205,7 @@ class DemoRecorder:
         if self.state is not State.RECORDING:
             return Room(free, None)
         elapsed_s = (now_ns - self._started_ns) * 1e-9
-        written = self._bag.path.stat().st_size
+        written = sum(path.stat().st_size for path in self._files())
         if elapsed_s < SHORTEST_S or written == 0:
             return Room(free, None)
         return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
@@ -203,6 +232,8 @@ class DemoRecorder:
         """Drop the recording; nothing of it is left."""
         self._require("discard", State.RECORDING, State.STOPPED)
         self._bag.abort()
+        if self.cameras is not None:
+            self.cameras.abort()
         shutil.rmtree(self._part)
         self._finish()
         return f"discarded {self.name}"
@@ -211,6 +242,8 @@ class DemoRecorder:
         """Let go of an unsaved recording when the process ends; it stays for recovery."""
         if self.state is State.RECORDING:
             self._close_bag()
+            if self.cameras is not None:
+                self.cameras.stop()
         if self.state is not State.IDLE:
             self._finish()
 
@@ -218,8 +251,16 @@ class DemoRecorder:
     def _duration_s(self) -> float:
         return (self._stopped_ns - self._started_ns) * 1e-9
 
+    def _files(self) -> list[Path]:
+        """Both recordings, and what describes them."""
+        folders = (self._part, self._part / CAMERAS)
+        return [path for folder in folders for path in folder.glob("*") if path.is_file()]
+
     def _manifest(self) -> Manifest:
-        files = (self._bag.path, self._bag.path.with_name("metadata.yaml"))
+        paths = (path for path in self._files() if path.name != FILE_NAME)
+        files: dict[Path, FileSummary | None] = dict.fromkeys(paths)
+        if self.cameras is not None and (bag := camera_bag(self._part, self.name)) in files:
+            files[bag] = self.cameras.summary()
         return Manifest(
             name=self.name,
             status="saved",
@@ -231,7 +272,11 @@ class DemoRecorder:
             provenance=self.provenance,
             meta=self.meta,
             streams=self._summaries,
-            files={path.name: FileSummary.of(path) for path in files},
+            cameras=self._judged.summaries,
+            files={
+                str(path.relative_to(self._part)): known or FileSummary.of(path)
+                for path, known in files.items()
+            },
             software=software_version(),
             interface_hash=self.contract.interface_hash,
             contract_hash=self.contract.contract_hash,

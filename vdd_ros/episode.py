@@ -1,6 +1,7 @@
 """Episode: one demonstration as arrays in the contract's order, and the folder they live in.
 
-`<folder>/<name>/` holds `<name>_0.mcap` and `metadata.yaml` (a rosbag2) and `manifest.json`.
+`<folder>/<name>/` holds `<name>_0.mcap` and `metadata.yaml` (a rosbag2) and `manifest.json`; where
+there are cameras, `cameras/` is a rosbag2 of their pictures.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
+from vdd_ros.camera_images import CAMERAS, CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import NUMBERS_PER_OBJECT, Stream
 from vdd_ros.errors import UserError
@@ -40,10 +42,14 @@ class StreamData:
 
 @dataclass(frozen=True)
 class Episode:
-    """One saved demonstration: what it says about itself, and its streams by contract name."""
+    """One saved demonstration: what it says about itself, and its streams by contract name.
+
+    folder: where it lies, None of one that is only in memory.
+    """
 
     manifest: Manifest
     streams: dict[str, StreamData]
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
@@ -52,6 +58,13 @@ class Episode:
     @property
     def contract(self) -> Contract:
         return self.manifest.contract
+
+    def images(self, camera: str) -> CameraImages:
+        """The pictures of one camera, read when they are asked for; raises UserError where there
+        are none. The file is not compared with the manifest: `EpisodeStore.check_images`."""
+        if self.folder is None or self.manifest.camera_file is None:
+            raise UserError(f"episode {self.name} has no pictures: it was recorded without cameras")
+        return CameraImages(self.folder / self.manifest.camera_file, self.contract, camera)
 
 
 class EpisodeStore:
@@ -84,14 +97,14 @@ class EpisodeStore:
     def load(self, name: str) -> Episode:
         """Read one episode; raises UserError when it is damaged, foreign, or of another interface.
 
-        Every file is first compared with the sha256 in the manifest.
+        Every file but those of cameras is first compared with the sha256 in the manifest.
         """
         manifest = self.manifest(name)
         folder = self.folder / name
-        manifest.check_files(folder)
+        manifest.check_files(folder, within="")
         if self.contract is not None:
             self.contract.require_same_recording(manifest.contract, f"episode {folder}")
-        recordings = [file for file in manifest.files if file.endswith(".mcap")]
+        recordings = [file for file in manifest.files if file.endswith(".mcap") and "/" not in file]
         if len(recordings) != 1:
             raise UserError(f"{folder} names {len(recordings)} recordings, one is expected")
         contents = read_bag(folder / recordings[0])
@@ -102,7 +115,23 @@ class EpisodeStore:
                 f"{folder}: the contract in {FILE_NAME} is not the one in the recording; "
                 f"restore the manifest"
             )
-        return Episode(manifest, decode(manifest.contract, contents.messages))
+        return Episode(manifest, decode(manifest.contract, contents.messages), folder)
+
+    def check_images(self, name: str) -> None:
+        """Raise UserError unless the pictures of an episode are there, byte for byte as they were
+        saved, and as many as its manifest says."""
+        manifest = self.manifest(name)
+        manifest.check_files(self.folder / name, within=CAMERAS)
+        if manifest.camera_file is None:
+            return
+        path = self.folder / name / manifest.camera_file
+        for camera, summary in manifest.cameras.items():
+            found = len(CameraImages(path, manifest.contract, camera))
+            if found != summary.count:
+                raise UserError(
+                    f"{path} has {found} pictures of {camera}, its manifest says {summary.count}: "
+                    "restore it or delete the episode"
+                )
 
 
 def decode(contract: Contract, messages: Sequence[RawMessage]) -> dict[str, StreamData]:

@@ -6,9 +6,9 @@ import hashlib
 import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.contract import Contract
@@ -16,6 +16,9 @@ from vdd_ros.errors import UserError
 
 FORMAT_VERSION: Final = 1
 FILE_NAME = "manifest.json"
+PIECE_BYTES = 8 * 1024 * 1024
+# within the episode's own folder, or one below
+FILE = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 LARGEST_BYTES = 4 * 1024 * 1024  # with a kinematic model in the contract it has some 100 KiB
 Level = Literal["PASS", "WARN", "FAIL"]
 
@@ -53,8 +56,13 @@ class FileSummary(_Part):
 
     @classmethod
     def of(cls, path: Path) -> FileSummary:
-        content = path.read_bytes()
-        return cls(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        """Read a piece at a time: a recording of cameras is larger than memory."""
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+                size += len(piece)
+        return cls(bytes=size, sha256=digest.hexdigest())
 
 
 class Provenance(_Part):
@@ -79,6 +87,8 @@ class Provenance(_Part):
 class Manifest(_Part):
     """started: wall clock, ISO 8601; started_ns: ROS clock, as every stamp in the episode.
 
+    cameras: of their pictures, as streams; incomplete: of those looked at, the unreadable.
+
     meta: whatever the operator (or the demonstrator) declared, such as the way taken or a seed.
     """
 
@@ -93,11 +103,19 @@ class Manifest(_Part):
     provenance: Provenance = Provenance()
     meta: dict[str, JsonValue]
     streams: dict[str, StreamSummary]
-    files: dict[str, FileSummary]
+    cameras: dict[str, StreamSummary] = {}
+    files: dict[Annotated[str, Field(pattern=FILE)], FileSummary]
     software: str
     interface_hash: str
     contract_hash: str
     contract: Contract
+
+    @property
+    def camera_file(self) -> str | None:
+        """The recording of its cameras, seen from the episode's folder; None where there is none.
+        It may have the name under which the episode was recorded, and not that of now."""
+        found = (name for name in self.files if "/" in name and name.endswith(".mcap"))
+        return next(found, None)
 
     def to_json(self) -> str:
         plain = self.model_dump(mode="json") | {"contract": self.contract.to_dict()}
@@ -132,9 +150,12 @@ class Manifest(_Part):
                 f"{path}: {place}: {fault['msg']}; restore the file or delete the episode"
             ) from None
 
-    def check_files(self, folder: Path) -> None:
-        """Raise UserError unless every file is there, byte for byte as it was saved."""
+    def check_files(self, folder: Path, within: str | None = None) -> None:
+        """Raise UserError unless every file is there, byte for byte as it was saved; within: only
+        those of a folder below the episode's, empty for its own."""
         for name, saved in self.files.items():
+            if within is not None and name.rpartition("/")[0] != within:
+                continue
             path = folder / name
             if not path.is_file():
                 raise UserError(f"{path} is missing; restore it or delete the episode")

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 from vdd_ros.bag import BagContents, BagWriter, read_bag
+from vdd_ros.camera_images import CAMERAS, camera_bag
+from vdd_ros.camera_judgement import mend_cameras
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import PART_PREFIX, QUARANTINE
 from vdd_ros.durable import lock_folder, sync_folder
+
+# For who writes pictures to notice that who records joints is gone, and to finish its file.
+PATIENCE_S, LOOK_S = 10.0, 0.01
 
 
 class Recovered(NamedTuple):
     """path: the quarantine folder, a rosbag2 of the messages that were readable, or where the
     recording lies because a full disk does not take it; damage: why no more were, None when the
-    recording was whole but never saved.
+    recording was whole but never saved; images: messages of cameras, in a rosbag2 below it.
     """
 
     name: str
     path: Path
     messages: int
     damage: str | None
+    images: int = 0
 
     def __str__(self) -> str:
         state = f"ends early ({self.damage})" if self.damage else "is whole but was never saved"
-        return f"{self.name} {state}: {self.messages} messages are kept in {self.path}"
+        images = f" and {self.images} of cameras" if self.images else ""
+        return f"{self.name} {state}: {self.messages} messages{images} are kept in {self.path}"
 
 
 def recover(folder: str | Path) -> list[Recovered]:
@@ -43,18 +52,50 @@ def recover(folder: str | Path) -> list[Recovered]:
 def _quarantine(part: Path) -> Recovered:
     name = part.name.removeprefix(PART_PREFIX)
     target = part.parent / QUARANTINE / name
-    if target.exists():  # a recovery that was killed after its work, before it had tidied up
-        shutil.rmtree(part, ignore_errors=True)
-        return Recovered(name, target, _messages_in(target), None)
     source = part / f"{name}_0.mcap"
+    # a recovery may have been killed after its work, before it had tidied up
+    is_done = target.exists()
     contents = read_bag(source) if source.exists() else BagContents(None, [], "nothing in it")
+    messages = _messages_in(target) if is_done else len(contents.messages)
+    images = 0
     try:
-        _set_aside(part, target, contents)
+        images = _mend_cameras(part, name)
+        if not is_done:
+            _set_aside(part, target, contents)
+        _move_cameras(part, target)
     except OSError as error:
         why = f"not set aside yet, {error.strerror}"
-        return Recovered(name, part, len(contents.messages), why)
+        return Recovered(name, part, messages, why, images)
     shutil.rmtree(part, ignore_errors=True)  # what cannot be removed now is at the next start
-    return Recovered(name, target, len(contents.messages), contents.damage)
+    return Recovered(name, target, messages, None if is_done else contents.damage, images)
+
+
+def _mend_cameras(part: Path, name: str) -> int:
+    """Have the bag of pictures of an abandoned recording end well, where it lies; messages in it.
+    Raises OSError, also while somebody still writes it."""
+    path = camera_bag(part, name)
+    if not path.is_file():
+        return 0
+    end_s = time.monotonic() + PATIENCE_S
+    while (held := lock_folder(path.parent)) is None:
+        if time.monotonic() > end_s:
+            raise OSError(errno.EBUSY, "its pictures are still being written")
+        time.sleep(LOOK_S)
+    try:
+        mended = mend_cameras(path)
+        return 0 if mended is None else mended.messages
+    finally:
+        os.close(held)
+
+
+def _move_cameras(part: Path, target: Path) -> None:
+    """Bring mended pictures to where the rest is. That comes first and is a copy: whatever moment
+    this is broken off at, the pictures are in one of the two places."""
+    if not (part / CAMERAS).is_dir() or (target / CAMERAS).exists():
+        return
+    (part / CAMERAS).rename(target / CAMERAS)
+    for folder in (target, part):
+        sync_folder(folder)
 
 
 def _set_aside(part: Path, target: Path, contents: BagContents) -> None:

@@ -5,13 +5,12 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Stream
 from vdd_ros.episode import StreamData
 from vdd_ros.manifest import Level, StreamSummary, Verdict
 from vdd_ros.motion_verdict import motion_findings
@@ -24,6 +23,15 @@ ONE_IN_TWENTY = 95  # percentile
 class Finding(NamedTuple):
     level: Level
     reason: str
+
+
+class Timed(Protocol):
+    """What a contract says of the time of a stream's or a camera's messages."""
+
+    @property
+    def rate_hz(self) -> float: ...
+    @property
+    def max_age_s(self) -> float: ...
 
 
 def summarise(data: StreamData, lost: int = 0) -> StreamSummary:
@@ -45,9 +53,10 @@ def judge(
     started_ns: int,
     stopped_ns: int,
     lost: Mapping[str, int] | None = None,
+    of_cameras: Sequence[Finding] = (),
 ) -> Verdict:
     """The verdict on the streams of one recording between two times of the ROS clock; lost: by
-    stream, messages that the middleware says did not arrive."""
+    stream, messages that the middleware says did not arrive; of_cameras: what its cameras say."""
     observed = {part.stream for part in contract.observation}
     limits = contract.recording
     findings: list[Finding] = []
@@ -77,13 +86,26 @@ def judge(
     if streams.keys() >= {"joint_state", contract.action.stream}:
         odd = motion_findings(contract, streams, limits)
         findings += [Finding("WARN", reason) for reason in odd]
+    findings += of_cameras
     levels = {finding.level for finding in findings}
     worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
 
 
+def timing_findings(
+    stream: Timed, data: StreamData, started_ns: int, stopped_ns: int, limits: RecordingLimits
+) -> list[Finding]:
+    """How often, evenly and late messages came that are wanted all the time; there are some."""
+    return [
+        *_rates(stream, data, False, limits),
+        *_times(stream, data),
+        *_gaps(stream, data, started_ns, stopped_ns),
+        *_jitter(stream, data, limits),
+    ]
+
+
 def _rates(
-    stream: Stream, data: StreamData, paused: bool, limits: RecordingLimits
+    stream: Timed, data: StreamData, paused: bool, limits: RecordingLimits
 ) -> Iterator[Finding]:
     """paused: whether the stream may pause, which its median interval does not count."""
     rate = summarise(data).rate_hz
@@ -94,7 +116,7 @@ def _rates(
         yield Finding(level, f"came at {rate:.1f} Hz instead of {stream.rate_hz:g}")
 
 
-def _gaps(stream: Stream, data: StreamData, started_ns: int, stopped_ns: int) -> Iterator[Finding]:
+def _gaps(stream: Timed, data: StreamData, started_ns: int, stopped_ns: int) -> Iterator[Finding]:
     times_s = np.concatenate([[started_ns], data.received_ns, [stopped_ns]]) * 1e-9
     gaps = np.diff(times_s)
     longest = int(gaps.argmax())
@@ -106,7 +128,7 @@ def _gaps(stream: Stream, data: StreamData, started_ns: int, stopped_ns: int) ->
         )
 
 
-def _jitter(stream: Stream, data: StreamData, limits: RecordingLimits) -> Iterator[Finding]:
+def _jitter(stream: Timed, data: StreamData, limits: RecordingLimits) -> Iterator[Finding]:
     """How unevenly it came; gaps that are too long are told apart."""
     intervals_s = np.diff(data.received_ns) * 1e-9
     if len(intervals_s) < 20:
@@ -139,7 +161,7 @@ def _skew(streams: dict[str, StreamData], limits: RecordingLimits) -> Iterator[F
         )
 
 
-def _times(stream: Stream, data: StreamData) -> Iterator[Finding]:
+def _times(stream: Timed, data: StreamData) -> Iterator[Finding]:
     if backwards := int((np.diff(data.received_ns) < 0).sum()):
         yield Finding("FAIL", f"was received while the clock jumped back ({backwards} times)")
     if disordered := int((np.diff(data.stamps_ns) <= 0).sum()):

@@ -15,10 +15,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from vdd_ros.bag import Recorded
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import MissingJoint, UserError
@@ -30,6 +31,9 @@ MESSAGE_CLASSES = {
     "std_msgs/msg/Float64MultiArray": Float64MultiArray,
     "trajectory_msgs/msg/JointTrajectory": JointTrajectory,
     "geometry_msgs/msg/PoseArray": PoseArray,
+    "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    "sensor_msgs/msg/CameraInfo": CameraInfo,
 }
 RELIABILITY = {
     "reliable": ReliabilityPolicy.RELIABLE,
@@ -38,7 +42,7 @@ RELIABILITY = {
 
 
 def message_class(type_name: str) -> type:
-    """The message class of a contract's stream type; raises UserError for a type not offered."""
+    """The message class of a contract's type; raises UserError for a type not offered."""
     if type_name not in MESSAGE_CLASSES:
         raise UserError(
             f"message type {type_name!r} is not offered; use one of {sorted(MESSAGE_CLASSES)}"
@@ -46,7 +50,7 @@ def message_class(type_name: str) -> type:
     return MESSAGE_CLASSES[type_name]
 
 
-def qos_of(stream: Stream, depth: int | None = None) -> QoSProfile:
+def qos_of(stream: Recorded, depth: int | None = None) -> QoSProfile:
     """QoS of a stream as the contract says it; `depth` overrides its own (a recorder's queue)."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,

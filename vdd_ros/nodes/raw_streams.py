@@ -7,6 +7,7 @@ from functools import partial
 
 from rclpy.node import Node
 
+from vdd_ros.bag import Recorded
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.nodes.messages import message_class, qos_of
@@ -22,17 +23,29 @@ def listen_raw(
     """Call `take` with the name of a stream and each of its messages, and `lose` with the number of
     those that the middleware says did not arrive."""
     for name, stream in contract.streams.items():
-        events = None
-        if lose is not None:
-            events = SubscriptionEventCallbacks(message_lost=partial(_tell_lost, lose, name))
-        node.create_subscription(
-            message_class(stream.type),
-            stream.topic,
-            partial(take, name),
-            qos_of(stream, depth=queue_depth(stream)),
-            raw=True,
-            event_callbacks=events,
-        )
+        listen_to(node, name, stream, queue_depth(stream), take, lose)
+
+
+def listen_to(
+    node: Node,
+    name: str,
+    topic: Recorded,
+    depth: int,
+    take: Callable[[str, bytes], None],
+    lose: Callable[[str, int], None] | None = None,
+) -> None:
+    """The same for one topic, of which so many messages may wait."""
+    events = None
+    if lose is not None:
+        events = SubscriptionEventCallbacks(message_lost=partial(_tell_lost, lose, name))
+    node.create_subscription(
+        message_class(topic.type),
+        topic.topic,
+        partial(take, name),
+        qos_of(topic, depth=depth),
+        raw=True,
+        event_callbacks=events,
+    )
 
 
 def _tell_lost(lose: Callable[[str, int], None], name: str, info) -> None:

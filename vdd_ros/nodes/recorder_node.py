@@ -1,5 +1,8 @@
 """recorder_node: the contract's streams into episodes, on the operator's word.
 
+Pictures of the contract's cameras go into the same episodes, by a process of their own
+(`camera_recorder`) that this one starts and watches.
+
 ~/start ~/stop ~/save ~/discard   std_srvs/Trigger; the response says what happened
     ~/annotate                        std_msgs/String, a JSON object for the episode's `meta`
 """
@@ -8,10 +11,12 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from itertools import pairwise
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -19,6 +24,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
+from vdd_ros.camera_process import CameraProcess
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
@@ -53,6 +59,7 @@ class RecorderNode(Node):
         super().__init__("recorder_node")
         settings = read_parameters(self, RecorderParameters)
         self.contract = Contract.from_yaml(settings.contract)
+        self.cameras = self._camera_process() if self.contract.cameras else None
         self.recorder = DemoRecorder(
             self.contract,
             settings.directory,
@@ -65,15 +72,20 @@ class RecorderNode(Node):
                 prompt=settings.prompt,
                 host=platform.node(),
             ),
+            cameras=self.cameras,
         )
+        if self.cameras is not None:
+            self.cameras.begin()
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))
         load_formats()
         self._clock_in = ReceiveClock(self)
-        self._received = dict.fromkeys(self.contract.streams, 0)
-        self._newest_ns: dict[str, int] = {}  # of each stream, when it came
+        self._received = dict.fromkeys(self.contract.rates_hz, 0)
+        self._newest_ns: dict[str, int] = {}  # of each stream and camera, when it came
         self._measured_ns, self._measured = 0, dict(self._received)
-        self._rates = dict.fromkeys(self.contract.streams, 0.0)
+        self._rates = dict.fromkeys(self._received, 0.0)
+        if self.cameras is not None and not self.cameras.wait_ready():
+            raise UserError(self.cameras.fault or "the process that writes pictures does not begin")
         listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
@@ -88,7 +100,28 @@ class RecorderNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(GUARD_PERIOD_S, self._guard, clock=steady)
 
+    def _camera_process(self) -> CameraProcess:
+        """Who writes pictures, under this node's namespace, clock and names of topics."""
+        clock = str(self.get_parameter("use_sim_time").value).lower()
+        name = f"{self.get_name()}_cameras"
+        options = ["-p", f"use_sim_time:={clock}"]
+        options += ["-r", f"__node:={name}", "-r", f"__ns:={self.get_namespace()}"]
+        options += remapped_topics(sys.argv)
+        program = [sys.executable, "-m", "vdd_ros.nodes.camera_recorder", "--ros-args", *options]
+        return CameraProcess(program, self.contract, self._miss_cameras)
+
+    def _miss_cameras(self, why: str) -> None:
+        told = f"no images are written: {why}; it is started anew"
+        if self.recorder.state is State.RECORDING:
+            told = f"images of {self.recorder.name} are missing from now on: {why}; joints go on"
+        self.get_logger().error(told)
+
     def _guard(self) -> None:
+        if self.cameras is not None:
+            self.cameras.look()
+            if self.cameras.has_ended and self.recorder.state is not State.RECORDING:
+                self.cameras.close()
+                self.cameras.begin()
         try:
             if told := self.recorder.guard(self._clock_in.now_ns()):
                 self.get_logger().error(told)
@@ -128,7 +161,8 @@ class RecorderNode(Node):
         """State, how often and how long ago every stream came, and what is left of the disk."""
         now_ns = self._clock_in.now_ns()
         self._measure(now_ns)
-        silent = [part.stream for part in self.contract.observation if not self._rates[part.stream]]
+        wanted = [*(part.stream for part in self.contract.observation), *self.contract.cameras]
+        silent = [name for name in wanted if not self._rates[name]]
         state, elapsed_s = self.recorder.state, self.recorder.elapsed_s(now_ns)
         values = {f"{name}_hz": f"{rate:.1f}" for name, rate in self._rates.items()}
         values |= {
@@ -143,18 +177,27 @@ class RecorderNode(Node):
             values["verdict"] = str(self.recorder.verdict)
         if self.recorder.fault and state is not State.IDLE:
             return Health("error", f"{state.value}, {self.recorder.fault}", values)
+        if self.cameras is not None and self.cameras.fault is not None:
+            return Health(
+                "error", f"{state.value}, images are missing: {self.cameras.fault}", values
+            )
         if silent:
             level = "error" if state is State.RECORDING else "warn"
             return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
         return Health("ok", state.value, values)
 
     def _measure(self, now_ns: int) -> None:
-        """The rate of every stream since it was measured last [Hz of the ROS clock]."""
+        """The rate of every stream and camera since it was measured last [Hz of the ROS clock]."""
+        if self.cameras is not None:
+            self.cameras.look()
+            self._received |= self.cameras.received
+            self._newest_ns |= self.cameras.newest_ns
         elapsed_s = (now_ns - self._measured_ns) * 1e-9
         if 0.0 < elapsed_s < SHORTEST_S:
             return
         self._rates = {
-            name: (count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0
+            # a process of cameras that begins anew counts anew
+            name: max(0, count - self._measured[name]) / elapsed_s if elapsed_s > 0 else 0.0
             for name, count in self._received.items()
         }
         self._measured_ns, self._measured = now_ns, dict(self._received)
@@ -170,7 +213,16 @@ class RecorderNode(Node):
 
     def destroy_node(self) -> None:
         self.recorder.close()
+        if self.cameras is not None:
+            self.cameras.close()
         super().destroy_node()
+
+
+def remapped_topics(words: Sequence[str]) -> list[str]:
+    """Of a command line the renamings of topics, as options of another node's."""
+    rules = [rule for option, rule in pairwise(words) if option in ("-r", "--remap")]
+    topics = [rule for rule in rules if not rule.partition(":=")[0].startswith("__")]
+    return [word for rule in topics for word in ("-r", rule)]
 
 
 def wall_clock() -> str:

@@ -32,7 +32,7 @@ def main(args: Args) -> dict:
     contract = Contract.from_yaml(args.contract) if args.contract else None
     store = EpisodeStore(args.folder, contract)
     rows = [_checked(store, name) for name in store.list()]
-    table = Table("episode", "verdict", "s", "messages", "declared", "why")
+    table = Table("episode", "verdict", "s", "messages", "images", "declared", "why")
     for row in rows:
         colour = COLOURS[row["verdict"]]
         table.add_row(
@@ -40,6 +40,7 @@ def main(args: Args) -> dict:
             f"[{colour}]{row['verdict']}[/]",
             "" if row["duration_s"] is None else f"{row['duration_s']:.1f}",
             str(row["messages"]),
+            str(row["images"]) if row["images"] else "",
             escape(", ".join(f"{key} {value}" for key, value in row["meta"].items())),
             escape("; ".join(row["reasons"])),
         )
@@ -52,6 +53,7 @@ def main(args: Args) -> dict:
 def _checked(store: EpisodeStore, name: str) -> dict:
     try:
         manifest = store.load(name).manifest
+        store.check_images(name)
     except UserError as error:
         return {
             "name": name,
@@ -59,6 +61,7 @@ def _checked(store: EpisodeStore, name: str) -> dict:
             "reasons": [str(error)],
             "duration_s": None,
             "messages": 0,
+            "images": 0,
             "meta": {},
         }
     return {
@@ -67,5 +70,6 @@ def _checked(store: EpisodeStore, name: str) -> dict:
         "reasons": list(manifest.verdict.reasons),
         "duration_s": manifest.duration_s,
         "messages": sum(stream.count for stream in manifest.streams.values()),
+        "images": sum(camera.count for camera in manifest.cameras.values()),
         "meta": manifest.meta,
     }

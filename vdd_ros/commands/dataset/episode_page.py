@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vdd_ros.commands.dataset.filmstrip import filmstrip
 from vdd_ros.commands.page.charts import (
     INK,
     PALE,
@@ -87,9 +88,14 @@ def _section(
             )
         )
     joints = figure(_joints(episode), "Joints", "measured (blue) and commanded (orange)")
+    strips = "".join(
+        figure(filmstrip(episode.images(name), manifest.started_ns), name, f"{one.count} pictures")
+        for name, one in manifest.cameras.items()
+        if one.count
+    )
     return (
         f"<h2>{escape(episode.name)}</h2>{definitions(facts)}"
-        f"<div class=charts>{''.join(charts)}</div><div class=panels>{joints}</div>"
+        f"<div class=charts>{''.join(charts)}</div><div class=panels>{joints}{strips}</div>"
     )
 
 

@@ -86,9 +86,11 @@ def _take(store: EpisodeStore, name: str, target: Path) -> None:
     manifest.check_files(source)
     target.mkdir()
     for file in manifest.files:
+        (target / file).parent.mkdir(exist_ok=True)
         try:
             os.link(source / file, target / file)
         except OSError:
             shutil.copy2(source / file, target / file)
     write_text(target / FILE_NAME, manifest.model_copy(update={"name": target.name}).to_json())
-    sync_folder(target)
+    for folder in {(target / file).parent for file in manifest.files}:
+        sync_folder(folder)

@@ -69,8 +69,9 @@ def _print(episode: Episode) -> None:
     table = Table(
         "stream", "messages", "Hz", "of", "longest gap s", "incomplete", title=episode.name
     )
-    for stream, summary in manifest.streams.items():
-        declared = manifest.contract.streams[stream].rate_hz
+    declared_hz = manifest.contract.rates_hz
+    for stream, summary in [*manifest.streams.items(), *manifest.cameras.items()]:
+        declared = declared_hz[stream]
         table.add_row(
             stream,
             str(summary.count),
