@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from random import SystemRandom
 from typing import NamedTuple
@@ -114,9 +114,13 @@ class Nodes:
 
     def cpu_s(self, name: str) -> float:
         """Processor time that a running node has used so far [s]."""
-        text = Path(f"/proc/{self._processes[name].pid}/stat").read_text(encoding="utf-8")
-        user, system = text.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return _cpu_s(self._processes[name].pid)
+
+    def cpu_of_children_s(self, name: str) -> float:
+        """Processor time that processes which a running node has started used so far [s]."""
+        pid = self._processes[name].pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        return sum(_cpu_s(int(child)) for child in children)
 
     def footprint(self, name: str) -> Footprint:
         """What a running node holds now."""
@@ -145,11 +149,12 @@ class Nodes:
         """Ask one node to end, ever more firmly, and forget it."""
         _end([self._processes.pop(name)])
 
-    def check(self, may_end: str = "") -> None:
+    def check(self, may_end: str | Collection[str] = "") -> None:
         """Raise UserError, with its last line, if a node has ended; `may_end` may, with code 0."""
+        may_end = {may_end} if isinstance(may_end, str) else set(may_end)
         for name in self._processes:
             code = self.ended(name)
-            if code is not None and (code or name != may_end):
+            if code is not None and (code or name not in may_end):
                 raise UserError(
                     f"{name} ended with exit code {code}: {self.last_line(name)} "
                     f"(all it said is in {self.log_folder / f'{name}.log'})"
@@ -163,6 +168,12 @@ class Nodes:
     def end(self) -> None:
         """Ask all nodes to end, ever more firmly, and wait until they have."""
         _end(list(self._processes.values()))
+
+
+def _cpu_s(pid: int) -> float:
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _end(nodes: list[subprocess.Popen]) -> None:

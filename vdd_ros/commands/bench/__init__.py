@@ -24,6 +24,7 @@ TOOLS = {
     "faults": "what becomes of a swinging arm when things break around its policy",
     "ood": "false alarms and detections of what tells observations out of distribution",
     "safety": "whether hostile input gets a command beyond a limit, and what a command costs",
+    "recorder": "whether the recorder drops messages of joints and cameras, and how fast it writes",
     "recorder-kill": "whether recordings outlive a recorder that is killed at any moment",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }

@@ -2,7 +2,8 @@
 
     python -m vdd_ros.commands.bench.killed_session FOLDER LOG CONTRACT SEED FAULT
 
-Joint states at 200 Hz and commands at 100 Hz, in real time, into episodes of a fifth of a second to
+Joint states at 200 Hz, commands at 100 Hz, and pictures at 20 Hz where the contract has cameras, in
+real time, into episodes of a fifth of a second to
 two and a half, most of which are saved. What was done is in LOG, line by line, before and
 after it is.
 """
@@ -20,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from vdd_ros.cdr import joints_cdr
+from vdd_ros.camera_writer import CameraWriter
+from vdd_ros.cdr import image_cdr, joints_cdr
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
@@ -28,6 +30,7 @@ from vdd_ros.manifest import Manifest
 
 FSYNC, FULL_DISK = "fsync", "full-disk"
 PERIOD_NS = 5_000_000
+TICKS_PER_PICTURE = 10
 SHARE_SAVED, SHARE_FAILING = 0.8, 0.2
 LEAST_FREE = 8 * 1024
 LENGTHS_S = (0.2, 2.5)
@@ -35,7 +38,10 @@ LENGTHS_S = (0.2, 2.5)
 
 def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator) -> None:
     """Record, save or discard, and begin again."""
-    recorder = DemoRecorder(contract, folder, "episode", "avoid", least_free=LEAST_FREE)
+    writer = CameraWriter(contract) if contract.cameras else None
+    recorder = DemoRecorder(
+        contract, folder, "episode", "avoid", least_free=LEAST_FREE, cameras=writer
+    )
     middle = (contract.limit("lower") + contract.limit("upper")) / 2
     tell(log, "ready")
     parent = os.getppid()
@@ -85,6 +91,18 @@ def feed(
             )
             if recorder.fault is None:
                 tell(log, "took", name=recorder.name, ns=now_ns)
+        if tick % TICKS_PER_PICTURE == 0 and isinstance(recorder.cameras, CameraWriter):
+            feed_cameras(recorder.cameras, recorder.name, log, rng)
+
+
+def feed_cameras(writer: CameraWriter, name: str, log: int, rng: np.random.Generator) -> None:
+    """A picture of each camera, of pixels that do not compress."""
+    for camera, one in writer.contract.cameras.items():
+        now_ns = time.time_ns()
+        pixels = rng.integers(0, 256, (one.height, one.width, 3), dtype=np.uint8)
+        writer.add(camera, image_cdr(one, pixels, now_ns), now_ns)
+        if writer.fault is None:
+            tell(log, "took", name=name, ns=now_ns)
 
 
 def saved(log: int, folder: Path) -> None:

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vdd_ros.bag import read_bag
+from vdd_ros.camera_images import CameraImages, camera_bag
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.killed_session import FULL_DISK, LENGTHS_S
 from vdd_ros.commands.progress import progress
@@ -48,7 +49,7 @@ class Args:
     """fsync: a fifth of all fsync calls fail; full-disk: on a disk of 96 KiB, a tmpfs, for which
     one has to be root."""
     contract: Path = Path("config/panda_avoid.yaml")
-    """Whose streams are recorded."""
+    """Whose streams are recorded, and whose cameras."""
     seed: int = 0
 
 
@@ -166,20 +167,30 @@ def is_same(store: EpisodeStore, name: str, files: dict[str, str]) -> bool:
     """Whether an episode can be read, and is what was saved."""
     try:
         episode = store.load(name)
+        store.check_images(name)
     except UserError:
         return False
     return {file: one.sha256 for file, one in episode.manifest.files.items()} == files
 
 
 def stamps_of(found: list[Recovered], name: str | None) -> list[int]:
-    """When what was recovered of an episode had been received [ns]."""
-    return [
-        message.received_ns
-        for one in found
-        if one.name == name
-        for path in one.path.glob("*.mcap")
-        for message in read_bag(path).messages
-    ]
+    """When what was recovered of an episode had been received [ns], pictures included."""
+    paths = [path for one in found if one.name == name for path in one.path.glob("*.mcap")]
+    return [time_ns for path in paths for time_ns in (*joints_of(path), *pictures_of(path))]
+
+
+def joints_of(path: Path) -> list[int]:
+    """Messages of a recording of joints, likewise."""
+    return [message.received_ns for message in read_bag(path).messages]
+
+
+def pictures_of(path: Path) -> list[int]:
+    """Those of the recording of cameras beside that of joints, likewise."""
+    contract, bag = read_bag(path).contract, camera_bag(path.parent, path.parent.name)
+    if contract is None or not bag.is_file():
+        return []
+    images = [CameraImages(bag, contract, name) for name in contract.cameras]
+    return [int(time_ns) for one in images for time_ns in one.received_ns]
 
 
 def lines(log: Path) -> Iterator[dict]:
@@ -213,6 +224,7 @@ def summary(args: Args, outcomes: list[Outcome]) -> dict:
         "ok": not (total["lost"] or total["altered"]) and (fraction is None or fraction >= 0.95),
         "times": args.times,
         "fault": args.fault,
+        "contract": args.contract.stem,
         "saved": total["saved"],
         "saved_lost": total["lost"],
         "saved_altered": total["altered"],
