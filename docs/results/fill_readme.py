@@ -2,7 +2,7 @@
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
-        [control.jsonl] [soak.json]
+        [control.jsonl] [soak.json] [recorder.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -207,14 +207,15 @@ def of_bench_delays(text: str) -> str:
 
 
 def of_recorder_kill(text: str) -> str:
-    """The table for kills of a recorder, one line a fault."""
+    """The table for kills of a recorder, one line a fault and contract."""
     heads = [
-        "fault", "kills", "saved", "lost", "altered", "older than 1 s, recovered",
+        "contract", "fault", "kills", "saved", "lost", "altered", "older than 1 s, recovered",
         "refused by the disk", "killed while",
     ]  # fmt: skip
     found = cells_of(text)
     rows = [
         [
+            one["contract"],
             one["fault"],
             str(one["times"]),
             str(one["saved"]),
@@ -230,6 +231,47 @@ def of_recorder_kill(text: str) -> str:
     ]
     commands = ", ".join(f"`{one['command']}`" for one in found)
     return f"{commands}, {found[0]['hardware']}:\n\n{to_markdown(Table(heads, rows))}\n"
+
+
+def of_bench_recorder(text: str) -> str:
+    """The tables for what a recorder keeps and how fast it writes, of the last line."""
+    result = cells_of(text)[-1]
+    live = [row for row in result["rows"] if "sent" in row]
+    saturated = [row for row in result["rows"] if "ratio" in row]
+    heads = [
+        "pictures", "sent", "dropped", "MB/s", "joint states late p50, p99 [ms]",
+        "CPU of joints, of cameras",
+    ]  # fmt: skip
+    rows = [
+        [
+            row["name"],
+            ", ".join(f"{name} {count:,}" for name, count in row["sent"].items()),
+            str(row["dropped"]),
+            f"{row['mb_per_s']:.1f}",
+            ", ".join(f"{row['joint_delay_ms'][name]:.2f}" for name in ("p50", "p99")),
+            ", ".join(f"{row['cpu'][name]:.0%}" for name in ("joints", "cameras")),
+        ]
+        for row in live
+    ]
+    written = [
+        [
+            row["name"],
+            f"{row['chunk_bytes'] >> 10} KiB, {row['compression']}",
+            f"{row['mb_per_s']:.0f}",
+            f"{row['bare_mb_per_s']:.0f}",
+            f"{row['ratio']:.3f} ({row['ratio_least']:.3f} to {row['ratio_most']:.3f})",
+        ]
+        for row in saturated
+    ]
+    ratio = result["ratios"]["rate_over_bare_writer"]
+    return "\n\n".join([
+        f"`{result['command']}`, {result['hardware']}, load average {result['load_average']:.1f} "
+        f"before it began: {result['dropped']} dropped (goal: 0), "
+        f"{ratio:.3f} of the bare writer's rate (goal: 0.9, "
+        f"{'reached' if ratio >= 0.9 else 'missed'}).",
+        to_markdown(Table(heads, rows)),
+        to_markdown(Table(["messages", "chunks", "MB/s", "bare MB/s", "ratio"], written)),
+    ]) + "\n"  # fmt: skip
 
 
 def of_bench_control(text: str) -> str:
@@ -289,6 +331,7 @@ ELSEWHERE = {
     "bench_faults.json": ("faults.md", of_bench_faults),
     "bench_delays.json": ("safety.md", of_bench_delays),
     "bench_recorder_kill.jsonl": ("recording.md", of_recorder_kill),
+    "bench_recorder.jsonl": ("recording.md", of_bench_recorder),
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
 }
@@ -346,6 +389,9 @@ def take_over(path: Path) -> None:
         benchmark = first.get("benchmark", first.get("toy"))
         if "killed_while" in first:
             benchmark = "bench_recorder_kill"
+        if "dropped" in first:
+            benchmark = "bench_recorder"
+            text = re.sub(r" --folder \S+", "", text)
         if "joint_rate_hz" in first:
             benchmark = "bench_control"
             text = re.sub(r"(--(?:student|teacher)) \S*/(\S+)", r"\1 \2", text)
