@@ -17,20 +17,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.beside import Beside
+from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.contract import Contract
 from vdd_ros.durable import lock_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import (
     FILE_NAME,
+    Calibration,
     FileSummary,
     Manifest,
     Provenance,
     Verdict,
     software_version,
 )
+from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import judge, summarise
+from vdd_ros.verdict import Finding, judge, summarise
 
 PART_PREFIX = ".part-"
 QUARANTINE = ".quarantine"
@@ -66,6 +70,7 @@ class DemoRecorder:
         task: str,
         provenance: Provenance | None = None,
         least_free: int = SMALLEST_FREE_BYTES,
+        calibration: Calibration | None = None,
     ):
         """least_free: bytes of room below which no recording begins; below half of it one that is
         going on is stopped, while there is still room to save it."""
@@ -79,6 +84,8 @@ class DemoRecorder:
         self.task = task
         self.provenance = provenance or Provenance()
         self.least_free = least_free
+        self.calibration = calibration
+        self.beside = Beside()
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -109,6 +116,7 @@ class DemoRecorder:
         self._started, self._started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self._lost: dict[str, int] = {}
+        self.beside.begin()
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -141,9 +149,18 @@ class DemoRecorder:
         self._require_whole()
         streams = decode(self.contract, contents.messages)
         self._summaries = {
-            name: summarise(data, self._lost.get(name, 0)) for name, data in streams.items()
+            name: summarise(
+                data, self._lost.get(name, 0), self.contract.streams[name].timeline == "header"
+            )
+            for name, data in streams.items()
         }
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost)
+        self._responses = responses_s(self.contract, streams)
+        odd = calibration_warnings(
+            self.calibration, self.folder, self._started, self.contract.recording
+        )
+        beside = [Finding("WARN", reason) for reason in odd]
+        beside += self.beside.findings(self.contract.recording)
+        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost, beside)
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
@@ -229,6 +246,9 @@ class DemoRecorder:
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
             provenance=self.provenance,
+            calibration=self.calibration,
+            clocks=self.beside.clocks(),
+            response_s=self._responses,
             meta=self.meta,
             streams=self._summaries,
             files={path.name: FileSummary.of(path) for path in files},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,10 +20,13 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
+from vdd_ros.calibration_file import read_calibration
+from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
+from vdd_ros.nodes.clock_watch import ClockWatch
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -32,6 +36,7 @@ from vdd_ros.recovery import recover
 
 GUARD_PERIOD_S = 1.0
 SHORTEST_S = 0.5  # over which a rate is told
+AT_ONCE_NS = 20_000_000  # between two readings that are of one moment
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class RecorderParameters:
     consent: str = parameter("", "what the operator agreed that recordings may be used for")
     licence: str = parameter("", "licence of the episodes, such as CC-BY-4.0")
     prompt: str = parameter("", "the task in words, as one would tell it")
+    calibration: str = parameter("", "path of the calibration file that is in use; empty: none")
+    clocks: str = parameter(
+        "", "clock nodes of other hosts, such as 'robot:/clock_node'; empty: none is asked"
+    )
 
 
 class RecorderNode(Node):
@@ -65,11 +74,18 @@ class RecorderNode(Node):
                 prompt=settings.prompt,
                 host=platform.node(),
             ),
+            calibration=read_calibration(settings.calibration) if settings.calibration else None,
         )
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))
         load_formats()
         self._clock_in = ReceiveClock(self)
+        hosts = clock_nodes(settings.clocks)
+        self._is_real_time = not self.get_parameter("use_sim_time").value
+        if hosts and not self._is_real_time:
+            raise UserError("simulated time is nobody's clock: leave out clocks, or use_sim_time")
+        self._clocks = ClockWatch(self, hosts, self.recorder.beside.note_clock)
+        self._jumps = ClockJumps()
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._newest_ns: dict[str, int] = {}  # of each stream, when it came
         self._measured_ns, self._measured = 0, dict(self._received)
@@ -77,7 +93,7 @@ class RecorderNode(Node):
         listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
-            "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
+            "start": self._start,
             "stop": self.recorder.stop,
             "save": self.recorder.save,
             "discard": lambda _: self.recorder.discard(),
@@ -88,7 +104,15 @@ class RecorderNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(GUARD_PERIOD_S, self._guard, clock=steady)
 
+    def _start(self, now_ns: int) -> str:
+        self._clocks.require_close(self.contract.recording.most_clock_offset_s)
+        return self.recorder.start(now_ns, wall_clock())
+
     def _guard(self) -> None:
+        before_ns, now_ns = time.monotonic_ns(), self._clock_in.now_ns()
+        at_once = time.monotonic_ns() - before_ns < AT_ONCE_NS
+        if self._is_real_time and at_once and (told := self._jumps.look(now_ns, before_ns)):
+            self.recorder.beside.note_jump(told)
         try:
             if told := self.recorder.guard(self._clock_in.now_ns()):
                 self.get_logger().error(told)
