@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_a_recorder_keeps_what_it_measured_and_refuses_a_clock_that_is_off(ros, 
             lambda: (message := said(observer, "start")) and "chrony" in message and message,
             "its clock to be known",
         )
-    assert "the clock of robot is 30.0" in told and "behind" in told and "at most 0.5" in told
+    assert re.match(r"the clock of robot is (29\.9|30\.0)\d* s behind .*at most 0.5", told)
 
 
 @pytest.mark.parametrize(

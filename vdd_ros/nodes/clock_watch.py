@@ -79,4 +79,5 @@ class ClockWatch:
             )
         except (ValueError, KeyError, TypeError):
             return  # no answer of a clock node
-        self._exchanges[host].append(exchange)
+        if exchange.delay_ns >= 0:  # else one of the clocks was set meanwhile
+            self._exchanges[host].append(exchange)
