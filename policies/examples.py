@@ -1,12 +1,13 @@
 """Examples: windows in the network's units, in memory or, where they are too many, on disk.
 
-On disk a row has all numbers of one example, so that a random one costs one read. A batch that is
-not in the page cache is read from everywhere at once, and what was looked at is forgotten again:
-memory stays bounded, however many there are.
+On disk a row has all numbers of one example, so that a random one costs one read. What the page
+cache has not of a batch is read from everywhere at once. Memory is that of a batch, however many
+examples there are; the page cache is the system's, which takes it back when it needs it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import fingerprint
@@ -23,7 +25,6 @@ from vdd_ros.policies.window_source import WindowSource
 from vdd_ros.policies.windows import Windows
 
 IN_MEMORY = 512 << 20  # [bytes] of examples, as float32
-LOOKED_AT = 1024  # rows, after which they are forgotten; each may have mapped 64 KiB
 
 
 class Examples(NamedTuple):
@@ -37,28 +38,59 @@ class RowsOnDisk:
     """Rows (N, D) float32 of a file that `write_examples` made."""
 
     def __init__(self, path: Path):
-        self.file = TensorFile(path)
-        self._rows = self.file.tensors["rows"]
-        self._row_bytes = 4 * self._rows.shape[1]
-        self.file.at_random()
-        self._looked_at = 0
+        whole = TensorFile(path)
+        self._count, self._size = whole.tensors["rows"].shape
+        self._base = whole.base
+        self._file = path.open("rb")
+        self._last = np.zeros(0, np.int64), np.zeros((0, self._size), np.float32)
+        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # nothing is read ahead
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     def at(self, index: np.ndarray) -> np.ndarray:
-        """(n,) -> (n, D), a copy."""
-        self.file.fetch(self.file.base + index * self._row_bytes, self._row_bytes)
-        found = self._rows.take(index, axis=0)
-        self._looked_at += len(index)
-        if self._looked_at >= LOOKED_AT:
-            self.file.forget()
-            self._looked_at = 0
+        """(n,) -> (n, D). What was asked last is kept: columns of one batch are asked in turn."""
+        if not np.array_equal(index, self._last[0]):
+            self._last = index.copy(), self._read(index)
+        return self._last[1]
+
+    def span(self, begin: int, end: int) -> np.ndarray:
+        """(end - begin, D), one after the other."""
+        found = np.empty((end - begin, self._size), np.float32)
+        self._fill(self._base + begin * 4 * self._size, found)
         return found
+
+    def _read(self, index: np.ndarray) -> np.ndarray:
+        found = np.empty((len(index), self._size), np.float32)
+        places = (self._base + index * 4 * self._size).tolist()
+        rows = list(zip(places, found, strict=True))
+        missing = [(place, row) for place, row in rows if not self._is_read_at_once(place, row)]
+        for place, row in missing:  # the disk has all of them before it is waited for
+            os.posix_fadvise(self._file.fileno(), place, row.nbytes, os.POSIX_FADV_WILLNEED)
+        for place, row in missing:
+            self._fill(place, row)
+        return found
+
+    def _is_read_at_once(self, place: int, row: np.ndarray) -> bool:
+        """Read a row if the page cache has it."""
+        try:
+            return os.preadv(self._file.fileno(), [row.data], place, os.RWF_NOWAIT) == row.nbytes
+        except OSError:  # it has not, or the file system cannot tell
+            return False
+
+    def _fill(self, place: int, rows: np.ndarray) -> None:
+        if os.preadv(self._file.fileno(), [rows.data], place) != rows.nbytes:
+            raise UserError(f"{self._file.name} ends too early: train anew")
+
+    def drop(self) -> None:
+        """Put the file out of the page cache."""
+        self._last = self._last[0][:0], self._last[1][:0]
+        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class Column:
-    """Some numbers of each row, indexed as a tensor is by one of integers, or by a slice."""
+    """Some numbers of each row, indexed as a tensor is by one of integers, or by a slice without a
+    step."""
 
     def __init__(self, rows: RowsOnDisk, numbers: slice):
         self._rows, self._numbers = rows, numbers
@@ -70,9 +102,11 @@ class Column:
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         """(...) -> (..., numbers)."""
         if isinstance(index, slice):
-            index = torch.arange(*index.indices(len(self)))
-        found = self._rows.at(index.reshape(-1).numpy())[:, self._numbers]
-        return torch.from_numpy(np.ascontiguousarray(found)).reshape(*index.shape, -1)
+            begin, end, _ = index.indices(len(self))
+            found, shape = self._rows.span(begin, end), (end - begin,)
+        else:
+            found, shape = self._rows.at(index.reshape(-1).numpy()), tuple(index.shape)
+        return torch.from_numpy(np.ascontiguousarray(found[:, self._numbers])).reshape(*shape, -1)
 
 
 def fit_normalizer(

@@ -118,7 +118,7 @@ def _serve(questions: Connection, path: Path, sizes: Sizes, clock: Clock) -> Non
             questions.send((before, _memory("VmHWM")))
             continue
         if is_cold:
-            rows.file.drop()
+            rows.drop()
         questions.send((seconds_of(data, index, clock),))
 
 

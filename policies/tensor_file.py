@@ -110,24 +110,9 @@ class TensorFile:
             return np.zeros(shape, kind)
         return np.frombuffer(self._map, kind, count, base + begin).reshape(shape)
 
-    def at_random(self) -> None:
-        """From here on rows are looked at in no order: nothing is read ahead."""
-        self._map.madvise(mmap.MADV_RANDOM)
-
     def forget(self) -> None:
         """Let the kernel take back the memory of what was looked at; views stay valid."""
         self._map.madvise(mmap.MADV_DONTNEED)
-
-    def drop(self) -> None:
-        """Put the file out of the page cache, as far as no other process has it mapped."""
-        self.forget()
-        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def fetch(self, begins: np.ndarray, length: int) -> None:
-        """Have the disk read `length` bytes from each place (n,) in the file, all at once."""
-        number = self._file.fileno()
-        for begin in begins.tolist():
-            os.posix_fadvise(number, begin, length, os.POSIX_FADV_WILLNEED)
 
 
 def _header(file) -> tuple[dict, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vdd_ros.errors import UserError
+from vdd_ros.policies.examples import RowsOnDisk
 from vdd_ros.policies.tensor_file import Shape, TensorFile, TensorWriter, read_whole
 
 SHAPES = {
@@ -50,13 +52,32 @@ def test_what_is_written_in_parts_is_a_safetensors_file(tmp_path):
     same(read_whole(tmp_path / "b.safetensors"), numbers)
 
 
-def test_what_was_forgotten_or_dropped_is_read_again(tmp_path):
+def test_what_was_forgotten_is_read_again(tmp_path):
     path = tmp_path / "a.safetensors"
     numbers, file = written(path), TensorFile(path)
     view = file.tensors["rows"]
-    for forgetting in (file.forget, file.drop, file.at_random):
-        forgetting()
-        np.testing.assert_array_equal(view, numbers["rows"])
+    file.forget()
+    np.testing.assert_array_equal(view, numbers["rows"])
+
+
+@pytest.mark.parametrize("cannot", [False, True])
+def test_rows_are_read_in_any_order_whether_the_page_cache_has_them(cannot, tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    numbers = np.random.default_rng(0).standard_normal((20_000, 46)).astype(np.float32)
+    with TensorWriter(path, {"rows": Shape(np.float32, numbers.shape)}) as writer:
+        writer.write("rows", numbers)
+    if cannot:
+        monkeypatch.setattr(os, "RWF_NOWAIT", 1 << 30)  # a flag that no file system knows
+    rows, rng = RowsOnDisk(path), np.random.default_rng(1)
+    for _ in range(3):
+        index = rng.integers(len(rows), size=300)
+        rows.drop()
+        for _ in range(2):
+            np.testing.assert_array_equal(rows.at(index), numbers[index])
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1000)
+    with pytest.raises(UserError, match="ends too early"):
+        rows.at(np.arange(len(rows) - 10, len(rows)))
 
 
 def test_after_an_error_nothing_is_left(tmp_path):
