@@ -96,8 +96,8 @@ def train_teacher(
         "processes": distributed.processes(),
     }
     state_file = _state_file(folder, settings, *data)
-    stored = state_file.with_name(f"{state_file.stem}-windows.safetensors")
-    if distributed.is_first() and not stored.exists():
+    stored = folder / state_file.name.replace("state", "windows")
+    if distributed.is_first():
         # before the training: where they are read from may be gone after it
         store_windows(stored, source, trained_on)
     nets = Nets({"teacher": denoiser}, training.ema_decay)
@@ -237,6 +237,7 @@ def _save(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:
     """Save a finished run, which needs no state any more; one process does it for all."""
     if distributed.is_first():
         save_run(folder, run, weights)
-        for path in folder.glob("state-*"):
-            path.unlink()
+        for pattern in ("state-*", "windows-*", "*.part"):
+            for path in folder.glob(pattern):
+                path.unlink()
     distributed.wait()

@@ -36,7 +36,7 @@ class TensorWriter:
 
     def __init__(self, path: Path, shapes: Mapping[str, Shape]):
         self.path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
         header, self._next, end = {}, {}, 0
         for name, (kind, shape) in shapes.items():
             dtype = np.dtype(kind)

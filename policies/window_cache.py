@@ -14,6 +14,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -109,19 +110,14 @@ def cached_windows(
     job = Job(store.folder, contract, sizes)
     entries = [_entry(job, store, name, folder) for name in names]
     if is_first_process():
-        try:
+        with _telling_faults(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            missing = [one for one in entries if _facts(one) is None]
-            there = len(entries) - len(missing)
-            report(there, len(entries))
-            for done, _ in enumerate(_make(missing, job), start=there + 1):
-                report(done, len(entries))
-            _tidy(folder, entries, most_bytes)
-        except OSError as error:
-            raise UserError(
-                f"the cache of decoded episodes in {folder} cannot be written ({error.strerror}): "
-                f"make room, or name another folder with {VARIABLE}"
-            ) from None
+        missing = [one for one in entries if _facts(one) is None]
+        there = len(entries) - len(missing)
+        report(there, len(entries))
+        for done, _ in enumerate(_make(missing, job), start=there + 1):
+            report(done, len(entries))
+        _tidy(folder, entries, most_bytes)
     wait()
     facts = [_facts(one) for one in entries]
     if None in facts:
@@ -131,6 +127,17 @@ def cached_windows(
         sizes.horizon,
         lambda index: _read(entries[index].path),
     )
+
+
+@contextmanager
+def _telling_faults(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the cache of decoded episodes in {folder} cannot be written ({error.strerror}): "
+            f"make room, or name another folder with {VARIABLE}"
+        ) from None
 
 
 def _entry(job: Job, store: EpisodeStore, name: str, folder: Path) -> Entry:
@@ -211,7 +218,7 @@ def _write(entry: Entry) -> None:
     found = episode_windows(job.contract, space, read, *job.sizes)
     tensors = {**found._asdict(), "of_policy": np.array([takeover.is_of_policy(read.streams)])}
     shapes = {name: Shape(KINDS[name], part.shape) for name, part in tensors.items()}
-    with TensorWriter(entry.path, shapes) as writer:
+    with _telling_faults(entry.path.parent), TensorWriter(entry.path, shapes) as writer:
         for name, part in tensors.items():
             writer.write(name, part)
 
@@ -225,16 +232,20 @@ def _tidy(folder: Path, used: list[Entry], most_bytes: int) -> None:
     """Say that entries are used, and delete what others used longest ago while there are more than
     so many bytes; what a killed process left counts likewise."""
     own = {one.path for one in used}
-    for path in own:
-        os.utime(path)
-    there = [(path, path.stat()) for path in _files(folder)]
-    total = sum(stat.st_size for _, stat in there)
-    for path, stat in sorted(there, key=lambda one: one[1].st_mtime_ns):
+    there = []
+    for path in _files(folder):
+        with suppress(OSError):  # another run may be at it
+            if path in own:
+                os.utime(path)
+            stat = path.stat()
+            there.append((stat.st_mtime_ns, stat.st_size, path))
+    total = sum(size for _, size, _ in there)
+    for _, size, path in sorted(there):
         if total > most_bytes and path not in own:
             path.unlink(missing_ok=True)
-            total -= stat.st_size
+            total -= size
 
 
 def _files(folder: Path) -> Iterator[Path]:
     yield from folder.glob("*.safetensors")
-    yield from folder.glob(".*.part")
+    yield from folder.glob("*.part")

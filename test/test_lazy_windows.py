@@ -182,13 +182,13 @@ def test_what_was_used_longest_ago_goes_first(store, tmp_path):
     first, *others = store.list()
     cached_windows(store, [first], CONTRACT, SIZES, tmp_path)
     (old,) = tmp_path.iterdir()
-    (tmp_path / ".left.1.part").write_bytes(b"by a process that was killed")
-    for path, age in ((old, 1), (tmp_path / ".left.1.part", 0)):
+    (tmp_path / "left.1.part").write_bytes(b"by a process that was killed")
+    for path, age in ((old, 1), (tmp_path / "left.1.part", 0)):
         os.utime(path, (age, age))
     cached_windows(store, others, CONTRACT, SIZES, tmp_path)
     used = sum(path.stat().st_size for path in tmp_path.iterdir()) - old.stat().st_size
     cached_windows(store, others, CONTRACT, SIZES, tmp_path, most_bytes=used)
-    assert not (tmp_path / ".left.1.part").exists() and not old.exists()
+    assert not (tmp_path / "left.1.part").exists() and not old.exists()
     cached_windows(store, others, CONTRACT, SIZES, tmp_path, most_bytes=0)
     assert len(list(tmp_path.iterdir())) == 3, "what is in use stays"
 
@@ -374,7 +374,7 @@ def test_vdd_train_leaves_what_it_decoded_where_it_is_told_to(store, tmp_path):
 
 
 def test_vdd_bench_loader_says_how_fast_and_how_little(capsys, tmp_path):
-    words = ["bench", "loader", "--gigabytes", "0.4", "--batches", "4", "--blocks", "2", "--json"]
+    words = ["bench", "loader", "--gigabytes", "0.1", "--batches", "2", "--blocks", "1", "--json"]
     assert cli.main([*words, "--folder", str(tmp_path)]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["peak_mib"] - result["begin_mib"] < result["file_mib"] / 2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,15 +26,17 @@ def moments(
     """Of the arrays of a part, each over axes of its own, the first included; parts: gives them
     all from the beginning, each time it is called."""
 
-    def added(of: Callable[[int, np.ndarray], Any]) -> list[Any]:
+    def added(of: Callable[[int, np.ndarray], tuple]) -> list[tuple]:
         found = ([of(*numbered) for numbered in enumerate(arrays)] for arrays in parts())
-        return [sum(column) for column in zip(*found, strict=True)]
+        return [tuple(map(sum, zip(*column, strict=True))) for column in zip(*found, strict=True)]
 
-    numbers = added(lambda k, one: math.prod(one.shape[axis] for axis in axes[k]))
-    totals = added(lambda k, one: one.sum(axes[k]))
-    means = [total / number for total, number in zip(totals, numbers, strict=True)]
-    squares = added(lambda k, one: np.square(one - means[k]).sum(axes[k]))
+    def total(k: int, one: np.ndarray) -> tuple[int, np.ndarray]:
+        return math.prod(one.shape[axis] for axis in axes[k]), one.sum(axes[k])
+
+    totals = added(total)
+    means = [summed / number for number, summed in totals]
+    squares = added(lambda k, one: (np.square(one - means[k]).sum(axes[k]),))
     return [
         Moments(number, mean, np.sqrt(square / number))
-        for number, mean, square in zip(numbers, means, squares, strict=True)
+        for (number, _), mean, (square,) in zip(totals, means, squares, strict=True)
     ]
