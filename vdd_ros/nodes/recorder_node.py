@@ -26,9 +26,9 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
-from vdd_ros.nodes.clock_watch import ClockWatch
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
+from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
@@ -84,7 +84,7 @@ class RecorderNode(Node):
         self._is_real_time = not self.get_parameter("use_sim_time").value
         if hosts and not self._is_real_time:
             raise UserError("simulated time is nobody's clock: leave out clocks, or use_sim_time")
-        self._clocks = ClockWatch(self, hosts, self.recorder.beside.note_clock)
+        self._clocks = OtherClocks(self, hosts, self.recorder.beside.note_clock)
         self._jumps = ClockJumps()
         self._received = dict.fromkeys(self.contract.streams, 0)
         self._newest_ns: dict[str, int] = {}  # of each stream, when it came

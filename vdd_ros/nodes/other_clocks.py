@@ -1,4 +1,4 @@
-"""ClockWatch: the clocks of other hosts, asked again and again while a node records."""
+"""OtherClocks: those of other hosts, asked again and again while a node records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERY = 250  # questions could have been asked from one row to the next: 5 s
 OLD_S = 12.0  # for a row that had no answer, and for one after it
 
 
-class ClockWatch:
+class OtherClocks:
     """Asks every clock node for its time; heard(host, offset) after each row of questions."""
 
     def __init__(
