@@ -291,8 +291,10 @@ def of_bench_loader(text: str) -> str:
         for one in found
     ]
     commands = ", ".join(f"`{one['command']}`" for one in found)
-    head = f"{commands}, {found[0]['hardware']}, one thread, batches of {found[0]['batch']}:"
-    return f"{head}\n\n{to_markdown(Table(heads, rows))}\n"
+    shares = ", ".join(f"{one['cpu_share']:.0%}" for one in found)
+    head = f"{commands}, {found[0]['hardware']}, one thread, batches of {found[0]['batch']}"
+    told = f"{shares} of the wall time was processor time."
+    return f"{head}: {told}\n\n{to_markdown(Table(heads, rows))}\n"
 
 
 SECTIONS = {

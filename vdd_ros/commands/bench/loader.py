@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench import origin, warn_if_busy
 from vdd_ros.errors import UserError
 
 MEMORY, WARM, COLD, TRAINING = "arrays in memory", "file, warm", "file, cold", "training uses up"
@@ -58,6 +58,7 @@ def main(args: Args) -> dict:
         f"memory of who reads the file of {result['file_mib']:.0f} MiB: {result['begin_mib']:.0f} "
         f"MiB as it begins, {result['peak_mib']:.0f} at the most"
     )
+    warn_if_busy(result)
     return result
 
 
@@ -74,6 +75,7 @@ def measure_loader(args: Args, path: Path) -> dict:
         raise UserError(f"{args.gigabytes} gigabytes are {count} examples, less than a batch")
     arrays, rng = trial.in_memory(path, sizes), np.random.default_rng(args.seed)
     few = max(1, args.batches // 10)
+    spent = np.zeros(2)  # processor and wall seconds, of what is measured in this process
     rates: dict[str, list[float]] = {name: [] for name in (MEMORY, WARM, COLD, TRAINING)}
     with trial.reader(path, sizes, clock) as reader:
         for _ in range(args.blocks):
@@ -81,10 +83,14 @@ def measure_loader(args: Args, path: Path) -> dict:
             # cold first: what it reads is not what is read after it
             seconds = {
                 COLD: reader.batches(rng.integers(count, size=(few, args.batch)), True),
-                MEMORY: trial.seconds_of(arrays, index, clock),
                 WARM: _warm(reader, index),
-                TRAINING: trial.training_seconds(arrays, sizes, args.batch, args.batches, clock),
             }
+            began = np.array([time.thread_time(), clock()])
+            seconds[MEMORY] = trial.seconds_of(arrays, index, clock)
+            seconds[TRAINING] = trial.training_seconds(
+                arrays, sizes, args.batch, args.batches, clock
+            )
+            spent += np.array([time.thread_time(), clock()]) - began
             for name, taken in seconds.items():
                 batches = few if name == COLD else args.batches
                 rates[name].append(batches * args.batch / taken)
@@ -109,6 +115,7 @@ def measure_loader(args: Args, path: Path) -> dict:
         "begin_mib": begin / 2**20,
         "peak_mib": peak / 2**20,
         "threads": 1,
+        "cpu_share": float(spent[0] / spent[1]),
         **origin(args.seed),
     }
 
