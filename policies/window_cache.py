@@ -27,6 +27,7 @@ from vdd_ros import (
     episode,
     kinematic_model,
     kinematics,
+    mcap_records,
     poses,
     replay,
     rotations,
@@ -61,7 +62,7 @@ KINDS = {
 WORTH_PROCESSES = 32 << 20  # [bytes] of recordings, below which starting processes takes longer
 # What windows are made by: a file of other code is another file.
 CODE = (
-    *(windows, stream, replay, takeover, episode, bag, poses),
+    *(windows, stream, replay, takeover, episode, bag, mcap_records, poses),
     *(action_space, kinematics, kinematic_model, rotations),
 )
 
