@@ -85,6 +85,7 @@ setup(
         "console_scripts": [
             "vdd = vdd_ros.cli:main",
             "recorder_node = vdd_ros.nodes.recorder_node:main",
+            "clock_node = vdd_ros.nodes.clock_node:main",
             "operator_node = vdd_ros.nodes.operator_node:main",
             "page_node = vdd_ros.nodes.page_node:main",
             "teleop_node = vdd_ros.nodes.teleop_node:main",

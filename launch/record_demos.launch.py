@@ -66,6 +66,16 @@ def generate_launch_description():
                 "prompt", default_value="", description="The task in words, as one would tell it"
             ),
             DeclareLaunchArgument(
+                "calibration",
+                default_value="",
+                description="Path of the calibration file that is in use; empty: none",
+            ),
+            DeclareLaunchArgument(
+                "clocks",
+                default_value="",
+                description="Clock nodes of other hosts, such as 'robot:/clock_node'",
+            ),
+            DeclareLaunchArgument(
                 "demonstrator",
                 default_value="none",
                 choices=["scripted", "none"],
@@ -190,6 +200,8 @@ def generate_launch_description():
                 consent=text("consent"),
                 licence=text("licence"),
                 prompt=text("prompt"),
+                calibration=text("calibration"),
+                clocks=text("clocks"),
             ),
             node(
                 "page_node",

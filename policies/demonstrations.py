@@ -13,7 +13,8 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.runs import Teacher, load_windows
+from vdd_ros.policies.runs import MOST, Teacher, load_windows
+from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.windows import Windows, windows_of
 
 FITTED, CALIBRATED = 0.6, 0.8  # shares of recordings: up to here they are for this
@@ -45,7 +46,9 @@ def unknown(teacher: Teacher, folder: Path) -> Windows:
     UserError where there are none."""
     known = set()
     for is_held_out in (False, True):
-        known |= {content for _, content in _contents(load_windows(teacher, is_held_out))}
+        stored = open_windows(teacher.folder, is_held_out)
+        for first, end in zip(stored.firsts(), [*stored.firsts()[1:], len(stored)], strict=True):
+            known.add(_content(stored.at(slice(first, end)).observations))
     recorded = _recorded(folder, teacher.contract, *_sizes(teacher))
     new = [name for name, content in _contents(recorded) if content not in known]
     if not new:
@@ -56,7 +59,8 @@ def unknown(teacher: Teacher, folder: Path) -> Windows:
 def split_of_run(teacher: Teacher, further: Path | None, tried: Path) -> Split:
     """Fitted on what a teacher was trained on, calibrated on what it never saw, tried on what is in
     neither."""
-    training, calibration = load_windows(teacher, held_out=False), unseen(teacher, further)
+    training = open_windows(teacher.folder, held_out=False).at_most(MOST)
+    calibration = unseen(teacher, further)
     test = unknown(teacher, tried)
     known = {content for _, content in _contents(calibration)}
     new = [name for name, content in _contents(test) if content not in known]
@@ -96,5 +100,8 @@ def _sizes(teacher: Teacher) -> tuple[int, int]:
 def _contents(windows: Windows) -> Iterator[tuple[int, bytes]]:
     """Index of each episode and a hash of all that was observed in it, as runs keep it."""
     for name in np.unique(windows.episode):
-        observed = windows.observations[windows.episode == name].astype(np.float32)
-        yield int(name), hashlib.sha256(observed.tobytes()).digest()
+        yield int(name), _content(windows.observations[windows.episode == name])
+
+
+def _content(observations: np.ndarray) -> bytes:
+    return hashlib.sha256(observations.astype(np.float32).tobytes()).digest()

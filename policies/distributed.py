@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -20,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from vdd_ros.errors import UserError
 from vdd_ros.policies.players import LossOf, Player
 
+PATIENCE = timedelta(days=1)  # with the first process, which may have a large dataset to decode
+
 
 @contextmanager
 def process_group() -> Iterator[None]:
@@ -28,7 +31,8 @@ def process_group() -> Iterator[None]:
         yield
         return
     # each kind of tensor by the library that can send it
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    kinds = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(kinds, timeout=PATIENCE)
     try:
         yield
     finally:

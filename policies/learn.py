@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,15 +14,14 @@ from torch import Tensor
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
-from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import (
     Run,
     fingerprint,
     save_run,
-    save_tensors,
 )
 from vdd_ros.policies.diffusion_loss import denoising_loss
+from vdd_ros.policies.examples import Examples, examples_of, fit_normalizer
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
@@ -29,28 +29,23 @@ from vdd_ros.policies.objectives import OBJECTIVES, Objective, fit, require_lear
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.pool import PoolConfig, and_visited, blurred, training_pool
 from vdd_ros.policies.pruning import pruned, used_experts
-from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher, to_tensors
+from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.shared_start import SharedStart
+from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
+from vdd_ros.policies.stored_windows import store_windows
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
-from vdd_ros.policies.windows import Windows, require_positions, windows_of
-from vdd_ros.takeover import is_of_policy
+from vdd_ros.policies.window_source import WindowSource, in_memory
+from vdd_ros.policies.windows import require_positions
 
 Start = Literal["random", "k-means"]
 # Of what happens up to the last phase: a start of other code is nobody's.
 START_VERSION = 1
 
 
-class Examples(NamedTuple):
-    """What a teacher learns from. cond: (N, C); chunks: (N, R), normalised."""
-
-    cond: Tensor
-    chunks: Tensor
-
-
 def train_teacher(
     contract: Contract,
-    episodes: list[Episode],
+    episodes: Sequence[Episode] | WindowSource,
     folder: Path,
     config: TeacherConfig,
     training: TrainingConfig,
@@ -58,32 +53,35 @@ def train_teacher(
     report: Report = QUIET,
     tensorboard: bool = False,
 ) -> Teacher:
-    """Train on all but the last `held_out` episodes; a run broken off in `folder` is taken up."""
+    """Train on all but the last `held_out` episodes; a run broken off in `folder` is taken up.
+
+    episodes: in memory, or a source of their windows, by the sizes of `config`.
+    """
     log = MetricsLog(folder, tensorboard)
-    if not 0 < held_out < len(episodes):
+    source = (
+        episodes
+        if isinstance(episodes, WindowSource)
+        else in_memory(contract, episodes, config.n_obs_steps, config.horizon)
+    )
+    if not 0 < held_out < len(source.facts):
         raise UserError(
-            f"{held_out} of {len(episodes)} episodes held out; hold out at least one and train on "
-            "at least one"
+            f"{held_out} of {len(source.facts)} episodes held out; hold out at least one and train "
+            "on at least one"
         )
     if config.reference_degree == 0:
         require_positions(contract, "reference_degree 0")
-    windows = windows_of(contract, episodes, config.n_obs_steps, config.horizon)
-    is_held_out = windows.episode >= len(episodes) - held_out
-    if is_held_out.all() or not is_held_out.any():
-        part = "trained on" if is_held_out.all() else "held out"
+    trained_on = len(source.facts) - held_out
+    for_training = source.of(range(trained_on))
+    if not len(for_training) or len(for_training) == len(source):
+        part = "held out" if len(for_training) else "trained on"
         raise UserError(
             f"nobody took over in the episodes of a policy that are {part}: name demonstrations "
             "last when merging, of which some are held out"
         )
-    for_training = Windows(*(part[~is_held_out] for part in windows))
-    normalizer = Normalizer.fit(
-        for_training.observations,
-        for_training.chunks,
-        config.rank,
-        np.random.default_rng(training.seed),
-        config.reference_degree,
+    normalizer = fit_normalizer(
+        for_training, config.rank, np.random.default_rng(training.seed), config.reference_degree
     )
-    cond, chunks, _ = to_tensors(normalizer, for_training)
+    data = examples_of(normalizer, for_training, folder)
     torch.manual_seed(training.seed)
     denoiser = make_teacher(config, *normalizer.sizes)
 
@@ -97,18 +95,21 @@ def train_teacher(
         "training": asdict(training),
         "processes": distributed.processes(),
     }
-    state_file = _state_file(folder, settings, cond, chunks)
+    state_file = _state_file(folder, settings, *data)
+    stored = folder / state_file.name.replace("state", "windows")
+    if distributed.is_first():
+        # before the training: where they are read from may be gone after it
+        store_windows(stored, source, trained_on)
     nets = Nets({"teacher": denoiser}, training.ema_decay)
     player = Player("teacher", parameters_of(denoiser), loss)
-    data = Examples(cond, chunks)
     weights = train(nets, [player], data, training, state_file, report, log=log)
     notes = {
-        "held_out": [episode.name for episode in episodes[-held_out:]],
-        "trained_on": [episode.name for episode in episodes[:-held_out]],
-        "corrections": [one.name for one in episodes if is_of_policy(one.streams)],
+        "held_out": source.names[trained_on:],
+        "trained_on": for_training.names,
+        "corrections": [one.name for one in source.facts if one.of_policy],
     }
     if distributed.is_first():
-        _save_windows(folder, windows, is_held_out)
+        stored.replace(folder / WINDOWS)
     _save(folder, Run("teacher", settings, contract, normalizer, notes), weights)
     return load_teacher(folder)
 
@@ -236,16 +237,7 @@ def _save(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:
     """Save a finished run, which needs no state any more; one process does it for all."""
     if distributed.is_first():
         save_run(folder, run, weights)
-        for path in folder.glob("state-*"):
-            path.unlink()
+        for pattern in ("state-*", "windows-*", "*.part"):
+            for path in folder.glob(pattern):
+                path.unlink()
     distributed.wait()
-
-
-def _save_windows(folder: Path, windows: Windows, is_held_out: np.ndarray) -> None:
-    tensors = {
-        name: torch.tensor(part if part.dtype.kind != "f" else part.astype(np.float32))
-        for name, part in windows._asdict().items()
-    }
-    save_tensors(
-        folder / "windows.safetensors", tensors | {"is_held_out": torch.tensor(is_held_out)}
-    )

@@ -21,7 +21,8 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.demonstrations import unseen
 from vdd_ros.policies.export import StudentDensity
-from vdd_ros.policies.runs import Student, Teacher, load_windows
+from vdd_ros.policies.runs import MOST, Student, Teacher
+from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.windows import Windows
 
 CLUSTERS, EPISODES_PER_CLUSTER = 16, 10  # so many clusters, as far as each gets so many episodes
@@ -43,7 +44,7 @@ def fit_detector(
     """Of the windows that a teacher was trained on and of those it never saw, which are those held
     out and those of further recordings; with a student also of its gating and of its density of
     what was demonstrated."""
-    training = load_windows(teacher, held_out=False)
+    training = open_windows(teacher.folder, held_out=False).at_most(MOST)
     held_out = unseen(teacher, further)
     parts = teacher.contract, teacher.normalizer, training, held_out
     detector = calibrated(*parts, false_alarm_rate, seed)

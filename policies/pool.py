@@ -18,7 +18,7 @@ from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import fingerprint, load_tensors, save_tensors
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.objectives import Batch
-from vdd_ros.policies.runs import Teacher, load_windows, to_tensors
+from vdd_ros.policies.runs import Teacher, training_examples
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 
 ROWS = 4096  # whose candidates are looked at together
@@ -92,7 +92,7 @@ def and_visited(
 
 def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batch, torch.Generator]:
     """A pool with NaN for samples, and the generator to draw them by."""
-    cond, chunks, windows = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
+    (cond, chunks), of = training_examples(teacher)
     generator = torch.Generator().manual_seed(seed)
     noise = teacher.config.observation_noise
     count = round(config.size * config.between)
@@ -103,10 +103,10 @@ def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batc
         index = torch.randperm(len(cond), generator=generator)[:recorded]
     seen, demos = cond[index], chunks[index]
     if count:
-        episode = torch.from_numpy(windows.episode)
+        episode = torch.from_numpy(np.array(of))
         further = _between(cond, episode, count, config.candidates, generator)
         seen = torch.cat([seen, further])
-        demos = torch.cat([demos, chunks.new_full((count, chunks.shape[1]), torch.nan)])
+        demos = torch.cat([demos, torch.full((count, chunks.shape[1]), torch.nan)])
     seen = blurred(seen, noise, generator)
     return Batch(seen, torch.full_like(demos, torch.nan), demos), generator
 
@@ -126,7 +126,7 @@ def _between(
             one_of, of = one[lacking], episode[one[lacking]]
             shape = (len(one_of), candidates)
             others = torch.randint(len(cond), shape, generator=generator)
-            distance = (cond[others] - cond[one_of, None]).square().sum(-1)
+            distance = (cond[others] - cond[one_of][:, None]).square().sum(-1)
             distance[episode[others] == of[:, None]] = torch.inf
             nearest = distance.min(1)
             found = others.gather(1, nearest.indices[:, None])[:, 0]

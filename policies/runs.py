@@ -6,18 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from vdd_ros.contract import Contract
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
-from vdd_ros.policies.checkpoint import load_run, load_tensors, load_weights
+from vdd_ros.policies.checkpoint import load_run, load_weights
 from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.examples import (
+    Examples,
+    RowsOnDisk,
+    columns,
+    examples_file,
+    to_examples,
+)
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.windows import Windows
+
+MOST = 500_000  # windows that something is fitted on without a network
 
 
 @dataclass(frozen=True)
@@ -76,26 +86,28 @@ def load_student(folder: str | Path) -> Student:
 
 
 def load_windows(teacher: Teacher, held_out: bool) -> Windows:
-    """The windows a teacher was trained on, or those it never saw."""
-    tensors = {
-        k: v.numpy() for k, v in load_tensors(teacher.folder / "windows.safetensors").items()
-    }
-    rows = tensors["is_held_out"] == held_out
-    return Windows(*(tensors[name][rows] for name in Windows._fields))
+    """The windows a teacher was trained on, or those it never saw, in memory."""
+    return open_windows(teacher.folder, held_out).all()
+
+
+def training_examples(teacher: Teacher) -> tuple[Examples, np.ndarray]:
+    """What a teacher was trained on, and (N,) the episode that each example is of; what training
+    had on disk is read there."""
+    stored = open_windows(teacher.folder, held_out=False)
+    path = examples_file(teacher.normalizer, teacher.folder)
+    if path.exists():
+        rows = RowsOnDisk(path)
+        return columns(rows, *teacher.normalizer.sizes[1:]), stored.episode
+    return to_examples(teacher.normalizer, stored.all()), stored.episode
 
 
 def training_data(teacher: Teacher) -> Fitted:
-    """What a teacher was trained on, for what is fitted without a network."""
-    cond, chunks, windows = to_tensors(teacher.normalizer, load_windows(teacher, held_out=False))
-    return Fitted(teacher.normalizer, cond, chunks, windows)
+    """What a teacher was trained on, for what is fitted without a network; of more than MOST
+    windows so many, evenly spaced."""
+    windows = open_windows(teacher.folder, held_out=False).at_most(MOST)
+    return Fitted(teacher.normalizer, *to_examples(teacher.normalizer, windows), windows)
 
 
 def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
     """Windows in the network's units, float32."""
-    cond = normalizer.features(windows.observations)
-    chunks = normalizer.normalize(windows.chunks, windows.observations)
-    return WindowTensors(
-        torch.tensor(cond, dtype=torch.float32),
-        torch.tensor(chunks, dtype=torch.float32),
-        windows,
-    )
+    return WindowTensors(*to_examples(normalizer, windows), windows)

@@ -15,6 +15,7 @@ from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
 from vdd_ros.policies.spacing import SPACINGS, sigma_grid
 from vdd_ros.policies.transformer import TransformerDenoiserNet, require_heads
+from vdd_ros.policies.windows import WindowSizes
 
 NetKind = Literal["mlp", "transformer"]
 
@@ -79,6 +80,11 @@ class TeacherConfig:
     heads: int = 4
     prediction: Prediction = "edm"
     levels: int = 1000  # of 100, the lowest is .025, above what students are asked to match
+
+    @property
+    def sizes(self) -> WindowSizes:
+        """Of the windows that it learns from."""
+        return WindowSizes(self.n_obs_steps, self.horizon)
 
     def __post_init__(self):
         if self.net not in get_args(NetKind):

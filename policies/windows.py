@@ -1,14 +1,19 @@
-"""Windows: episodes -> (observation window, action chunk), by the resampler that serves live."""
+"""Windows: episodes -> (observation window, action chunk), by the resampler that serves live.
+
+Chunks of neighbouring ticks overlap. Kept (`EpisodeWindows`) is what they are made of, once; they
+are put together (`Windows`) where they are needed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from vdd_ros.action_space import ActionSpace, action_space
 from vdd_ros.contract import Contract
-from vdd_ros.episode import Episode
+from vdd_ros.episode import Episode, StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.replay import replay_windows
 from vdd_ros.takeover import Segment, takeovers
@@ -30,6 +35,42 @@ class Windows(NamedTuple):
         rows = np.isin(self.episode, chosen)
         return Windows(*(part[rows] for part in self))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Windows]) -> Windows:
+        """One after the other."""
+        return cls(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+
+
+class WindowSizes(NamedTuple):
+    """To and H."""
+
+    n_obs_steps: int
+    horizon: int
+
+
+class EpisodeWindows(NamedTuple):
+    """Windows with what their chunks share kept once.
+
+    observations: (N, To, Do); actions: (M, A); step h of window n is row
+    min(place[n] + h * stride[0], last[n]) of the actions, and of the episode where h < real[n].
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    place: np.ndarray
+    last: np.ndarray
+    real: np.ndarray
+    stride: np.ndarray
+
+    def windows(self, rows: slice | np.ndarray, horizon: int, episode: int | np.ndarray) -> Windows:
+        """Those of some rows; episode: which they are of, one for all or (N,)."""
+        steps = np.arange(horizon)
+        place = self.place[rows].astype(np.int64)[:, None] + steps * int(self.stride[0])
+        place = np.minimum(place, self.last[rows].astype(np.int64)[:, None])
+        of = np.full(len(place), episode) if isinstance(episode, int) else episode[rows]
+        is_pad = steps >= self.real[rows][:, None]
+        return Windows(np.asarray(self.observations[rows]), self.actions[place], is_pad, of)
+
 
 def windows_of(
     contract: Contract, episodes: list[Episode], n_obs_steps: int, horizon: int
@@ -40,17 +81,22 @@ def windows_of(
     if not episodes:
         raise UserError("no episodes to learn from: record or import some first")
     space = action_space(contract)
+    found = [episode_windows(contract, space, one, n_obs_steps, horizon) for one in episodes]
     parts = [
-        (index, part)
-        for index, episode in enumerate(episodes)
-        for part in _of_one(contract, space, episode, n_obs_steps, horizon)
+        one.windows(slice(None), horizon, index)
+        for index, one in enumerate(found)
+        if len(one.place)
     ]
     if not parts:
         raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
-    index = np.concatenate([np.full(len(part[0]), index) for index, part in parts])
-    fields = zip(*(part for _, part in parts), strict=True)
-    observations, chunks, is_pad = (np.concatenate(field) for field in fields)
-    return Windows(observations, chunks, is_pad, index)
+    return Windows.joined(parts)
+
+
+def shares_steps(contract: Contract) -> bool:
+    """Whether a step of a chunk is that of another one too: of a later tick, and the same number
+    whatever its anchor. What is kept of an episode then does not depend on the horizon."""
+    is_on_grid = contract.policy_period_ns % contract.control_period_ns == 0
+    return is_on_grid and contract.action.meaning == "absolute_position"
 
 
 def require_positions(contract: Contract, who: str) -> None:
@@ -69,26 +115,34 @@ def require_positions(contract: Contract, who: str) -> None:
         )
 
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _of_one(
+def episode_windows(
     contract: Contract, space: ActionSpace, episode: Episode, n_obs_steps: int, horizon: int
-) -> list[Part]:
+) -> EpisodeWindows:
+    """The windows of one episode, none where a policy drove alone; raises UserError for a
+    demonstration that has none."""
     command = episode.streams[contract.action.stream]
     segments = takeovers(contract, episode.streams)
-    if segments is not None:
-        found = [
-            _of_segment(contract, space, episode, one, n_obs_steps, horizon) for one in segments
-        ]
-        return [part for part in found if part is not None]
-    whole = Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))
-    part = _of_segment(contract, space, episode, whole, n_obs_steps, horizon)
-    if part is None:
-        raise UserError(
-            f"episode {episode.name} has no joint state before its last command; delete it"
-        )
-    return [part]
+    if segments is None:
+        whole = Segment(int(command.stamps_ns[0]), int(command.stamps_ns[-1]))
+        part = _of_segment(contract, space, episode, whole, n_obs_steps, horizon)
+        if not len(part.place):
+            raise UserError(
+                f"episode {episode.name} has no joint state before its last command; delete it"
+            )
+        return part
+    parts = [_of_segment(contract, space, episode, one, n_obs_steps, horizon) for one in segments]
+    return joined(parts) if parts else _nothing(contract, n_obs_steps)
+
+
+def joined(parts: Sequence[EpisodeWindows]) -> EpisodeWindows:
+    """One after the other."""
+    before = np.cumsum([0, *(len(part.actions) for part in parts[:-1])])
+    shifted = [
+        part._replace(place=part.place + offset, last=part.last + offset)
+        for part, offset in zip(parts, before, strict=True)
+    ]
+    whole = EpisodeWindows(*(np.concatenate(field) for field in zip(*shifted, strict=True)))
+    return whole._replace(stride=parts[0].stride)
 
 
 def _of_segment(
@@ -98,31 +152,50 @@ def _of_segment(
     segment: Segment,
     n_obs_steps: int,
     horizon: int,
-) -> Part | None:
+) -> EpisodeWindows:
     command = episode.streams[contract.action.stream]
     # one grid for the whole episode, as the ticks were
     first, period = int(command.stamps_ns[0]), contract.control_period_ns
     begin = first + -(-(segment.begin_ns - first) // period) * period
     ticks = np.arange(max(first, begin), segment.end_ns + 1, period)
     seen = replay_windows(contract, episode.streams, ticks, n_obs_steps)
-    kept = [(tick, window) for tick, window in zip(ticks, seen, strict=True) if window is not None]
-    if not kept:
-        return None
-    times = (
-        np.array([tick for tick, _ in kept])[:, None]
-        + np.arange(horizon) * contract.policy_period_ns
-    )
-    targets = np.stack(
-        [
-            np.interp(np.minimum(times, segment.end_ns), command.stamps_ns, column)
-            for column in command.fields["position"].T
-        ],
-        axis=-1,
-    )
-    observations = np.array([window.values for _, window in kept])
+    kept = np.flatnonzero([window is not None for window in seen])
+    if not len(kept):
+        return _nothing(contract, n_obs_steps)
+    observations = np.array([seen[index].values for index in kept])  # type: ignore[union-attr]
+    stride = _stride(contract)
+    if shares_steps(contract):
+        actions = _targets(command, np.append(ticks, segment.end_ns))
+        last = np.full(len(kept), len(ticks))
+        real = -(-(len(ticks) - kept) // stride[0])
+        return EpisodeWindows(observations, actions, kept, last, real, stride)
+    after = ticks[kept][:, None] + np.arange(horizon) * contract.policy_period_ns
+    targets = _targets(command, np.minimum(after, segment.end_ns))
     joints = contract.observed_joints or slice(0, 0)  # none where an action needs no anchor
     chunks = [
         space.encode(one, anchor)
         for one, anchor in zip(targets, observations[:, -1, joints], strict=True)
     ]
-    return observations, np.array(chunks), times > segment.end_ns
+    place = np.arange(len(kept)) * horizon
+    real = (after <= segment.end_ns).sum(1)
+    actions = np.concatenate(chunks)
+    return EpisodeWindows(observations, actions, place, place + horizon - 1, real, stride)
+
+
+def _stride(contract: Contract) -> np.ndarray:
+    """(1,) rows of the actions from one step of a chunk to the next."""
+    shared = contract.policy_period_ns // contract.control_period_ns
+    return np.array([shared if shares_steps(contract) else 1])
+
+
+def _targets(command: StreamData, times_ns: np.ndarray) -> np.ndarray:
+    """(..., Da): the joint command at times (...), linearly interpolated."""
+    columns = command.fields["position"].T
+    return np.stack([np.interp(times_ns, command.stamps_ns, one) for one in columns], axis=-1)
+
+
+def _nothing(contract: Contract, n_obs_steps: int) -> EpisodeWindows:
+    none = np.zeros(0, dtype=np.int64)
+    observations = np.zeros((0, n_obs_steps, contract.observation_dim))
+    actions = np.zeros((0, contract.action_dim))
+    return EpisodeWindows(observations, actions, none, none, none, _stride(contract))

@@ -1,5 +1,6 @@
 """What most tests start from. Helper modules of tests lie beside this file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,13 @@ import pytest
 from vdd_ros.contract import Contract
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Path:
+    """What tests decode is not left in the cache of who runs them."""
+    os.environ["VDD_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    return Path(os.environ["VDD_CACHE"])
 
 
 @pytest.fixture(scope="session")

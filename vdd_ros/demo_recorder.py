@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.beside import Beside
+from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import CamerasJudged, judge_cameras
 from vdd_ros.camera_writer import CamerasClosed
@@ -26,14 +28,16 @@ from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import (
     FILE_NAME,
+    Calibration,
     FileSummary,
     Manifest,
     Provenance,
     Verdict,
     software_version,
 )
+from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import judge, summarise
+from vdd_ros.verdict import Finding, judge, summarise
 
 PART_PREFIX = ".part-"
 QUARANTINE = ".quarantine"
@@ -79,6 +83,7 @@ class DemoRecorder:
         provenance: Provenance | None = None,
         least_free: int = SMALLEST_FREE_BYTES,
         cameras: CameraRecorder | None = None,
+        calibration: Calibration | None = None,
     ):
         """least_free: bytes of room below which no recording begins; below half of it one that is
         going on is stopped, while there is still room to save it; cameras: None, and those of the
@@ -94,6 +99,8 @@ class DemoRecorder:
         self.provenance = provenance or Provenance()
         self.least_free = least_free
         self.cameras = cameras
+        self.calibration = calibration
+        self.beside = Beside()
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -126,6 +133,7 @@ class DemoRecorder:
         self._started, self._started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self._lost: dict[str, int] = {}
+        self.beside.begin()
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -167,11 +175,18 @@ class DemoRecorder:
                 )
             self._require_whole()
         self._summaries = {
-            name: summarise(data, self._lost.get(name, 0)) for name, data in streams.items()
+            name: summarise(
+                data, self._lost.get(name, 0), self.contract.streams[name].timeline == "header"
+            )
+            for name, data in streams.items()
         }
-        self.verdict = judge(
-            self.contract, streams, self._started_ns, now_ns, self._lost, self._judged.findings
+        self._responses = responses_s(self.contract, streams)
+        odd = calibration_warnings(
+            self.calibration, self.folder, self._started, self.contract.recording
         )
+        beside = [Finding("WARN", reason) for reason in odd]
+        beside += [*self.beside.findings(self.contract.recording), *self._judged.findings]
+        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost, beside)
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
@@ -270,6 +285,9 @@ class DemoRecorder:
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
             provenance=self.provenance,
+            calibration=self.calibration,
+            clocks=self.beside.clocks(),
+            response_s=self._responses,
             meta=self.meta,
             streams=self._summaries,
             cameras=self._judged.summaries,

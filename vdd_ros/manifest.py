@@ -30,7 +30,8 @@ class _Part(BaseModel):
 class StreamSummary(_Part):
     """count: messages kept; rate_hz: achieved between the first and the last; incomplete: messages
     without one of the contract's joints, which are not samples; longest_gap_s between two receipts;
-    lost: messages that were sent and did not arrive, as far as the middleware tells.
+    lost: messages that were sent and did not arrive, as far as the middleware tells; delay_s,
+    delay_p95_s: from stamp to receipt, median and 95th percentile, None without stamps.
     """
 
     count: int
@@ -38,6 +39,29 @@ class StreamSummary(_Part):
     rate_hz: float
     longest_gap_s: float
     lost: int = 0
+    delay_s: float | None = None
+    delay_p95_s: float | None = None
+
+
+class Calibration(_Part):
+    """sha256: of the file; made: the day, ISO 8601."""
+
+    sha256: str
+    made: str
+
+
+class ClockSummary(_Part):
+    """The clock of another host while the episode was recorded [s].
+
+    offset_s: by how much it was ahead, the median of so many times it was `measured`; least_s and
+    most_s: the extremes; within_s: by how much any of them may be wrong.
+    """
+
+    measured: int
+    offset_s: float
+    least_s: float
+    most_s: float
+    within_s: float
 
 
 class Verdict(_Part):
@@ -89,7 +113,8 @@ class Manifest(_Part):
 
     cameras: of their pictures, as streams; incomplete: of those looked at, the unreadable.
 
-    meta: whatever the operator (or the demonstrator) declared, such as the way taken or a seed.
+    meta: whatever the operator (or the demonstrator) declared, such as the way taken or a seed;
+    clocks: by host; response_s: from a joint's command to its motion, by joint, where it moved.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -101,6 +126,9 @@ class Manifest(_Part):
     duration_s: float
     verdict: Verdict
     provenance: Provenance = Provenance()
+    calibration: Calibration | None = None
+    clocks: dict[str, ClockSummary] = {}
+    response_s: dict[str, float] = {}
     meta: dict[str, JsonValue]
     streams: dict[str, StreamSummary]
     cameras: dict[str, StreamSummary] = {}

@@ -21,17 +21,21 @@ episodes by heart, and where the arm is now is the better reference.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.moments import moments
 
 STD_FLOOR = 1e-3  # [contract unit]; a dimension that never moves must not be divided by zero
 SHIFT_STD = 0.01  # [contract unit] of the readings that the reference is fitted on
 RIDGE = 1e-6  # relative to the number of windows; the features are standardised
 SPREAD_FLOOR = 0.1  # of one standardised number of a chunk
 FORMAT_VERSION = 3
+# gives observations (N, To, Do) and chunks (N, H, Da), block by block, the same each time
+Blocks = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -71,40 +75,51 @@ class Normalizer:
         (N, H, Da), both in contract units; rank: R, at most H * Da are used; degree: 2 or 1 for a
         quadratic or linear reference, 0 for the arm staying where it is. There are Do^2 products:
         with tens of joints and episodes a quadratic one fits noise."""
-        newest, difference = observations[:, -1], np.diff(observations, axis=1)
-        newest_mean, newest_std = newest.mean(0), np.maximum(newest.std(0), STD_FLOOR)
-        difference_std = np.maximum(difference.std(0), STD_FLOOR)
-        scales = (newest_mean, newest_std, difference_std)
-        if degree == 0:
-            weights = np.vstack([newest_mean, np.diag(newest_std)])[:, : chunks.shape[-1]]
-            reference = np.zeros((1 + observations[0].size, chunks[0].size))
-            reference[: len(weights)] = np.tile(weights, chunks.shape[1])
-        else:
-            products = newest.shape[1] if degree == 2 else 0
-            shift = SHIFT_STD * rng.standard_normal((len(newest), 1, newest.shape[1]))
-            shifted = terms_of(features(observations + shift, *scales), products)
-            gram = shifted.T @ shifted + RIDGE * len(shifted) * np.eye(shifted.shape[1])
-            reference = np.linalg.solve(gram, shifted.T @ chunks.reshape(len(chunks), -1))
-        terms = _terms_for(reference, features(observations, *scales), newest.shape[1])
-        relative = chunks - (terms @ reference).reshape(chunks.shape)
-        chunk_mean, chunk_std = relative.mean(0), np.maximum(relative.std(0), STD_FLOOR)
-        standardised = ((relative - chunk_mean) / chunk_std).reshape(len(chunks), -1)
-        variance, directions = np.linalg.eigh(standardised.T @ standardised / len(chunks))
+        return cls.fit_blocks(lambda: iter([(observations, chunks)]), rank, rng, degree)
+
+    @classmethod
+    def fit_blocks(
+        cls, blocks: Blocks, rank: int, rng: np.random.Generator, degree: int = 2
+    ) -> Normalizer:
+        """As `fit`, of windows that come in blocks, which are asked for several times."""
+
+        def parts() -> Iterator[tuple[np.ndarray, ...]]:
+            for observations, chunks in blocks():
+                yield observations[:, -1], np.diff(observations, axis=1), chunks
+
+        newest, difference, action = moments(parts, ((0,), (0,), (0, 1)))
+        scales = (newest.mean, _floored(newest.std), _floored(difference.std))
+        reference = _reference(blocks, scales, rng, degree)
+
+        def relative() -> Iterator[tuple[np.ndarray]]:
+            for observations, chunks in blocks():
+                seen = features(observations, *scales)
+                terms = _terms_for(reference, seen, len(newest.mean))
+                yield (chunks - (terms @ reference).reshape(chunks.shape),)
+
+        (chunk,) = moments(relative, ((0,),))
+        chunk_std = _floored(chunk.std)
+
+        def standardised() -> Iterator[np.ndarray]:
+            for (one,) in relative():
+                yield ((one - chunk.mean) / chunk_std).reshape(len(one), -1)
+
+        variance, directions = np.linalg.eigh(sum(s.T @ s for s in standardised()) / newest.number)
         largest = np.argsort(variance)[::-1][:rank]
         basis = directions[:, largest]
-        left_out = standardised - standardised @ basis @ basis.T
+        left_out = (s - s @ basis @ basis.T for s in standardised())
         return cls(
-            newest_mean=newest_mean,
-            newest_std=newest_std,
-            difference_std=difference_std,
+            newest_mean=scales[0],
+            newest_std=scales[1],
+            difference_std=scales[2],
             reference=reference,
-            chunk_mean=chunk_mean,
+            chunk_mean=chunk.mean,
             chunk_std=chunk_std,
             basis=basis,
             spread=np.maximum(np.sqrt(np.maximum(variance[largest], 0.0)), SPREAD_FLOOR),
-            remainder=left_out.T @ left_out / len(left_out),
-            action_mean=chunks.mean((0, 1)),
-            action_std=np.maximum(chunks.std((0, 1)), STD_FLOOR),
+            remainder=sum(part.T @ part for part in left_out) / newest.number,
+            action_mean=action.mean,
+            action_std=_floored(action.std),
         )
 
     def features(self, observations: np.ndarray) -> np.ndarray:
@@ -196,3 +211,32 @@ def _terms_for(reference: np.ndarray, standardised: np.ndarray, newest: int) -> 
     """The terms that a reference has weights of: with products, or without."""
     has_products = len(reference) > 1 + standardised.shape[-1]
     return terms_of(standardised, newest if has_products else 0)
+
+
+def _floored(std: np.ndarray) -> np.ndarray:
+    return np.maximum(std, STD_FLOOR)
+
+
+def _reference(
+    blocks: Blocks,
+    scales: tuple[np.ndarray, np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+    degree: int,
+) -> np.ndarray:
+    """(P, H*Da), see `Normalizer`."""
+    newest_mean, newest_std, _ = scales
+    if degree == 0:
+        observations, chunks = next(blocks())
+        weights = np.vstack([newest_mean, np.diag(newest_std)])[:, : chunks.shape[-1]]
+        reference = np.zeros((1 + observations[0].size, chunks[0].size))
+        reference[: len(weights)] = np.tile(weights, chunks.shape[1])
+        return reference
+    products = len(newest_mean) if degree == 2 else 0
+    gram, cross, count = np.zeros(()), np.zeros(()), 0
+    for observations, chunks in blocks():
+        shift = SHIFT_STD * rng.standard_normal((len(observations), 1, len(newest_mean)))
+        shifted = terms_of(features(observations + shift, *scales), products)
+        gram = gram + shifted.T @ shifted
+        cross = cross + shifted.T @ chunks.reshape(len(chunks), -1)
+        count += len(shifted)
+    return np.linalg.solve(gram + RIDGE * count * np.eye(len(gram)), cross)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+CLOCK_OFFSET_S = 0.01
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Greys = Annotated[float, Field(ge=0.0, le=255.0)]
 
@@ -36,7 +37,9 @@ class RecordingLimits(BaseModel):
     may differ [s]; least_motion: share of its range that some joint has to move through; stuck:
     share of its range that a joint is told to move while it stays; saturated: share of the time
     that a joint may be at the end of its range; astray: share of the time that a joint may be
-    further from its command than its `tracking`; images: of cameras, None for what is usual.
+    further from its command than its `tracking`; images: of cameras, None for what is usual;
+    calibration_days: that a calibration may be old; clock_offset_s: by which another host's clock may
+    be off [s], CLOCK_OFFSET_S where it is None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,3 +58,10 @@ class RecordingLimits(BaseModel):
     @property
     def of_images(self) -> ImageLimits:
         return self.images or ImageLimits()
+
+    calibration_days: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    clock_offset_s: Seconds | None = None
+
+    @property
+    def most_clock_offset_s(self) -> float:
+        return CLOCK_OFFSET_S if self.clock_offset_s is None else self.clock_offset_s

@@ -5,7 +5,7 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -34,8 +34,10 @@ class Timed(Protocol):
     def max_age_s(self) -> float: ...
 
 
-def summarise(data: StreamData, lost: int = 0) -> StreamSummary:
-    """The counts of one stream that go into the manifest."""
+def summarise(data: StreamData, lost: int = 0, has_stamps: bool = False) -> StreamSummary:
+    """The counts and times of one stream that go into the manifest."""
+    delays_s = (data.received_ns - data.stamps_ns) * 1e-9
+    told = has_stamps and len(data) > 0
     received_s = data.received_ns * 1e-9
     span = float(received_s[-1] - received_s[0]) if len(data) > 1 else 0.0
     return StreamSummary(
@@ -44,6 +46,8 @@ def summarise(data: StreamData, lost: int = 0) -> StreamSummary:
         rate_hz=round((len(data) - 1) / span, 2) if span > 0 else 0.0,
         longest_gap_s=round(float(np.diff(received_s).max()), 4) if len(data) > 1 else 0.0,
         lost=lost,
+        delay_s=round(float(np.median(delays_s)), 6) if told else None,
+        delay_p95_s=round(float(np.percentile(delays_s, ONE_IN_TWENTY)), 6) if told else None,
     )
 
 
@@ -53,13 +57,13 @@ def judge(
     started_ns: int,
     stopped_ns: int,
     lost: Mapping[str, int] | None = None,
-    of_cameras: Sequence[Finding] = (),
+    beside: Iterable[Finding] = (),
 ) -> Verdict:
     """The verdict on the streams of one recording between two times of the ROS clock; lost: by
-    stream, messages that the middleware says did not arrive; of_cameras: what its cameras say."""
+    stream, messages that the middleware says did not arrive; beside: what else was found."""
     observed = {part.stream for part in contract.observation}
     limits = contract.recording
-    findings: list[Finding] = []
+    findings: list[Finding] = [*beside]
     seconds = (stopped_ns - started_ns) * 1e-9
     if seconds < limits.shortest_s:
         findings.append(
@@ -86,7 +90,6 @@ def judge(
     if streams.keys() >= {"joint_state", contract.action.stream}:
         odd = motion_findings(contract, streams, limits)
         findings += [Finding("WARN", reason) for reason in odd]
-    findings += of_cameras
     levels = {finding.level for finding in findings}
     worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))

@@ -2,7 +2,7 @@
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
-        [control.jsonl] [soak.json] [recorder.jsonl]
+        [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -316,6 +316,29 @@ def of_bench_soak(text: str) -> str:
     )
 
 
+def of_bench_loader(text: str) -> str:
+    """The table for examples that are read from disk, one line a size of the file."""
+    found = cells_of(text)
+    names = [row["name"] for row in found[0]["rows"]]
+    heads = ["file [GiB]", *(f"{name} [1/s]" for name in names), "warm / memory",
+             "cold / training", "memory at the most, above the start [MiB]"]  # fmt: skip
+    rows = [
+        [
+            f"{one['file_mib'] / 1024:.1f}",
+            *(f"{row['samples_per_s']:,.0f}" for row in one["rows"]),
+            f"{one['ratios']['warm_over_memory']:.2f}",
+            f"{one['ratios']['cold_over_training']:.1f}",
+            f"{one['peak_mib'] - one['begin_mib']:.0f}",
+        ]
+        for one in found
+    ]
+    commands = ", ".join(f"`{one['command']}`" for one in found)
+    shares = ", ".join(f"{one['cpu_share']:.0%}" for one in found)
+    head = f"{commands}, {found[0]['hardware']}, one thread, batches of {found[0]['batch']}"
+    told = f"{shares} of the wall time was processor time."
+    return f"{head}: {told}\n\n{to_markdown(Table(heads, rows))}\n"
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -334,6 +357,7 @@ ELSEWHERE = {
     "bench_recorder.jsonl": ("recording.md", of_bench_recorder),
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
+    "bench_loader.jsonl": ("data.md", of_bench_loader),
 }
 
 
@@ -395,6 +419,9 @@ def take_over(path: Path) -> None:
         if "joint_rate_hz" in first:
             benchmark = "bench_control"
             text = re.sub(r"(--(?:student|teacher)) \S*/(\S+)", r"\1 \2", text)
+        if "warm_over_memory" in first.get("ratios", {}):
+            benchmark = "bench_loader"
+            text = re.sub(r" --folder \S+", "", text)
         name = f"{benchmark}.jsonl"
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():

@@ -195,9 +195,10 @@ def _teacher(args: Args) -> _Policy:
 
 def _start(teacher: Teacher) -> StartRange | None:
     """Where the demonstrations began that it was trained on."""
-    from vdd_ros.policies.runs import load_windows
+    from vdd_ros.policies.stored_windows import open_windows
 
-    windows = load_windows(teacher, held_out=False)
+    stored = open_windows(teacher.folder, held_out=False)
+    windows = stored.at(stored.firsts())
     names, corrections = teacher.notes["trained_on"], teacher.notes.get("corrections", ())
     begun = np.flatnonzero([name not in corrections for name in names])
     windows = windows.of_episodes(begun)  # a correction begins where a policy had got to

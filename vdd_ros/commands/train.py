@@ -13,11 +13,12 @@ from pathlib import Path
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.policies.distributed import process_group
+from vdd_ros.policies.distributed import process_group, wait
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
+from vdd_ros.policies.window_cache import cached_windows
 
 TRAINING = TrainingConfig(steps=28_000, batch_size=256, learning_rate=2e-3)
 
@@ -34,6 +35,8 @@ class Args:
     """The last so many episodes are never trained on."""
     threads: int = 2
     """Processor threads."""
+    cache: Path | None = None
+    """Folder of decoded episodes, that trainings share; else VDD_CACHE, or ~/.cache/vdd_ros."""
     tensorboard: bool = False
     """Write event files beside metrics.jsonl."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -45,19 +48,23 @@ def main(args: Args) -> dict:
     use_threads(args.threads)
     contract = Contract.from_yaml(args.contract)
     store = EpisodeStore(args.episodes, contract)
-    episodes = [store.load(name) for name in store.list()]
     started = time.monotonic()
-    with process_group(), progress("training the teacher") as report:
-        teacher = train_teacher(
-            contract,
-            episodes,
-            args.out,
-            args.teacher,
-            args.training,
-            args.held_out,
-            report,
-            args.tensorboard,
-        )
+    with process_group():
+        with progress("reading episodes") as report:
+            source = cached_windows(
+                store, store.list(), contract, args.teacher.sizes, args.cache, report, wait
+            )
+        with progress("training the teacher") as report:
+            teacher = train_teacher(
+                contract,
+                source,
+                args.out,
+                args.teacher,
+                args.training,
+                args.held_out,
+                report,
+                args.tensorboard,
+            )
     seconds = time.monotonic() - started
     parameters = count_parameters(teacher.denoiser)
     print(f"teacher of {parameters} parameters in {args.out}, {seconds:.0f} s")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -24,13 +25,16 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
+from vdd_ros.calibration_file import read_calibration
 from vdd_ros.camera_process import CameraProcess
+from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
+from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
@@ -38,6 +42,7 @@ from vdd_ros.recovery import recover
 
 GUARD_PERIOD_S = 1.0
 SHORTEST_S = 0.5  # over which a rate is told
+AT_ONCE_NS = 20_000_000  # between two readings that are of one moment
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class RecorderParameters:
     consent: str = parameter("", "what the operator agreed that recordings may be used for")
     licence: str = parameter("", "licence of the episodes, such as CC-BY-4.0")
     prompt: str = parameter("", "the task in words, as one would tell it")
+    calibration: str = parameter("", "path of the calibration file that is in use; empty: none")
+    clocks: str = parameter(
+        "", "clock nodes of other hosts, such as 'robot:/clock_node'; empty: none is asked"
+    )
 
 
 class RecorderNode(Node):
@@ -73,6 +82,7 @@ class RecorderNode(Node):
                 host=platform.node(),
             ),
             cameras=self.cameras,
+            calibration=read_calibration(settings.calibration) if settings.calibration else None,
         )
         if self.cameras is not None:
             self.cameras.begin()
@@ -80,6 +90,12 @@ class RecorderNode(Node):
             self.get_logger().warning(str(left))
         load_formats()
         self._clock_in = ReceiveClock(self)
+        hosts = clock_nodes(settings.clocks)
+        self._is_real_time = not self.get_parameter("use_sim_time").value
+        if hosts and not self._is_real_time:
+            raise UserError("simulated time is nobody's clock: leave out clocks, or use_sim_time")
+        self._clocks = OtherClocks(self, hosts, self.recorder.beside.note_clock)
+        self._jumps = ClockJumps()
         self._received = dict.fromkeys(self.contract.rates_hz, 0)
         self._newest_ns: dict[str, int] = {}  # of each stream and camera, when it came
         self._measured_ns, self._measured = 0, dict(self._received)
@@ -89,7 +105,7 @@ class RecorderNode(Node):
         listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
         commands = {
-            "start": lambda now_ns: self.recorder.start(now_ns, wall_clock()),
+            "start": self._start,
             "stop": self.recorder.stop,
             "save": self.recorder.save,
             "discard": lambda _: self.recorder.discard(),
@@ -116,12 +132,20 @@ class RecorderNode(Node):
             told = f"images of {self.recorder.name} are missing from now on: {why}; joints go on"
         self.get_logger().error(told)
 
+    def _start(self, now_ns: int) -> str:
+        self._clocks.require_close(self.contract.recording.most_clock_offset_s)
+        return self.recorder.start(now_ns, wall_clock())
+
     def _guard(self) -> None:
         if self.cameras is not None:
             self.cameras.look()
             if self.cameras.has_ended and self.recorder.state is not State.RECORDING:
                 self.cameras.close()
                 self.cameras.begin()
+        before_ns, now_ns = time.monotonic_ns(), self._clock_in.now_ns()
+        at_once = time.monotonic_ns() - before_ns < AT_ONCE_NS
+        if self._is_real_time and at_once and (told := self._jumps.look(now_ns, before_ns)):
+            self.recorder.beside.note_jump(told)
         try:
             if told := self.recorder.guard(self._clock_in.now_ns()):
                 self.get_logger().error(told)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.conf import Positional
 
-from vdd_ros.commands.dataset.listed import listed
+from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
@@ -45,9 +45,18 @@ def main(args: Args) -> dict:
             escape("; ".join(row["reasons"])),
         )
     counts = Counter(row["verdict"] for row in rows)
+    calibrations = Counter(row["calibration"] for row in rows if row["verdict"] != "BROKEN")
     Console().print(table, f"{len(rows)} episodes: {listed(counts)}", highlight=False)
+    if len(calibrations) > 1:
+        told = f"{len(calibrations)} different calibrations: {listed(calibrations)}"
+        Console().print(told, highlight=False)
     fine = not (counts["FAIL"] or counts["BROKEN"])
-    return {"ok": fine, "episodes": rows, "verdicts": dict(counts)}
+    return {
+        "ok": fine,
+        "episodes": rows,
+        "verdicts": dict(counts),
+        "calibrations": dict(calibrations),
+    }
 
 
 def _checked(store: EpisodeStore, name: str) -> dict:
@@ -63,6 +72,7 @@ def _checked(store: EpisodeStore, name: str) -> dict:
             "messages": 0,
             "images": 0,
             "meta": {},
+            "calibration": None,
         }
     return {
         "name": name,
@@ -72,4 +82,5 @@ def _checked(store: EpisodeStore, name: str) -> dict:
         "messages": sum(stream.count for stream in manifest.streams.values()),
         "images": sum(camera.count for camera in manifest.cameras.values()),
         "meta": manifest.meta,
+        "calibration": calibration_of(manifest),
     }

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.conf import Positional
 
-from vdd_ros.commands.dataset.listed import listed
+from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.manifest import Manifest
 
@@ -30,6 +30,7 @@ def main(args: Args) -> dict:
     durations = [manifest.duration_s for manifest in manifests]
     verdicts = dict(Counter(str(manifest.verdict.level) for manifest in manifests))
     interfaces = dict(Counter(manifest.interface_hash for manifest in manifests))
+    calibrations = dict(Counter(calibration_of(manifest) for manifest in manifests))
     declared = _declared(manifests)
     seconds_by = _seconds_by_operator(manifests)
     result = {
@@ -39,6 +40,7 @@ def main(args: Args) -> dict:
         "seconds_median": round(statistics.median(durations), 2) if durations else None,
         "verdicts": verdicts,
         "interfaces": interfaces,
+        "calibrations": calibrations,
         "declared": declared,
         "seconds_by_operator": seconds_by,
     }
@@ -47,6 +49,7 @@ def main(args: Args) -> dict:
         table.add_row(key, str(result[key]))
     table.add_row("verdicts", listed(verdicts))
     table.add_row("interfaces", ", ".join(name[:12] for name in interfaces))
+    table.add_row("calibrations", listed(calibrations))
     by = ", ".join(f"{name or 'not said'} {seconds:.0f}" for name, seconds in seconds_by.items())
     table.add_row("seconds by operator", escape(by))
     for key, counts in declared.items():

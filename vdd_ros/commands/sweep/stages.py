@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +20,14 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
-from vdd_ros.episode import Episode
+from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.learn import distil, train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
 from vdd_ros.policies.teacher import TeacherConfig
+from vdd_ros.policies.window_cache import cached_windows
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
 
 BLOCKS, CALLS = 20, 250  # docs/metrics.md: 5,000 calls, in turns
@@ -37,21 +38,25 @@ Name = TypeVar("Name")
 def teacher_in(
     folder: Path,
     contract: Contract,
-    episodes: Callable[[], list[Episode]],
+    store: EpisodeStore,
+    names: Sequence[str],
     config: Choices,
     training: Choices,
     held_out: int,
 ) -> Teacher:
-    """The teacher in `folder`, trained on all but the last `held_out` episodes unless it has
-    been."""
+    """The teacher in `folder`, trained on all but the last `held_out` of these episodes unless it
+    has been."""
     if (folder / "run.json").exists():
         return load_teacher(folder)
+    chosen = TeacherConfig(**config)
+    with progress(f"reading episodes of {store.folder}") as report:
+        source = cached_windows(store, names, contract, chosen.sizes, report=report)
     with progress(f"teacher in {folder}") as report:
         return train_teacher(
             contract,
-            episodes(),
+            source,
             folder,
-            TeacherConfig(**config),
+            chosen,
             replace(TEACHER_TRAINING, **training),
             held_out,
             report,

@@ -54,7 +54,8 @@ def _teacher(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> Tea
     return teacher_in(
         folder,
         store.contract,
-        lambda: [store.load(name) for name in (*split.train, *split.judge)],
+        store,
+        (*split.train, *split.judge),
         plan.teacher,
         {**plan.teacher_training, "seed": plan.seed},
         len(split.judge),

@@ -92,7 +92,8 @@ def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
     return teacher_in(
         group.folder(out) / "teacher",
         contract,
-        lambda: [store.load(episode) for episode in store.list()],
+        store,
+        store.list(),
         {**plan.teacher, **plan.tasks[task].teacher, **wanted.config},
         {**plan.teacher_training, **wanted.training, "seed": seed},
         plan.tasks[task].held_out,

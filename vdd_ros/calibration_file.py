@@ -1,0 +1,82 @@
+"""Which calibration an episode was recorded with: checksum and date of a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, datetime
+from pathlib import Path
+
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import FILE_NAME, Calibration
+from vdd_ros.recording_limits import RecordingLimits
+from vdd_ros.yaml_file import read_map
+
+WHAT = "calibration file"
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """A YAML file with `format_version`, `made` (an ISO date) and what else its maker wrote; raises
+    UserError where it has none of them."""
+    raw = read_map(path, WHAT)
+    version, made = raw.get("format_version"), raw.get("made")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UserError(
+            f"{path}: format_version is {version!r}; a {WHAT} begins with `format_version: 1`"
+        )
+    try:
+        day = made if isinstance(made, date) else datetime.fromisoformat(str(made))
+    except ValueError:
+        raise UserError(
+            f"{path}: made is {made!r}; write the day it was made, such as `made: 2026-05-31`"
+        ) from None
+    if isinstance(day, datetime):
+        day = day.date()
+    content = Path(path).read_bytes()
+    return Calibration(sha256=hashlib.sha256(content).hexdigest(), made=day.isoformat())
+
+
+def calibration_warnings(
+    calibration: Calibration | None, folder: Path, started: str, limits: RecordingLimits
+) -> list[str]:
+    """What is odd about the calibration of a recording that began at `started` (ISO 8601): its age,
+    and that the last episode in the folder has another one."""
+    found = []
+    if calibration is not None:
+        began = datetime.fromisoformat(started).date()
+        days = (began - date.fromisoformat(calibration.made)).days
+        if days < 0:
+            found.append(f"the calibration is of {calibration.made}, after the recording")
+        elif limits.calibration_days is not None and days > limits.calibration_days:
+            found.append(
+                f"the calibration is {days} days old (at most {limits.calibration_days:g}): "
+                f"calibrate anew"
+            )
+    last = _last_episode(folder)
+    if last is not None:
+        name, other = last
+        own = calibration.sha256 if calibration else None
+        if other != own:
+            found.append(
+                f"the calibration is {_told(own)}, and that of {name} {_told(other)}: is it meant?"
+            )
+    return found
+
+
+def _last_episode(folder: Path) -> tuple[str, str | None] | None:
+    """Name of the episode that was saved last, and the checksum of its calibration; None where
+    there is no episode. What it does not tell is found by who reads it."""
+    saved = list(folder.glob(f"[!.]*/{FILE_NAME}"))
+    if not saved:
+        return None
+    last = max(saved, key=lambda path: path.stat().st_mtime_ns)
+    try:
+        raw = json.loads(last.read_text(encoding="utf-8"))
+        calibration = raw.get("calibration") or {}
+        return last.parent.name, calibration.get("sha256")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _told(sha256: str | None) -> str:
+    return "none" if sha256 is None else sha256[:12]
