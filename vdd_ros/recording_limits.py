@@ -38,8 +38,8 @@ class RecordingLimits(BaseModel):
     share of its range that a joint is told to move while it stays; saturated: share of the time
     that a joint may be at the end of its range; astray: share of the time that a joint may be
     further from its command than its `tracking`; images: of cameras, None for what is usual;
-    calibration_days: that a calibration may be old; clock_offset_s: by which another host's clock may
-    be off [s], CLOCK_OFFSET_S where it is None.
+    calibration_days: that a calibration may be old; clock_offset_s: by which another host's clock
+    may be off [s], CLOCK_OFFSET_S where it is None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -34,7 +34,7 @@ from vdd_ros.page.access import Access
 from vdd_ros.page.episode_list import EpisodeList
 from vdd_ros.page.model import PageModel, Report
 from vdd_ros.page.orders import Order
-from vdd_ros.page.previews import Previews, cameras_of
+from vdd_ros.page.previews import Camera, Previews, cameras_of
 from vdd_ros.session import Session, Step
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class PageNode(Node):
         }
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._previews = Previews(cameras_of(settings.previews), jpeg_of)
+        own = {name: Camera(one.topic, one.type) for name, one in contract.cameras.items()}
+        self._previews = Previews(own | cameras_of(settings.previews), jpeg_of)
         self._cameras = CameraWatch(self, self._previews)
         names = {platform.node(), f"{platform.node()}.local", *settings.names.split()}
         access = Access(settings.host, names)
