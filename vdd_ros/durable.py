@@ -38,6 +38,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; all are on the disk on return.
+
+    A folder that was just made is an entry of the one above, and can vanish with all that is in it.
+    """
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        sync_folder(one.parent)
+
+
 def lock_folder(folder: Path) -> int | None:
     """Hold a folder for this process until `os.close` of the result; None while another holds it.
 

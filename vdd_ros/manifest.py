@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.contract import Contract
@@ -17,7 +18,13 @@ from vdd_ros.errors import UserError
 FORMAT_VERSION: Final = 1
 FILE_NAME = "manifest.json"
 LARGEST_BYTES = 4 * 1024 * 1024  # with a kinematic model in the contract it has some 100 KiB
+HASHED_BYTES = 1 << 20
 Level = Literal["PASS", "WARN", "FAIL"]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]  # a clock that jumps back makes negative ones
+Nanoseconds = Annotated[int, Field(gt=-(2**62), lt=2**62)]
+# a file of the episode's own folder, and of no other
+FileName = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*$")]
 
 
 class _Part(BaseModel):
@@ -30,11 +37,11 @@ class StreamSummary(_Part):
     lost: messages that were sent and did not arrive, as far as the middleware tells.
     """
 
-    count: int
-    incomplete: int
-    rate_hz: float
-    longest_gap_s: float
-    lost: int = 0
+    count: Count
+    incomplete: Count
+    rate_hz: Finite
+    longest_gap_s: Finite
+    lost: Count = 0
 
 
 class Verdict(_Part):
@@ -48,13 +55,17 @@ class Verdict(_Part):
 
 
 class FileSummary(_Part):
-    bytes: int
+    bytes: Count
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> FileSummary:
-        content = path.read_bytes()
-        return cls(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        total, digest = 0, hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(HASHED_BYTES):
+                total += len(block)
+                digest.update(block)
+        return cls(bytes=total, sha256=digest.hexdigest())
 
 
 class Provenance(_Part):
@@ -87,13 +98,13 @@ class Manifest(_Part):
     status: Literal["saved"]
     task: str
     started: str
-    started_ns: int
-    duration_s: float
+    started_ns: Nanoseconds
+    duration_s: Finite
     verdict: Verdict
     provenance: Provenance = Provenance()
     meta: dict[str, JsonValue]
     streams: dict[str, StreamSummary]
-    files: dict[str, FileSummary]
+    files: dict[FileName, FileSummary]
     software: str
     interface_hash: str
     contract_hash: str
@@ -108,7 +119,8 @@ class Manifest(_Part):
         """The manifest of an episode folder; raises UserError when there is none that fits."""
         path = folder / FILE_NAME
         try:
-            raw = json.loads(read_text_up_to(path, LARGEST_BYTES))
+            text = read_text_up_to(path, LARGEST_BYTES)
+            raw = json.loads(text, parse_constant=_finite, parse_float=_finite)
         except FileNotFoundError:
             raise UserError(
                 f"no {FILE_NAME} in {folder}: not a saved episode; record it again, or import it"
@@ -139,9 +151,10 @@ class Manifest(_Part):
             if not path.is_file():
                 raise UserError(f"{path} is missing; restore it or delete the episode")
             size = path.stat().st_size
-            if size < saved.bytes:
+            if size != saved.bytes:
+                what = "is truncated" if size < saved.bytes else "has grown"
                 raise UserError(
-                    f"{path} is truncated: {size} of {saved.bytes} bytes are left; "
+                    f"{path} {what}: {size} of {saved.bytes} bytes are there; "
                     f"restore it or delete the episode"
                 )
             if FileSummary.of(path) != saved:
@@ -149,6 +162,13 @@ class Manifest(_Part):
                     f"{path} is not the file that was saved (its sha256 differs from the "
                     f"manifest's); restore it or delete the episode"
                 )
+
+
+def _finite(text: str) -> float:
+    """A number of JSON; Python would take NaN and Infinity, which nothing here can use."""
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text} is no number")
 
 
 def software_version() -> str:
