@@ -13,6 +13,7 @@ from pathlib import Path
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.fitness import doubts
 from vdd_ros.policies.distributed import process_group
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
@@ -46,6 +47,8 @@ def main(args: Args) -> dict:
     contract = Contract.from_yaml(args.contract)
     store = EpisodeStore(args.episodes, contract)
     episodes = [store.load(name) for name in store.list()]
+    for doubt in doubts(episodes):
+        print(f"trained on all the same: {doubt}")
     started = time.monotonic()
     with process_group(), progress("training the teacher") as report:
         teacher = train_teacher(
