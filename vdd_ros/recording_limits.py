@@ -17,7 +17,9 @@ class RecordingLimits(BaseModel):
     may differ [s]; least_motion: share of its range that some joint has to move through; stuck:
     share of its range that a joint is told to move while it stays; saturated: share of the time
     that a joint may be at the end of its range; astray: share of the time that a joint may be
-    further from its command than its `tracking`.
+    further from its command than its `tracking`;
+    offset_jump, offset_drift: shares of its range by which a joint's offset from its commands at
+    rest may jump from one episode to the next, and drift over a folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,3 +33,5 @@ class RecordingLimits(BaseModel):
     stuck: Share = 0.05
     saturated: Share = 0.2
     astray: Share = 0.1
+    offset_jump: Share = 0.005
+    offset_drift: Share = 0.005
