@@ -25,20 +25,24 @@ from vdd_ros import (
     action_space,
     bag,
     episode,
+    fitness,
     kinematic_model,
     kinematics,
     mcap_records,
+    motion_verdict,
     poses,
     replay,
     rotations,
     stream,
     takeover,
+    verdict,
 )
 from vdd_ros.action_space import ActionSpace
 from vdd_ros.contract import Contract
 from vdd_ros.environment import is_first_process
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import require_saved_as_fit, warning_of
 from vdd_ros.manifest import Manifest
 from vdd_ros.policies import windows
 from vdd_ros.policies.tensor_file import Shape, TensorFile, TensorWriter, read_whole
@@ -58,11 +62,25 @@ KINDS = {
     **dict.fromkeys(("place", "last", "real"), np.int32),
     "stride": np.int64,
     "of_policy": np.bool_,
+    "warning": np.uint8,
 }
+NONE = "-"  # of a warning: no file has an empty tensor
 WORTH_PROCESSES = 32 << 20  # [bytes] of recordings, below which starting processes takes longer
 # What windows are made by: a file of other code is another file.
 CODE = (
-    *(windows, stream, replay, takeover, episode, bag, mcap_records, poses),
+    *(
+        fitness,
+        verdict,
+        motion_verdict,
+        windows,
+        stream,
+        replay,
+        takeover,
+        episode,
+        bag,
+        mcap_records,
+        poses,
+    ),
     *(action_space, kinematics, kinematic_model, rotations),
 )
 
@@ -143,6 +161,7 @@ def _telling_faults(folder: Path) -> Iterator[None]:
 
 def _entry(job: Job, store: EpisodeStore, name: str, folder: Path) -> Entry:
     manifest = store.manifest(name)
+    require_saved_as_fit(manifest)
     job.contract.require_same_recording(manifest.contract, f"episode {store.folder / name}")
     for file, saved in manifest.files.items():
         path = store.folder / name / file
@@ -180,7 +199,8 @@ def _facts(entry: Entry) -> EpisodeFacts | None:
     try:
         tensors = TensorFile(entry.path).tensors
         counts = len(tensors["place"]), len(tensors["actions"])
-        return EpisodeFacts(entry.name, *counts, bool(tensors["of_policy"][0]))
+        warning = bytes(tensors["warning"]).decode().removesuffix(NONE)
+        return EpisodeFacts(entry.name, *counts, bool(tensors["of_policy"][0]), warning)
     except (UserError, KeyError):
         return None
 
@@ -216,8 +236,13 @@ def _remember(job: Job) -> None:
 def _write(entry: Entry) -> None:
     job, space = _WORK[0]
     read = EpisodeStore(job.store, job.contract).load(entry.name)
+    warning = warning_of(read)
     found = episode_windows(job.contract, space, read, *job.sizes)
-    tensors = {**found._asdict(), "of_policy": np.array([takeover.is_of_policy(read.streams)])}
+    tensors = {
+        **found._asdict(),
+        "of_policy": np.array([takeover.is_of_policy(read.streams)]),
+        "warning": np.frombuffer((warning or NONE).encode(), np.uint8),
+    }
     shapes = {name: Shape(KINDS[name], part.shape) for name, part in tensors.items()}
     with _telling_faults(entry.path.parent), TensorWriter(entry.path, shapes) as writer:
         for name, part in tensors.items():

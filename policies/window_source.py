@@ -10,6 +10,7 @@ from vdd_ros.action_space import action_space
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import require_fit
 from vdd_ros.policies.windows import EpisodeWindows, Windows, episode_windows
 from vdd_ros.takeover import is_of_policy
 
@@ -18,12 +19,14 @@ ROWS = 16_384  # of a block, where all windows at once would need more
 
 
 class EpisodeFacts(NamedTuple):
-    """windows, actions: how many rows there are of each; of_policy: whether a policy took part."""
+    """windows, actions: how many rows there are of each; of_policy: whether a policy took part;
+    warning: its verdict where that is a WARN, else nothing."""
 
     name: str
     windows: int
     actions: int
     of_policy: bool
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def in_memory(
     contract: Contract, episodes: Sequence[Episode], n_obs_steps: int, horizon: int
 ) -> WindowSource:
     """Of episodes that are in memory; raises UserError as `windows_of` does."""
+    require_fit(episodes)
     space = action_space(contract)
     found = [episode_windows(contract, space, one, n_obs_steps, horizon) for one in episodes]
     facts = [

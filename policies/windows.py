@@ -15,6 +15,7 @@ from vdd_ros.action_space import ActionSpace, action_space
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, StreamData
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import require_fit
 from vdd_ros.replay import replay_windows
 from vdd_ros.takeover import Segment, takeovers
 
@@ -76,10 +77,11 @@ def windows_of(
     contract: Contract, episodes: list[Episode], n_obs_steps: int, horizon: int
 ) -> Windows:
     """One window at every control tick of every demonstration, and of what a person did in an
-    episode of a policy. Raises UserError where there are none, or the contract's actions need a
-    library that is not there."""
+    episode of a policy. Raises UserError where there are none, where one is not fit to learn from,
+    or the contract's actions need a library that is not there."""
     if not episodes:
         raise UserError("no episodes to learn from: record or import some first")
+    require_fit(episodes)
     space = action_space(contract)
     found = [episode_windows(contract, space, one, n_obs_steps, horizon) for one in episodes]
     parts = [

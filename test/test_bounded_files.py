@@ -21,6 +21,7 @@ from recordings import CONTRACT, record
 from vdd_ros.bag import CONTRACT_ATTACHMENT, read_bag
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.commands.dataset import check
+from vdd_ros.episode_log import LOG
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, LARGEST_BYTES, FileSummary, Manifest
 from vdd_ros.page.episode_list import NEWEST, EpisodeList
@@ -123,6 +124,7 @@ def test_an_episode_that_was_replaced_by_a_bomb_is_told_from_the_others(tmp_path
     path.write_bytes(MAGIC + BOMBS["zstd that says so"]())
     raw = json.loads(manifest.read_text())
     raw["files"][path.name] = FileSummary.of(path).model_dump()
+    (tmp_path / LOG).unlink()  # which would know that the manifest is another
     manifest.write_text(json.dumps(raw))
     bad, good = check.main(check.Args(tmp_path))["episodes"]
     assert (bad["verdict"], good["verdict"]) == ("BROKEN", "PASS")

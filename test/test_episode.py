@@ -15,6 +15,7 @@ from vdd_ros.commands.dataset import check, show, stats
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode_log import LOG
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
 
@@ -115,6 +116,7 @@ def test_bytes_are_stored_as_they_came_with_both_times_and_the_definitions(saved
 
 
 def edit_manifest(folder: Path, **changes) -> None:
+    (folder.parent / LOG).unlink(missing_ok=True)  # which knows the one that was saved
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -191,7 +193,7 @@ def test_a_store_needs_a_folder_of_episodes(saved):
 
 
 def test_dataset_check_reads_every_episode_and_tells_the_broken_from_the_fine(saved, capsys):
-    record(saved.parent, way="right")
+    record(saved.parent, seconds=0.6, way="right")
     result = check.main(check.Args(saved.parent))
     assert result["ok"] and result["verdicts"] == {"PASS": 2}
     (saved / "manifest.json").unlink()

@@ -78,7 +78,9 @@ def test_what_a_leader_says_to_an_arm_that_was_stopped_is_not_learned(tmp_path):
         return stream == "robot_command" and time_ns > stop_ns
 
     feed(recorder, SECOND, 2.0, stopped)
-    recorder.add("policy_command", joint_state_cdr(SECOND, position_at(SECOND)), SECOND)
+    for tick in range(50):
+        now = SECOND + tick * 10_000_000
+        recorder.add("policy_command", joint_state_cdr(now, position_at(now)), now)
     recorder.save(3 * SECOND)
     episode = store.load(recorder.name)
     (found,) = takeovers(CONTRACT, episode.streams)
@@ -97,7 +99,7 @@ def test_a_policy_that_nobody_corrected_teaches_nothing(tmp_path):
         folder = tmp_path / f"order-{order[0].__name__}"
         for make in order:
             make(folder, **({"person": ()} if make is record_with_policy else {}))
-        names = sorted(path.name for path in folder.iterdir())
+        names = EpisodeStore(folder).list()
         ordered = names if order[0] is record else names[::-1]
         episodes = [EpisodeStore(folder, CONTRACT).load(name) for name in ordered]
         with pytest.raises(UserError, match="nobody took over in the episodes of a policy that"):

@@ -26,6 +26,7 @@ from vdd_ros.mcap_records import records
 CHUNK_NS = 500_000_000
 NEVER_NS = 1 << 63
 CONTRACT_ATTACHMENT = "contract.json"
+LARGEST_NS = 2**62  # in numpy times are signed; nobody records in the year 2116
 # The layout that every rosbag2 from Humble on reads.
 ROSBAG2_VERSION = 5
 
@@ -133,6 +134,7 @@ class BagWriter:
             self._file,  # type: ignore[arg-type]  # it needs no more than write, tell and flush
             chunk_size=form.chunk_bytes,
             compression=CompressionType[form.compression.upper()],
+            enable_data_crcs=True,
         )
         self._writer.start(profile="ros2", library="vdd_ros")
         self._writer.add_attachment(
@@ -267,28 +269,50 @@ class BagContents(NamedTuple):
 def read_bag(path: Path) -> BagContents:
     """Read a file from its beginning as far as it is readable, in the order it was written."""
     from mcap.exceptions import EndOfFile, McapError
-    from mcap.records import Attachment, Channel, Message
+    from mcap.records import Attachment, Channel, Message, Schema
     from zstandard import ZstdError
 
-    contract, names, channels, messages = None, {}, {}, []
+    contract, streams, schemas, channels, messages = None, {}, {}, {}, []
     try:
         for record in records(path):
             if isinstance(record, Message):
                 if (stream := channels.get(record.channel_id)) is not None:
-                    messages.append(
-                        RawMessage(stream, record.data, record.log_time, record.publish_time)
-                    )
+                    messages.append(_message(stream, record))
+            elif isinstance(record, Schema):
+                schemas[record.id] = record
             elif isinstance(record, Channel):
-                if record.topic in names:
-                    channels[record.id] = names[record.topic]
+                if record.topic in streams:
+                    name, stream = streams[record.topic]
+                    _require_of(stream, record, schemas.get(record.schema_id))
+                    channels[record.id] = name
             elif isinstance(record, Attachment) and record.name == CONTRACT_ATTACHMENT:
                 contract = Contract.from_dict(json.loads(record.data), where=f"contract in {path}")
-                names = {stream.recorded_topic: name for name, stream in contract.streams.items()}
+                streams = {
+                    one.recorded_topic: (name, one) for name, one in contract.streams.items()
+                }
     except (EndOfFile, struct.error):
         return BagContents(contract, messages, "it ends within a record")
     except (McapError, ZstdError, ValueError, RecursionError, UserError) as error:
         return BagContents(contract, messages, str(error))
     return BagContents(contract, messages, None)
+
+
+def _message(stream: str, record) -> RawMessage:
+    if max(record.log_time, record.publish_time) > LARGEST_NS:
+        raise ValueError(f"a message of {stream} is from the year 2116 or later")
+    return RawMessage(stream, record.data, record.log_time, record.publish_time)
+
+
+def _require_of(stream: Recorded, channel, schema) -> None:
+    """Raise ValueError where a channel does not hold what its topic's stream is made of; one that
+    says that it has no schema (0) may hold that."""
+    if channel.message_encoding == "cdr" and channel.schema_id == 0:
+        return
+    found = (channel.message_encoding, None if schema is None else schema.name)
+    if found != ("cdr", stream.type):
+        raise ValueError(
+            f"{channel.topic} holds {found[1]} as {found[0]}, not {stream.type} as cdr"
+        )
 
 
 def _qos_text(stream: Recorded) -> str:

@@ -21,7 +21,7 @@ COMMANDS = {
     "doctor": "say what this machine has, what it lacks, and how to mend it",
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
-    "dataset": "look after recorded episodes: check, show, stats, import, export",
+    "dataset": "look after recorded episodes: check, show, split, trim, delete, import, export",
     "replay": "send a recorded episode to the simulator again, through the gate",
     "train": "train a diffusion policy, the teacher, on recorded episodes",
     "distill": "distil a teacher into a mixture of experts: one network call",

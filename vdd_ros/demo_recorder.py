@@ -7,6 +7,7 @@ process leaves behind is found and set aside by `vdd_ros.recovery`.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,8 +24,9 @@ from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import CamerasJudged, judge_cameras
 from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.contract import Contract
-from vdd_ros.durable import lock_folder, sync_folder, write_text
+from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
+from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import (
     FILE_NAME,
@@ -111,7 +113,7 @@ class DemoRecorder:
         """Open a new recording; nothing received before this moment is in it. name: of the episode,
         where it has one already; otherwise it gets the next one of the folder."""
         self._require("start", State.IDLE)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         free = shutil.disk_usage(self.folder).free
         if free < self.least_free:
             raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
@@ -152,6 +154,10 @@ class DemoRecorder:
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
         self._require("annotate", State.RECORDING, State.STOPPED)
+        try:
+            json.dumps(dict(items), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UserError(f"{', '.join(items)}: {error}; note what JSON can hold") from None
         self.meta.update(items)
         return f"noted {', '.join(items)} for {self.name}"
 
@@ -206,6 +212,7 @@ class DemoRecorder:
         self._finish()  # from here on the episode is there, whatever the disk says
         try:
             sync_folder(self.folder)
+            append(self.folder, [saved(self.folder, self.name)])
         except OSError as error:
             return (
                 f"saved {final}, {self.verdict}; but the disk does not confirm it "
@@ -329,9 +336,11 @@ class DemoRecorder:
 
 
 def _next_name(folder: Path, prefix: str) -> str:
-    """`<prefix>_0001` and so on; numbers of unsaved and quarantined recordings are not reused."""
-    entries = [*folder.iterdir(), *folder.glob(f"{QUARANTINE}/*")]
+    """`<prefix>_0001` and so on; numbers of unsaved, quarantined and deleted recordings are not
+    reused."""
+    entries = [*folder.iterdir(), *folder.glob(f"{QUARANTINE}/*"), *folder.glob(f"{DELETED}/*")]
     names = [entry.name.removeprefix(PART_PREFIX) for entry in entries]
+    names += EpisodeLog.read(folder).names
     pattern = re.compile(re.escape(prefix) + r"_(\d+)")
     taken = [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
     return f"{prefix}_{max(taken, default=0) + 1:04d}"

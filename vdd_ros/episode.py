@@ -16,6 +16,7 @@ from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
 from vdd_ros.camera_images import CAMERAS, CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import NUMBERS_PER_OBJECT, Stream
+from vdd_ros.episode_log import LOG, EpisodeLog, manifest_hash
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Manifest
 from vdd_ros.poses import fields_of_poses, pose_array
@@ -73,6 +74,7 @@ class EpisodeStore:
     def __init__(self, folder: str | Path, contract: Contract | None = None):
         self.folder = Path(folder)
         self.contract = contract
+        self._log: tuple[tuple[int, int] | None, EpisodeLog] | None = None
         if not self.folder.is_dir():
             raise UserError(f"no folder {self.folder}: name the folder that episodes were saved in")
         if (self.folder / FILE_NAME).exists():
@@ -92,15 +94,39 @@ class EpisodeStore:
         """What an episode says about itself, without reading the recording; raises UserError."""
         if not (self.folder / name).is_dir():
             raise UserError(f"no episode {name!r} in {self.folder}: `vdd dataset check` lists them")
-        return Manifest.read(self.folder / name)
+        manifest = Manifest.read(self.folder / name)
+        if manifest.name != name:
+            raise UserError(
+                f"{self.folder / name / FILE_NAME} is that of {manifest.name!r}: give the folder "
+                f"its name again, or restore the file"
+            )
+        return manifest
+
+    def log(self) -> EpisodeLog:
+        """What `episodes.jsonl` says of this folder; read again when it has changed."""
+        try:
+            found = (self.folder / LOG).stat()
+            state = (found.st_size, found.st_mtime_ns)
+        except FileNotFoundError:
+            state = None
+        if self._log is None or self._log[0] != state:
+            self._log = state, EpisodeLog.read(self.folder)
+        return self._log[1]
 
     def load(self, name: str) -> Episode:
         """Read one episode; raises UserError when it is damaged, foreign, or of another interface.
 
-        Every file but those of cameras is first compared with the sha256 in the manifest.
+        Every file but those of cameras is first compared with the sha256 in the manifest, and the
+        manifest with the one in the folder's log, where there is one; then what was read with what
+        the manifest says.
         """
         manifest = self.manifest(name)
         folder = self.folder / name
+        if self.log().kept.get(name) not in (None, manifest_hash(folder)):
+            raise UserError(
+                f"{folder / FILE_NAME} is not the one that was saved (its sha256 differs from that "
+                f"in {LOG}); restore it or delete the episode"
+            )
         manifest.check_files(folder, within="")
         if self.contract is not None:
             self.contract.require_same_recording(manifest.contract, f"episode {folder}")
@@ -115,7 +141,9 @@ class EpisodeStore:
                 f"{folder}: the contract in {FILE_NAME} is not the one in the recording; "
                 f"restore the manifest"
             )
-        return Episode(manifest, decode(manifest.contract, contents.messages), folder)
+        streams = decode(manifest.contract, contents.messages)
+        _require_as_told(manifest, streams, folder)
+        return Episode(manifest, streams, folder)
 
     def check_images(self, name: str) -> None:
         """Raise UserError unless the pictures of an episode are there, byte for byte as they were
@@ -132,6 +160,19 @@ class EpisodeStore:
                     f"{path} has {found} pictures of {camera}, its manifest says {summary.count}: "
                     "restore it or delete the episode"
                 )
+
+
+def _require_as_told(manifest: Manifest, streams: dict[str, StreamData], folder: Path) -> None:
+    """Raise UserError where a manifest counts other messages than there are."""
+    for name, data in streams.items():
+        told = manifest.streams.get(name)
+        found = f"{len(data)} messages of {name} and {data.incomplete} incomplete ones"
+        if told is None or (told.count, told.incomplete) != (len(data), data.incomplete):
+            said = "none" if told is None else f"{told.count} and {told.incomplete}"
+            raise UserError(
+                f"{folder}: the recording has {found}, {FILE_NAME} says {said}; restore it or "
+                f"delete the episode"
+            )
 
 
 def decode(contract: Contract, messages: Sequence[RawMessage]) -> dict[str, StreamData]:

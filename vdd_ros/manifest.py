@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -21,6 +22,9 @@ PIECE_BYTES = 8 * 1024 * 1024
 FILE = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 LARGEST_BYTES = 4 * 1024 * 1024  # with a kinematic model in the contract it has some 100 KiB
 Level = Literal["PASS", "WARN", "FAIL"]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]  # a clock that jumps back makes negative ones
+Nanoseconds = Annotated[int, Field(gt=-(2**62), lt=2**62)]
 
 
 class _Part(BaseModel):
@@ -34,11 +38,11 @@ class StreamSummary(_Part):
     delay_p95_s: from stamp to receipt, median and 95th percentile, None without stamps.
     """
 
-    count: int
-    incomplete: int
-    rate_hz: float
-    longest_gap_s: float
-    lost: int = 0
+    count: Count
+    incomplete: Count
+    rate_hz: Finite
+    longest_gap_s: Finite
+    lost: Count = 0
     delay_s: float | None = None
     delay_p95_s: float | None = None
 
@@ -75,7 +79,7 @@ class Verdict(_Part):
 
 
 class FileSummary(_Part):
-    bytes: int
+    bytes: Count
     sha256: str
 
     @classmethod
@@ -122,8 +126,8 @@ class Manifest(_Part):
     status: Literal["saved"]
     task: str
     started: str
-    started_ns: int
-    duration_s: float
+    started_ns: Nanoseconds
+    duration_s: Finite
     verdict: Verdict
     provenance: Provenance = Provenance()
     calibration: Calibration | None = None
@@ -154,7 +158,8 @@ class Manifest(_Part):
         """The manifest of an episode folder; raises UserError when there is none that fits."""
         path = folder / FILE_NAME
         try:
-            raw = json.loads(read_text_up_to(path, LARGEST_BYTES))
+            text = read_text_up_to(path, LARGEST_BYTES)
+            raw = json.loads(text, parse_constant=_finite, parse_float=_finite)
         except FileNotFoundError:
             raise UserError(
                 f"no {FILE_NAME} in {folder}: not a saved episode; record it again, or import it"
@@ -188,9 +193,10 @@ class Manifest(_Part):
             if not path.is_file():
                 raise UserError(f"{path} is missing; restore it or delete the episode")
             size = path.stat().st_size
-            if size < saved.bytes:
+            if size != saved.bytes:
+                what = "is truncated" if size < saved.bytes else "has grown"
                 raise UserError(
-                    f"{path} is truncated: {size} of {saved.bytes} bytes are left; "
+                    f"{path} {what}: {size} of {saved.bytes} bytes are there; "
                     f"restore it or delete the episode"
                 )
             if FileSummary.of(path) != saved:
@@ -198,6 +204,13 @@ class Manifest(_Part):
                     f"{path} is not the file that was saved (its sha256 differs from the "
                     f"manifest's); restore it or delete the episode"
                 )
+
+
+def _finite(text: str) -> float:
+    """A number of JSON; Python would take NaN and Infinity, which nothing here can use."""
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text} is no number")
 
 
 def software_version() -> str:

@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcap.records import Chunk, McapRecord
+    from mcap.records import Chunk, Footer, McapRecord
 
 LARGEST_CHUNK_BYTES = 256 * 1024 * 1024
 # what reading raises where a damaged length asks for more than there can be
 OF_LENGTHS = (MemoryError, OverflowError)
 # Joint states shrink to a quarter or so, still pictures of a plain scene to a thirtieth.
 LARGEST_GROWTH = 50
+AFTER_SUMMARY = 4 + 8  # bytes of the checksum, and of the mark at the end of a file
 ALWAYS_BYTES = 64 * 1024 * 1024
 
 
 def records(path: Path) -> Iterator[McapRecord]:
     """What is in a file, in the order it was written, without chunks; raises McapError, ZstdError,
     struct.error or ValueError where it is damaged."""
-    from mcap.records import Chunk
-    from mcap.stream_reader import StreamReader, breakup_chunk
+    from mcap.records import Chunk, Footer
+    from mcap.stream_reader import StreamReader
 
     size = path.stat().st_size
     left = max(ALWAYS_BYTES, LARGEST_GROWTH * size)
@@ -38,12 +39,45 @@ def records(path: Path) -> Iterator[McapRecord]:
             record_size_limit=size,
         )
         for record in reader.records:
+            if isinstance(record, Footer):
+                _require_summary(path, record)
             if not isinstance(record, Chunk):
                 yield record
                 continue
             data = _uncompressed(record, min(left, LARGEST_CHUNK_BYTES))
             left -= len(data)
-            yield from breakup_chunk(replace(record, compression="", data=data), validate_crc=True)
+            yield from _records_in(replace(record, compression="", data=data))
+
+
+def _records_in(chunk: Chunk) -> Iterator[McapRecord]:
+    """What is in a chunk. What is not expected there ends it: zeros would be millions of empty
+    records, each of which takes its time."""
+    from mcap.opcode import Opcode
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import get_chunk_data_stream
+
+    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
+    while stream.count < size:
+        opcode, length = stream.read1(), stream.read8()
+        if opcode == Opcode.MESSAGE:
+            yield Message.read(stream, length)
+        elif opcode == Opcode.CHANNEL:
+            yield Channel.read(stream)
+        elif opcode == Opcode.SCHEMA:
+            yield Schema.read(stream)
+        else:
+            raise ValueError(f"a chunk holds a record of kind {opcode}")
+
+
+def _require_summary(path: Path, footer: Footer) -> None:
+    """Raise ValueError where the index that other readers begin with is not what was written."""
+    if not footer.summary_crc:  # a writer may leave it out
+        return
+    with path.open("rb") as file:
+        file.seek(min(footer.summary_start, path.stat().st_size))
+        content = file.read()
+    if footer.summary_crc != zlib.crc32(content[:-AFTER_SUMMARY]):
+        raise ValueError("its summary is damaged, or something follows its end")
 
 
 def chunk_data(chunk: Chunk) -> bytes:

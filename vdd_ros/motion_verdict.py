@@ -40,6 +40,8 @@ def motion_findings(
     if commanded is None:
         return
     target = _held(*commanded, times_ns)
+    if not np.isfinite(target).any():  # nothing was commanded while the arm was measured
+        return
     told = np.nanmax(target, axis=0) - np.nanmin(target, axis=0)
     stuck = (ranges < RESTLESS) & (told / contract.span > limits.stuck)
     yield from _named(contract, stuck, "told to move and did not")

@@ -39,7 +39,9 @@ class RecordingLimits(BaseModel):
     that a joint may be at the end of its range; astray: share of the time that a joint may be
     further from its command than its `tracking`; images: of cameras, None for what is usual;
     calibration_days: that a calibration may be old; clock_offset_s: by which another host's clock
-    may be off [s], CLOCK_OFFSET_S where it is None.
+    may be off [s], CLOCK_OFFSET_S where it is None; offset_jump, offset_drift: shares of its range
+    by which a joint's offset from its commands at rest may jump from one episode to the next, and
+    drift over a folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +55,8 @@ class RecordingLimits(BaseModel):
     stuck: Share = 0.05
     saturated: Share = 0.2
     astray: Share = 0.1
+    offset_jump: Share = 0.005
+    offset_drift: Share = 0.005
     images: ImageLimits | None = None
 
     @property

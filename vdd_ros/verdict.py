@@ -17,7 +17,7 @@ from vdd_ros.motion_verdict import motion_findings
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.takeover import is_of_policy
 
-ONE_IN_TWENTY = 95  # percentile
+ONE_IN_TWENTY, FEW = 95, 0.05  # percentile, share
 
 
 class Finding(NamedTuple):
@@ -85,6 +85,8 @@ def judge(
         if name in observed:
             found += _gaps(stream, data, started_ns, stopped_ns)
             found += _jitter(stream, data, limits)
+        elif name == contract.action.stream and not is_of_policy(streams):
+            found += _pauses(stream, data)
         findings += [Finding(level, f"{name} {reason}") for level, reason in found]
     findings += _skew({name: streams[name] for name in sorted(observed & set(streams))}, limits)
     if streams.keys() >= {"joint_state", contract.action.stream}:
@@ -167,7 +169,10 @@ def _skew(streams: dict[str, StreamData], limits: RecordingLimits) -> Iterator[F
 def _times(stream: Timed, data: StreamData) -> Iterator[Finding]:
     if backwards := int((np.diff(data.received_ns) < 0).sum()):
         yield Finding("FAIL", f"was received while the clock jumped back ({backwards} times)")
-    if disordered := int((np.diff(data.stamps_ns) <= 0).sum()):
+    steps_ns = np.diff(data.stamps_ns)
+    if (steps_ns < 0).sum() > FEW * len(steps_ns):
+        yield Finding("FAIL", f"has {int((steps_ns < 0).sum())} stamps that go backwards")
+    elif disordered := int((steps_ns <= 0).sum()):
         yield Finding("WARN", f"has {disordered} stamps that do not increase")
     delay = float(np.median(data.received_ns - data.stamps_ns)) * 1e-9
     if abs(delay) > stream.max_age_s:
@@ -175,6 +180,25 @@ def _times(stream: Timed, data: StreamData) -> Iterator[Finding]:
             "FAIL",
             f"is received {delay:.3f} s after its stamp (median; at most {stream.max_age_s:g}): "
             f"do the clocks agree?",
+        )
+        return
+    far = np.abs(data.received_ns - data.stamps_ns) * 1e-9 > stream.max_age_s
+    if far.mean() > FEW:
+        yield Finding(
+            "WARN",
+            f"has {int(far.sum())} stamps far from their receipt (more than {stream.max_age_s:g} "
+            f"s): did a clock jump?",
+        )
+
+
+def _pauses(stream: Timed, data: StreamData) -> Iterator[Finding]:
+    """Between commands a policy is taught what lies on a straight line."""
+    pauses_s = np.diff(data.received_ns) * 1e-9
+    if len(pauses_s) and pauses_s.max() > stream.max_age_s:
+        yield Finding(
+            "WARN",
+            f"paused for {pauses_s.max():.3f} s (at most {stream.max_age_s:g}): commands in "
+            f"between are made up",
         )
 
 

@@ -2,7 +2,8 @@
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
-        [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl]
+        [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl] [recorder_prefixes.jsonl]
+        [damage.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -274,6 +275,46 @@ def of_bench_recorder(text: str) -> str:
     ]) + "\n"  # fmt: skip
 
 
+def of_recorder_prefixes(text: str) -> str:
+    """The table for power cuts after every operation of a session, one line a recorder."""
+    result = json.loads(text)
+    heads = ["recorder", "disks", "saved", "lost", "altered", "half there", "first loss"]
+    rows = [
+        [
+            row["recorder"],
+            *(f"{row[name]:,}" for name in ("disks", "saved", "lost", "altered", "half_there")),
+            row["first_loss"] or "none",
+        ]
+        for row in result["rows"]
+    ]
+    done = ", ".join(f"{name} {count}" for name, count in result["operations"].items())
+    return (
+        f"`{result['command']}`, {result['hardware']}: {result['prefixes']} beginnings of a "
+        f"session ({done}); `saved` counts every episode that had been said to be saved on every "
+        f"disk:\n\n"
+        f"{to_markdown(Table(heads, rows))}\n"
+    )
+
+
+def of_damage(text: str) -> str:
+    """The sentence and the table for kinds of damage."""
+    result = json.loads(text)
+    heads = ["where", "done to it", "`vdd dataset check`", "because", "training"]
+    rows = [
+        [row["family"], row["told"], row["verdict"], reason_of(row), row["training"]]
+        for row in result["rows"]
+    ]
+    return (
+        f"`{result['command']}`: {result['found']} of {result['kinds']} kinds are found and named, "
+        f"and none is trained on unawares.\n\n{to_markdown(Table(heads, rows))}\n"
+    )
+
+
+def reason_of(row: dict) -> str:
+    """A reason without what to do about it."""
+    return re.split(r"; (?:restore|record)|: (?:restore it|give the)", row["reason"])[0]
+
+
 def of_bench_control(text: str) -> str:
     """The table for how punctual commands are, one line a rate and sender."""
     heads = [
@@ -355,6 +396,8 @@ ELSEWHERE = {
     "bench_delays.json": ("safety.md", of_bench_delays),
     "bench_recorder_kill.jsonl": ("recording.md", of_recorder_kill),
     "bench_recorder.jsonl": ("recording.md", of_bench_recorder),
+    "bench_recorder_prefixes.jsonl": ("recording.md", of_recorder_prefixes),
+    "bench_damage.json": ("datasets.md", of_damage),
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
     "bench_loader.jsonl": ("data.md", of_bench_loader),
@@ -416,6 +459,8 @@ def take_over(path: Path) -> None:
         if "dropped" in first:
             benchmark = "bench_recorder"
             text = re.sub(r" --folder \S+", "", text)
+        if "prefixes" in first:
+            benchmark = "bench_recorder_prefixes"
         if "joint_rate_hz" in first:
             benchmark = "bench_control"
             text = re.sub(r"(--(?:student|teacher)) \S*/(\S+)", r"\1 \2", text)
@@ -438,6 +483,10 @@ def take_over(path: Path) -> None:
             name = "bench_faults.json"
             for row in report["rows"]:
                 row["reason"] = re.sub(r"/\S*/bundles/", "bundles/", row["reason"])
+        if "kinds" in report:
+            name = "bench_damage.json"
+            for row in report["rows"]:
+                row["reason"] = re.sub(r"/\S*/damaged/?", "", row["reason"])
         if "delay_ms" in report.get("rows", [{}])[0]:
             name = "bench_delays.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
+from vdd_ros.environment import is_first_process
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.fitness import doubts
 from vdd_ros.policies.distributed import process_group, wait
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
@@ -54,6 +56,10 @@ def main(args: Args) -> dict:
             source = cached_windows(
                 store, store.list(), contract, args.teacher.sizes, args.cache, report, wait
             )
+        if is_first_process():
+            manifests = (store.manifest(name) for name in store.list())
+            for doubt in doubts(manifests, {one.name: one.warning for one in source.facts}):
+                print(f"trained on all the same: {doubt}")
         with progress("training the teacher") as report:
             teacher = train_teacher(
                 contract,

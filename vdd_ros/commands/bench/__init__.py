@@ -27,6 +27,8 @@ TOOLS = {
     "safety": "whether hostile input gets a command beyond a limit, and what a command costs",
     "recorder": "whether the recorder drops messages of joints and cameras, and how fast it writes",
     "recorder-kill": "whether recordings outlive a recorder that is killed at any moment",
+    "recorder-prefixes": "whether saved episodes outlive a power cut after any single operation",
+    "damage": "whether every kind of damaged episode is found, named and not trained on unawares",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }
 QUIET = 0.95  # share of the wall time that the measuring thread had the core

@@ -1,4 +1,8 @@
-"""Read every episode of a folder whole: verdicts, and which cannot be used."""
+"""Read every episode of a folder whole: verdicts, and which cannot be used.
+
+An episode is judged anew, whatever its manifest says; one that the folder's log tells of and that
+is not there, or that is not as it was saved, is BROKEN.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.conf import Positional
 
+from vdd_ros.calibration.leader_drift import drift_of, rest_offset
 from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.contract import Contract
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode import Episode, EpisodeStore
+from vdd_ros.episode_log import binned
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import duplicates, verdict_of
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "BROKEN": "bold red"}
 
@@ -31,7 +38,22 @@ def main(args: Args) -> dict:
     """Print the table and return it as data; `ok` is False when an episode is broken or a FAIL."""
     contract = Contract.from_yaml(args.contract) if args.contract else None
     store = EpisodeStore(args.folder, contract)
-    rows = [_checked(store, name) for name in store.list()]
+    rows, manifests, offsets = [], [], []
+    for name in store.list():
+        try:
+            episode = store.load(name)
+            store.check_images(name)
+        except UserError as error:
+            rows.append(_broken(name, str(error)))
+            continue
+        rows.append(_judged(episode))
+        manifests.append(episode.manifest)
+        offsets.append(rest_offset(episode))
+    rows += [_broken(name, reason) for name, reason in _vanished(store).items()]
+    for name, other in duplicates(manifests).items():
+        _warn(next(row for row in rows if row["name"] == name), f"of the same recording as {other}")
+    drift = drift_of(offsets)
+    faults = store.log().faults
     table = Table("episode", "verdict", "s", "messages", "images", "declared", "why")
     for row in rows:
         colour = COLOURS[row["verdict"]]
@@ -41,46 +63,72 @@ def main(args: Args) -> dict:
             "" if row["duration_s"] is None else f"{row['duration_s']:.1f}",
             str(row["messages"]),
             str(row["images"]) if row["images"] else "",
-            escape(", ".join(f"{key} {value}" for key, value in row["meta"].items())),
+            escape(", ".join(map(_declared, row["meta"].items()))),
             escape("; ".join(row["reasons"])),
         )
     counts = Counter(row["verdict"] for row in rows)
     calibrations = Counter(row["calibration"] for row in rows if row["verdict"] != "BROKEN")
     Console().print(table, f"{len(rows)} episodes: {listed(counts)}", highlight=False)
     if len(calibrations) > 1:
-        told = f"{len(calibrations)} different calibrations: {listed(calibrations)}"
-        Console().print(told, highlight=False)
-    fine = not (counts["FAIL"] or counts["BROKEN"])
+        print(f"{len(calibrations)} different calibrations: {listed(calibrations)}")
+    for line in [*faults, *drift.sentences]:
+        print(line)
+    fine = not (counts["FAIL"] or counts["BROKEN"] or faults)
     return {
         "ok": fine,
         "episodes": rows,
         "verdicts": dict(counts),
         "calibrations": dict(calibrations),
+        "log_faults": faults,
+        "drift": drift.to_dict(),
     }
 
 
-def _checked(store: EpisodeStore, name: str) -> dict:
-    try:
-        manifest = store.load(name).manifest
-        store.check_images(name)
-    except UserError as error:
-        return {
-            "name": name,
-            "verdict": "BROKEN",
-            "reasons": [str(error)],
-            "duration_s": None,
-            "messages": 0,
-            "images": 0,
-            "meta": {},
-            "calibration": None,
-        }
+def _declared(item: tuple[str, object]) -> str:
+    """In a word or two: what is longer is for `vdd dataset show`."""
+    key, value = item
+    return key if isinstance(value, dict) else f"{key} {value}"
+
+
+def _judged(episode: Episode) -> dict:
+    verdict = verdict_of(episode)
+    return {
+        "name": episode.name,
+        "verdict": verdict.level,
+        "reasons": list(verdict.reasons),
+        "duration_s": episode.manifest.duration_s,
+        "messages": sum(stream.count for stream in episode.manifest.streams.values()),
+        "images": sum(camera.count for camera in episode.manifest.cameras.values()),
+        "meta": episode.manifest.meta,
+        "calibration": calibration_of(episode.manifest),
+    }
+
+
+def _broken(name: str, reason: str) -> dict:
     return {
         "name": name,
-        "verdict": manifest.verdict.level,
-        "reasons": list(manifest.verdict.reasons),
-        "duration_s": manifest.duration_s,
-        "messages": sum(stream.count for stream in manifest.streams.values()),
-        "images": sum(camera.count for camera in manifest.cameras.values()),
-        "meta": manifest.meta,
-        "calibration": calibration_of(manifest),
+        "verdict": "BROKEN",
+        "reasons": [reason],
+        "duration_s": None,
+        "messages": 0,
+        "images": 0,
+        "meta": {},
+        "calibration": None,
     }
+
+
+def _vanished(store: EpisodeStore) -> dict[str, str]:
+    """Episodes that were saved, were not deleted, and are not there."""
+    in_bin = binned(store.folder)
+    return {
+        name: f"{store.folder / name} was saved and is not there: restore it, or have it forgotten "
+        f"(`vdd dataset delete {store.folder} {name}`)"
+        for name, manifest in sorted(store.log().kept.items())
+        if not (store.folder / name).is_dir() and manifest not in in_bin
+    }
+
+
+def _warn(row: dict, reason: str) -> None:
+    row["reasons"].append(f"{reason} (WARN)")
+    if row["verdict"] == "PASS":
+        row["verdict"] = "WARN"

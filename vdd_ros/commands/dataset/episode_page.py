@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vdd_ros.commands.dataset import episode_panels
 from vdd_ros.commands.dataset.filmstrip import filmstrip
+from vdd_ros.commands.demo.tables import to_html
 from vdd_ros.commands.page.charts import (
-    INK,
     PALE,
     STUDENT,
     STYLE,
@@ -23,14 +24,16 @@ from vdd_ros.commands.page.charts import (
     png,
 )
 from vdd_ros.commands.page.html import definitions, document, figure
+from vdd_ros.commands.page.table import Table
 from vdd_ros.episode import Episode
+from vdd_ros.fitness import verdict_of
+from vdd_ros.manifest import Verdict
 
 if TYPE_CHECKING:
     from vdd_ros.policies.likelihood import EpisodeLikelihood
 
-COLUMNS = 4
-COMMAND = "#e07b00"
-LEAST_HEIGHT = 0.03  # of a joint's range: noise must not fill a panel as a movement does
+MEASURED = "measured (blue) and commanded (orange)"
+VERDICTS = {"PASS": "#1a7f37", "WARN": "#9a6700", "FAIL": "#d1242f"}
 
 
 def write(
@@ -63,7 +66,8 @@ def _section(
     manifest = episode.manifest
     meta = {key: value for key, value in manifest.meta.items() if key not in ("scene",)}
     facts = [
-        ("verdict", str(manifest.verdict)),
+        ("task", manifest.task),
+        ("started", manifest.started),
         ("seconds", f"{manifest.duration_s:.2f}"),
         *manifest.provenance.told.items(),
         *((key, _text(value)) for key, value in meta.items()),
@@ -87,16 +91,58 @@ def _section(
                 "that followed belongs to",
             )
         )
-    joints = figure(_joints(episode), "Joints", "measured (blue) and commanded (orange)")
-    strips = "".join(
+    panels = [
+        figure(episode_panels.positions(episode), "Joints", MEASURED),
+        figure(
+            episode_panels.velocities(episode),
+            "Velocities",
+            f"{MEASURED}; by differences where the robot does not tell them",
+        ),
+        figure(
+            episode_panels.intervals(episode),
+            "Intervals",
+            "how long each message came after the one before; grey: as declared; dashed: the "
+            "longest that a policy bears (max_age_s)",
+        ),
+    ]
+    panels += [
         figure(filmstrip(episode.images(name), manifest.started_ns), name, f"{one.count} pictures")
         for name, one in manifest.cameras.items()
         if one.count
-    )
+    ]
     return (
-        f"<h2>{escape(episode.name)}</h2>{definitions(facts)}"
-        f"<div class=charts>{''.join(charts)}</div><div class=panels>{joints}{strips}</div>"
+        f"<h2>{escape(episode.name)}</h2>{_verdict(verdict_of(episode))}{definitions(facts)}"
+        f"<div class=scroll tabindex=0>{to_html(_streams(episode))}</div>"
+        f"<div class=charts>{''.join(charts)}</div>"
+        + "".join(f"<div class=panels>{panel}</div>" for panel in panels)
     )
+
+
+def _verdict(verdict: Verdict) -> str:
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
+    colour = VERDICTS[verdict.level]
+    return f"<p><b style='color:{colour}'>{verdict.level}</b></p><ul>{reasons}</ul>"
+
+
+def _streams(episode: Episode) -> Table:
+    """What came of every stream, beside what the contract declares."""
+    heads = ["stream", "messages", "Hz", "of", "longest gap [ms]", "at most", "incomplete", "lost"]
+    rows = []
+    for name, found in episode.manifest.streams.items():
+        declared = episode.contract.streams[name]
+        rows.append(
+            [
+                name,
+                str(found.count),
+                f"{found.rate_hz:.1f}",
+                f"{declared.rate_hz:g}",
+                f"{found.longest_gap_s * 1e3:.1f}",
+                f"{declared.max_age_s * 1e3:g}",
+                str(found.incomplete),
+                str(found.lost),
+            ]
+        )
+    return Table(heads, rows, [""] * len(rows))
 
 
 def _text(value: object) -> str:
@@ -105,31 +151,6 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "; ".join(map(str, value)) or "none"
     return str(value)
-
-
-def _joints(episode: Episode) -> bytes:
-    """Small multiples, one per joint, on one time axis."""
-    contract = episode.contract
-    state, command = (episode.streams[name] for name in ("joint_state", contract.action.stream))
-    rows = -(-contract.n_joints // COLUMNS)
-    picture = Figure(figsize=(2.4 * COLUMNS, 0.95 * rows + 0.3), layout="constrained")
-    panels = picture.subplots(rows, COLUMNS, sharex=True, squeeze=False)
-    begin_ns = min(int(stream.stamps_ns[0]) for stream in (state, command))
-    for joint, axes in zip(contract.joints, panels.flat, strict=False):
-        index = contract.joint_names.index(joint.name)
-        for stream, colour in ((state, STUDENT), (command, COMMAND)):
-            times_s = (stream.stamps_ns - begin_ns) / 1e9
-            axes.plot(times_s, stream.fields["position"][:, index], color=colour, linewidth=0.8)
-        plain(axes)
-        axes.tick_params(labelsize=6)
-        low, high = axes.get_ylim()
-        missing = max(0.0, LEAST_HEIGHT * (joint.upper - joint.lower) - (high - low))
-        axes.set_ylim(low - missing / 2, high + missing / 2)
-        axes.set_title(f"{joint.name} [{joint.unit}]", size=6.5, color=INK, pad=2)
-    for axes in panels.flat[contract.n_joints :]:
-        axes.set_axis_off()
-    picture.supxlabel("s", **STYLE)
-    return png(picture)
 
 
 def _overview(likelihoods: Mapping[str, EpisodeLikelihood]) -> bytes:

@@ -1,4 +1,4 @@
-"""Show episodes: what each says about itself, and with --page everything to look at.
+"""Show episodes: what each says about itself, and with --page or --rerun everything to look at.
 
 With a student's --run the page tells where the episodes lie under the policy, over time, and which
 expert speaks when.
@@ -26,6 +26,8 @@ class Args:
     """The episodes to show; with --run, those that the run held out if none is named."""
     page: Path | None = None
     """HTML file to write, which needs no other."""
+    rerun: Path | None = None
+    """File to write for the Rerun viewer, such as demos.rrd; needs rerun-sdk."""
     run: Path | None = None
     """Run folder of a student."""
 
@@ -57,6 +59,11 @@ def main(args: Args) -> dict:
         policy = None if args.run is None else args.run.name
         write_text(args.page, episode_page.write(episodes, likelihoods, policy))
         print(f"the page: {args.page}")
+    if args.rerun is not None:
+        from vdd_ros.commands.dataset import rerun_file
+
+        count = rerun_file.write(episodes, args.rerun)
+        print(f"{count} series for the Rerun viewer: {args.rerun}")
     nll = {name: float(one.nll.mean()) for name, one in likelihoods.items()}
     for name, value in nll.items():
         print(f"{name}: NLL {value:.3f} nats per dimension")

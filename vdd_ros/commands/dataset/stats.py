@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.fitness import TRIMMED
 from vdd_ros.manifest import Manifest
 
 
@@ -70,7 +71,7 @@ def _seconds_by_operator(manifests: list[Manifest]) -> dict[str, float]:
 
 def _declared(manifests: list[Manifest]) -> dict[str, dict[str, int]]:
     """How often each value of each declared key occurs."""
-    keys = sorted({key for manifest in manifests for key in manifest.meta})
+    keys = sorted({key for manifest in manifests for key in manifest.meta} - {TRIMMED})
     return {
         key: dict(Counter(str(m.meta[key]) for m in manifests if key in m.meta)) for key in keys
     }

@@ -1,0 +1,120 @@
+"""Damage recorded episodes in every way that we know of, and see whether it is found and named.
+
+Two sound episodes are recorded; one of them is damaged, in a copy for every kind. `vdd dataset
+check` has to name it, and nothing may be trained on it unawares: it is refused, or it is a WARN
+that is told before training begins.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench.damage.files import FOLDER, MANIFEST, RECORDING
+from vdd_ros.commands.bench.damage.kinds import OTHER, Kind, Victim, sound_episodes
+from vdd_ros.commands.bench.damage.mcap_bytes import BYTES
+from vdd_ros.commands.bench.damage.streams import STREAMS
+from vdd_ros.commands.dataset import check
+from vdd_ros.commands.progress import progress
+from vdd_ros.contract import Contract
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.errors import UserError
+from vdd_ros.fitness import doubts, warning_of
+
+KINDS = (*MANIFEST, *RECORDING, *FOLDER, *BYTES, *STREAMS)
+
+
+@dataclass(frozen=True)
+class Args:
+    contract: Path = Path("config/panda_avoid.yaml")
+    """Whose streams are recorded: a robot that is sent arrays and reports joint states."""
+    only: tuple[str, ...] = ()
+    """Families to try; all if none is named."""
+    seed: int = 0
+
+
+def main(args: Args) -> dict:
+    """Print a line for each kind; not ok where one is not found or can be trained on unawares."""
+    families = sorted({kind.family for kind in KINDS})
+    if unknown := sorted(set(args.only) - set(families)):
+        raise UserError(f"no family {', '.join(unknown)}: there are {', '.join(families)}")
+    chosen = [kind for kind in KINDS if not args.only or kind.family in args.only]
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch, progress("damaging") as report:
+        sound = Path(scratch) / "sound"
+        contract = Contract.from_yaml(args.contract)
+        sound_episodes(sound, contract)
+        for number, kind in enumerate(chosen, 1):
+            folder = Path(scratch) / "damaged"
+            shutil.copytree(sound, folder)
+            kind.do(Victim(folder))
+            rows.append(row_of(kind, folder, args.contract))
+            shutil.rmtree(folder)
+            report(number, len(chosen))
+    found = sum(row["ok"] for row in rows)
+    Console().print(table(rows), f"{found} of {len(rows)} kinds are found and named")
+    return {
+        "ok": found == len(rows),
+        "kinds": len(rows),
+        "found": found,
+        "verdicts": dict(Counter(row["verdict"] for row in rows)),
+        "rows": rows,
+        "ratios": {},
+        **origin(args.seed),
+    }
+
+
+def row_of(kind: Kind, folder: Path, contract: Path) -> dict:
+    """What is said of a folder in which one episode is damaged."""
+    with redirect_stdout(io.StringIO()):
+        said = check.main(check.Args(folder, contract))
+    others = [row for row in said["episodes"] if row["name"] != OTHER]
+    verdict = others[0]["verdict"] if others else None
+    reasons = others[0]["reasons"] if others else []
+    training = trained(folder, contract)
+    ok = verdict == kind.verdict and any(kind.word in reason for reason in reasons)
+    return {
+        "family": kind.family,
+        "name": kind.name,
+        "told": kind.told,
+        "verdict": verdict,
+        "reason": next((one for one in reasons if kind.word in one), "; ".join(reasons)),
+        "training": training,
+        "ok": bool(ok and training),
+    }
+
+
+def trained(folder: Path, contract: Path) -> str | None:
+    """What keeps a policy from being trained on a damaged episode unawares: `refused`, or `told`
+    before training; `not there` where it is not among the episodes; None where nothing does."""
+    store = EpisodeStore(folder, Contract.from_yaml(contract))
+    names = store.list()
+    try:
+        episodes = [store.load(name) for name in names]
+        warnings = {episode.name: warning_of(episode) for episode in episodes}
+    except UserError:
+        return "refused"
+    if all(name == OTHER for name in names):
+        return "not there"
+    told = doubts((episode.manifest for episode in episodes), warnings)
+    return "told" if any(not doubt.startswith(OTHER) for doubt in told) else None
+
+
+def table(rows: list[dict]) -> Table:
+    """For a terminal."""
+    shown = Table("family", "done", "verdict", "why", "training", "")
+    for row in rows:
+        mark = "found" if row["ok"] else "[bold red]NOT FOUND[/]"
+        shown.add_row(
+            row["family"], row["told"], row["verdict"], row["reason"], row["training"], mark
+        )
+    return shown

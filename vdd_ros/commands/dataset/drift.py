@@ -1,0 +1,43 @@
+"""Find joints whose offset from what they are told changes over a folder: jumps and slow drift.
+
+The offset is where a joint is minus where it is told to be, by the robot's commands and by a
+leader, while both rest; the median of each episode counts. Bounds are shares of a joint's range in
+the contract's `recording`: `offset_jump` and `offset_drift`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional
+
+from vdd_ros.calibration.leader_drift import FEWEST, drift_of, rest_offset
+from vdd_ros.episode import EpisodeStore
+
+
+@dataclass(frozen=True)
+class Args:
+    folder: Positional[Path]
+    """The folder that the episodes were saved in."""
+
+
+def main(args: Args) -> dict:
+    """Print a line for each joint; not ok where one is beyond a bound, or none could be judged."""
+    store = EpisodeStore(args.folder)
+    offsets = [rest_offset(store.load(name)) for name in store.list()]
+    found = drift_of(offsets)
+    heads = ("told by", "joint", "episodes", "offset", "jump", "at most", "drift", "at most", "")
+    table = Table(*heads, title=f"{len(offsets)} episodes of {args.folder}")
+    for row in found.rows:
+        keys = ("offset", "jump", "jump_bound", "drift", "drift_bound")
+        amounts = (f"{row[key]:.4f}" for key in keys)
+        table.add_row(row["stream"], row["joint"], str(row["episodes"]), *amounts, row["verdict"])
+    Console().print(table, highlight=False)
+    for sentence in found.sentences:
+        print(sentence)
+    if not found.rows:
+        print(f"no joint rests in {FEWEST} episodes or more: nothing can be said")
+    return {"ok": bool(found.rows) and not found.sentences, **found.to_dict()}

@@ -1,0 +1,88 @@
+"""Whether saved episodes are fit to learn from: judged anew, not only as their manifests say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vdd_ros.episode import Episode
+from vdd_ros.errors import UserError
+from vdd_ros.manifest import Level, Manifest, Verdict
+from vdd_ros.verdict import judge
+
+TRIMMED, TRIMMED_BEFORE = "trimmed", "before"  # in `meta`: what `vdd dataset trim` notes
+WORSE: tuple[Level, ...] = ("PASS", "WARN", "FAIL")
+
+
+def verdict_of(episode: Episode) -> Verdict:
+    """The worse of what was said when the episode was saved and what its streams say now."""
+    manifest = episode.manifest
+    ended_ns = manifest.started_ns + round(manifest.duration_s * 1e9)
+    lost = {name: stream.lost for name, stream in manifest.streams.items()}
+    found = judge(manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost)
+    if WORSE.index(found.level) <= WORSE.index(manifest.verdict.level):
+        return manifest.verdict
+    reasons = tuple(reason for reason in found.reasons if reason not in manifest.verdict.reasons)
+    said = f"it was saved as {manifest.verdict.level} and is none"
+    return Verdict(level=found.level, reasons=(*manifest.verdict.reasons, *reasons, said))
+
+
+def require_fit(episodes: Iterable[Episode]) -> None:
+    """Raise UserError at the first episode that would teach a policy nonsense."""
+    for episode in episodes:
+        _require_no_failure(episode.name, verdict_of(episode))
+
+
+def require_saved_as_fit(manifest: Manifest) -> None:
+    """As `require_fit`, of an episode that was judged anew before."""
+    _require_no_failure(manifest.name, manifest.verdict)
+
+
+def _require_no_failure(name: str, verdict: Verdict) -> None:
+    if verdict.level == "FAIL":
+        raise UserError(
+            f"episode {name} is not fit to learn from, {verdict}; look at it (`vdd dataset show`), "
+            f"then delete it or cut out what is sound (`vdd dataset delete`, `trim`)"
+        )
+
+
+def duplicates(manifests: Iterable[Manifest]) -> dict[str, str]:
+    """Episodes that are of the same recording as another one before, whole or trimmed, by name: one
+    that is held out would not be unseen, one that is trained on would count twice."""
+    first: dict[str, str] = {}
+    found = {}
+    for manifest in manifests:
+        recording = _recording_of(manifest)
+        other = first.setdefault(recording, manifest.name)
+        if other != manifest.name:
+            found[manifest.name] = other
+    return found
+
+
+def _recording_of(manifest: Manifest) -> str:
+    """sha256 of what was once recorded."""
+    note: object = manifest.meta.get(TRIMMED)
+    while isinstance(note, dict) and TRIMMED_BEFORE in note:
+        note = note[TRIMMED_BEFORE]
+    if isinstance(note, dict) and isinstance(note.get("recording_sha256"), str):
+        return note["recording_sha256"]
+    own = [
+        one.sha256
+        for name, one in manifest.files.items()
+        if name.endswith(".mcap") and "/" not in name
+    ]
+    return own[0] if own else manifest.name
+
+
+def warning_of(episode: Episode) -> str:
+    """Its verdict where that is a WARN, else nothing; raises UserError as `require_fit` does."""
+    verdict = verdict_of(episode)
+    _require_no_failure(episode.name, verdict)
+    return str(verdict) if verdict.level == "WARN" else ""
+
+
+def doubts(manifests: Iterable[Manifest], warnings: Mapping[str, str]) -> list[str]:
+    """A sentence for every episode that is of the same recording as another one, and for every
+    warning, by name."""
+    twice = duplicates(manifests)
+    told = [f"{name} is of the same recording as {other}" for name, other in twice.items()]
+    return told + [f"{name}: {warning}" for name, warning in warnings.items() if warning]
