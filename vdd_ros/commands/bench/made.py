@@ -44,7 +44,8 @@ def made() -> Made:
         return _places(folder)
     print(
         f"no policy is named: a small one is made, of {DEMONSTRATIONS} demonstrations and {STEPS} "
-        "training steps"
+        "training steps",
+        flush=True,
     )
     part = folder.with_name(f".part-{folder.name}-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
@@ -82,11 +83,11 @@ def _make(at: Made, log: Path) -> None:
     )  # fmt: skip
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
-        CONTRACT, "--held-out", HELD_OUT, "--training.steps", STEPS,
+        CONTRACT, "--held-out", HELD_OUT, "--training.steps", STEPS, "--threads", 1,
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
-        STEPS,
+        STEPS, "--threads", 1,
     )  # fmt: skip
     _vdd(log, "export", "--run", at.teacher_run, "--out", at.teacher)
     _vdd(log, "export", "--run", at.student_run, "--teacher", at.teacher_run, "--out", at.student)
@@ -94,6 +95,7 @@ def _make(at: Made, log: Path) -> None:
 
 def _vdd(log: Path, *words: object) -> None:
     """A subcommand in a process of its own: what is measured here has no part in it."""
+    print(f"    vdd {words[0]}", flush=True)
     command = [sys.executable, "-m", "vdd_ros.cli", *map(str, words)]
     with log.open("a") as sink:
         code = subprocess.run(command, env=isolated(0), stdout=sink, stderr=sink).returncode
