@@ -22,7 +22,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.processes import isolated
 
 CONTRACT = Path("config/panda_avoid.yaml")
-DEMONSTRATIONS, HELD_OUT, STEPS = 20, 4, 100
+DEMONSTRATIONS, HELD_OUT, STEPS, POOL = 20, 4, 100, 4000
 
 
 class Made(NamedTuple):
@@ -87,7 +87,7 @@ def _make(at: Made, log: Path) -> None:
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
-        STEPS, "--threads", 1,
+        STEPS, "--threads", 1, "--pool.size", POOL,
     )  # fmt: skip
     _vdd(log, "export", "--run", at.teacher_run, "--out", at.teacher)
     _vdd(log, "export", "--run", at.student_run, "--teacher", at.teacher_run, "--out", at.student)
@@ -118,5 +118,7 @@ def _places(folder: Path) -> Made:
 def _key() -> str:
     """Of all that it depends on."""
     contract = Contract.from_yaml(CONTRACT)
-    text = f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS}"
+    text = (
+        f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL}"
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
