@@ -343,6 +343,30 @@ def test_a_node_that_was_to_be_dead_or_never_to_begin(recording):
     assert_faulty(recording.judge(outcome="nothing"), "commands came")
 
 
+def killed() -> Recording:
+    """In motion, and asked for anew once the arm stands."""
+    made = Recording()
+    lost = slice(RAMP + 30, len(made.first))
+    stands = made.positions[RAMP + 29]
+    made.positions = np.delete(made.positions, lost, axis=0)
+    made.positions[RAMP + 30 :] += stands - made.first[-1]
+    del made.times[lost]
+    made.first[-1] = stands  # what the arm tells before it is driven again
+    before_ns = made.again_ns - 50_000_000
+    made.events[1] = ("inject", made.times[RAMP + 29] + 1)
+    made.events[3] = ("recover", before_ns + 1)
+    return made
+
+
+def test_of_a_node_that_is_killed_the_arm_stands_at_the_last_command():
+    made = killed()
+    assert made.judge(outcome="silence")["ok"], made.judge(outcome="silence")["faults"]
+    made.first[-1] = made.first[-1] + 0.02
+    assert_faulty(made.judge(outcome="silence"), "the arm stands 0.020 beside the last command")
+    made.events[3] = ("recover", made.again_ns - 400_000_000)
+    assert_faulty(made.judge(outcome="silence"), "nobody knows where the arm stands")
+
+
 class Trajectories(Recording):
     """The same, each command a trajectory of one point with its velocity."""
 
@@ -395,6 +419,19 @@ def test_trajectories_are_judged_as_positions_are():
     assert made.judge() == Recording().judge(), "by name, in whatever order"
     made.positions[45:, 3] += 0.1
     assert_faulty(made.judge(), "exceed the speed limit", "tell another speed than theirs")
+
+
+def test_a_trajectory_as_ros_makes_it_is_read():
+    """It leaves some bytes free at the end."""
+    from vdd_ros.nodes.wire import Encoder
+
+    made = Trajectories()
+    contract = Contract.from_dict(made.contract)
+    encoder = Encoder(contract.streams["robot_command"], contract)
+    data = encoder.encode(HOME, T0, 0.01 * np.arange(7))
+    point = recorded.point_of(NAMES, recorded.message_of(data, recorded.TRAJECTORY))
+    np.testing.assert_array_equal(point[0], HOME)
+    np.testing.assert_allclose(point[1] * LIMITS.period_s, 0.01 * np.arange(7))
 
 
 def test_a_trajectory_that_tells_another_speed_or_lacks_a_joint():

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.commands.bench.faults.motion import (
+    SETTLED,
     command_faults,
     ends_at_rest,
     longest_gap_ms,
@@ -23,13 +24,17 @@ from vdd_ros.commands.bench.faults.motion import (
 from vdd_ros.commands.bench.faults.recorded import (
     Commands,
     Limits,
+    Readings,
     commands_of,
     limits_of,
+    readings_of,
     reason_of,
 )
 
 TOO_LATE = "at rest after"
 DELIVERY_S = 0.1  # from an injection here to the node that is to notice it
+STANDING_NS = 300_000_000  # for which an arm is looked at that nobody drives
+BESIDE = 0.01  # [unit]; that a controller may leave an arm beside where it was sent
 QUIET_S = 0.4  # of silence, before an arm counts as left alone
 HALF = 0.5  # share of the speed limit that an injection has to meet
 
@@ -50,7 +55,8 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
         faults.append(f"the arm moved at {speed:.0%} of its speed limit when it was injected")
     reason = reason_of(recording, times["inject"], times["recover"])
     rest = rest_after(commands, times["inject"], times["recover"])
-    faults += outcome_faults(limits, commands, times, expected, rest, reason)
+    readings = readings_of(limits, recording)
+    faults += outcome_faults(limits, commands, times, expected, rest, reason, readings)
     again_ns = max(times["recover"], times.get("activate", 0))
     recovered = moved_between(commands, again_ns, times["end"])
     if not recovered:
@@ -103,6 +109,7 @@ def outcome_faults(
     expected: dict,
     rest: Rest,
     reason: str,
+    readings: Readings,
 ) -> list[str]:
     """What is not as it was to be expected after the injection."""
     outcome = expected["outcome"]
@@ -112,10 +119,26 @@ def outcome_faults(
         return faults + wrong_reason(reason, expected)
     if outcome == "silence":
         late = after & (commands.sent_ns > times["inject"] + DELIVERY_S * 1e9)
-        return [f"{late.sum()} commands came of a node that is dead"] if late.any() else []
+        faults = [f"{late.sum()} commands came of a node that is dead"] if late.any() else []
+        return faults + standing_faults(commands, readings, times)
     if outcome == "goes on" or (outcome == "either" and not reason):
         return going_faults(commands, times, reason, expected)
     return rest_faults(limits, expected, rest) + wrong_reason(reason, expected)
+
+
+def standing_faults(commands: Commands, readings: Readings, times: dict[str, int]) -> list[str]:
+    """Of an arm whose node is dead: its own controller keeps it at the last command, until somebody
+    asks for a new run."""
+    told = readings.positions[
+        (readings.sent_ns > times["recover"] - STANDING_NS) & (readings.sent_ns < times["recover"])
+    ]
+    sent = commands.positions[commands.sent_ns < times["recover"]][-1:]
+    if not len(told) or not len(sent):
+        return ["nobody knows where the arm stands"]
+    if (moved := np.ptp(told, axis=0).max()) > SETTLED:
+        return [f"the arm still moves, by {moved:.4f}"]
+    beside = np.abs(told[-1] - sent[0]).max()
+    return [f"the arm stands {beside:.3f} beside the last command"] if beside > BESIDE else []
 
 
 def going_faults(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vdd_ros.commands.bench.faults.recorded import Commands, Limits, readings_of
+from vdd_ros.commands.bench.faults.recorded import Commands, Limits, Readings, readings_of
 
 ROUNDING = 1e-9
 SETTLED = 1e-3  # [unit]; between two readings of an arm that has come to rest
@@ -49,14 +49,14 @@ def run_faults(
     sent_ns: np.ndarray,
     positions: np.ndarray,
     before: np.ndarray,
-    readings: tuple[np.ndarray, np.ndarray],
+    readings: Readings,
 ) -> list[str]:
     """Of one run, from one activation to the next; before: (0 or 1, Da) the last command of all."""
     if not len(positions):
         return []
     faults = []
-    near = (readings[0] > sent_ns[0] - RECENT_NS) & (readings[0] < sent_ns[0])
-    begins = np.concatenate([before, readings[1][near]])
+    near = (readings.sent_ns > sent_ns[0] - RECENT_NS) & (readings.sent_ns < sent_ns[0])
+    begins = np.concatenate([before, readings.positions[near]])
     first = (np.abs(positions[0] - begins) - limits.change).max(axis=1)
     if not len(first) or first.min() > SETTLED:
         faults.append("a run does not begin where the arm is")

@@ -19,6 +19,7 @@ TYPES = {
 }
 GATE = "command_gate"  # which tells its reasons in its diagnostics
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+ENCAPSULATION = 4  # bytes before a message
 ERROR = 40  # level of a log message
 
 
@@ -63,9 +64,16 @@ def limits_of(contract: dict) -> Limits:
 
 def decoded(recording: dict, topic: str, kind: str = "") -> list[tuple[int, Any]]:
     """(time [ns], message) of a topic, in the order in which they were sent."""
-    store = typestore()
     found = sorted(recording["messages"].get(topic, []), key=lambda one: one[0])
-    return [(sent, store.deserialize_cdr(data, kind or TYPES[topic])) for sent, data in found]
+    return [(sent, message_of(data, kind or TYPES[topic])) for sent, data in found]
+
+
+def message_of(data: bytes, kind: str) -> Any:
+    """Of bytes as they came; a publisher may have left some free at the end, which the typestore's
+    own function takes for a fault."""
+    definition = typestore().get_msgdef(kind)
+    message, _ = definition.deserialize_cdr_le(data[ENCAPSULATION:], 0, definition.cls, typestore())
+    return message
 
 
 def commands_of(contract: dict, recording: dict) -> Commands:
@@ -97,14 +105,22 @@ def point_of(names: list[str], message: Any) -> np.ndarray:
     return np.array(rows)[:, [told.index(name) for name in names]]
 
 
-def readings_of(limits: Limits, recording: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(R,) times and (R, Da) positions that the arm itself told, whatever the node was told."""
+class Readings(NamedTuple):
+    """sent_ns: (R,); positions: (R, Da) that the arm itself told [unit]."""
+
+    sent_ns: np.ndarray
+    positions: np.ndarray
+
+
+def readings_of(limits: Limits, recording: dict) -> Readings:
+    """Whatever the node was told."""
     times, rows = [], []
     for sent_ns, message in decoded(recording, PLANT):
         told = dict(zip(message.name, message.position, strict=True))
         times.append(sent_ns)
         rows.append([told[name] for name in limits.names])
-    return np.array(times, dtype=np.int64), np.array(rows).reshape(len(rows), len(limits.names))
+    positions = np.array(rows).reshape(len(rows), len(limits.names))
+    return Readings(np.array(times, dtype=np.int64), positions)
 
 
 def reason_of(recording: dict, begin_ns: int, end_ns: int) -> str:

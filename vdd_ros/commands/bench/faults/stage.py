@@ -271,8 +271,12 @@ class Stage:
             self.wait_for(partial(self._has_ended, name), f"{name} does not end")
         self.ending.clear()
         dead = [name for name in self.nodes.names() if self.nodes.ended(name) is not None]
+        commands = self.contract.streams["robot_command"].topic
         for name in dead:
+            publishers = self.recording.publishers(commands)
             self._start(name)
+            if name == GATE:  # which may be the first to speak: every command is to be heard
+                self._wait_for_publisher(commands, publishers)
         self._let_go()
         self.operator.advertise_commands(False)
         shutil.rmtree(self.bundle, ignore_errors=True)
