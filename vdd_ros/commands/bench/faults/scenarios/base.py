@@ -16,8 +16,9 @@ JOINTS, OBJECTS, ROBOT, CLOCK = "joint_state", "objects", "robot_command", "cloc
 # What the contract states [s], and one message more.
 JOINTS_AGE, OBJECTS_AGE, LEADER_AGE = 0.2 + 0.01, 0.4 + 0.04, 0.2 + 0.02
 STANDING = 0.5 + 0.02  # /clock may stand so long, and a tick
-# A joint leaves its tracking band at its speed limit, after turning round first where it has to.
-ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4
+# A joint leaves its tracking band at its speed limit; where it has to turn round first, it goes on
+# for the policy period in which its last two observations still differ, and has to come back.
+ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4 + 2 * 0.1
 PLANNED = 0.7  # a plan's own length
 LED = 0.6  # so long a leader leads before it does something wrong
 STALE = ("OBSERVATION_STALE", "JOINTS_STALE")
