@@ -360,7 +360,8 @@ def killed() -> Recording:
 
 def test_of_a_node_that_is_killed_the_arm_stands_at_the_last_command():
     made = killed()
-    assert made.judge(outcome="silence")["ok"], made.judge(outcome="silence")["faults"]
+    row = made.judge(outcome="silence")
+    assert row["ok"] and row["pauses"] == 0, row["faults"]
     made.first[-1] = made.first[-1] + 0.02
     assert_faulty(made.judge(outcome="silence"), "the arm stands 0.020 beside the last command")
     made.events[3] = ("recover", made.again_ns - 400_000_000)

@@ -49,6 +49,7 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
     limits = limits_of(contract)
     commands = commands_of(contract, recording)
     times = dict(recording["events"])  # the last of each name
+    starts_ns = [time_ns for name, time_ns in recording["events"] if name == "activate"]
     faults = command_faults(limits, commands, recording)
     speed = speed_at(limits, commands, times["inject"])
     if expected["moving"] and speed < HALF:
@@ -72,7 +73,7 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
         "recovered": recovered,
         "commands": len(commands.sent_ns),
         "longest_gap_ms": longest_gap_ms(commands, times["inject"], times["clear"]),
-        "pauses": len(pauses_in_motion(limits, commands)),
+        "pauses": len(pauses_in_motion(limits, commands, starts_ns)),
         "late": bool(faults) and all(fault.startswith(TOO_LATE) for fault in faults),
         "faults": faults,
     }

@@ -100,11 +100,14 @@ def speed_faults(limits: Limits, positions: np.ndarray, velocities: np.ndarray) 
     return [f"{wrong.sum()} commands tell another speed than theirs"] if wrong.any() else []
 
 
-def pauses_in_motion(limits: Limits, commands: Commands) -> np.ndarray:
-    """(P,) lengths [s] of pauses between two commands, the first of which moved the arm."""
+def pauses_in_motion(limits: Limits, commands: Commands, starts_ns: list[int]) -> np.ndarray:
+    """(P,) lengths [s] of pauses between two commands of one run, the first of which moved the
+    arm; starts_ns: when runs were begun."""
     gaps = np.diff(commands.sent_ns)[1:] * 1e-9
     moved = np.abs(np.diff(commands.positions, axis=0)).max(axis=1, initial=0.0)[:-1] > 0.0
-    return gaps[moved & (gaps > PAUSE * limits.period_s)]
+    run = np.searchsorted(np.sort(starts_ns), commands.sent_ns, side="right")
+    same = np.diff(run)[1:] == 0
+    return gaps[moved & same & (gaps > PAUSE * limits.period_s)]
 
 
 def speed_at(limits: Limits, commands: Commands, time_ns: int) -> float:
