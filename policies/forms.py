@@ -13,7 +13,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from vdd_ros.inference import PolicyOutput, open_session
+from vdd_ros.inference import PolicyOutput
+from vdd_ros.onnx_graph import open_session
 from vdd_ros.policies.teacher_graphs import Pieces, Schedule
 
 Opened = TypeVar("Opened")

@@ -70,7 +70,7 @@ def test_only_rates_differ(contract):
     assert found.streams["joint_state"].rate_hz == 1000.0
     raw = contract.to_dict()
     for name in ("joint_state", "policy_command"):  # and patience with who starves
-        raw["streams"][name]["max_age_s"] = 0.5
+        raw["streams"][name]["max_age_s"] = 2.0
     assert at_rates(contract, 100.0, 200.0) == Contract.from_dict(raw)
 
 
@@ -92,26 +92,75 @@ def test_the_table_has_a_line_for_each_sender():
     assert table.row_count == 2 and list(table.columns[0].cells) == ["bare", "student"]
 
 
-def footprints(memory_mib, threads=5, files=9) -> list[Footprint]:
-    return [Footprint(round(mib * soak.MIB), threads, files) for mib in memory_mib]
+COMMANDS = np.arange(1001) * 2 * MS
 
 
-def test_memory_that_comes_and_goes_is_flat_and_memory_that_creeps_is_not():
-    ticks = np.arange(1001) * 2 * MS
-    waves = footprints([50 + 3 * (k % 5) for k in range(100)])
-    assert soak.figures(waves, ticks, 500.0)["flat"]
-    leak = soak.figures(footprints(np.linspace(50, 53, 100)), ticks, 500.0)
-    assert not leak["flat"] and leak["growth_mib"] == pytest.approx(1.5, abs=0.05)
+def looks(memory_mib, threads=5, files=9) -> list[soak.Look]:
+    """One a second."""
+    return [
+        soak.Look(float(s), Footprint(round(mib * soak.MIB), threads, files))
+        for s, mib in enumerate(memory_mib)
+    ]
+
+
+def soaked(memory_mib, warm_up_s: float = 0.0) -> dict:
+    return soak.figures(looks(memory_mib), warm_up_s, COMMANDS, 500.0)
+
+
+AT_S = np.arange(1800)
+
+
+def test_memory_that_comes_and_goes_is_flat():
+    """Waves, noise that page counters have, and a peak that is over."""
+    waves = soaked(50 + 3 * (AT_S % 5))
+    assert waves["flat"] and waves["growth_mib"] == pytest.approx(0.0, abs=0.01)
+    noise = np.random.default_rng(0).normal(50, 0.15, 1800)
+    assert soaked(noise)["flat"]
+    peak = np.where((AT_S > 1500) & (AT_S < 1700), 90.0, 50.0)
+    assert soaked(peak)["flat"] and soaked(peak)["peak_mib"] == 90.0
+
+
+@pytest.mark.parametrize("leak", [1.1, 1.9, 40.0])
+def test_a_steady_leak_is_told_in_full(leak):
+    noise = np.random.default_rng(1).normal(0, 0.1, 1800)
+    told = soaked(50 + leak * AT_S / 1799 + noise)
+    assert not told["flat"]
+    assert leak - 0.1 < told["growth_mib"] < leak + 0.5
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.8])
+def test_what_is_gained_at_once_and_kept_is_told_however_late(share):
+    """40 MiB in the last 3 per cent of the run."""
+    told = soaked(np.where(1800 * (1 - share) < AT_S + 1, 90.0, 50.0))
+    assert not told["flat"] and told["growth_mib"] >= 40.0
+
+
+def test_a_leak_after_memory_was_given_back_is_told():
+    memory = np.where(AT_S < 200, 60.0, 50.0 + 3.0 * AT_S / 1799)
+    assert soaked(memory)["growth_mib"] > 2.0
+
+
+def test_a_warm_up_is_left_out_and_no_more_than_it():
+    """10 MiB in the first minute, and nothing after it."""
+    memory = 50 + 10 * np.minimum(AT_S / 60, 1.0)
+    assert soaked(memory, 60.0)["growth_mib"] == pytest.approx(0.0, abs=0.01)
+    assert soaked(memory, 30.0)["growth_mib"] == pytest.approx(5.0, abs=0.1)
+    assert not soaked(memory)["flat"]
+
+
+def test_the_shortest_run_is_judged_as_well():
+    assert soaked(np.linspace(50, 52, 11))["growth_mib"] == pytest.approx(2.0, abs=0.01)
+    assert soaked([50.0] * 11)["flat"]
 
 
 def test_a_thread_or_a_file_that_stays_is_told():
-    held = [*footprints([50] * 9), Footprint(50 << 20, 6, 11)]
-    told = soak.figures(held, np.arange(101) * 2 * MS, 500.0)
+    held = [*looks([50] * 9), soak.Look(9.0, Footprint(50 << 20, 6, 11))]
+    told = soak.figures(held, 0.0, COMMANDS, 500.0)
     assert (told["threads_gained"], told["files_gained"], told["threads"]) == (1, 2, 6)
 
 
 def test_ticks_that_become_slower_have_drifted():
     intervals = np.concatenate([np.full(500, 2.0), np.full(500, 2.02)])
-    told = soak.figures(footprints([50] * 4), np.cumsum(intervals) * MS, 500.0)
+    told = soak.figures(looks([50] * 11), 0.0, np.cumsum(intervals) * MS, 500.0)
     assert told["drift"] == pytest.approx(0.01, abs=1e-6)
     assert told["mean_interval"] == pytest.approx(1.005, abs=1e-3) and told["missed"] == 0.0

@@ -9,10 +9,11 @@ from graphs import mixture as policy_graph
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from vdd_ros.density import MixtureParameters, log_density
+from vdd_ros.density import MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.onnx_graph import open_session
 from vdd_ros.policies.export import lower_inverse, student_graphs
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
@@ -99,6 +100,25 @@ def test_exported_density_is_the_students_own(tmp_path, student):
     assert density.log_prob(windows[7], chunk) == pytest.approx(expected, abs=1e-3)
     with pytest.raises(PolicyError):
         density.log_prob(windows[7, :1], chunk)
+
+
+def test_bound_buffers_change_no_number_and_what_was_given_stays(tmp_path, student):
+    """Against the same graph in a session that makes new arrays, bit by bit."""
+    moe, normalizer, windows = student
+    path = tmp_path / "density.onnx"
+    path.write_bytes(student_graphs(moe, normalizer, (2, 3))[1])
+    density, session = OnnxDensity(path), open_session(path)[0]
+    kept = [density.parameters(window) for window in windows[:3]]
+    drawn = [density.draw(window, 4, np.random.default_rng(1)) for window in windows[:3]]
+    for window, mixture, one in zip(windows[:3], kept, drawn, strict=True):
+        feed = {"window": window.astype(np.float32)}
+        expected = MixtureParameters(*session.run(MixtureParameters._fields, feed))
+        for found, part in zip(mixture, expected, strict=True):
+            np.testing.assert_array_equal(found, part)
+        for found, part in zip(one, draw(expected, 4, np.random.default_rng(1)), strict=True):
+            np.testing.assert_array_equal(found, part)
+        chunk = windows[9, -1] + np.zeros((4, 3))
+        assert density.log_prob(window, chunk) == log_density(expected, chunk.reshape(1, -1))[0]
 
 
 def test_draws_have_their_expert_s_covariance_and_the_mixture_s_density(tmp_path, student):

@@ -22,7 +22,7 @@ PRESSED = bytes([0, 1, 0, 0, 1])
 
 @pytest.fixture
 def recorder(contract, tmp_path) -> FlightRecorder:
-    return FlightRecorder(contract, {"e_stop": E_STOP}, tmp_path / "flights", seconds=3.0)
+    return FlightRecorder(contract, {"e_stop": E_STOP}, tmp_path / "flights", 3.0, 0)
 
 
 def tell(recorder: FlightRecorder, second: float) -> None:
@@ -39,13 +39,13 @@ def run(recorder: FlightRecorder, until: int) -> None:
     """Ten times a second: joints, a command and the word that the run goes on."""
     for tenth in range(10 * until + 1):
         tell(recorder, tenth / 10)
-        recorder.hear("", tenth * S // 10)
+        recorder.hear("", tenth * S // 10, tenth * S // 10)
 
 
 def test_the_last_seconds_of_every_stream_are_saved_with_what_follows_the_stop(recorder):
     run(recorder, 10)
     recorder.add("e_stop", PRESSED, START_NS + 10 * S, 10 * S)
-    recorder.hear("E_STOP", 10 * S)
+    recorder.hear("E_STOP", 10 * S, 10 * S)
     assert recorder.due(10 * S) is None and recorder.pending == "E_STOP"
     tell(recorder, 11.0)
     assert recorder.due(10 * S + AFTERMATH_NS) == "E_STOP"
@@ -66,26 +66,26 @@ def test_the_last_seconds_of_every_stream_are_saved_with_what_follows_the_stop(r
 
 def test_a_stop_is_saved_once_and_the_next_run_anew(recorder):
     run(recorder, 1)
-    recorder.hear("E_STOP", 1 * S)
+    recorder.hear("E_STOP", 1 * S, 1 * S)
     assert recorder.due(3 * S) == "E_STOP"
     recorder.save("E_STOP", "one")
-    recorder.hear("E_STOP", 4 * S)
+    recorder.hear("E_STOP", 4 * S, 4 * S)
     assert recorder.due(9 * S) is None
-    recorder.hear("", 10 * S)
-    recorder.hear("NOT_FINITE", 11 * S)
+    recorder.hear("", 10 * S, 10 * S)
+    recorder.hear("NOT_FINITE", 11 * S, 11 * S)
     assert recorder.due(14 * S) == "NOT_FINITE"
 
 
 def test_the_first_reason_stays(recorder):
     run(recorder, 1)
-    recorder.hear("JOINTS_STALE", 1 * S)
-    recorder.hear("DEACTIVATED", 2 * S)
+    recorder.hear("JOINTS_STALE", 1 * S, 1 * S)
+    recorder.hear("DEACTIVATED", 2 * S, 2 * S)
     assert recorder.due(4 * S) == "JOINTS_STALE"
 
 
 def test_a_run_that_was_ended_is_not_saved(recorder):
     run(recorder, 1)
-    recorder.hear("DEACTIVATED", 1 * S)
+    recorder.hear("DEACTIVATED", 1 * S, 1 * S)
     assert recorder.due(30 * S) is None and recorder.pending is None
 
 
@@ -99,8 +99,28 @@ def test_a_run_without_a_last_word_is_saved(recorder):
 def test_nothing_is_due_before_anything_ran(recorder):
     tell(recorder, 0.0)
     assert recorder.due(100 * S) is None
-    recorder.hear("E_STOP", 101 * S)  # of a run that ended before one listened
+    recorder.hear("E_STOP", 101 * S, 102 * S)  # of a run that ended before one listened
     assert recorder.due(200 * S) is None
+
+
+def test_a_run_that_stops_before_it_has_told_anything_is_saved(recorder):
+    """What it says of itself comes ten times a second; the joints and commands are there."""
+    tell(recorder, 5.0)
+    recorder.hear("FAR_FROM_START", 5 * S, S // 20)
+    recorder.hear("FAR_FROM_START", 5 * S + S // 10, S // 20 + S // 10)
+    assert recorder.due(5 * S + AFTERMATH_NS) == "FAR_FROM_START"
+    recorder.save("FAR_FROM_START", "one")
+    for tenth in range(60, 90):  # it goes on saying so until it is deactivated
+        recorder.hear("FAR_FROM_START", tenth * S // 10, (tenth - 50) * S // 10)
+    assert recorder.due(20 * S) is None
+    recorder.hear("E_STOP", 9 * S, S // 20)  # a second run, at once and stopped at once
+    assert recorder.due(9 * S + AFTERMATH_NS) == "E_STOP"
+
+
+def test_one_that_is_ended_before_it_has_told_anything_is_not(recorder):
+    tell(recorder, 5.0)
+    recorder.hear("DEACTIVATED", 5 * S, S // 20)
+    assert recorder.due(30 * S) is None
 
 
 def test_no_two_flights_have_one_name(recorder):

@@ -38,11 +38,17 @@ class _Kept(NamedTuple):
 class FlightRecorder:
     """steady_ns are times of a clock that nobody sets; received_ns those of the ROS clock.
 
-    others: topics beside the contract's streams, by name; seconds: how much is kept.
+    others: topics beside the contract's streams, by name; seconds: how much is kept; listens_since:
+    when it began to listen, by the steady clock [ns].
     """
 
     def __init__(
-        self, contract: Contract, others: Mapping[str, Topic], folder: Path, seconds: float
+        self,
+        contract: Contract,
+        others: Mapping[str, Topic],
+        folder: Path,
+        seconds: float,
+        listens_since: int,
     ):
         self.contract = contract
         self.others = others
@@ -52,7 +58,7 @@ class FlightRecorder:
         self._kept: deque[_Kept] = deque()
         self._seconds_ns = round(seconds * 1e9)
         self.running = False  # whether the last word of a run was that it goes on
-        self._heard_ns = 0
+        self._heard_ns = listens_since
         self._stop: tuple[str, int] | None = None  # why, and when it was known
 
     @property
@@ -78,12 +84,14 @@ class FlightRecorder:
     def _forget_oldest(self) -> None:
         self.kept_bytes -= len(self._kept.popleft().data) + MESSAGE_BYTES
 
-    def hear(self, stop_reason: str, steady_ns: int) -> None:
-        """Take the stop reason of a policy state, empty while the run goes on."""
+    def hear(self, stop_reason: str, steady_ns: int, ran_ns: int) -> None:
+        """Take the stop reason of a policy state, empty while the run goes on, and for how long the
+        run has gone on. One that began since the last word may have stopped before its first."""
+        is_new = ran_ns < steady_ns - self._heard_ns
         self._heard_ns = steady_ns
         if not stop_reason:
             self.running = True
-        elif self.running:
+        elif self.running or is_new:
             self.running = False
             if stop_reason != ASKED_FOR:
                 self._stop = self._stop or (stop_reason, steady_ns)

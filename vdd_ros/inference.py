@@ -16,14 +16,12 @@ import numpy as np
 
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
+from vdd_ros.onnx_graph import GraphError, OnnxGraph
 
 T = TypeVar("T")
+PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
 DENSITY_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of its density's
-
-
-class PolicyError(RuntimeError):
-    """The policy could not be evaluated; the arm is to be brought to rest."""
 
 
 class PolicyOutput(NamedTuple):
@@ -51,25 +49,17 @@ class Policy(Protocol):
 
 
 class OnnxPolicy:
-    """A policy in onnxruntime: one thread, no spinning, buffers allocated once."""
+    """A policy in onnxruntime."""
 
     def __init__(self, path: str | Path, density: OnnxDensity | None = None):
         """Raises UserError when the graph cannot be read or has another signature."""
         self.density = density
-        self._session, self._errors = open_session(path)
-        self._binding = self._session.io_binding()
-        inputs = {node.name: _shape(node, path) for node in self._session.get_inputs()}
-        outputs = {node.name: _shape(node, path) for node in self._session.get_outputs()}
+        self._graph = OnnxGraph(path)
+        inputs, outputs = self._graph.signature
         self._require_signature(path, inputs, outputs)
         self.noise_shape = inputs.get("noise")
         self.n_obs_steps, self.observation_dim = inputs["window"]
         self.n_experts, self.horizon, self.action_dim = outputs["means"]
-        self._inputs = {name: np.zeros(shape, np.float32) for name, shape in inputs.items()}
-        self._outputs = {name: np.zeros(shape, np.float32) for name, shape in outputs.items()}
-        for name, array in self._inputs.items():
-            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        for name, array in self._outputs.items():
-            self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
     @staticmethod
     def _require_signature(path: str | Path, inputs: dict, outputs: dict) -> None:
@@ -88,18 +78,15 @@ class OnnxPolicy:
 
     def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
         """window: (To, Do), oldest first [unit]; noise: `noise_shape`. Raises PolicyError."""
-        self._inputs["window"][...] = window
+        self._graph.give("window", window)
         if self.noise_shape is not None:
             if noise is None:
                 raise PolicyError("this policy needs noise, and none was given")
-            self._inputs["noise"][...] = noise
-        try:
-            self._session.run_with_iobinding(self._binding)
-        except self._errors as error:
-            raise PolicyError(str(error)) from error
+            self._graph.give("noise", noise)
+        self._graph.run()
         return PolicyOutput(
-            self._outputs["log_gating"].astype(np.float64),
-            self._outputs["means"].astype(np.float64),
+            self._graph.outputs["log_gating"].astype(np.float64),
+            self._graph.outputs["means"].astype(np.float64),
         )
 
 
@@ -113,31 +100,31 @@ class OnnxDensity:
 
     def __init__(self, path: Path):
         """Raises UserError when the graph cannot be read or has another signature."""
-        self._session, self._errors = open_session(path)
-        inputs = [node.name for node in self._session.get_inputs()]
-        outputs = [node.name for node in self._session.get_outputs()]
-        if inputs != ["window"] or set(outputs) != set(MixtureParameters._fields):
+        self._graph = OnnxGraph(path)
+        inputs, outputs = self._graph.signature
+        if set(inputs) != {"window"} or set(outputs) != set(MixtureParameters._fields):
             raise UserError(
-                f"{path} takes {inputs} and gives {outputs}; a density takes window and gives "
-                f"{', '.join(MixtureParameters._fields)}: export it again"
+                f"{path} takes {list(inputs)} and gives {list(outputs)}; a density takes window "
+                f"and gives {', '.join(MixtureParameters._fields)}: export it again"
             )
+        self._mixture = MixtureParameters(**self._graph.outputs)  # until the next evaluation
 
     def log_prob(self, window: np.ndarray, chunk: np.ndarray) -> float:
         """Log-density of a whole chunk (H, A) after window (To, Do) [nats]. Raises PolicyError."""
-        return float(log_density(self.parameters(window), chunk.reshape(1, -1))[0])
+        return float(log_density(self._evaluated(window), chunk.reshape(1, -1))[0])
 
     def draw(self, window: np.ndarray, count: int, rng: np.random.Generator) -> Draws:
         """`count` samples of each expert after window (To, Do). Raises PolicyError."""
-        return draw(self.parameters(window), count, rng)
+        return draw(self._evaluated(window), count, rng)
 
     def parameters(self, window: np.ndarray) -> MixtureParameters:
-        """The mixture after window (To, Do). Raises PolicyError."""
-        feed = {"window": window.astype(np.float32)}
-        try:
-            parts = self._session.run(MixtureParameters._fields, feed)
-        except self._errors as error:
-            raise PolicyError(str(error)) from error
-        return MixtureParameters(*parts)
+        """The mixture after window (To, Do), to be kept. Raises PolicyError."""
+        return MixtureParameters(*(part.copy() for part in self._evaluated(window)))
+
+    def _evaluated(self, window: np.ndarray) -> MixtureParameters:
+        self._graph.give("window", window)
+        self._graph.run()
+        return self._mixture
 
 
 def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> float:
@@ -190,38 +177,3 @@ def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:
         given = call()
         taken.append(time.perf_counter() - begin)
     return given, float(np.median(taken))
-
-
-def open_session(path: str | Path) -> tuple:
-    """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    # With bound buffers a failing node of the graph raises RuntimeError, none of their own classes.
-    errors: tuple[type[Exception], ...] = (RuntimeError,)
-    errors += tuple(
-        value
-        for value in vars(state).values()
-        if isinstance(value, type) and issubclass(value, Exception)
-    )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised; said once is enough
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except errors as error:
-        reason = str(error).splitlines()[0][:200]
-        raise UserError(f"{path} is not a usable ONNX model ({reason}): export it again") from None
-    return session, errors
-
-
-def _shape(node, path: str | Path) -> tuple[int, ...]:
-    if node.type != "tensor(float)" or not all(isinstance(size, int) for size in node.shape):
-        raise UserError(
-            f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "
-            "shape: export it again without dynamic axes"
-        )
-    return tuple(node.shape)

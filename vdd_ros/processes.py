@@ -95,7 +95,7 @@ class Nodes:
         remaps: its topics, and so on, by those that they become."""
         settings = [f"{key}:={_yaml(value)}" for key, value in parameters.items()]
         options = [word for setting in settings for word in ("-p", setting)]
-        renames = dict(remaps or {}) | ({"__node": name} if module else {})
+        renames = ({"__node": name} if module else {}) | dict(remaps or {})
         options += [word for key, value in renames.items() for word in ("-r", f"{key}:={value}")]
         with (self.log_folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(

@@ -350,7 +350,8 @@ def of_bench_soak(text: str) -> str:
         f"`{result['command']}`, {result['hardware']}: {result['seconds'] / 60:.0f} min at "
         f"{result['rate_hz']:g} Hz, {result['commands']:,} commands. Memory grew by "
         f"{result['growth_mib']:.2f} MiB after the warm-up (goal: below 1, "
-        f"{'reached' if result['flat'] else 'missed'}) to {result['memory_mib']:.0f}; "
+        f"{'reached' if result['flat'] else 'missed'}) to {result['memory_mib']:.0f}, "
+        f"{result['growth_mib'] * 2**20 / result['commands']:.1f} bytes a command; "
         f"{result['threads_gained']} threads and {result['files_gained']} open files were gained; "
         f"the interval of commands changed by {result['drift']:.2%} of the period from the first "
         f"tenth to the last, and {result['missed']:.2%} of the deadlines were missed.\n"
@@ -497,7 +498,8 @@ def take_over(path: Path) -> None:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])
             (PICTURES / "bench_distill.png").write_bytes(cost_picture(report))
-        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+        indent = None if "memory_mib_at_s" in report else 1  # a series would fill pages
+        text = json.dumps(report, indent=indent, allow_nan=False) + "\n"
     (Path(__file__).parent / name).write_text(text)
 
 

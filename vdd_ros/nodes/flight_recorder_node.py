@@ -67,7 +67,9 @@ class FlightRecorderNode(Node):
         }
         # two arms that one button stops save two flights in the same second
         folder = Path(settings.directory).expanduser() / self.get_namespace().strip("/")
-        self.recorder = FlightRecorder(contract, others, folder, settings.seconds)
+        self.recorder = FlightRecorder(
+            contract, others, folder, settings.seconds, time.monotonic_ns()
+        )
         self.saved: list[Path] = []
         self.fault: str | None = None  # why the last flight was not saved
         self._clock_in = ReceiveClock(self)
@@ -88,8 +90,10 @@ class FlightRecorderNode(Node):
         steady_ns = time.monotonic_ns()
         self.recorder.add(name, data, self._clock_in.now_ns(), steady_ns)
         if name == "policy_state":
-            for reason in _stop_reasons(deserialize_message(data, DiagnosticArray)):
-                self.recorder.hear(reason, steady_ns)
+            for status in deserialize_message(data, DiagnosticArray).status:
+                values = {item.key: item.value for item in status.values}
+                ran_ns = int(values["ticks"]) * self.recorder.contract.control_period_ns
+                self.recorder.hear(values["stop_reason"], steady_ns, ran_ns)
 
     def _watch(self) -> None:
         reason = self.recorder.due(time.monotonic_ns())
@@ -135,12 +139,6 @@ class FlightRecorderNode(Node):
         if (reason := self.recorder.pending) is not None:
             self._save(reason)
         super().destroy_node()
-
-
-def _stop_reasons(message: DiagnosticArray) -> list[str]:
-    """What a policy state says of why its run stopped: one text, empty while it goes on."""
-    values = [item for status in message.status for item in status.values]
-    return [item.value for item in values if item.key == "stop_reason"][:1]
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, String
 
@@ -54,6 +55,9 @@ class RunOperator:
         )
         # latched: a press from before a node listens counts
         self._e_stop = self._node.create_publisher(Bool, contract.e_stop_topic, latched_qos())
+        # as a microcontroller's: a word is said once, to whoever listens then
+        poor = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._poor_e_stop = self._node.create_publisher(Bool, contract.e_stop_topic, poor)
         self._rival: Any = None
         self._faults = self._node.create_publisher(String, FAULTS, 100)
         self._changes = self._node.create_client(ChangeState, "/action_node/change_state")
@@ -102,9 +106,9 @@ class RunOperator:
             self._states.remove_pending_request(future)
         raise UserError("action_node does not tell its state: is the machine busy?")
 
-    def press(self, pressed: bool) -> None:
+    def press(self, pressed: bool, reliable: bool = True) -> None:
         """The e-stop, or let it go."""
-        self._e_stop.publish(Bool(data=pressed))
+        (self._e_stop if reliable else self._poor_e_stop).publish(Bool(data=pressed))
 
     def lead(self, target: np.ndarray, stamp_ns: int) -> None:
         """Ask for a pose (Da,), or for whatever it is [unit], as a leader arm."""

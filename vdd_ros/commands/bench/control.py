@@ -20,6 +20,7 @@ from tyro.conf import arg
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.bench.stand import (
     ANYWHERE,
     Stand,
@@ -41,10 +42,10 @@ BARE, STUDENT, TEACHER = "bare", "student", "teacher-async"
 
 @dataclass(frozen=True)
 class Args:
-    student: Annotated[Path, arg(metavar="BUNDLE")]
-    """Folder of a student's bundle."""
+    student: Annotated[Path | None, arg(metavar="BUNDLE")] = None
+    """Folder of a student's bundle; without one a small student and its teacher are made."""
     teacher: Annotated[Path | None, arg(metavar="BUNDLE")] = None
-    """Folder of its teacher's bundle; without one only the student is measured."""
+    """Folder of its teacher's bundle; without one only the named student is measured."""
     rate: float = 500.0
     """Control ticks a second."""
     seconds: float = 30.0
@@ -74,16 +75,26 @@ def main(args: Args) -> dict:
     """Print the figures; raises UserError where a bundle cannot be run."""
     if not (args.rate > 0.0 and args.seconds > 0.0 and args.joint_rate > 0.0 and args.turns > 0):
         raise UserError("rate, joint_rate, seconds and turns must be above 0")
-    result = measure_control(args)
+    result = measure_control(*_policies(args), args)
     Console().print(control_table(result))
     for name, ratio in result["ratios"].items():
         print(f"{name} {ratio:.3f}")
     return result
 
 
-def measure_control(args: Args) -> dict:
+def _policies(args: Args) -> tuple[Path, Path | None]:
+    """Bundles of a student and, perhaps, its teacher: those that are named, or small ones."""
+    if args.student is not None:
+        return args.student, args.teacher
+    if args.teacher is not None:
+        raise UserError("a teacher is measured beside its student: name it with --student")
+    policy = made()
+    return policy.student, policy.teacher
+
+
+def measure_control(student_folder: Path, teacher_folder: Path | None, args: Args) -> dict:
     """Rows, ratios and how they were obtained; the whole of the `--json` line."""
-    student = Bundle.load(args.student)
+    student = Bundle.load(student_folder)
     contract = at_rates(student.contract, args.rate, args.joint_rate)
     position = begin_of(student)
     found: dict[str, list[Turn]] = {}
@@ -101,12 +112,12 @@ def measure_control(args: Args) -> dict:
             ),
             STUDENT: (
                 "action_node",
-                shared | {"bundle": args.student.resolve(), "planning": args.planning},
+                shared | {"bundle": student_folder.resolve(), "planning": args.planning},
             ),
         }
-        if args.teacher is not None:
-            Bundle.load(args.teacher, contract)
-            asynchronous = {"bundle": args.teacher.resolve(), "planning": "thread"}
+        if teacher_folder is not None:
+            Bundle.load(teacher_folder, contract)
+            asynchronous = {"bundle": teacher_folder.resolve(), "planning": "thread"}
             runs[TEACHER] = ("action_node", shared | asynchronous)
         for _ in range(args.turns):
             for row, (node, parameters) in runs.items():
@@ -118,6 +129,7 @@ def measure_control(args: Args) -> dict:
         "rate_hz": args.rate,
         "joint_rate_hz": args.joint_rate,
         "planning": args.planning,
+        "policy": told(args.student is not None),
         "send_after_s": args.send_after,
         "rows": rows,
         "ratios": ratios_of(rows),

@@ -1,11 +1,12 @@
 """How much of a policy's success is left when a network and drivers take their time, in simulation.
 
 Half of each delay is on the way of the observations, half on that of the commands. Rollouts are
-those of `vdd evaluate`, kept under --out and not run again.
+those of `vdd evaluate`; under --out they are kept and not run again.
 """
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from tyro.conf import Positional, arg
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
@@ -24,10 +26,10 @@ from vdd_ros.errors import UserError
 
 @dataclass(frozen=True)
 class Args:
-    bundles: Annotated[Positional[tuple[Path, ...]], arg(metavar="BUNDLE")]
-    """Folders of the bundles that drive."""
-    out: Path
-    """Folder that the rollouts are kept in."""
+    bundles: Annotated[Positional[tuple[Path, ...]], arg(metavar="BUNDLE")] = ()
+    """Folders of the bundles that drive; without one a small student is made."""
+    out: Path | None = None
+    """Folder that the rollouts are kept in; without one they are not."""
     delays: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1)
     """From when something is true until a command made of it acts [s]."""
     task: str = "avoid"
@@ -44,18 +46,21 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print one row per bundle and delay; raises UserError for a bundle that does not fit."""
-    if not args.bundles or not args.delays:
-        raise UserError("which bundles and delays? `vdd bench delays BUNDLE... --out FOLDER`")
-    names = [Bundle.load(folder).name for folder in args.bundles]
+    if not args.delays:
+        raise UserError("which delays? `--delays 0 .05`")
+    bundles = args.bundles or (made().student,)
+    names = [Bundle.load(folder).name for folder in bundles]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{twice[0]!r} is the name of more than one bundle: export it with --name")
-    result = {"ok": True, "rows": measure_delays(args), "task": args.task, **origin(args.seed)}
-    result["ratios"] = ratios_of(result["rows"])
+    with tempfile.TemporaryDirectory() as name:
+        rows = measure_delays(bundles, args.out or Path(name), args)
+    result = {"ok": True, "rows": rows, "ratios": ratios_of(rows), "task": args.task}
+    result |= {"policy": told(bool(args.bundles)), **origin(args.seed)}
     Console().print(delays_table(result), highlight=False)
     return result
 
 
-def measure_delays(args: Args) -> list[dict]:
+def measure_delays(bundles: tuple[Path, ...], out: Path, args: Args) -> list[dict]:
     """A row per bundle and delay."""
     from vdd_ros.sim.delay import Delays
     from vdd_ros.sim.evaluate import evaluate
@@ -63,12 +68,12 @@ def measure_delays(args: Args) -> list[dict]:
     robot = Contract.from_yaml(contract_of(args.task, args.contract))
     seeds = range(args.seed, args.seed + args.episodes)
     rows = []
-    for bundle in args.bundles:
+    for bundle in bundles:
         for delay_s in args.delays:
             halves = Delays(delay_s / 2.0, delay_s / 2.0)
             with progress(f"{bundle.name}, {delay_s * 1e3:g} ms") as report:
                 told = evaluate(
-                    bundle, robot, seeds, args.out, args.processes, args.task, report, halves
+                    bundle, robot, seeds, out, args.processes, args.task, report, halves
                 ).summary()
             names = ("policy", "success", "success_interval", "entropy", "seconds", "failures")
             rows.append({"delay_ms": delay_s * 1e3, **{name: told[name] for name in names}})

@@ -18,6 +18,7 @@ from rich.table import Column, Table
 from tyro.conf import arg
 
 from vdd_ros.commands.bench import origin, warn_if_busy
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.distill import TRAINING, ObjectiveChanges
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
@@ -35,8 +36,8 @@ LARGEST_RATIO = 0.5  # of what vdd-paper spends
 
 @dataclass(frozen=True)
 class Args:
-    run: Annotated[Path, arg(metavar="RUN")]
-    """Folder of the teacher's run."""
+    run: Annotated[Path | None, arg(metavar="RUN")] = None
+    """Folder of the teacher's run; without one a small teacher is made."""
     every: int = 250
     """Steps between checkpoints, a multiple of 50."""
     plot: Path | None = None
@@ -82,7 +83,7 @@ def measure_cost(args: Args) -> dict:
     setup = Setup(
         args.student, args.training, args.every, args.pool, args.sampler, args.allow_larger
     )
-    teacher = load_teacher(args.run)
+    teacher = load_teacher(args.run or made().teacher_run)
     judge = Judge(teacher, args.judge)
     curves: dict[str, list[Checkpoint]] = {}
     began = time.process_time(), time.perf_counter()
@@ -103,6 +104,7 @@ def measure_cost(args: Args) -> dict:
         "goal_reached": all(
             ratio is not None and ratio <= LARGEST_RATIO for ratio in ratios.values()
         ),
+        "policy": told(args.run is not None),
         "threads": args.threads,
         "cpu_share": cpu / wall,  # quiet: one at least, as one thread or more always works
         **origin(args.training.seed),

@@ -12,7 +12,9 @@ from rich.table import Column, Table
 from tyro.conf import arg
 
 from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.export import STUDENT_RULE
+from vdd_ros.errors import UserError
 
 LARGEST_DIFFERENCE = 1e-3  # [contract unit]; beyond it two forms do not run the same policy
 FLOOR_METHOD = (
@@ -23,9 +25,9 @@ FLOOR_METHOD = (
 
 @dataclass(frozen=True)
 class Args:
-    teacher: Annotated[Path, arg(metavar="RUN")]
-    """Folder of the teacher's run."""
-    student: Annotated[Path, arg(metavar="RUN")]
+    teacher: Annotated[Path | None, arg(metavar="RUN")] = None
+    """Folder of the teacher's run; without it and a student small ones are made."""
+    student: Annotated[Path | None, arg(metavar="RUN")] = None
     """Folder of a student distilled from it."""
     others: tuple[Path, ...] = ()
     """Folders of other students of the same teacher, to be timed beside it."""
@@ -40,7 +42,7 @@ class Args:
 def main(args: Args) -> dict:
     """Print the latencies; raises UserError where a run cannot be read."""
     require_some(args.blocks, args.calls)
-    result = measure_latency(args)
+    result = measure_latency(*_runs(args), args)
     console = Console()
     console.print(latency_table(result["rows"]))
     for name, ratio in result["ratios"].items():
@@ -54,7 +56,17 @@ def main(args: Args) -> dict:
     return result
 
 
-def measure_latency(args: Args) -> dict:
+def _runs(args: Args) -> tuple[Path, Path]:
+    """Of a teacher and its student: those that are named, or small ones."""
+    if args.teacher is not None and args.student is not None:
+        return args.teacher, args.student
+    if args.teacher is not None or args.student is not None or args.others:
+        raise UserError("name both runs, --teacher and --student; or none, and small ones are made")
+    policy = made()
+    return policy.teacher_run, policy.student_run
+
+
+def measure_latency(teacher_folder: Path, student_folder: Path, args: Args) -> dict:
     """Rows, ratios and how they were obtained; the whole of the `--json` line."""
     import torch
 
@@ -62,7 +74,7 @@ def measure_latency(args: Args) -> dict:
     from vdd_ros.policies.runs import load_student, load_teacher
 
     torch.set_num_threads(1)
-    teacher, student = load_teacher(args.teacher), load_student(args.student)
+    teacher, student = load_teacher(teacher_folder), load_student(student_folder)
     others = [load_student(folder) for folder in args.others]
     ways = latency.ways_to_a_chunk(
         teacher, student, others, STUDENT_RULE.draws, np.random.default_rng(args.seed)
@@ -77,6 +89,7 @@ def measure_latency(args: Args) -> dict:
         "ratios": ratios,
         "best_forms": best_forms,
         "parameters": parameters,
+        "policy": told(args.teacher is not None),
         "largest_difference": difference,
         "floor": {"weights": ways.floor_weights, "method": FLOOR_METHOD},
         **circumstances(measured, args.seed),

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
@@ -34,9 +35,9 @@ USUAL = "nothing"
 
 @dataclass(frozen=True)
 class Args:
-    demonstrations: Path
-    """Folder of recorded episodes; with a run those of them are tried that were neither trained nor
-    calibrated on."""
+    demonstrations: Path | None = None
+    """Folder of recorded episodes, without one a few are made; with a run those of them are tried
+    that were neither trained nor calibrated on."""
     teacher: Path | None = None
     """Run folder of the teacher whose windows are fitted and calibrated on."""
     student: Path | None = None
@@ -114,6 +115,7 @@ def main(args: Args) -> dict:
             for percent in (50, 99)
         },
         "contract": split.contract.name,
+        "policy": told(args.demonstrations is not None),
         "rollouts": _rollouts(args),
         **circumstances(measured, args.seed),
     }
@@ -134,7 +136,9 @@ def _split(args: Args) -> tuple[Split, Student | None]:
     if args.teacher is None:
         if args.student is not None or args.calibration is not None:
             raise UserError("student and calibration go with a run: name it with --teacher")
-        return split_of_recordings(args.demonstrations), None
+        return split_of_recordings(args.demonstrations or made().demonstrations), None
+    if args.demonstrations is None:
+        raise UserError("a run is tried on recordings that it does not know: --demonstrations")
     student = None if args.student is None else load_student(args.student)
     teacher = load_teacher(args.teacher)
     return split_of_run(teacher, args.calibration, args.demonstrations), student

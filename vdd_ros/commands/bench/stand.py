@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vdd_ros.nodes.command_observer import CommandObserver, Observed
 
 START_S, POLL_S = 60.0, 0.5
-PATIENCE_S = 0.5
+PATIENCE_S = 2.0
 ANYWHERE = 1e6  # [unit]; in its later turns the arm does not begin where demonstrations did
 
 

@@ -13,6 +13,7 @@ import re
 import tempfile
 from base64 import b64encode
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench.faults.recorded import TRAJECTORY
 from vdd_ros.commands.bench.faults.scenarios import SCENARIOS
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 from vdd_ros.commands.bench.faults.table import line_of, scenario_table
@@ -69,19 +71,35 @@ def play_all(folder: Path, contract: Contract, chosen: list[Scenario]) -> list[d
     from vdd_ros.commands.bench.faults.play import play, unplayed
     from vdd_ros.commands.bench.faults.stage import Stage
 
-    rows = []
-    with Stage(folder, contract) as stage:
-        for scenario in chosen:
-            try:
-                row, recording = play(stage, scenario)
-            except UserError as error:
-                row, recording = unplayed(scenario, error), {"messages": {}, "events": []}
-                stage.start_over()
-            print(line_of(row), flush=True)
-            rows.append(row)
-            if not row["ok"]:
-                keep(folder, recording, len(rows))
+    rows: list[dict] = []
+    for commands, group in groupby(chosen, key=lambda one: one.commands):
+        own = folder / commands
+        own.mkdir(exist_ok=True)
+        with Stage(own, commanded_by(contract, commands)) as stage:
+            for scenario in group:
+                try:
+                    row, recording = play(stage, scenario)
+                except UserError as error:
+                    row, recording = unplayed(scenario, error), {"messages": {}, "events": []}
+                    stage.start_over()
+                print(line_of(row), flush=True)
+                rows.append(row)
+                if not row["ok"]:
+                    keep(folder, recording, len(rows))
     return rows
+
+
+def commanded_by(contract: Contract, commands: str) -> Contract:
+    """The contract of the arm where it is commanded by positions, or by trajectories."""
+    if commands == "positions":
+        return contract
+    raw = contract.to_dict()
+    raw["streams"]["robot_command"] |= {
+        "type": TRAJECTORY,
+        "timeline": "header",
+        "topic": "/joint_trajectory_controller/joint_trajectory",
+    }
+    return Contract.from_dict(raw, f"contract {contract.name}, by trajectories")
 
 
 def keep(folder: Path, recording: dict, number: int) -> None:
@@ -103,6 +121,8 @@ def result_of(rows: list[dict]) -> dict:
         "ok": passed == len(rows),
         "scenarios": len(rows),
         "passed": passed,
+        "played_again": sum(len(row["retries"]) for row in rows),
+        "machine_stalls": sum(row["stalls"] for row in rows),
         "families": len({row["family"] for row in rows}),
         "rows": rows,
         **origin(SEED),

@@ -32,9 +32,9 @@ def begin(stage: Stage, name: str) -> None:
     stage.operator.begin_change(name)
 
 
-def press(stage: Stage, pressed: bool) -> None:
-    """The e-stop."""
-    stage.operator.press(pressed)
+def press(stage: Stage, pressed: bool, reliable: bool = True) -> None:
+    """The e-stop, by a publisher that keeps its last word, or by one that may lose any."""
+    stage.operator.press(pressed, reliable)
 
 
 def wait(stage: Stage, seconds: float) -> None:
@@ -93,6 +93,16 @@ def rival(stage: Stage, there: bool) -> None:
     stage.operator.advertise_commands(there)
 
 
+def twin(stage: Stage) -> None:
+    """Another node of the same name, which would drive the robot as well."""
+    stage.start_twin()
+
+
+def leave(stage: Stage) -> None:
+    """The leader that drives through command_gate says nothing any more."""
+    stage.leader.stop()
+
+
 def truncate(stage: Stage, file: str) -> None:
     """Half of a file of the bundle is lost."""
     os.truncate(stage.bundle / file, (stage.bundle / file).stat().st_size // 2)
@@ -133,6 +143,8 @@ ACTS: dict[str, Callable[..., None]] = {
     "throttle": throttle,
     "crowd": crowd,
     "rival": rival,
+    "twin": twin,
+    "leave": leave,
     "truncate": truncate,
     "remove": remove,
     "lead": lead,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.commands.bench.faults.acts import ACTS
-from vdd_ros.commands.bench.faults.checker import HALF, REMEMBERED, judge
+from vdd_ros.commands.bench.faults.checker import HALF, judge
+from vdd_ros.commands.bench.faults.motion import PAUSE, REMEMBERED
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 from vdd_ros.commands.bench.faults.stage import Stage
 from vdd_ros.contract import Contract
@@ -31,27 +32,35 @@ class Played(NamedTuple):
 
 
 def play(stage: Stage, scenario: Scenario) -> Played:
-    """Play it, again where the machine itself stopped the run; raises UserError where the nodes do
-    not work at all."""
-    began_s, attempts = time.monotonic(), 0
+    """Play it, again where the machine itself stopped the run or the node; the row tells of every
+    time. Raises UserError where the nodes do not work at all."""
+    began_s, retries, stalls = time.monotonic(), [], 0
     while True:
         played = _play(stage, scenario)
-        attempts += played.row["attempts"]
-        if attempts >= ATTEMPTS or not stalled(stage.contract, scenario, played.row):
-            more = {"attempts": attempts, "seconds": time.monotonic() - began_s}
-            return played._replace(row=played.row | more)
+        row = played.row
+        retries += row["retries"]
+        stalls += 0 if scenario.starved else row["pauses"]
+        if len(retries) + 1 >= ATTEMPTS or not stalled(stage.contract, scenario, row):
+            more = {"retries": retries, "stalls": stalls, "seconds": time.monotonic() - began_s}
+            return played._replace(row=row | more)
+        retries.append("; ".join(row["faults"]))
 
 
 def stalled(contract: Contract, scenario: Scenario, row: dict) -> bool:
-    """Whether a row failed as the node got no processor for longer than its commands may be old,
-    which it has to take for a fault, and none was injected that makes it."""
+    """Whether a row failed as the node got no processor, and none was injected that makes it: for
+    longer than its commands may be old, which it has to take for a fault, or while the arm was
+    brought to rest, which was late and had no other fault."""
+    if row["ok"] or scenario.starved:
+        return False
     longest_ms = contract.streams["policy_command"].max_age_s * 1e3
     by_itself = row["reason"] in STALLS and row["reason"] not in scenario.reasons
-    return not row["ok"] and by_itself and row["longest_gap_ms"] > longest_ms
+    if by_itself and row["longest_gap_ms"] > longest_ms:
+        return True
+    return row["late"] and row["longest_gap_ms"] > PAUSE * 1e3 / contract.rates.control_hz
 
 
 def _play(stage: Stage, scenario: Scenario) -> Played:
-    attempts = _begin(stage, scenario)
+    retries = _begin(stage, scenario)
     stage.event("inject")
     for name, *arguments in scenario.acts:
         ACTS[name](stage, *arguments)
@@ -59,19 +68,20 @@ def _play(stage: Stage, scenario: Scenario) -> Played:
     stage.event("clear")
     stage.mend()
     stage.event("recover")
-    _begin_again(stage)
+    again = _begin_again(stage)
     stage.event("end")
     stage.recording.look()
     recording = {"messages": stage.recording.messages, "events": list(stage.events)}
     verdict = judge(stage.contract.to_dict(), recording, asdict(scenario))
-    return Played(told(scenario) | verdict | {"attempts": attempts}, recording)
+    more = {"retries": [*retries, *again], "recovered_at": len(again) + 1}
+    return Played(told(scenario) | verdict | more, recording)
 
 
 def unplayed(scenario: Scenario, error: UserError) -> dict:
     """The row of a scenario that came to no end."""
     nothing = {"reason": "", "speed_at_injection": 0.0, "rest_ms": None, "rest_periods": None}
-    failed = {"ok": False, "recovered": False, "commands": 0, "faults": [str(error)], "attempts": 1}
-    return told(scenario) | nothing | failed
+    failed = {"ok": False, "recovered": False, "commands": 0, "faults": [str(error)]}
+    return told(scenario) | nothing | failed | {"retries": [], "stalls": 0}
 
 
 def told(scenario: Scenario) -> dict:
@@ -79,22 +89,31 @@ def told(scenario: Scenario) -> dict:
     return {"name": scenario.name, "family": scenario.family, "injected": scenario.told}
 
 
-def _begin(stage: Stage, scenario: Scenario) -> int:
-    """The node prepared, the arm swinging where it has to; the attempts that it took."""
-    for attempt in range(1, ATTEMPTS + 1):
+def _begin(stage: Stage, scenario: Scenario) -> list[str]:
+    """The node prepared, the arm swinging where it has to; why that took more than one attempt."""
+    failed: list[str] = []
+    while len(failed) < ATTEMPTS:
         stage.prepare(scenario.rig)
         if not scenario.moving or (stage.change("activate") and _is_fast(stage)):
-            return attempt
-    return ATTEMPTS
-
-
-def _begin_again(stage: Stage) -> None:
-    """On request, the arm swings once more; then the run is ended."""
-    for _ in range(ATTEMPTS):
-        if stage.recover() and _is_fast(stage):
             break
-    stage.operator.change("deactivate")
+        failed.append("before the injection: the arm did not swing")
+    return failed
+
+
+def _begin_again(stage: Stage) -> list[str]:
+    """On request, the arm swings once more, then the run is ended; why that took more than one
+    attempt."""
+    failed: list[str] = []
+    while len(failed) < ATTEMPTS:
+        if not stage.recover():
+            failed.append("afterwards: it was not activated")
+        elif not _is_fast(stage):
+            failed.append("afterwards: the arm did not swing")
+        else:
+            break
+    stage.rest()
     time.sleep(QUIET_S)
+    return failed
 
 
 def _is_fast(stage: Stage) -> bool:
@@ -119,4 +138,5 @@ def _see(stage: Stage, scenario: Scenario) -> None:
     time.sleep(scenario.detection_s)
     while stage.quiet_s() < QUIET_S and time.monotonic() < end_s:
         time.sleep(0.05)
-    time.sleep(0.3)  # what it says of itself comes ten times a second
+    # what it says of itself comes ten times a second, of a gate once
+    time.sleep(1.2 if scenario.rig == "gate" else 0.3)

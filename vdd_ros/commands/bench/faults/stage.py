@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from vdd_ros.commands.bench.faults.leader_arm import LeaderArm
+from vdd_ros.commands.bench.faults.recorded import TRAJECTORY
 from vdd_ros.commands.bench.faults.swing import knows_tables, write_swing
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from vdd_ros.nodes.run_operator import RunOperator
 
 TASK = "push"
-NODE = "action_node"
+NODE, GATE, TWIN = "action_node", "command_gate", "twin"
 RELAYS = {
     "relay_joints": "joint_state",
     "relay_objects": "objects",
@@ -44,12 +46,13 @@ RIGS: dict[str, tuple[dict[str, Any], str]] = {
     "foreign": ({}, "foreign"),
     "wide": ({}, "wide"),
     "far": ({}, "far"),
+    "gate": ({}, ""),  # command_gate instead, for a leader
 }
 BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures itself
 GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
-START_S, POLL_S = 90.0, 0.02
+START_S, POLL_S, REFUSAL_S = 90.0, 0.02, 30.0
 SETTLING_S, MATCHING_S = 0.5, 5.0
-PLANT, LOG = "/plant/joint_states", "/rosout"
+PLANT, LOG, DIAGNOSTICS = "/plant/joint_states", "/rosout", "/diagnostics"
 
 
 class Stage:
@@ -78,10 +81,13 @@ class Stage:
                 self._start(name)
             self.wait_for(self._tells_joints, "the simulator tells nothing")
             self._write_bundles()
+            self.leader = LeaderArm(self.operator.lead, self.joints(), self.contract.joint_names)
             undo.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
+        if hasattr(self, "leader"):
+            self.leader.stop()
         self.nodes.end()
         for name in ("operator", "recording"):
             if hasattr(self, name):
@@ -108,6 +114,7 @@ class Stage:
         own = {
             PLANT: (JointState, best_effort),
             "/action_node/policy_state": (DiagnosticArray, QoSProfile(depth=QUEUE)),
+            DIAGNOSTICS: (DiagnosticArray, QoSProfile(depth=QUEUE)),
             LOG: (Log, latched),
         }
         return RawRecording(self.domain, told | own)
@@ -124,10 +131,26 @@ class Stage:
             remaps = {stream.topic: f"/plant{stream.recorded_topic}" for stream in streams}
             remaps["/clock"] = "/plant/clock"
             self.nodes.start(name, {"contract": self._path, "task": TASK}, remaps)
+        elif name == GATE:
+            self.nodes.start(name, {"contract": self._path})
         else:
-            parameters, bundle = RIGS[self._rig]
-            own = {"contract": self._path, "bundle": self._folder / "bundles" / bundle}
-            self.nodes.start(name, own | parameters)
+            self.nodes.start(name, self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        """Of action_node."""
+        parameters, bundle = RIGS[self._rig]
+        own = {"contract": self._path, "bundle": self._folder / "bundles" / bundle}
+        return own | parameters
+
+    def start_twin(self) -> None:
+        """A second node of the same name, until it has said why it does not drive."""
+        settings = self._parameters() | {"autostart": True}
+        self.nodes.start(TWIN, settings, {"__node": NODE}, module=NODE)
+        began, end_s = len(self.messages(LOG)), time.monotonic() + REFUSAL_S
+        while time.monotonic() < end_s and self.nodes.ended(TWIN) is None:
+            if any(b"robot commands" in data for _, data in self.messages(LOG)[began:]):
+                return
+            time.sleep(POLL_S)
 
     def _write_bundles(self) -> None:
         contract, folder, middle = self.contract, self._folder / "bundles", self.joints()
@@ -152,11 +175,10 @@ class Stage:
 
     def commands(self) -> np.ndarray:
         """(N, Da) what was recorded of robot commands so far [unit]."""
-        size = 8 * self.contract.n_joints
-        found = self.messages(self.contract.streams["robot_command"].topic)
-        return np.array([np.frombuffer(data[-size:]) for _, data in found]).reshape(
-            len(found), self.contract.n_joints
-        )
+        stream, size = self.contract.streams["robot_command"], self.contract.n_joints
+        found = self.messages(stream.topic)
+        rows = [_position(data, stream.type, size) for _, data in found]
+        return np.array(rows).reshape(len(found), size)
 
     def joints(self) -> np.ndarray:
         """(Da,) where the arm itself says it is [unit]."""
@@ -193,12 +215,10 @@ class Stage:
 
     def prepare(self, rig: str) -> None:
         """The node that a scenario is about, configured unless the scenario does it itself."""
-        if rig != self._rig or self.nodes.ended(NODE) is not None:
+        if rig != self._rig or self.nodes.ended(self.node) is not None:
             self._change_rig(rig)
-        state = self.operator.state()
-        if state == "active":
-            self.operator.change("deactivate")
-            state = "inactive"
+        self.rest()
+        state = "" if rig == "gate" else self.operator.state()
         if rig in BARE and state == "inactive":
             self.operator.change("cleanup")
         elif rig not in BARE and state == "unconfigured" and not self.change("configure"):
@@ -206,25 +226,44 @@ class Stage:
         self.recording.clear()
         self.events.clear()
 
+    @property
+    def node(self) -> str:
+        """Which node is tested."""
+        return GATE if self._rig == "gate" else NODE
+
+    def rest(self) -> None:
+        """End a run, if there is one."""
+        if self._rig == "gate":
+            self.leader.stop()
+            self.wait_for(lambda: self.quiet_s() > SETTLING_S, "the arm does not come to rest")
+        elif self.operator.state() == "active":
+            self.operator.change("deactivate")
+
     def _change_rig(self, rig: str) -> None:
         if self._rig:
-            self.nodes.end_one(NODE)
+            self.leader.stop()
+            self.nodes.end_one(self.node)
         if (rig == "clock") != (self._rig == "clock"):
             if rig == "clock":
                 self._start("relay_clock")
             elif self._rig == "clock":
                 self.nodes.end_one("relay_clock")
         self._rig = rig
-        publishers = self.recording.publishers(LOG)
-        self._start(NODE)
-        self.wait_for(self._knows_a_state, f"{NODE} does not start")
-        self._wait_for_publisher(LOG, publishers)
+        topic = self.contract.streams["robot_command"].topic if rig == "gate" else LOG
+        publishers = self.recording.publishers(topic)
+        self._start(self.node)
+        if rig != "gate":
+            self.wait_for(self._knows_a_state, f"{NODE} does not start")
+        self._wait_for_publisher(topic, publishers)
 
     def _knows_a_state(self) -> bool:
         return self.nodes.ended(NODE) is None and bool(self.operator.state())
 
     def mend(self) -> None:
         """Undo all that a scenario may have done."""
+        self.leader.stop()
+        if TWIN in self.nodes.names():
+            self.nodes.end_one(TWIN)
         for name, stream in RELAYS.items():
             if name in self.nodes.names() and self.nodes.ended(name) is None:
                 self.operator.relay(stream, "pass")
@@ -232,15 +271,24 @@ class Stage:
             self.wait_for(partial(self._has_ended, name), f"{name} does not end")
         self.ending.clear()
         dead = [name for name in self.nodes.names() if self.nodes.ended(name) is not None]
+        commands = self.contract.streams["robot_command"].topic
         for name in dead:
+            publishers = self.recording.publishers(commands)
             self._start(name)
-        self.operator.press(False)
+            if name == GATE:  # which may be the first to speak: every command is to be heard
+                self._wait_for_publisher(commands, publishers)
+        self._let_go()
         self.operator.advertise_commands(False)
         shutil.rmtree(self.bundle, ignore_errors=True)
         shutil.copytree(self._folder / "spare", self.bundle)
         if dead:
             self._see_streams()
         time.sleep(SETTLING_S)
+
+    def _let_go(self) -> None:
+        """Of the e-stop, by whoever may have pressed it."""
+        for reliable in (True, False):
+            self.operator.press(False, reliable)
 
     def _has_ended(self, name: str) -> bool:
         return self.nodes.ended(name) is not None
@@ -256,8 +304,8 @@ class Stage:
 
     def start_over(self) -> None:
         """With another node, after one that does not answer."""
-        if NODE in self.nodes.names():
-            self.nodes.end_one(NODE)
+        for name in {NODE, GATE, TWIN} & set(self.nodes.names()):
+            self.nodes.end_one(name)
         self._rig = ""
         self.ending.clear()
         self.mend()
@@ -266,19 +314,21 @@ class Stage:
         """Ask for a new run, as an operator would; whether it was activated."""
         if self._rig in GOOD:
             self._change_rig(GOOD[self._rig])
-        if self.nodes.ended(NODE) is not None:
+        if self.nodes.ended(self.node) is not None:
             self._change_rig(self._rig)
-        self.operator.press(False)
-        state = self.operator.state()
-        if state == "active":
-            self.operator.change("deactivate")
-        elif state == "unconfigured":
+        self._let_go()
+        self.rest()
+        if self._rig != "gate" and self.operator.state() == "unconfigured":
             self.change("configure")
         return self.change("activate")
 
     def change(self, name: str) -> bool:
-        """A transition of the node under test; whether it succeeded."""
+        """A transition of the node under test; whether it succeeded. What activates a gate is that
+        somebody speaks."""
         self.event(name)
+        if self._rig == "gate":
+            self.leader.start()
+            return True
         topic = self.contract.streams["robot_command"].topic
         publishers = self.recording.publishers(topic)
         succeeded = self.operator.change(name)
@@ -293,3 +343,13 @@ class Stage:
         while self.recording.publishers(topic) <= before and time.monotonic() < end_s:
             time.sleep(POLL_S)
         time.sleep(SETTLING_S)
+
+
+def _position(data: bytes, kind: str, size: int) -> np.ndarray:
+    """(Da,) of a command as it was sent."""
+    if kind != TRAJECTORY:
+        return np.frombuffer(data[-8 * size :])
+    from rclpy.serialization import deserialize_message
+    from trajectory_msgs.msg import JointTrajectory
+
+    return np.array(deserialize_message(data, JointTrajectory).points[0].positions)

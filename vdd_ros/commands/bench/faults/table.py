@@ -6,7 +6,10 @@ from rich.table import Table as RichTable
 
 from vdd_ros.commands.page.table import Table, to_markdown
 
-HEADS = ["family", "injected", "speed", "reason reported", "to rest", "drives again", "verdict"]
+HEADS = [
+    "family", "injected", "speed", "reason reported", "to rest", "drives again", "played again",
+    "stalls", "verdict",
+]  # fmt: skip
 
 
 def cells_of(row: dict) -> list[str]:
@@ -19,15 +22,10 @@ def cells_of(row: dict) -> list[str]:
         short(row["reason"]) or "-",
         "-" if rest is None or not row["reason"] else f"{rest} ms, {row['rest_periods']} periods",
         "yes" if row["recovered"] else "no",
-        verdict_of(row),
+        str(len(row["retries"]) or "-"),
+        str(row["stalls"] or "-"),
+        "passed" if row["ok"] else f"failed: {'; '.join(row['faults'])}",
     ]
-
-
-def verdict_of(row: dict) -> str:
-    """With what failed, or how often it was tried."""
-    if not row["ok"]:
-        return f"failed: {'; '.join(row['faults'])}"
-    return "passed" if row["attempts"] == 1 else f"passed, attempt {row['attempts']}"
 
 
 def short(reason: str) -> str:

@@ -5,10 +5,17 @@ An act is the name of a function of `acts.py` and its arguments.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vdd_ros.commands.bench.faults.scenarios import messages, node, people, robot
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (
+IN_TRAJECTORIES = (
+    ("e-stop", "pressed"), ("stopped by its operator", "deactivate"),
+    ("stale stream", "joints silent"), ("arm does not follow", "deaf"),
+    ("human takeover", "taken over"), ("policy failing", "policy NaN"), ("CPU starvation", "stall"),
+)  # fmt: skip
+_SENT_AS_POSITIONS: tuple[Scenario, ...] = (
     *people.e_stop(),
     *people.operator(),
     *robot.publishers(),
@@ -20,4 +27,17 @@ SCENARIOS: tuple[Scenario, ...] = (
     *node.machine(),
     *node.bundle(),
     *robot.clock(),
+    *robot.gate(),
 )
+# Some again where commands are trajectories of one point each.
+SCENARIOS: tuple[Scenario, ...] = (
+    *_SENT_AS_POSITIONS,
+    *(
+        replace(
+            one, name=f"{one.name}, trajectories", told=f"{one.told}, commands being trajectories",
+            commands="trajectory",
+        )
+        for one in _SENT_AS_POSITIONS
+        if (one.family, one.name) in IN_TRAJECTORIES
+    ),
+)  # fmt: skip

@@ -15,11 +15,15 @@ Outcome = Literal["rest", "goes on", "either", "silence", "nothing"]
 JOINTS, OBJECTS, ROBOT, CLOCK = "joint_state", "objects", "robot_command", "clock"
 # What the contract states [s], and one message more.
 JOINTS_AGE, OBJECTS_AGE, LEADER_AGE = 0.2 + 0.01, 0.4 + 0.04, 0.2 + 0.02
-# A joint leaves its tracking band at its speed limit, after turning round first where it has to.
-ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4
+STANDING = 0.5 + 0.02  # /clock may stand so long, and a tick
+# A joint leaves its tracking band at its speed limit; where it has to turn round first, it goes on
+# for the policy period in which its last two observations still differ, and has to come back.
+ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4 + 2 * 0.1
 PLANNED = 0.7  # a plan's own length
 LED = 0.6  # so long a leader leads before it does something wrong
 STALE = ("OBSERVATION_STALE", "JOINTS_STALE")
+BROKEN = ("OBSERVATION_BROKEN", "JOINTS_STALE")
+UNREADABLE = ("MESSAGE_BROKEN", "JOINTS_STALE")
 STALLED = (*STALE, "SOURCE_SILENT", "DEADLINES_MISSED")
 MISSING = ("JOINT_MISSING", "JOINTS_STALE")
 ONE, SEVEN = "panda_joint1", "panda_joint7"
@@ -31,9 +35,10 @@ class Scenario:
 
     told: what is injected, for people; rig: which action_node; moving: whether the arm swings
     before; outcome: rest (a stop), goes on, either of them, silence (of a killed node) or nothing
-    (it never begins); detection_s: until the node has to notice; lasts_s: for how long a run that
-    goes on is looked at; late_s: what is bounded in control periods may take so much longer by the
-    clock, on a busy machine or of a node that is starved.
+    (it never begins); reasons: one of which is told, of a run that goes on why another did not
+    begin; detection_s: until the node has to notice; lasts_s: for how long a run that goes on is
+    looked at; starved: the node is kept from its processor; its_share: of the processor that it
+    gets while it brakes, which takes as much longer; commands: how the robot is commanded.
     """
 
     name: str
@@ -46,4 +51,6 @@ class Scenario:
     moving: bool = True
     rig: str = "drive"
     lasts_s: float = 1.0
-    late_s: float = 1.0
+    starved: bool = False
+    its_share: float = 1.0
+    commands: Literal["positions", "trajectory"] = "positions"

@@ -12,6 +12,8 @@ from vdd_ros.commands.bench.faults.scenarios.base import (
 )
 from vdd_ros.commands.bench.faults.swing import FAILURES
 
+LEASE = 20.0  # [s]; so long Fast DDS remembers a participant that says nothing
+
 
 def policy() -> list[Scenario]:
     """A network that fails, and one that takes too long."""
@@ -45,8 +47,8 @@ def policy() -> list[Scenario]:
         Scenario("slow", "deadlines missed", "a plan takes a third of a second, within the tick",
                  (*fail("slow"), ("wait", 4.0)),
                  reasons=("DEADLINES_MISSED", *STALE, "SOURCE_SILENT"),
-                 # a single stall counts five deadlines at most
-                 detection_s=noticed + 4 * 0.35, late_s=3.0),
+                 # a single stall counts five deadlines at most; a tick stands still as long
+                 detection_s=noticed + 4 * 0.35, starved=True),
     ]  # fmt: skip
 
 
@@ -55,14 +57,21 @@ def machine() -> list[Scenario]:
     family = "CPU starvation"
     return [
         Scenario("stall", family, "the process stands still for 1 s", (("stall", 1.0),),
-                 "either", STALLED, late_s=2.0),
+                 "rest", STALLED, detection_s=1.0, starved=True),
         Scenario("short stall", family, "the process stands still for .06 s", (("stall", 0.06),),
                  "goes on"),
         Scenario("throttled", family, "the process gets a fifth of its time for 3 s",
-                 (("throttle", 3.0, 0.08, 0.02),), "rest", STALLED, detection_s=20 * 0.02,
-                 late_s=3.0),
+                 (("throttle", 3.0, 0.08, 0.02),), "rest", STALLED,
+                 # deadlines: four of five are missed, a tick in time makes up for a tenth of one
+                 detection_s=20 * 0.02 * 5 / 4, starved=True, its_share=0.2),
         Scenario("crowded", family, "eight busy programs on its processor for 2 s",
-                 (("crowd", 8, 2.0),), "either", STALLED, late_s=3.0),
+                 (("crowd", 8, 2.0),), "either", STALLED, detection_s=2.0, starved=True),
+        Scenario("participant lost", "node unheard",
+                 "the process stands still until DDS has forgotten it, and goes on",
+                 (("stall", LEASE + 5.0),), "rest", (*STALLED, "ROBOT_GONE"),
+                 detection_s=LEASE + 5.0, starved=True),
+        Scenario("twin", "another who drives", "a second node of the same name is started",
+                 (("twin",),), "goes on", ("publishes robot commands",)),
     ]  # fmt: skip
 
 

@@ -7,10 +7,12 @@ from vdd_ros.commands.bench.faults.scenarios.base import (
     JOINTS_AGE,
     LEADER_AGE,
     LED,
+    OBJECTS,
     STALE,
     Act,
     Scenario,
 )
+from vdd_ros.commands.bench.faults.swing import FAILURES
 
 
 def e_stop() -> list[Scenario]:
@@ -18,6 +20,8 @@ def e_stop() -> list[Scenario]:
     family, reasons = "e-stop", ("E_STOP",)
     press, release = ("press", True), ("press", False)
     refused = ("e-stop is pressed",)
+    unreliable = ("press", True, False)
+    anew = tuple(("change", name) for name in ("deactivate", "cleanup", "configure", "activate"))
     return [
         Scenario("pressed", family, "pressed", (press,), reasons=reasons),
         Scenario("short", family, "pressed and let go at once", (press, release), reasons=reasons),
@@ -39,6 +43,20 @@ def e_stop() -> list[Scenario]:
             "kept pressed", family, "pressed, deactivated, activated again: refused",
             (press, ("wait", 1.0), ("change", "deactivate"), ("change", "activate")),
             reasons=reasons,
+        ),
+        Scenario(
+            "pressed unreliably", family, "pressed by a publisher that is best effort",
+            (unreliable,), reasons=reasons,
+        ),
+        Scenario(
+            "kept pressed, configured anew", family,
+            "pressed, configured anew, activated again: refused",
+            (press, ("wait", 1.0), *anew), reasons=reasons,
+        ),
+        Scenario(
+            "unreliably, configured anew", family,
+            "pressed by a publisher that is best effort, configured anew, activated again: refused",
+            (unreliable, ("wait", 1.0), *anew), reasons=reasons,
         ),
         Scenario(
             "before configure", family, "pressed before it is configured and activated",
@@ -97,4 +115,7 @@ def leader() -> list[Scenario]:
         Scenario("leader of tomorrow", family, "a leader's words are stamped 10 s ahead",
                  lead("future"), "goes on"),
         Scenario("short leader", family, "a leader names six joints", lead("short"), "goes on"),
+        Scenario("policy NaN while led", family, "the network turns NaN while a leader drives",
+                 (*lead("good"), ("relay", OBJECTS, "place_object", list(FAILURES["nan"])),
+                  *lead("good")), reasons=silent, detection_s=2 * LED + LEADER_AGE),
     ]  # fmt: skip

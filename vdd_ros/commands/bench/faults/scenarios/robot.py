@@ -7,10 +7,13 @@ from vdd_ros.commands.bench.faults.scenarios.base import (
     CLOCK,
     JOINTS,
     JOINTS_AGE,
+    LEADER_AGE,
+    OBJECTS,
     OBJECTS_AGE,
     ONE,
     ROBOT,
     STALE,
+    STANDING,
     Act,
     Scenario,
 )
@@ -39,6 +42,16 @@ def publishers() -> list[Scenario]:
                  reasons=("ROBOT_GONE", "NOT_FOLLOWING"), detection_s=ASTRAY),
         Scenario("simulator", family, "SIGKILL to the whole robot", kill("sim_node"),
                  reasons=STALE, detection_s=JOINTS_AGE),
+    ]  # fmt: skip
+
+
+def gate() -> list[Scenario]:
+    """The gate before a robot that a leader drives, as a process of its own."""
+    return [
+        Scenario("gate", "node killed", "SIGKILL to command_gate beside a leader: silence, no ramp",
+                 (("end", "command_gate", "SIGKILL"),), "silence", rig="gate"),
+        Scenario("leader silent", "stopped by its operator", "a leader of command_gate goes away",
+                 (("leave",),), "rest", ("SOURCE_SILENT",), detection_s=LEADER_AGE, rig="gate"),
     ]  # fmt: skip
 
 
@@ -74,8 +87,11 @@ def clock() -> list[Scenario]:
         Scenario("frozen, then e-stop", family, "/clock stands still, the e-stop is pressed",
                  (*clock("silent"), ("press", True)), reasons=("E_STOP", *STALE),
                  detection_s=JOINTS_AGE, rig="clock"),
+        Scenario("world frozen", family, "/clock, joint states and objects stand still",
+                 (("relay", JOINTS, "silent"), ("relay", OBJECTS, "silent"), *clock("silent")),
+                 reasons=("CLOCK_STILL",), detection_s=STANDING, rig="clock"),
         Scenario("forward", family, "/clock jumps 5 s ahead", clock("jump", 5.0),
-                 reasons=(*STALE, "SOURCE_SILENT"), detection_s=0.02, rig="clock"),
+                 reasons=("CLOCK_AHEAD",), detection_s=0.02, rig="clock"),
         Scenario("back", family, "/clock jumps 5 s back", clock("jump", -5.0),
                  reasons=("CLOCK_BACK",), detection_s=0.02, rig="clock"),
         Scenario("slow", family, "/clock goes at a tenth of its pace", clock("pace", 0.1),

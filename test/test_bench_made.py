@@ -1,0 +1,65 @@
+"""Benches that are told of no policy make one: whole, once, and of the usual form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vdd_ros import cli
+from vdd_ros.bundle import Bundle
+from vdd_ros.commands.bench import TOOLS, made
+from vdd_ros.errors import UserError
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "vdd_ros"
+
+
+@pytest.mark.slow
+def test_it_is_made_once_and_measured_as_one_that_is_named(cache, monkeypatch, capsys):
+    for name, count in {"DEMONSTRATIONS": 5, "HELD_OUT": 1, "STEPS": 2, "POOL": 64}.items():
+        monkeypatch.setattr(made, name, count)
+    words = ["bench", "delays", "--delays", "0", "--episodes", "1", "--processes", "1", "--json"]
+    assert cli.main(words) == cli.OK
+    told = capsys.readouterr().out
+    assert "a small one is made, of 5 demonstrations and 2 training steps" in told
+    result = json.loads(told.splitlines()[-1])
+    assert result["policy"] == "made: 5 demonstrations, 2 steps" and len(result["rows"]) == 1
+    (folder,) = cache.iterdir()
+    policy = made.made()
+    assert str(folder) in capsys.readouterr().out and policy.student.parent.parent == folder
+    student, teacher = (Bundle.load(one) for one in (policy.student, policy.teacher))
+    assert (student.manifest.kind, teacher.manifest.kind) == ("mixture", "diffusion")
+    assert student.density_path is not None and student.start is not None
+    assert [one.name for one in cache.iterdir()] == [folder.name], "nothing half-made is left"
+
+
+def test_a_command_that_fails_is_told_and_leaves_nothing(cache, monkeypatch):
+    monkeypatch.setattr(made, "DEMONSTRATIONS", 0)
+    with pytest.raises(UserError, match="`vdd record` failed .*record at least 1"):
+        made.made()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["control", "--teacher", "there"], "name it with --student"),
+        (["latency", "--teacher", "there"], "name both runs"),
+        (["ood", "--teacher", "there"], "recordings that it does not know"),
+    ],
+)
+def test_half_of_a_policy_is_none(cache, capsys, words, complaint):
+    assert cli.main(["bench", *words]) == cli.USER_ERROR
+    assert complaint in capsys.readouterr().err and not cache.exists()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_no_bench_asks_for_what_it_can_make(tool, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["bench", tool, "--help"])
+    assert "(required)" not in capsys.readouterr().out

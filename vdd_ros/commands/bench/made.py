@@ -1,0 +1,124 @@
+"""A small real policy for benches that are told of none, made by the commands that anyone has.
+
+Demonstrations of the scripted operator in `avoid`, a teacher, a student distilled from it, and the
+bundles of both: networks as large as usual, so that they cost what real ones cost, from so little
+that they hardly know their task. Made once, in about a minute, and kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from vdd_ros.contract import Contract
+from vdd_ros.durable import sync_folder
+from vdd_ros.errors import UserError
+from vdd_ros.processes import isolated
+
+CONTRACT = Path("config/panda_avoid.yaml")
+DEMONSTRATIONS, HELD_OUT, STEPS, POOL = 20, 4, 100, 4000
+
+
+class Made(NamedTuple):
+    """Folders: recorded episodes, the runs of a teacher and of its student, their bundles."""
+
+    demonstrations: Path
+    teacher_run: Path
+    student_run: Path
+    teacher: Path
+    student: Path
+
+
+def made() -> Made:
+    """The policy, made now if it is not there yet; says where. Raises UserError where a command
+    failed."""
+    folder = cache() / f"bench-{_key()}"
+    if folder.exists():
+        print(f"no policy is named: the small one in {folder} is taken")
+        return _places(folder)
+    print(
+        f"no policy is named: a small one is made, of {DEMONSTRATIONS} demonstrations and {STEPS} "
+        "training steps",
+        flush=True,
+    )
+    part = folder.with_name(f".part-{folder.name}-{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        _make(_places(part), part / "log.txt")
+        shutil.rmtree(folder, ignore_errors=True)  # another program was quicker
+        part.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error}): set XDG_CACHE_HOME") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    sync_folder(folder.parent)
+    print(f"it is in {folder}, for the next time as well")
+    return _places(folder)
+
+
+def cache() -> Path:
+    """The user's cache of this program."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "vdd_ros"
+
+
+def told(named: bool) -> str:
+    """What a result says of the policy that was measured."""
+    if named:
+        return "named"
+    return f"made: {DEMONSTRATIONS} demonstrations, {STEPS} steps"
+
+
+def _make(at: Made, log: Path) -> None:
+    _vdd(
+        log, "record", "--one-process", "--episodes", DEMONSTRATIONS, "--contract", CONTRACT,
+        "--out", at.demonstrations,
+    )  # fmt: skip
+    _vdd(
+        log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
+        CONTRACT, "--held-out", HELD_OUT, "--training.steps", STEPS, "--threads", 1,
+    )  # fmt: skip
+    _vdd(
+        log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
+        STEPS, "--threads", 1, "--pool.size", POOL,
+    )  # fmt: skip
+    _vdd(log, "export", "--run", at.teacher_run, "--out", at.teacher)
+    _vdd(log, "export", "--run", at.student_run, "--teacher", at.teacher_run, "--out", at.student)
+
+
+def _vdd(log: Path, *words: object) -> None:
+    """A subcommand in a process of its own: what is measured here has no part in it."""
+    print(f"    vdd {words[0]}", flush=True)
+    command = [sys.executable, "-m", "vdd_ros.cli", *map(str, words)]
+    with log.open("a") as sink:
+        code = subprocess.run(command, env=isolated(0), stdout=sink, stderr=sink).returncode
+    if code:
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise UserError(f"no policy could be made, `vdd {words[0]}` failed ({last}): name one")
+
+
+def _places(folder: Path) -> Made:
+    bundles = folder / "bundles"
+    return Made(
+        folder / "demonstrations",
+        folder / "runs" / "teacher",
+        folder / "runs" / "vdd",
+        bundles / "teacher",
+        bundles / "vdd",
+    )
+
+
+def _key() -> str:
+    """Of all that it depends on."""
+    contract = Contract.from_yaml(CONTRACT)
+    text = (
+        f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL}"
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

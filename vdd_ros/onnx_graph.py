@@ -1,0 +1,97 @@
+"""OnnxGraph: a graph in onnxruntime with its inputs and outputs in buffers of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.errors import UserError
+
+
+class GraphError(RuntimeError):
+    """The graph could not be evaluated."""
+
+
+class OnnxGraph:
+    """One thread, no spinning, buffers allocated once and bound: an evaluation makes no array.
+
+    inputs, outputs: float32 arrays by name; what is written into the former is read at the next
+    `run`, which overwrites the latter.
+    """
+
+    def __init__(self, path: str | Path):
+        """Raises UserError where the graph cannot be read, or has other than float32 of fixed
+        shape."""
+        self._session, self._errors = open_session(path)
+        self._binding = self._session.io_binding()
+        self.inputs = {
+            node.name: np.zeros(_shape(node, path), np.float32)
+            for node in self._session.get_inputs()
+        }
+        self.outputs = {
+            node.name: np.zeros(_shape(node, path), np.float32)
+            for node in self._session.get_outputs()
+        }
+        for name, array in self.inputs.items():
+            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in self.outputs.items():
+            self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    @property
+    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+        """Shapes of inputs and of outputs, by name."""
+        inputs, outputs = (
+            {name: array.shape for name, array in arrays.items()}
+            for arrays in (self.inputs, self.outputs)
+        )
+        return inputs, outputs
+
+    def give(self, name: str, values: np.ndarray) -> None:
+        """Write an input; raises GraphError for another shape, which numpy might make fit."""
+        buffer = self.inputs[name]
+        if values.shape != buffer.shape:
+            raise GraphError(f"{name} has the shape {values.shape}, not {buffer.shape}")
+        buffer[...] = values
+
+    def run(self) -> None:
+        """Evaluate it. Raises GraphError."""
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except self._errors as error:
+            raise GraphError(str(error)) from error
+
+
+def open_session(path: str | Path) -> tuple:
+    """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    # With bound buffers a failing node of the graph raises RuntimeError, none of their own classes.
+    errors: tuple[type[Exception], ...] = (RuntimeError,)
+    errors += tuple(
+        value
+        for value in vars(state).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised; said once is enough
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except errors as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{path} is not a usable ONNX model ({reason}): export it again") from None
+    return session, errors
+
+
+def _shape(node, path: str | Path) -> tuple[int, ...]:
+    if node.type != "tensor(float)" or not all(isinstance(size, int) for size in node.shape):
+        raise UserError(
+            f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "
+            "shape: export it again without dynamic axes"
+        )
+    return tuple(node.shape)
