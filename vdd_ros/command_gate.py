@@ -8,6 +8,7 @@ again. Then any source may engage anew. After every other stop nothing may befor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ class CommandGate:
     """Arbitration, watchdog and limits in front of the robot; no clock, no ROS.
 
     final: sources after whose falling silent nothing may engage before `reset`; follows: whether
-    the arm is expected to.
+    the arm is expected to. gap_ns: for how long no command has left when the next is made, of
+    `now_ns` and when the last was due by the same clock; who has a steady clock knows better.
     """
 
     def __init__(self, contract: Contract, final: tuple[str, ...] = (), follows: bool = True):
@@ -96,6 +98,7 @@ class CommandGate:
         self.rejected = {"late": 0, "out_of_order": 0}
         self.stops = 0  # since it was made
         self.last_stop: StopReason | None = None  # is not forgotten when somebody drives again
+        self.gap_ns: Callable[[int, int], int] = lambda now_ns, sent_ns: 0
         self._period_ns = contract.control_period_ns
         self._standing_ns = max(STANDING_NS, round(STANDING_PERIODS * self._period_ns))
         streams = contract.streams
@@ -142,14 +145,6 @@ class CommandGate:
         self._forget()
         self._measured_ns = now_ns - 1  # what is still on its way from before is not taken
         return True
-
-    def stand(self, now_ns: int, sent_s: float) -> None:
-        """Note that no command left for `sent_s` seconds of real time. If it was as long by the ROS
-        clock, which may jump, or stand for a simulator, the arm has come to rest by itself at the
-        last command: the next one begins from there instead of going on at full speed."""
-        gap_ns = min(now_ns - self._sent_ns, round(sent_s * 1e9))
-        if gap_ns > self._standing_ns:
-            self.filter.stand()
 
     def hold(self, position: np.ndarray, sent_ns: int) -> None:
         """Take over an arm at rest at the last command of another gate, (Da,) [unit], sent then."""
@@ -303,12 +298,20 @@ class CommandGate:
         return now_ns >= self._due_ns - self._period_ns // 2
 
     def _follow(self, source: str, now_ns: int) -> GateOutput:
+        self._note_standing(now_ns)
         command = self.filter.step(self._heard[source].position)
         return self._sent(now_ns, GateOutput(command.position, source, command.limited, None))
 
     def _brake(self, now_ns: int) -> GateOutput:
+        self._note_standing(now_ns)
         command = self.filter.brake()
         return self._sent(now_ns, GateOutput(command.position, None, (), self.reason))
+
+    def _note_standing(self, now_ns: int) -> None:
+        """After a gap the arm has come to rest by itself at the last command: the next one begins
+        from there instead of going on at full speed."""
+        if self.gap_ns(now_ns, self._sent_ns) > self._standing_ns:
+            self.filter.stand()
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
         self._sent_ns = now_ns

@@ -83,6 +83,7 @@ class ControlThread:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
+        loop.gate.gap_ns = self._gap_ns
 
     @property
     def running(self) -> bool:
@@ -138,7 +139,6 @@ class ControlThread:
         if not self._begin():
             self._forget_arrivals(now_ns)
             return
-        self.loop.gate.stand(now_ns, (wake.now_ns - self._sent_real_ns) * 1e-9)
         self._heed_clock()
         for arrival in self._receive(now_ns):
             self._take(arrival)
@@ -159,6 +159,13 @@ class ControlThread:
             now_ns = max(now_ns, self._last_ns + self.loop.contract.control_period_ns)
         self._last_ns = now_ns
         return now_ns
+
+    def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
+        """For how long no command has left: by real time and by the ROS clock, which may jump, or
+        wait for a slow simulator; by real time alone where that clock stands."""
+        real_ns = time.monotonic_ns() - self._sent_real_ns
+        is_stale = self._clock.stands or self.loop.gate.is_behind(now_ns)
+        return real_ns if is_stale else min(real_ns, now_ns - sent_ns)
 
     def _heed_clock(self) -> None:
         """A clock that stands makes everything look new for ever, one that leaps makes it look old.
@@ -217,7 +224,7 @@ class ControlThread:
             sleep_until(wake.due_ns + self._send_after_ns)
         self._send(result)
         if result.output is not None:
-            self._sent_real_ns = wake.now_ns
+            self._sent_real_ns = time.monotonic_ns()
         if self.log is not None:
             self.log.tick(result)
 

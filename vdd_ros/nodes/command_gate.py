@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rclpy.clock import ROSClock
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from vdd_ros.clock_watch import ClockWatch
 from vdd_ros.command_gate import NO_POSITION, PRECEDENCE, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -63,7 +64,10 @@ class CommandGateNode(Node):
         if lacking := self.gate.filter.lacking:
             self.get_logger().warning(lacking)
         self._sent = 0
-        self._sent_s = 0.0  # when, by a steady clock
+        self._sent_real_ns = 0  # when, by a steady clock
+        self._clock_watch = ClockWatch(self.contract)
+        self._braked_ns = 0  # the time that goes on for a ramp while the ROS clock stands
+        self.gate.gap_ns = self._gap_ns
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._stamp_ns = 0  # the newest stamp seen
         streams = self.contract.streams
@@ -76,7 +80,10 @@ class CommandGateNode(Node):
         self._listeners = Listeners(self, self._robot, settings.robot)
         EStopListener(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
-        self.create_timer(self.contract.control_period_ns / NS_PER_S, self._on_timer)
+        period_s = self.contract.control_period_ns / NS_PER_S
+        self.create_timer(period_s, self._on_timer)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(period_s, self._watch_clock, clock=steady)
         publish_diagnostics(self, self._health)
 
     def destroy_node(self) -> None:
@@ -115,9 +122,7 @@ class CommandGateNode(Node):
         if not self._listeners.present():
             self.gate.release(source)
             return
-        now_ns = self._now_ns()
-        self.gate.stand(now_ns, time.monotonic() - self._sent_s)
-        self._send(self.gate.submit(source, position, stamp_ns, now_ns))
+        self._send(self.gate.submit(source, position, stamp_ns, self._now_ns()))
 
     def _now_ns(self) -> int:
         """The ROS clock. In simulated time a stamp may prove that it is later than /clock, which
@@ -130,9 +135,23 @@ class CommandGateNode(Node):
         return now_ns
 
     def _on_timer(self) -> None:
-        now_ns = self._now_ns()
-        self.gate.stand(now_ns, time.monotonic() - self._sent_s)
-        self._send(self.gate.tick(now_ns))
+        self._send(self.gate.tick(self._now_ns()))
+
+    def _watch_clock(self) -> None:
+        """While the ROS clock stands its timer is silent: this one brings the arm to rest."""
+        self._clock_watch.see(self._now_ns(), time.monotonic_ns())
+        if not self._clock_watch.stands or self.gate.silent:
+            return
+        if self.gate.source is not None:
+            self.gate.stop(StopReason.CLOCK_STILL)
+            self._braked_ns = self._now_ns()
+        self._braked_ns = max(self._braked_ns, self._now_ns()) + self.contract.control_period_ns
+        self._send(self.gate.tick(self._braked_ns))
+
+    def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
+        """As `ControlThread` has it."""
+        real_ns = time.monotonic_ns() - self._sent_real_ns
+        return real_ns if self._clock_watch.stands else min(real_ns, now_ns - sent_ns)
 
     def _on_e_stop(self, pressed: bool) -> None:
         self.gate.e_stop(pressed, self._now_ns())
@@ -155,7 +174,7 @@ class CommandGateNode(Node):
             return
         self._robot.publish(self._command.encode(output.position, self._now_ns(), output.move))
         self._sent += 1
-        self._sent_s = time.monotonic()
+        self._sent_real_ns = time.monotonic_ns()
 
     def _health(self) -> Health:
         gate = self.gate
