@@ -26,6 +26,7 @@ from vdd_ros.mcap_records import records
 CHUNK_NS = 500_000_000
 NEVER_NS = 1 << 63
 CONTRACT_ATTACHMENT = "contract.json"
+PADDED, PADDING = ("trajectory_msgs/msg/JointTrajectory",), 8
 LARGEST_NS = 2**62  # in numpy times are signed; nobody records in the year 2116
 # The layout that every rosbag2 from Humble on reads.
 ROSBAG2_VERSION = 5
@@ -96,6 +97,31 @@ def load_formats() -> None:
     import mcap.writer  # noqa: F401
 
     typestore()
+
+
+def deserialized(data: bytes, kind: str):
+    """The message of a type in `data`; raises SerdeError where it is none.
+
+    Fast DDS, of messages with several sequences inside, sends up to PADDING bytes more than they
+    need, which rosbags takes for a message of another type.
+    """
+    from rosbags.serde import SerdeError
+
+    store = typestore()
+    try:
+        return store.deserialize_cdr(data, kind)
+    except SerdeError:
+        if kind not in PADDED:
+            raise
+    definition = store.get_msgdef(kind)
+    read = definition.deserialize_cdr_le if data[1] else definition.deserialize_cdr_be
+    try:
+        message, end = read(data[4:], 0, definition.cls, store)
+    except (struct.error, ValueError) as error:
+        raise SerdeError(f"no {kind}: {error}") from None
+    if len(data) - 4 - end > PADDING:
+        raise SerdeError(f"{len(data) - 4 - end} bytes are left over of a {kind}")
+    return message
 
 
 def header_stamp_ns(data: bytes) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdd_ros.bag import RawMessage, header_stamp_ns, read_bag, typestore
+from vdd_ros.bag import RawMessage, deserialized, header_stamp_ns, read_bag
 from vdd_ros.camera_images import CAMERAS, CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import NUMBERS_PER_OBJECT, Stream
@@ -195,7 +195,7 @@ def _decode_stream(
     kept, samples = [], []
     for message in messages:
         try:
-            sample = reader.read(typestore().deserialize_cdr(message.data, stream.type))
+            sample = reader.read(deserialized(message.data, stream.type))
         except SerdeError:
             sample = None
         if sample is not None:

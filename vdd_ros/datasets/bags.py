@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vdd_ros.bag import typestore
+from vdd_ros.bag import deserialized
 from vdd_ros.datasets.bag_guard import require_bag_bounded
 from vdd_ros.errors import UserError
 
@@ -65,7 +65,7 @@ def decoded(where: str, at: int, kind: str, data: bytes) -> Any:
     from rosbags.serde import SerdeError
 
     try:
-        return typestore().deserialize_cdr(data, kind)
+        return deserialized(data, kind)
     except (SerdeError, struct.error, ValueError, LookupError, UnicodeDecodeError) as error:
         raise UserError(
             f"{where}: message {at} is no readable {kind} ({error}); restore the bag"
