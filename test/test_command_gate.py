@@ -200,7 +200,7 @@ def test_after_a_gap_the_arm_stands_and_the_next_command_begins_from_rest(bench)
 def test_a_little_jitter_is_no_gap(bench):
     move = in_motion(bench)
     last = bench.sent[-1]
-    bench.advance(9 * PERIOD)
+    bench.advance(7 * PERIOD)
     bench.gate.gap_ns = lambda now_ns, sent_ns: now_ns - sent_ns
     output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
     change = output.position - last - move

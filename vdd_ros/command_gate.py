@@ -27,8 +27,8 @@ SETTLING_NS = 500_000_000
 # for that long, and one that pushes against something should not.
 ASTRAY_NS = 500_000_000
 # An arm that got no command for so long stands where the last one led: the next begins from rest.
-STANDING_NS = 100_000_000
-STANDING_PERIODS = 2.5  # and for so many periods, which are longer at slow rates
+STANDING_NS = 80_000_000
+STANDING_PERIODS = 4  # and for so many periods, which are longer at slow rates
 LONG_AGO_NS = -(2**62)
 
 
@@ -100,7 +100,7 @@ class CommandGate:
         self.last_stop: StopReason | None = None  # is not forgotten when somebody drives again
         self.gap_ns: Callable[[int, int], int] = lambda now_ns, sent_ns: 0
         self._period_ns = contract.control_period_ns
-        self._standing_ns = max(STANDING_NS, round(STANDING_PERIODS * self._period_ns))
+        self._standing_ns = max(STANDING_NS, STANDING_PERIODS * self._period_ns)
         streams = contract.streams
         self._tracking = contract.tracking if follows else np.full(contract.n_joints, np.inf)
         self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
