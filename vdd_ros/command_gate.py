@@ -53,6 +53,7 @@ class StopReason(Enum):
     NOT_FOLLOWING = "the arm does not follow its commands"
     OUT_OF_DISTRIBUTION = "the observation is not like those that the policy was trained on"
     DEADLINES_MISSED = "the control loop does not keep its rate"
+    RIVAL = "another node publishes robot commands"
     ROBOT_GONE = "no robot listens to commands any more"
     CLOCK_BACK = "the clock went back"
     CLOCK_AHEAD = "the clock jumped ahead"

@@ -80,6 +80,7 @@ class ControlThread:
         self._most_missed = most_missed
         self._keep_log = keep_log
         self._e_stop_pressed = self._e_stop_seen = False
+        self._halted: tuple[StopReason, str] | None = None
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
@@ -99,6 +100,7 @@ class ControlThread:
         self.loop.start(self._now_ns())
         self._forget_arrivals(self._now_ns())
         self._e_stop_seen = self._begun = False
+        self._halted = None
         self._clock = ClockWatch(contract)
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
@@ -120,6 +122,10 @@ class ControlThread:
         self._e_stop_pressed = pressed
         self._e_stop_seen |= pressed
 
+    def halt(self, reason: StopReason, detail: str) -> None:
+        """Leave word that the arm is to be brought to rest, for a reason known elsewhere."""
+        self._halted = reason, detail
+
     def _run(self) -> None:
         self.refused = claim(self._priority, self._cpu)
         if self._priority > 0:
@@ -140,6 +146,9 @@ class ControlThread:
             self._forget_arrivals(now_ns)
             return
         self._heed_clock()
+        if self._halted is not None and self.loop.running:
+            reason, self.loop.detail = self._halted
+            self.loop.stop(reason)
         for arrival in self._receive(now_ns):
             self._take(arrival)
         result = self.loop.tick(now_ns)

@@ -148,6 +148,20 @@ def test_it_does_not_start_beside_another_who_drives_the_robot(node):
     wait_for(node.activate, "an activation", 20.0)
 
 
+def test_a_run_stops_when_another_joins_who_drives_the_robot(node):
+    assert node.activate()
+    node.robot.wait_for_commands(40)
+    stream = node.contract.streams["robot_command"]
+    rival = node.observer.node.create_publisher(
+        message_class(stream.type), stream.topic, qos_of(stream)
+    )
+    node.wait_for_reason("RIVAL")
+    node.robot.wait_for_rest()
+    node.robot.assert_safe(HOME)
+    assert "end it, then activate again" in node.values()["stop_detail"]
+    node.observer.node.destroy_publisher(rival)
+
+
 def test_what_goes_on_is_told_while_active(node):
     assert node.activate()
     wait_for(lambda: len(node.states) >= 3, "three states")
@@ -290,8 +304,14 @@ def test_the_e_stop_can_be_pressed_by_a_service(node):
 def test_a_second_node_of_the_same_name_does_not_drive(node, domain, folder):
     parameters = {"contract": folder / "contract.yaml", "bundle": folder / "hostile"}
     with running_node("action_node", domain, {**parameters, "autostart": True}) as second:
-        wait_for(lambda: "publishes robot commands: end it" in second.output, "its refusal")
-        node.robot.assert_silence()
+
+        def refused() -> bool:
+            """Before it drives, or, where it heard of the other too late, by a stop."""
+            late = node.states and node.values()["stop_reason"] == "RIVAL"
+            return late or "publishes robot commands: end it" in second.output
+
+        wait_for(refused, "its refusal")
+        node.robot.wait_for_silence()
 
 
 def test_a_node_that_starts_by_itself_does_not_while_the_e_stop_is_pressed(folder, lossless):

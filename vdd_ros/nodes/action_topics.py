@@ -34,6 +34,7 @@ from vdd_ros.nodes.wire import Decoder, Encoder
 from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
+RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
@@ -108,7 +109,7 @@ class Outputs:
     def rival(self) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
         own name may be itself from before it was killed, until discovery forgets it."""
-        if self.shadow:
+        if self.shadow or self._node.count_publishers(self._robot.topic_name) < 2:
             return None
         mine = f"/{full_name(self._node)}"
         ends = self._node.get_publishers_info_by_topic(self._robot.topic_name)
@@ -213,6 +214,7 @@ class Reporter:
         self._outputs = outputs
         self._thresholds = _thresholds(control.detector)
         self._ran = False  # whether the last word was that of a run
+        self._looks = 0
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
 
@@ -227,6 +229,9 @@ class Reporter:
                 self.say()
             return
         self._ran = True
+        self._looks += 1
+        if self._looks % RIVAL_LOOKS == 0 and (rival := self._outputs.rival()):
+            control.halt(StopReason.RIVAL, f"{rival}: end it, then activate again")
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
         gc.collect(1)  # the control thread has switched automatic collection off

@@ -70,6 +70,9 @@ def machine() -> list[Scenario]:
                  "the process stands still until DDS has forgotten it, and goes on",
                  (("stall", LEASE + 5.0),), "rest", (*STALLED, "ROBOT_GONE"),
                  detection_s=LEASE + 5.0, starved=True),
+        Scenario("joined", "another who drives", "another publisher of commands appears",
+                 (("rival", True), ("wait", 3.0), ("rival", False)), reasons=("RIVAL",),
+                 detection_s=1.5),
         Scenario("twin", "another who drives", "a second node of the same name is started",
                  (("twin",),), "goes on", ("publishes robot commands",)),
     ]  # fmt: skip
