@@ -142,6 +142,16 @@ def generate_launch_description():
                 "page_port", default_value="8421", description="Port to serve the page at"
             ),
             DeclareLaunchArgument(
+                "page_names",
+                default_value="",
+                description="Names by which browsers may call this machine, separated by spaces",
+            ),
+            DeclareLaunchArgument(
+                "countdown",
+                default_value="3.0",
+                description="Seconds from a start in the page to the first moment recorded",
+            ),
+            DeclareLaunchArgument(
                 "previews",
                 default_value="",
                 description="Cameras that the page shows, as NAME:TOPIC, separated by spaces",
@@ -210,6 +220,8 @@ def generate_launch_description():
                 directory=text("directory"),
                 host=text("page_host"),
                 port=number("page_port"),
+                names=text("page_names"),
+                countdown=ParameterValue(LaunchConfiguration("countdown"), value_type=float),
                 previews=text("previews"),
             ),
             node(

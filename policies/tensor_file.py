@@ -19,7 +19,10 @@ import numpy as np
 from vdd_ros.durable import sync_file
 from vdd_ros.errors import UserError
 
-TYPES = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_}
+TYPES = {
+    **{"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32},
+    **{"BOOL": np.bool_, "U8": np.uint8},
+}
 NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
 
 

@@ -382,3 +382,78 @@ def test_what_cannot_be_removed_is_set_aside_all_the_same(recorder, monkeypatch)
     (left,) = recover(recorder.folder)
     assert left.messages == 200
     assert len(read_bag(left.path / "episode_0001_0.mcap").messages) == 200
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [
+        ({"scene": "x" * 300_000}, "256 KiB at most"),
+        ({"scene": json.loads("[" * 30 + "]" * 30)}, "20 lists and objects"),
+        ({"share": float("nan")}, "what JSON can hold"),
+    ],
+)
+def test_notes_that_would_spoil_a_manifest_are_refused(recorder, items, why):
+    recorded(recorder).annotate({"way": "left"})
+    with pytest.raises(UserError, match=why):
+        recorder.annotate(items)
+    recorder.stop(SECOND + SECOND // 2)
+    recorder.save(SECOND)
+    assert EpisodeStore(recorder.folder).load("episode_0001").manifest.meta == {"way": "left"}
+
+
+def test_a_second_note_takes_nothing_from_the_first(recorder):
+    recorded(recorder).annotate({"note": "the cup slipped"})
+    recorder.annotate({"note": "and fell"})
+    assert recorder.meta["note"] == "the cup slipped; and fell"
+    recorder.annotate({"note": "the cup slipped; and fell; twice"})  # as the page tells it
+    assert recorder.meta["note"] == "the cup slipped; and fell; twice"
+
+
+def test_a_recording_that_could_not_be_judged_is_judged_when_it_is_saved(recorder, monkeypatch):
+    recorded(recorder)
+
+    def unreadable(path):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vdd_ros.demo_recorder.read_bag", unreadable)
+        with pytest.raises(OSError, match="Input/output"):
+            recorder.stop(SECOND + SECOND // 2)
+        with pytest.raises(OSError, match="Input/output"):
+            recorder.save(SECOND)
+    assert recorder.save(SECOND).endswith("episode_0001, PASS")
+    streams = EpisodeStore(recorder.folder).load("episode_0001").manifest.streams
+    assert streams["joint_state"].count == 100
+
+
+def test_commands_that_end_long_before_the_recording_are_told(recorder):
+    recorder.start(SECOND, STARTED)
+
+    def ends_early(stream, time_ns):
+        return stream != "joint_state" and time_ns > SECOND + 4 * SECOND // 10
+
+    feed(recorder, SECOND, 2.0, skip=ends_early)
+    recorder.stop(3 * SECOND)
+    assert "robot_command covers 0.4 s of 2.0" in str(recorder.verdict)
+
+
+def test_what_lies_behind_damage_is_kept(recorder):
+    """A power cut leaves zeros where a file has not been brought to the disk."""
+    recorded(recorder, 2.0)
+    recorder.close()
+    part = recorder.folder / ".part-episode_0001" / "episode_0001_0.mcap"
+    data = bytearray(part.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 512] = bytes(512)
+    part.write_bytes(data)
+    (found,) = recover(recorder.folder)
+    assert 0 < found.messages < 600 and found.damage is not None
+    assert (found.path / "episode_0001_damaged.mcap").read_bytes() == bytes(data)
+
+
+def test_a_message_that_is_too_short_for_a_stamp_is_kept_as_it_came(recorder):
+    recorder.start(SECOND, STARTED)
+    recorder.add("joint_state", b"\x00\x01\x00\x00", SECOND)
+    feed(recorder, SECOND, 0.5)
+    recorder.stop(SECOND + SECOND // 2)
+    assert "lacks a joint" in str(recorder.verdict)

@@ -26,6 +26,8 @@ from vdd_ros.mcap_records import records
 CHUNK_NS = 500_000_000
 NEVER_NS = 1 << 63
 CONTRACT_ATTACHMENT = "contract.json"
+ENDS_EARLY = "it ends within a record"  # as the file of a process that was killed does
+STAMP_END = 12  # bytes: of the encapsulation and the first field of a header
 PADDED, PADDING = ("trajectory_msgs/msg/JointTrajectory",), 8
 LARGEST_NS = 2**62  # in numpy times are signed; nobody records in the year 2116
 # The layout that every rosbag2 from Humble on reads.
@@ -181,7 +183,8 @@ class BagWriter:
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message; raises OSError when the disk does not take it."""
         channel, has_header = self._channels[stream]
-        published_ns = header_stamp_ns(data) if has_header else received_ns
+        has_stamp = has_header and len(data) >= STAMP_END  # a broken message is kept as it came
+        published_ns = header_stamp_ns(data) if has_stamp else received_ns
         if received_ns < 0 or published_ns < 0:  # MCAP times are unsigned
             received_ns, published_ns = max(0, received_ns), max(0, published_ns)
         self._writer.add_message(channel, received_ns, data, published_ns)
@@ -317,7 +320,7 @@ def read_bag(path: Path) -> BagContents:
                     one.recorded_topic: (name, one) for name, one in contract.streams.items()
                 }
     except (EndOfFile, struct.error):
-        return BagContents(contract, messages, "it ends within a record")
+        return BagContents(contract, messages, ENDS_EARLY)
     except (McapError, ZstdError, ValueError, RecursionError, UserError) as error:
         return BagContents(contract, messages, str(error))
     return BagContents(contract, messages, None)

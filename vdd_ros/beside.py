@@ -38,7 +38,7 @@ class Beside:
         for told in self._jumps:
             yield Finding("FAIL", f"{told} while it was recorded: stamps before and after differ")
         for host, offsets in self._offsets.items():
-            worst = max(offsets, key=lambda one: abs(one.offset_s))
+            worst = max(offsets, key=lambda one: abs(one.offset_s) + one.within_s)
             if fault := clock_fault(host, worst, limits.most_clock_offset_s):
                 yield Finding("FAIL", fault)
 

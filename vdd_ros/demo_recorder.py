@@ -42,6 +42,8 @@ from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import Finding, judge, summarise
 
 PART_PREFIX = ".part-"
+NOTE = "note"  # of `meta`: what a person wrote
+LARGEST_META, DEEPEST = 256 * 1024, 20  # of what is noted of an episode
 QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 SHORTEST_S = 1.0  # of a recording, to tell how fast it grows
@@ -154,12 +156,22 @@ class DemoRecorder:
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
         self._require("annotate", State.RECORDING, State.STOPPED)
+        what = f"{', '.join(items):.80}"
+        added = {**self.meta, **items}
+        before, after = str(self.meta.get(NOTE, "")), str(added.get(NOTE, ""))
+        if not after.startswith(before):  # a second note takes nothing from the first
+            added[NOTE] = f"{before}; {after}"
         try:
-            json.dumps(dict(items), allow_nan=False)
+            text = json.dumps(added, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise UserError(f"{', '.join(items)}: {error}; note what JSON can hold") from None
-        self.meta.update(items)
-        return f"noted {', '.join(items)} for {self.name}"
+            raise UserError(f"{what}: {error}; note what JSON can hold") from None
+        if len(text) > LARGEST_META or not _is_flat(added):
+            raise UserError(
+                f"{what}: notes of an episode are {LARGEST_META >> 10} KiB at most, and {DEEPEST} "
+                f"lists and objects within each other; note less"
+            )
+        self.meta = added
+        return f"noted {what} for {self.name}"
 
     def stop(self, now_ns: int) -> str:
         """Close the recording, read it back and judge it, before anybody decides to save it."""
@@ -167,7 +179,13 @@ class DemoRecorder:
         self.state = State.STOPPED
         self._stopped_ns = now_ns
         self._close_bag()
-        closed = None if self.cameras is None else self.cameras.stop()
+        self._closed = None if self.cameras is None else self.cameras.stop()
+        self._judge()
+        return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
+
+    def _judge(self) -> None:
+        """Read the recording back and judge it; raises OSError where it cannot be read now."""
+        now_ns, closed = self._stopped_ns, self._closed
         contents = read_bag(self._bag.path)
         self.fault = self.fault or contents.damage
         self._require_whole()
@@ -196,13 +214,14 @@ class DemoRecorder:
         segments = takeovers(self.contract, streams)
         if segments is not None:
             self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
-        return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
     def save(self, now_ns: int) -> str:
         """Make the episode durable under its own name; stops first where that was not done."""
         self._require("save", State.RECORDING, State.STOPPED)
         if self.state is State.RECORDING:
             self.stop(now_ns)
+        if self.verdict is NOT_JUDGED:  # stopping was broken off
+            self._judge()
         self._require_whole()
         write_text(self._part / FILE_NAME, self._manifest().to_json())
         for folder in {path.parent for path in self._files()} | {self._part}:
@@ -333,6 +352,15 @@ class DemoRecorder:
     def _finish(self) -> None:
         os.close(self._lock)
         self.state = State.IDLE
+
+
+def _is_flat(value: object) -> bool:
+    """Whether lists and objects lie at most DEEPEST deep within each other."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [one for one in level if isinstance(one, dict | list | tuple)]
+        level = [x for one in inner for x in (one.values() if isinstance(one, dict) else one)]
+    return not any(isinstance(one, dict | list | tuple) for one in level)
 
 
 def _next_name(folder: Path, prefix: str) -> str:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from vdd_ros.bag import BagContents, BagWriter, read_bag
+from vdd_ros.bag import ENDS_EARLY, BagContents, BagWriter, read_bag
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import mend_cameras
 from vdd_ros.contract import Contract
@@ -23,7 +23,8 @@ PATIENCE_S, LOOK_S = 10.0, 0.01
 class Recovered(NamedTuple):
     """path: the quarantine folder, a rosbag2 of the messages that were readable, or where the
     recording lies because a full disk does not take it; damage: why no more were, None when the
-    recording was whole but never saved; images: messages of cameras, in a rosbag2 below it.
+    recording was whole but never saved (a file that is damaged and does not just end early lies
+    beside them, as NAME_damaged.mcap); images: messages of cameras, in a rosbag2 below it.
     """
 
     name: str
@@ -63,6 +64,9 @@ def _quarantine(part: Path) -> Recovered:
         if not is_done:
             _set_aside(part, target, contents)
         _move_cameras(part, target)
+        if contents.damage not in (None, ENDS_EARLY) and source.exists():
+            source.rename(target / f"{name}_damaged.mcap")  # there may be more behind the damage
+            sync_folder(target)
     except OSError as error:
         why = f"not set aside yet, {error.strerror}"
         return Recovered(name, part, messages, why, images)
@@ -131,4 +135,4 @@ def _copy(folder: Path, name: str, contents: BagContents, contract: Contract) ->
 
 
 def _messages_in(folder: Path) -> int:
-    return sum(len(read_bag(path).messages) for path in folder.glob("*.mcap"))
+    return sum(len(read_bag(path).messages) for path in folder.glob("*_0.mcap"))

@@ -18,6 +18,7 @@ from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.takeover import is_of_policy
 
 ONE_IN_TWENTY, FEW = 95, 0.05  # percentile, share
+LEAST_COVERED = 0.5  # of a recording, by commands
 
 
 class Finding(NamedTuple):
@@ -86,7 +87,7 @@ def judge(
             found += _gaps(stream, data, started_ns, stopped_ns)
             found += _jitter(stream, data, limits)
         elif name == contract.action.stream and not is_of_policy(streams):
-            found += _pauses(stream, data)
+            found += [*_pauses(stream, data), *_covered(data, started_ns, stopped_ns)]
         findings += [Finding(level, f"{name} {reason}") for level, reason in found]
     findings += _skew({name: streams[name] for name in sorted(observed & set(streams))}, limits)
     if streams.keys() >= {"joint_state", contract.action.stream}:
@@ -200,6 +201,14 @@ def _pauses(stream: Timed, data: StreamData) -> Iterator[Finding]:
             f"paused for {pauses_s.max():.3f} s (at most {stream.max_age_s:g}): commands in "
             f"between are made up",
         )
+
+
+def _covered(data: StreamData, started_ns: int, stopped_ns: int) -> Iterator[Finding]:
+    """A policy learns from the first command to the last."""
+    covered_s = float(data.received_ns.max() - data.received_ns.min()) * 1e-9
+    seconds = (stopped_ns - started_ns) * 1e-9
+    if covered_s < LEAST_COVERED * seconds:
+        yield Finding("WARN", f"covers {covered_s:.1f} s of {seconds:.1f}: nothing else is learned")
 
 
 def _values(contract: Contract, name: str, data: StreamData) -> Iterator[Finding]:

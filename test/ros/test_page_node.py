@@ -24,7 +24,7 @@ from robots import moving_arm
 from sensor_msgs.msg import CompressedImage, Image
 
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.page.access import COOKIE
+from vdd_ros.page.access import cookie_name
 from vdd_ros.page.orders import LARGEST_BYTES
 from vdd_ros.session import PAUSE_S
 
@@ -254,7 +254,11 @@ def test_a_token_opens_the_page_once_and_leaves_the_address(browser, abroad):
     expect(page.locator("#state")).not_to_have_text("OFFLINE")
     assert page.url == f"{abroad.origin}/"
     (cookie,) = context.cookies()
-    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (COOKIE, True, "Strict")
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (
+        cookie_name(abroad.origin),
+        True,
+        "Strict",
+    )
     assert cookie["value"] != token
     page.reload()
     expect(page.locator("#state")).not_to_have_text("OFFLINE")
@@ -367,7 +371,10 @@ def test_strangers_from_other_machines_learn_nothing(abroad):
     token = abroad.url.split("?token=")[1]
     for path in ("/", "/events", "/episodes", "/page.js", f"/episodes?token={token[:-1]}x"):
         assert ask(abroad, "GET", path).status == 401
-    assert ask(abroad, "GET", "/episodes", Cookie=f"{COOKIE}={token}").status == 401
+    assert (
+        ask(abroad, "GET", "/episodes", Cookie=f"{cookie_name(abroad.origin)}={token}").status
+        == 401
+    )
     entered = ask(abroad, "GET", f"/?token={token}")
     cookie = entered.headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie

@@ -35,7 +35,7 @@ from vdd_ros.session import KEYS, Session, Step
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
 COMMANDS = ("start", "stop", "save", "discard")
-PATIENCE_S = 15.0  # with a service
+PATIENCE_S = 60.0  # with a service: a long episode takes a while to be judged
 BACK_TO_READY = ("save", "discard")
 
 

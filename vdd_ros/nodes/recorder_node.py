@@ -29,7 +29,7 @@ from vdd_ros.calibration_file import read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
-from vdd_ros.demo_recorder import DemoRecorder, State
+from vdd_ros.demo_recorder import LARGEST_META, DemoRecorder, State
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
@@ -68,6 +68,7 @@ class RecorderNode(Node):
         super().__init__("recorder_node")
         settings = read_parameters(self, RecorderParameters)
         self.contract = Contract.from_yaml(settings.contract)
+        self._calibration = settings.calibration
         self.cameras = self._camera_process() if self.contract.cameras else None
         self.recorder = DemoRecorder(
             self.contract,
@@ -134,6 +135,8 @@ class RecorderNode(Node):
 
     def _start(self, now_ns: int) -> str:
         self._clocks.require_close(self.contract.recording.most_clock_offset_s)
+        if self._calibration:  # it may have been made anew since the last episode
+            self.recorder.calibration = read_calibration(self._calibration)
         return self.recorder.start(now_ns, wall_clock())
 
     def _guard(self) -> None:
@@ -173,12 +176,14 @@ class RecorderNode(Node):
 
     def _annotate(self, message: String) -> None:
         try:
+            if len(message.data) > LARGEST_META:
+                raise ValueError(f"it is longer than {LARGEST_META >> 10} KiB")
             items = json.loads(message.data)
             if not isinstance(items, dict):
                 raise ValueError("it is no JSON object")
             self.get_logger().info(self.recorder.annotate(items))
             self._tell()  # that it was noted
-        except (UserError, ValueError) as error:
+        except (UserError, ValueError, RecursionError) as error:
             self.get_logger().error(f"annotation {message.data!r:.80} is not taken: {error}")
 
     def _health(self) -> Health:

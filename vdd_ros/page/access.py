@@ -25,6 +25,12 @@ CHANGES_PER_S, CHANGES_AT_ONCE = 5.0, 10.0
 ADDRESSES = 256  # that are told apart
 
 
+def cookie_name(host: str) -> str:
+    """Of the page at a Host: cookies do not tell ports apart, and two arms have two pages."""
+    port = host.rpartition(":")[2]
+    return f"{COOKIE}_{port if port.isdigit() else 80}"
+
+
 class Asked(NamedTuple):
     """What a request says of itself; headers it lacks are empty. token: in the address; fetch_site:
     the browser's own word on where the request is from, `Sec-Fetch-Site`."""

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from vdd_ros.page.access import COOKIE, CSRF_HEADER, Asked
+from vdd_ros.page.access import CSRF_HEADER, Asked, cookie_name
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -38,7 +38,7 @@ def asked_of(request: web.Request) -> Asked:
         host=said.get("Host", ""),
         origin=said.get("Origin", ""),
         fetch_site=said.get("Sec-Fetch-Site", ""),
-        cookie=request.cookies.get(COOKIE, ""),
+        cookie=request.cookies.get(cookie_name(request.host), ""),
         token=request.query.get("token", ""),
         csrf=said.get(CSRF_HEADER, ""),
     )

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from vdd_ros.errors import UserError
-from vdd_ros.page.access import COOKIE, CSRF_HEADER, Access
+from vdd_ros.page.access import CSRF_HEADER, Access, cookie_name
 from vdd_ros.page.episode_list import EpisodeList
 from vdd_ros.page.headers import Busy, add_headers, asked_of, sentence
 from vdd_ros.page.orders import LARGEST_BYTES, Order
@@ -165,7 +165,8 @@ class PageServer:
         except web.HTTPException as error:
             return sentence(error.status, f"{error.reason}: {request.method} {request.path[:80]}")
         if self._access.brings_token(asked) and not response.prepared:
-            response.set_cookie(COOKIE, self._access.cookie, httponly=True, samesite="Strict")
+            name = cookie_name(request.host)
+            response.set_cookie(name, self._access.cookie, httponly=True, samesite="Strict")
         return response
 
     async def _file(self, request: web.Request) -> web.Response:

@@ -93,6 +93,8 @@ def traced(root: Path) -> Iterator[Trace]:
         if not writes or isinstance(file, int) or trace.place_of(file) is None:
             return real_open(file, mode, buffering, *rest, **more)
         raw = _TracedFile(trace, file, mode.replace("b", "").replace("t", ""))
+        if buffering == 0:
+            return raw
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, *rest, **more)
 
