@@ -161,6 +161,7 @@ def _telling_faults(folder: Path) -> Iterator[None]:
 
 def _entry(job: Job, store: EpisodeStore, name: str, folder: Path) -> Entry:
     manifest = store.manifest(name)
+    store.require_as_saved(name)
     require_saved_as_fit(manifest)
     job.contract.require_same_recording(manifest.contract, f"episode {store.folder / name}")
     for file, saved in manifest.files.items():

@@ -113,6 +113,15 @@ class EpisodeStore:
             self._log = state, EpisodeLog.read(self.folder)
         return self._log[1]
 
+    def require_as_saved(self, name: str) -> None:
+        """Raise UserError unless an episode's manifest is the one that the folder's log knows."""
+        folder = self.folder / name
+        if self.log().kept.get(name) not in (None, manifest_hash(folder)):
+            raise UserError(
+                f"{folder / FILE_NAME} is not the one that was saved (its sha256 differs from that "
+                f"in {LOG}); restore it or delete the episode"
+            )
+
     def load(self, name: str) -> Episode:
         """Read one episode; raises UserError when it is damaged, foreign, or of another interface.
 
@@ -122,11 +131,7 @@ class EpisodeStore:
         """
         manifest = self.manifest(name)
         folder = self.folder / name
-        if self.log().kept.get(name) not in (None, manifest_hash(folder)):
-            raise UserError(
-                f"{folder / FILE_NAME} is not the one that was saved (its sha256 differs from that "
-                f"in {LOG}); restore it or delete the episode"
-            )
+        self.require_as_saved(name)
         manifest.check_files(folder, within="")
         if self.contract is not None:
             self.contract.require_same_recording(manifest.contract, f"episode {folder}")
