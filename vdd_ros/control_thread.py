@@ -174,7 +174,8 @@ class ControlThread:
         wait for a slow simulator; by real time alone where that clock stands."""
         real_ns = time.monotonic_ns() - self._sent_real_ns
         is_stale = self._clock.stands or self.loop.gate.is_behind(now_ns)
-        return real_ns if is_stale else min(real_ns, now_ns - sent_ns)
+        # not by the time of the tick, at whose beginning a plan may have been begun that took long
+        return real_ns if is_stale else min(real_ns, self._now_ns() - sent_ns)
 
     def _heed_clock(self) -> None:
         """A clock that stands makes everything look new for ever, one that leaps makes it look old.

@@ -35,6 +35,8 @@ from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
+# Of two nodes of one name the newer gives way: who has run for so long is the older.
+TWIN_LOOKS = 50
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
@@ -106,15 +108,16 @@ class Outputs:
     def _note_mismatch(self, topic: str, info) -> None:
         self._mismatch = qos_mismatch(topic, info)
 
-    def rival(self) -> str | None:
+    def rival(self, twins: bool = True) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
-        own name may be itself from before it was killed, until discovery forgets it."""
+        own name may be itself from before it was killed, until discovery forgets it; twins: whether
+        such a one counts."""
         if self.shadow or self._node.count_publishers(self._robot.topic_name) < 2:
             return None
         mine = f"/{full_name(self._node)}"
         ends = self._node.get_publishers_info_by_topic(self._robot.topic_name)
         names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]
-        if names.count(mine) > 1:
+        if twins and names.count(mine) > 1:
             return f"a second {mine} (or one that was killed less than half a minute ago)"
         return next((name for name in names if name != mine), None)
 
@@ -225,12 +228,14 @@ class Reporter:
     def _publish(self) -> None:
         control = self._control
         if not control.running:
+            self._looks = 0
             if self._ran:  # it ended by itself
                 self.say()
             return
         self._ran = True
         self._looks += 1
-        if self._looks % RIVAL_LOOKS == 0 and (rival := self._outputs.rival()):
+        is_new = self._looks <= TWIN_LOOKS
+        if self._looks % RIVAL_LOOKS == 0 and (rival := self._outputs.rival(twins=is_new)):
             control.halt(StopReason.RIVAL, f"{rival}: end it, then activate again")
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
