@@ -1,8 +1,9 @@
 """Find joints whose offset from what they are told changes over a folder: jumps and slow drift.
 
 The offset is where a joint is minus where it is told to be, by the robot's commands and by a
-leader, while both rest; the median of each episode counts. Bounds are shares of a joint's range in
-the contract's `recording`: `offset_jump` and `offset_drift`.
+leader, while both rest; the median of each episode counts. Joints of unit `fraction` are left out:
+a hand stops at what it holds. Bounds are shares of a joint's range in the contract's `recording`:
+`offset_jump` and `offset_drift`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from tyro.conf import Positional
 
 from vdd_ros.calibration.leader_drift import FEWEST, drift_of, rest_offset
@@ -29,8 +30,9 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.folder)
     offsets = [rest_offset(store.load(name)) for name in store.list()]
     found = drift_of(offsets)
-    heads = ("told by", "joint", "episodes", "offset", "jump", "at most", "drift", "at most", "")
-    table = Table(*heads, title=f"{len(offsets)} episodes of {args.folder}")
+    heads = ("episodes", "offset", "jump", "at most", "drift", "at most", "")
+    names = [Column(head, overflow="fold") for head in ("told by", "joint")]
+    table = Table(*names, *heads, title=f"{len(offsets)} episodes of {args.folder}")
     for row in found.rows:
         keys = ("offset", "jump", "jump_bound", "drift", "drift_bound")
         amounts = (f"{row[key]:.4f}" for key in keys)
