@@ -99,6 +99,14 @@ def test_a_hand_that_holds_something_is_none(tmp_path):
     assert joints == set(CONTRACT.joint_names) - {CONTRACT.joint_names[JOINT]}
 
 
+def test_no_name_and_no_number_is_cut_on_a_narrow_terminal(tmp_path, capsys, monkeypatch):
+    offsets_of(tmp_path, [0.02] * 5)
+    monkeypatch.setenv("COLUMNS", "80")
+    drift.main(drift.Args(tmp_path))
+    said = capsys.readouterr().out
+    assert "…" not in said and f"{CONTRACT.joint_names[JOINT]} " in said
+
+
 def test_the_command_says_so_and_check_too(tmp_path, capsys):
     offsets_of(tmp_path, [0.0] * 3 + [4 * BOUND] * 3)
     assert cli.main(["dataset", "drift", str(tmp_path)]) == 1

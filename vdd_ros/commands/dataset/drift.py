@@ -30,16 +30,24 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.folder)
     offsets = [rest_offset(store.load(name)) for name in store.list()]
     found = drift_of(offsets)
-    heads = ("episodes", "offset", "jump", "at most", "drift", "at most", "")
-    names = [Column(head, overflow="fold") for head in ("told by", "joint")]
-    table = Table(*names, *heads, title=f"{len(offsets)} episodes of {args.folder}")
-    for row in found.rows:
-        keys = ("offset", "jump", "jump_bound", "drift", "drift_bound")
-        amounts = (f"{row[key]:.4f}" for key in keys)
-        table.add_row(row["stream"], row["joint"], str(row["episodes"]), *amounts, row["verdict"])
-    Console().print(table, highlight=False)
+    for stream in dict.fromkeys(row["stream"] for row in found.rows):
+        rows = [row for row in found.rows if row["stream"] == stream]
+        title = f"told by {stream}, {len(offsets)} episodes of {args.folder}"
+        Console().print(_table(title, rows), highlight=False)
     for sentence in found.sentences:
         print(sentence)
     if not found.rows:
         print(f"no joint rests in {FEWEST} episodes or more: nothing can be said")
     return {"ok": bool(found.rows) and not found.sentences, **found.to_dict()}
+
+
+def _table(title: str, rows: list[dict]) -> Table:
+    """Names of joints are as wide as there is room and go on below; no number is cut."""
+    heads = ("n", "offset", "jump", "at most", "drift", "at most", "")
+    numbers = (Column(head, no_wrap=True) for head in heads)
+    table = Table(Column("joint", overflow="fold"), *numbers, title=title)
+    keys = ("offset", "jump", "jump_bound", "drift", "drift_bound")
+    for row in rows:
+        amounts = (f"{row[key]:.4f}" for key in keys)
+        table.add_row(row["joint"], str(row["episodes"]), *amounts, row["verdict"])
+    return table
