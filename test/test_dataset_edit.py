@@ -129,6 +129,13 @@ class TestSplit:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["demos"]
 
 
+def test_what_is_declared_at_length_is_named_and_not_listed(tmp_path, capsys):
+    record(tmp_path, 0.5, way="left", marks=[0.125, 0.25])
+    check.main(check.Args(tmp_path))
+    said = capsys.readouterr().out
+    assert "marks" in said and "0.125" not in said and "left" in said
+
+
 class TestDelete:
     def test_into_the_bin_and_back(self, demos):
         before = EpisodeStore(demos).load("episode_0003")

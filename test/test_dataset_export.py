@@ -26,7 +26,16 @@ from exported_data import (
 from foreign_data import DATA, g1, lift
 from pictures import contract_with, end_of, recorded
 from pyarrow import parquet
-from recordings import CONTRACT, HOME, STARTED, array_cdr, joint_state_cdr, position_at, record
+from recordings import (
+    CONTRACT,
+    HOME,
+    STARTED,
+    array_cdr,
+    feed,
+    joint_state_cdr,
+    position_at,
+    record,
+)
 from scipy.spatial.transform import Rotation
 
 from vdd_ros.bag import read_bag
@@ -255,6 +264,23 @@ def test_a_full_disk_is_told_and_nothing_is_left(own, tmp_path, capsys, full_dis
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"vdd: writing {tmp_path / 'out'} failed") and "File too large" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_episode_that_calls_itself_sound_is_judged_before_it_is_exported(tmp_path, capsys):
+    """And once the bad part is cut from what was exported and read again, it is sound."""
+    recorder = DemoRecorder(CONTRACT, tmp_path / "own", "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 1.5, skip=lambda stream, time_ns: 0.1 < time_ns / SECOND - 1 < 0.5)
+    recorder.stop(end_of(1.5))
+    recorder.verdict = Verdict(level="PASS")
+    recorder.save(end_of(1.5))
+    words = FORMATS["rosbag2"]
+    assert vdd("dataset", "export", tmp_path / "own", tmp_path / "e", *words) == 2
+    assert "silent for 0.4" in capsys.readouterr().err and not (tmp_path / "e").exists()
+    again = round_trip(tmp_path / "own", [*words, "--allow-failed"], tmp_path)
+    assert episodes_in(again)[0].manifest.verdict.level == "FAIL"
+    assert vdd("dataset", "trim", again, "--out", tmp_path / "cut", "--begin", 0.5) == 0
+    assert episodes_in(tmp_path / "cut")[0].manifest.verdict.level == "PASS"
 
 
 def require_played_by_others(bag: Path, messages: list) -> None:

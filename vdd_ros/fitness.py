@@ -12,6 +12,7 @@ from vdd_ros.verdict import judge
 
 TRIMMED, TRIMMED_BEFORE = "trimmed", "before"  # in `meta`: what `vdd dataset trim` notes
 WORSE: tuple[Level, ...] = ("PASS", "WARN", "FAIL")
+SAVED_AS = "it was saved as"
 AMOUNT = re.compile(r"\d+\.\d+")
 
 
@@ -21,7 +22,7 @@ def verdict_of(episode: Episode) -> Verdict:
     if WORSE.index(found.level) <= WORSE.index(manifest.verdict.level):
         return manifest.verdict
     reasons = tuple(reason for reason in found.reasons if reason not in manifest.verdict.reasons)
-    said = f"it was saved as {manifest.verdict.level} and is none"
+    said = f"{SAVED_AS} {manifest.verdict.level} and is none"
     return Verdict(level=found.level, reasons=(*manifest.verdict.reasons, *reasons, said))
 
 
@@ -37,7 +38,8 @@ def beyond_streams(episode: Episode) -> Verdict:
     """What an episode was saved with and its streams do not say, of its cameras, its clocks, its
     calibration or by hand: that holds for what is made of it as well."""
     told, found = episode.manifest.verdict, judged_anew(episode)
-    reasons = _not_among(found.reasons, told.reasons)
+    own = [reason for reason in told.reasons if not reason.startswith(SAVED_AS)]
+    reasons = _not_among(found.reasons, own)
     if not reasons:
         is_worse = WORSE.index(told.level) > WORSE.index(found.level)
         return Verdict(level=told.level if is_worse else "PASS")
