@@ -109,7 +109,8 @@ def drift_of(found: Sequence[RestOffset]) -> Drift:
     """The trend of every joint over episodes in the order in which they were begun.
 
     Bounds are shares of a joint's range in the contract's `recording`: `offset_drift`,
-    `offset_jump`. Episodes of another robot than the first one's are left out.
+    `offset_jump`. Episodes of another robot than the first one's are left out, and so are joints of
+    unit `fraction`: a hand stops at what it holds.
     """
     ordered = sorted(found, key=lambda one: (one.started, one.episode))
     if ordered:
@@ -118,6 +119,8 @@ def drift_of(found: Sequence[RestOffset]) -> Drift:
     rows, sentences = [], []
     for stream in dict.fromkeys(name for one in ordered for name in one.offsets):
         for index in range(ordered[0].contract.n_joints):
+            if ordered[0].contract.joints[index].unit == "fraction":
+                continue
             told = [one for one in ordered if _tells(one, stream, index)]
             if len(told) >= FEWEST:
                 row, reasons = _judged(stream, index, told)

@@ -184,7 +184,7 @@ def robomimic_file(folder: Path, contract: Contract) -> Path:
     with h5py.File(path, "w") as file:
         data = file.create_group("data")
         kwargs = {"control_freq": 20, "robots": ["Panda"]}
-        env = {"env_name": "Lift", "env_type": 1, "env_kwargs": kwargs}
+        env = {"env_name": "Lift", "type": 1, "env_kwargs": kwargs}
         data.attrs["env_args"] = json.dumps(env)
         for at, name in enumerate(("demo_0", "demo_10")):
             demo = data.create_group(name)

@@ -9,7 +9,7 @@ import numpy as np
 from vdd_ros.bag import typestore
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
-from vdd_ros.manifest import Provenance
+from vdd_ros.manifest import Provenance, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = Contract.from_yaml(ROOT / "config" / "panda_avoid.yaml")
@@ -64,12 +64,17 @@ def record(
     seconds: float = 0.5,
     contract: Contract = CONTRACT,
     provenance: Provenance | None = None,
+    verdict: Verdict | None = None,
     **meta: object,
 ) -> str:
-    """Save one clean demonstration; returns its name."""
+    """Save one clean demonstration; returns its name. verdict: by hand, instead of the one that it
+    deserves."""
     recorder = DemoRecorder(contract, folder, "episode", "avoid", provenance)
     recorder.start(SECOND, STARTED)
     feed(recorder, SECOND, seconds)
     recorder.annotate(meta)
+    if verdict is not None:
+        recorder.stop(SECOND + int(seconds * SECOND))
+        recorder.verdict = verdict
     recorder.save(SECOND + int(seconds * SECOND))
     return recorder.name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import CONTRACT, HOME, SECOND, STARTED, array_cdr, joint_state_cdr, record
+from recordings import CONTRACT, HOME, SECOND, STARTED, array_cdr, feed, joint_state_cdr, record
 
 from vdd_ros import cli
 from vdd_ros.bag import read_bag
@@ -19,7 +19,7 @@ from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import LOG, EpisodeLog
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import Provenance
+from vdd_ros.manifest import Provenance, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,13 @@ class TestSplit:
         words = ["dataset", "split", str(demos), "--out", str(tmp_path / "p"), "--into", "a:rest"]
         assert cli.main(words) == 2
         assert sorted(path.name for path in tmp_path.iterdir()) == ["demos"]
+
+
+def test_what_is_declared_at_length_is_named_and_not_listed(tmp_path, capsys):
+    record(tmp_path, 0.5, way="left", marks=[0.125, 0.25])
+    check.main(check.Args(tmp_path))
+    said = capsys.readouterr().out
+    assert "marks" in said and "0.125" not in said and "left" in said
 
 
 class TestDelete:
@@ -324,6 +331,38 @@ class TestTrim:
         trim.main(trim.Args(demos, tmp_path / "out", ("episode_0001",), begin=0.4))
         verdict = EpisodeStore(tmp_path / "out").manifest("episode_0001").verdict
         assert verdict.level == "WARN" and "0.10 s short" in verdict.reasons[0]
+
+    def test_what_only_the_manifest_knows_is_kept(self, tmp_path):
+        demos, out = tmp_path / "demos", tmp_path / "out"
+        reasons = ("camera front is frozen from 0.20 s on (FAIL)", "host arm is 0.3 s ahead (WARN)")
+        record(demos, 1.0, verdict=Verdict(level="FAIL", reasons=reasons))
+        record(demos, 1.0, verdict=Verdict(level="WARN", reasons=reasons[1:]))
+        record(demos, 1.0, verdict=Verdict(level="FAIL"))
+        trim.main(trim.Args(demos, out, begin=0.1))
+        trim.main(trim.Args(out, tmp_path / "twice", begin=0.1))
+        for folder in (out, tmp_path / "twice"):
+            first, second, third = (
+                EpisodeStore(folder).manifest(name).verdict for name in names_in(folder)
+            )
+            assert first == Verdict(level="FAIL", reasons=reasons)
+            assert second == Verdict(level="WARN", reasons=reasons[1:])
+            assert third.level == "FAIL"
+
+    def test_what_was_wrong_in_what_is_cut_is_gone(self, tmp_path):
+        demos, out = tmp_path / "demos", tmp_path / "out"
+        recorder = DemoRecorder(CONTRACT, demos, "episode", "avoid")
+        recorder.start(SECOND, STARTED)
+        gap = range(SECOND + 100_000_000, SECOND + 500_000_000)
+        feed(recorder, SECOND, 1.5, skip=lambda stream, time_ns: time_ns in gap)
+        recorder.save(SECOND + round(1.5 * SECOND))
+        assert recorder.verdict.level == "FAIL"
+        trim.main(trim.Args(demos, out, begin=0.5))
+        assert EpisodeStore(out).manifest("episode_0001").verdict.level == "PASS"
+
+    def test_where_nothing_was_idle_it_says_so(self, demos, tmp_path, capsys):
+        args = trim.Args(demos, tmp_path / "out", ("episode_0001",), idle=True, idle_share=0.0)
+        trim.main(args)
+        assert "nothing was cut" in capsys.readouterr().out
 
     def test_idle_ends_are_cut_where_the_arm_has_moved_by_the_share(self, tmp_path):
         demos, out, share, margin = tmp_path / "demos", tmp_path / "out", 0.01, 0.1

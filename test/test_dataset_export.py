@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from pathlib import Path
 
 import h5py
@@ -23,8 +24,18 @@ from exported_data import (
     vdd,
 )
 from foreign_data import DATA, g1, lift
+from pictures import contract_with, end_of, recorded
 from pyarrow import parquet
-from recordings import CONTRACT, HOME, STARTED, array_cdr, joint_state_cdr, position_at
+from recordings import (
+    CONTRACT,
+    HOME,
+    STARTED,
+    array_cdr,
+    feed,
+    joint_state_cdr,
+    position_at,
+    record,
+)
 from scipy.spatial.transform import Rotation
 
 from vdd_ros.bag import read_bag
@@ -35,7 +46,7 @@ from vdd_ros.datasets.frames import frames_of
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.datasets.source import Source
 from vdd_ros.demo_recorder import DemoRecorder
-from vdd_ros.manifest import Provenance
+from vdd_ros.manifest import Provenance, Verdict
 
 SECOND = 1_000_000_000
 PROVENANCE = Provenance(operator="otter", licence="CC0-1.0", prompt="move the arm about")
@@ -177,7 +188,7 @@ def test_what_is_wrong_with_a_recording_comes_back_with_it(tmp_path):
     record_swinging(tmp_path / "own", 1.0, spoilt=True)
     before = episodes_in(tmp_path / "own")[0]
     assert before.manifest.verdict.level == "FAIL"
-    again = round_trip(tmp_path / "own", FORMATS["rosbag2"], tmp_path)
+    again = round_trip(tmp_path / "own", [*FORMATS["rosbag2"], "--allow-failed"], tmp_path)
     after = episodes_in(again)[0]
     assert after.manifest.verdict == before.manifest.verdict
     assert after.manifest.streams == before.manifest.streams
@@ -187,6 +198,89 @@ def test_what_is_wrong_with_a_recording_comes_back_with_it(tmp_path):
     ]
     first, second = (sorted(read_bag(path).messages) for path in paths)
     assert first == second
+
+
+BLACK = Verdict(level="FAIL", reasons=("camera front is black from 0.20 s on (FAIL)",))
+
+
+@pytest.mark.parametrize("name", ["lerobot_v3 float64", "robomimic", "rosbag2"])
+def test_a_verdict_that_only_the_manifest_knows_is_not_lost(tmp_path, capsys, name):
+    record(tmp_path / "own", 1.0)
+    record(tmp_path / "own", 1.0, verdict=BLACK)
+    words = [tmp_path / "own", tmp_path / "e", *FORMATS[name]]
+    assert vdd("dataset", "export", *words) == 2
+    said = capsys.readouterr().err
+    assert "episode episode_0002 is not fit to learn from, FAIL: camera front is black" in said
+    assert "--allow-failed" in said and said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+    again = round_trip(tmp_path / "own", [*FORMATS[name], "--allow-failed"], tmp_path)
+    facts = described(tmp_path / "exported")["episodes"]
+    assert [one["verdict"]["level"] for one in facts] == ["PASS", "FAIL"]
+    first, second = (one.manifest.verdict for one in episodes_in(again))
+    assert first.level == "PASS" and second == BLACK
+    assert vdd("dataset", "check", again) == 1
+
+
+@pytest.mark.parametrize("name", ["lerobot_v3 float64", "robomimic", "rosbag2"])
+def test_pictures_come_along_or_are_said_to_be_lost(tmp_path, capsys, name):
+    recorder = recorded(contract_with(), tmp_path / "own")
+    recorder.save(end_of(1.0))
+    round_trip(tmp_path / "own", FORMATS[name], tmp_path)
+    lost = described(tmp_path / "exported")["lost"]
+    said = capsys.readouterr().out
+    if name == "rosbag2":
+        folders = [tmp_path / place / "episode_0001" / "cameras" for place in ("own", "exported")]
+        before, after = (
+            {path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders
+        )
+        assert before == after and before
+        assert lost == [] and "not read: cameras/" in said
+    else:
+        assert {"camera front: 30 pictures", "camera wrist: 30 pictures"} <= set(lost)
+        assert "lost: camera front: 30 pictures" in said
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 4 kB, as where the disk has no more room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["export", "OUT", "--format", kind] for kind in ("lerobot_v3", "robomimic", "rosbag2")),
+        ["trim", "--out", "OUT", "--begin", "0.1"],
+        ["show", "episode_0001", "--page", "OUT"],
+    ],
+    ids=lambda words: " ".join(words[::3]),
+)
+def test_a_full_disk_is_told_and_nothing_is_left(own, tmp_path, capsys, full_disk, words):
+    command, *more = (str(tmp_path / "out") if word == "OUT" else word for word in words)
+    assert vdd("dataset", command, own, *more) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"vdd: writing {tmp_path / 'out'} failed") and "File too large" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_episode_that_calls_itself_sound_is_judged_before_it_is_exported(tmp_path, capsys):
+    """And once the bad part is cut from what was exported and read again, it is sound."""
+    recorder = DemoRecorder(CONTRACT, tmp_path / "own", "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 1.5, skip=lambda stream, time_ns: 0.1 < time_ns / SECOND - 1 < 0.5)
+    recorder.stop(end_of(1.5))
+    recorder.verdict = Verdict(level="PASS")
+    recorder.save(end_of(1.5))
+    words = FORMATS["rosbag2"]
+    assert vdd("dataset", "export", tmp_path / "own", tmp_path / "e", *words) == 2
+    assert "silent for 0.4" in capsys.readouterr().err and not (tmp_path / "e").exists()
+    again = round_trip(tmp_path / "own", [*words, "--allow-failed"], tmp_path)
+    assert episodes_in(again)[0].manifest.verdict.level == "FAIL"
+    assert vdd("dataset", "trim", again, "--out", tmp_path / "cut", "--begin", 0.5) == 0
+    assert episodes_in(tmp_path / "cut")[0].manifest.verdict.level == "PASS"
 
 
 def require_played_by_others(bag: Path, messages: list) -> None:
@@ -220,7 +314,7 @@ def test_objects_come_back_where_they_were(tmp_path, name):
         recorder.add("objects", poses_cdr(contract.streams["objects"], contract, poses, now), now)
         recorder.add("robot_command", array_cdr(position), now)
     recorder.save(SECOND + 2 * SECOND)
-    again = episodes_in(round_trip(tmp_path / "own", FORMATS[name], tmp_path))
+    again = episodes_in(round_trip(tmp_path / "own", [*FORMATS[name], "--allow-failed"], tmp_path))
     before, after = frames_of(episodes_in(tmp_path / "own")[0]), frames_of(again[0])
     for field, values in before.objects["objects"].items():
         np.testing.assert_allclose(after.objects["objects"][field], values, rtol=0, atol=1e-12)
@@ -236,7 +330,7 @@ def test_lerobots_layout_is_as_it_is_documented(own, tmp_path):
     assert info["codebase_version"] == "v3.0" and info["fps"] == 10
     assert (info["total_episodes"], info["total_frames"], info["total_tasks"]) == (2, count, 1)
     assert info["splits"] == {"train": "0:2"}
-    joints = list(frames[0].episode.contract.joint_names)
+    joints = list(frames[0].manifest.contract.joint_names)
     for key in ("observation.state", "observation.velocity", "action"):
         assert info["features"][key] == {"dtype": "float32", "shape": [7], "names": joints}
     data = parquet.read_table(tmp_path / "e/data/chunk-000/file-000.parquet").to_pydict()
@@ -289,6 +383,7 @@ def test_robomimics_layout_is_as_it_is_documented(own, tmp_path):
         assert env == {
             "env_name": "panda_avoid",
             "env_type": 2,
+            "type": 2,
             "env_kwargs": {"control_freq": 10.0},
         }
         assert file["mask/train"][()].tolist() == [b"demo_0"]

@@ -159,6 +159,17 @@ def test_missing_statistics_and_names_are_said_and_given(lerobot, tmp_path):
         assert f"no statistics of this episode to compare {STATE} with" in found
 
 
+def test_features_that_nobody_declared_are_said_not_to_be_read(lerobot, tmp_path, capsys):
+    shutil.copytree(lerobot / "d", tmp_path / "d")
+    features = json.loads((tmp_path / "d" / "meta" / "info.json").read_text())["features"]
+    features["observation.images.head"] = {"dtype": "video", "shape": [48, 64, 3], "names": None}
+    info(tmp_path / "d", features=features)
+    assert taken(tmp_path, g1()[1], lerobot / "source.yaml", tmp_path / "d") == 0
+    assert "not read: observation.images.head\n" in capsys.readouterr().out
+    for episode in episodes_in(tmp_path / "episodes"):
+        assert episode.manifest.meta["not_read"] == ["observation.images.head"]
+
+
 def test_a_parquet_file_that_would_fill_the_memory_is_refused(lerobot, tmp_path, capsys):
     shutil.copytree(lerobot / "d", tmp_path / "d")
     table = arrow.table({"timestamp": arrow.nulls(3 << 27)})  # of which each is eight bytes

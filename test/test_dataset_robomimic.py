@@ -39,6 +39,7 @@ def test_robomimic_files_of_others_become_episodes(tmp_path, contract):
             swinging(times_s + 0.05, contract),
             atol=1e-12,
         )
+        assert episode.manifest.meta["not_read"] == ["actions", "obs/robot0_gripper_qpos"]
         assert "no times: frames are taken for 20 Hz" in episode.manifest.meta["findings"]
 
 

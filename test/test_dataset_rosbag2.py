@@ -69,6 +69,17 @@ def test_bags_of_others_become_episodes_in_the_contracts_terms(tmp_path, contrac
         assert command.received_ns[0] == state.stamps_ns[0]
 
 
+def test_topics_that_nobody_declared_are_said_not_to_be_read(tmp_path, contract, capsys):
+    stamped = joint_state_cdr(1, np.zeros(1), names=["gripper"])
+    more = ("/gripper/state", JOINT_STATE, 2, stamped)
+    write_bag(tmp_path / "bag", "mcap", [*foreign_messages(contract), more])
+    source = foreign_declaration(contract, tmp_path)
+    assert taken(tmp_path, contract, source, tmp_path / "bag") == 0
+    assert "not read: /gripper/state\n" in capsys.readouterr().out
+    (episode,) = episodes_in(tmp_path / "episodes")
+    assert episode.manifest.meta["not_read"] == ["/gripper/state"]
+
+
 def test_times_of_receipt_stamp_a_bag_where_that_is_declared(tmp_path, contract):
     write_bag(tmp_path / "bag", "mcap", foreign_messages(contract))
     topics = {"state": "/arm/state", "command": "/arm/target"}

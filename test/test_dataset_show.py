@@ -78,6 +78,14 @@ def test_without_a_policy_the_page_shows_what_was_recorded(made):
     assert "<b>Joints</b>" in text and "Likelihood" not in text
 
 
+def test_a_page_into_a_folder_that_is_not_there_is_told(made, capsys):
+    folder, *_ = made
+    page = folder / "missing" / "page.html"
+    words = ["dataset", "show", str(folder / "episodes"), "episode_0001", "--page", str(page)]
+    assert cli.main(words) == 2
+    assert "missing is no folder: make it first" in capsys.readouterr().err
+
+
 def test_an_episode_must_be_named_where_no_run_names_one(made, capsys):
     folder, *_ = made
     assert cli.main(["dataset", "show", str(folder / "episodes")]) == 2

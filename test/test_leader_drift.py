@@ -9,6 +9,7 @@ from recordings import CONTRACT, HOME, SECOND, STARTED, array_cdr, joint_state_c
 from vdd_ros import cli
 from vdd_ros.calibration.leader_drift import SCATTERS, drift_of, rest_offset, trend_of
 from vdd_ros.commands.dataset import check, drift
+from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 
@@ -84,6 +85,26 @@ def test_noise_is_hardly_ever_a_trend():
     trends = [trend_of(rng.normal(size=20)) for _ in range(200)]
     found = [max(abs(one.jump), abs(one.drift)) > SCATTERS * one.scatter for one in trends]
     assert np.mean(found) < 0.05
+
+
+def test_a_hand_that_holds_something_is_none(tmp_path):
+    raw = CONTRACT.to_dict()
+    raw["joints"][JOINT] |= {"unit": "fraction", "lower": 0.0, "upper": 1.0}
+    hand = Contract.from_dict(raw)
+    found = offsets_of(tmp_path, [0.0] * 3 + [4 * BOUND] * 3)
+    assert drift_of(found).sentences
+    as_hand = drift_of([one._replace(contract=hand) for one in found])
+    assert not as_hand.sentences
+    joints = {row["joint"] for row in as_hand.rows}
+    assert joints == set(CONTRACT.joint_names) - {CONTRACT.joint_names[JOINT]}
+
+
+def test_no_name_and_no_number_is_cut_on_a_narrow_terminal(tmp_path, capsys, monkeypatch):
+    offsets_of(tmp_path, [0.02] * 5)
+    monkeypatch.setenv("COLUMNS", "80")
+    drift.main(drift.Args(tmp_path))
+    said = capsys.readouterr().out
+    assert "…" not in said and f"{CONTRACT.joint_names[JOINT]} " in said
 
 
 def test_the_command_says_so_and_check_too(tmp_path, capsys):

@@ -19,8 +19,11 @@ def write_text(path: Path, text: str) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write a file that is always whole: its readers see the one before or this one."""
     part = path.with_name(f".{path.name}.{os.getpid()}")  # several processes may replace it
-    write_text(part, text)
-    part.replace(path)
+    try:
+        write_text(part, text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

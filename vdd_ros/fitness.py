@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
@@ -11,19 +12,52 @@ from vdd_ros.verdict import judge
 
 TRIMMED, TRIMMED_BEFORE = "trimmed", "before"  # in `meta`: what `vdd dataset trim` notes
 WORSE: tuple[Level, ...] = ("PASS", "WARN", "FAIL")
+SAVED_AS = "it was saved as"
+AMOUNT = re.compile(r"\d+\.\d+")
 
 
 def verdict_of(episode: Episode) -> Verdict:
     """The worse of what was said when the episode was saved and what its streams say now."""
-    manifest = episode.manifest
-    ended_ns = manifest.started_ns + round(manifest.duration_s * 1e9)
-    lost = {name: stream.lost for name, stream in manifest.streams.items()}
-    found = judge(manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost)
+    manifest, found = episode.manifest, judged_anew(episode)
     if WORSE.index(found.level) <= WORSE.index(manifest.verdict.level):
         return manifest.verdict
     reasons = tuple(reason for reason in found.reasons if reason not in manifest.verdict.reasons)
-    said = f"it was saved as {manifest.verdict.level} and is none"
+    said = f"{SAVED_AS} {manifest.verdict.level} and is none"
     return Verdict(level=found.level, reasons=(*manifest.verdict.reasons, *reasons, said))
+
+
+def judged_anew(episode: Episode) -> Verdict:
+    """What the streams of an episode say, without its manifest's word."""
+    manifest = episode.manifest
+    ended_ns = manifest.started_ns + round(manifest.duration_s * 1e9)
+    lost = {name: stream.lost for name, stream in manifest.streams.items()}
+    return judge(manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost)
+
+
+def beyond_streams(episode: Episode) -> Verdict:
+    """What an episode was saved with and its streams do not say, of its cameras, its clocks, its
+    calibration or by hand: that holds for what is made of it as well."""
+    told, found = episode.manifest.verdict, judged_anew(episode)
+    own = [reason for reason in told.reasons if not reason.startswith(SAVED_AS)]
+    reasons = _not_among(found.reasons, own)
+    if not reasons:
+        is_worse = WORSE.index(told.level) > WORSE.index(found.level)
+        return Verdict(level=told.level if is_worse else "PASS")
+    levels = [level for level in WORSE if any(one.endswith(f"({level})") for one in reasons)]
+    is_marked = all(one.endswith(("(WARN)", "(FAIL)")) for one in reasons)
+    return Verdict(level=levels[-1] if is_marked else told.level, reasons=tuple(reasons))
+
+
+def worse_of(found: Verdict, told: Verdict) -> Verdict:
+    """The worse of two verdicts on the same recording, with what both say, once."""
+    level = max(found.level, told.level, key=WORSE.index)
+    return Verdict(level=level, reasons=(*found.reasons, *_not_among(found.reasons, told.reasons)))
+
+
+def _not_among(known: Sequence[str], reasons: Sequence[str]) -> list[str]:
+    """Reasons that are not known, whatever a duration that was rounded makes of their amounts."""
+    seen = {AMOUNT.sub("", reason) for reason in known}
+    return [reason for reason in reasons if AMOUNT.sub("", reason) not in seen]
 
 
 def require_fit(episodes: Iterable[Episode]) -> None:

@@ -11,7 +11,8 @@ from vdd_ros.bag import BagWriter, RawMessage, read_bag
 from vdd_ros.durable import link_or_copy, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest
+from vdd_ros.fitness import worse_of
+from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict
 from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import judge, summarise
 
@@ -24,6 +25,7 @@ def rewrite(
     target: Path,
     meta: Mapping[str, JsonValue],
     pictures: Path | None = None,
+    told: Verdict | None = None,
 ) -> Manifest:
     """Write an episode from `begin_ns` to `end_ns` [ROS clock] into the new folder `target`; all of
     it is on the disk on return.
@@ -31,7 +33,8 @@ def rewrite(
     It is read back and judged as if it had been recorded like that; where the middleware lost
     messages nobody knows, so all that the source lost count. meta: goes on top of the source's;
     pictures: the source's folder, whose cameras' files come along whole, as who looks for a picture
-    looks for its time; None: none do.
+    looks for its time; None: none do. told: what else was
+    found of the source and holds for it as well (`fitness.beyond_streams`).
     """
     target.mkdir()
     path = _bag(source, messages, target)
@@ -47,6 +50,9 @@ def rewrite(
     segments = takeovers(source.contract, streams)
     if segments is not None:
         kept["takeovers_s"] = [list(one) for one in in_seconds(segments, begin_ns)]
+    verdict = judge(source.contract, streams, begin_ns, end_ns, lost)
+    if told is not None:
+        verdict = worse_of(verdict, told)
     files = {file.name: FileSummary.of(file) for file in (path, path.with_name("metadata.yaml"))}
     if pictures is not None:
         of_cameras = {name: one for name, one in source.files.items() if "/" in name}
@@ -60,7 +66,7 @@ def rewrite(
             "name": target.name,
             "started_ns": begin_ns,
             "duration_s": round((end_ns - begin_ns) * 1e-9, 4),
-            "verdict": judge(source.contract, streams, begin_ns, end_ns, lost),
+            "verdict": verdict,
             "meta": kept,
             "streams": {name: summarise(data, lost.get(name, 0)) for name, data in streams.items()},
             "cameras": source.cameras if pictures is not None else {},

@@ -32,6 +32,7 @@ class Converted:
     messages: tuple[RawMessage, ...] | None
     notes: tuple[str, ...]
     meta: dict[str, JsonValue]
+    not_read: tuple[str, ...] = ()
 
 
 def convert(recording: Recording, source: Source, contract: Contract) -> Converted:
@@ -53,6 +54,7 @@ def convert(recording: Recording, source: Source, contract: Contract) -> Convert
         messages=messages_of(recording, source, contract),
         notes=recording.notes,
         meta=recording.meta,
+        not_read=recording.not_read,
     )
 
 

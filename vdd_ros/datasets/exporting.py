@@ -16,9 +16,10 @@ from vdd_ros.datasets.write_lerobot import write_lerobot
 from vdd_ros.datasets.write_robomimic import POSITION, write_robomimic
 from vdd_ros.datasets.write_rosbag2 import write_rosbag2
 from vdd_ros.durable import sync_folder
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import Manifest, software_version
+from vdd_ros.fitness import verdict_of
+from vdd_ros.manifest import Manifest, Verdict, software_version
 
 FORMATS = ("lerobot_v3", "robomimic", "rosbag2")
 Report = Callable[[str, int, int], None]
@@ -26,11 +27,13 @@ Report = Callable[[str, int, int], None]
 
 class Settings(NamedTuple):
     """dtype: of LeRobot's numbers; file_mb: largest file of LeRobot's [MiB]; valid: share of
-    episodes of robomimic's filter key `valid`, the last ones."""
+    episodes of robomimic's filter key `valid`, the last ones; allow_failed: whether episodes that
+    are not fit to learn from may be among them."""
 
     dtype: str = "float32"
     file_mb: int = 100
     valid: float = 0.1
+    allow_failed: bool = False
 
 
 class Written(NamedTuple):
@@ -41,6 +44,29 @@ class Written(NamedTuple):
     recordings: list[str]
     rows: list[int]
     lost: list[str]
+
+
+class Sound(NamedTuple):
+    """Loads episodes of a folder and judges each anew; verdicts: of those loaded, by name."""
+
+    store: EpisodeStore
+    allow_failed: bool
+    verdicts: dict[str, Verdict]
+
+    def load(self, name: str) -> Episode:
+        """Raises UserError where it is not fit to learn from and that was not allowed."""
+        episode = self.store.load(name)
+        self.require(name, verdict_of(episode))
+        return episode
+
+    def require(self, name: str, verdict: Verdict) -> None:
+        if verdict.level == "FAIL" and not self.allow_failed:
+            raise UserError(
+                f"episode {name} is not fit to learn from, {verdict}; delete it or cut out what is "
+                f"sound (`vdd dataset delete`, `trim`), or say --allow-failed to export it with "
+                f"this verdict"
+            )
+        self.verdicts[name] = verdict
 
 
 class Exported(NamedTuple):
@@ -66,26 +92,34 @@ def export(
         raise UserError(f"{out} exists already; name a folder that does not, or remove it")
     if not out.absolute().parent.is_dir():
         raise UserError(f"{out.parent} is no folder: make it first, or name another place")
+    settings = settings or Settings()
+    sound = Sound(store, settings.allow_failed, {})
+    for manifest in manifests:  # before anything is read
+        sound.require(manifest.name, manifest.verdict)
     try:
         with TemporaryDirectory(
             prefix=f".export-{out.name}-", dir=out.absolute().parent
         ) as scratch:
             part = Path(scratch) / out.name
             part.mkdir()
-            written = _write(part, store, contract, kind, settings or Settings(), report)
-            description = _described(written, manifests, contract)
+            written = _write(part, sound, contract, kind, settings, report)
+            judged = [
+                one.model_copy(update={"verdict": sound.verdicts[one.name]}) for one in manifests
+            ]
+            description = _described(written, judged, contract)
             description.write(part)
             _sync(part)
             part.rename(out)
         sync_folder(out.absolute().parent)
     except OSError as error:
-        raise UserError(f"writing {out} failed ({error.strerror}); nothing is kept") from None
+        told = error.strerror or str(error).splitlines()[0]
+        raise UserError(f"writing {out} failed ({told}); nothing is kept") from None
     return Exported(description, written.rows)
 
 
 def _write(
     part: Path,
-    store: EpisodeStore,
+    sound: Sound,
     contract: Contract,
     kind: str,
     settings: Settings,
@@ -95,10 +129,11 @@ def _write(
         return lambda done, count: report(what, done, count)
 
     if kind == "rosbag2":
-        bags, names = write_rosbag2(part, store, contract, told("writing"))
-        rows = [sum(one.count for one in store.manifest(name).streams.values()) for name in names]
+        bags, names = write_rosbag2(part, sound.store, contract, sound.load, told("writing"))
+        manifests = [sound.store.manifest(name) for name in names]
+        rows = [sum(stream.count for stream in one.streams.values()) for one in manifests]
         return Written(bags, channels_of(contract), names, rows, [])
-    taken = Taken.of(store, contract, told("reading"))
+    taken = Taken.of(sound.store.list(), contract, sound.load, told("reading"))
     rows, lost = list(map(len, taken.frames)), lost_in_frames(taken)
     if kind == "robomimic":
         layout, names, more = write_robomimic(part, taken, settings.valid, told("writing"))

@@ -17,6 +17,7 @@ import numpy as np
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Manifest
 from vdd_ros.replay import replay_windows
 
 FIELDS_OF_OBJECTS = ("position", "heading")
@@ -31,7 +32,7 @@ class Frames:
     messages these frames were taken from.
     """
 
-    episode: Episode
+    manifest: Manifest
     ticks_ns: np.ndarray
     state: np.ndarray
     command: np.ndarray
@@ -45,7 +46,7 @@ class Frames:
     @property
     def success(self) -> bool | None:
         """What the episode was labelled; None where nobody said."""
-        label = self.episode.manifest.meta.get("success")
+        label = self.manifest.meta.get("success")
         return label if isinstance(label, bool) else None
 
 
@@ -77,7 +78,7 @@ def frames_of(episode: Episode) -> Frames:
         for column in command.fields["position"][order].T
     ]
     return Frames(
-        episode=episode,
+        manifest=episode.manifest,
         ticks_ns=ticks_ns,
         state=parts.pop(("joint_state", "position")),
         command=np.stack(commands, axis=-1),

@@ -41,6 +41,21 @@ def _number(name: str) -> tuple[int, str]:
     return (int(digits[1]) if digits else 0, name)
 
 
+def arrays_in(group: Any) -> list[str]:
+    """Keys of every dataset of a demonstration, below its groups as well; links are not followed
+    to other files."""
+    import h5py
+
+    found: list[str] = []
+
+    def note(key: str, one: Any) -> None:
+        if isinstance(one, h5py.Dataset):
+            found.append(key)
+
+    group.visititems(note)
+    return sorted(found)
+
+
 def array(where: str, group: Any, name: str) -> np.ndarray:
     """(N, ...) float64 of a dataset below a group; raises UserError where it holds no floats, is
     not in the file itself, or would not fit."""

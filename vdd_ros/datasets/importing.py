@@ -28,6 +28,7 @@ from vdd_ros.datasets.source import Source
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import worse_of
 from vdd_ros.manifest import FileSummary, Provenance
 
 FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
@@ -36,7 +37,8 @@ UNKNOWN_DATE = "unknown"
 
 
 class Imported(NamedTuple):
-    """One episode made of a recording. findings: clauses worth knowing; verdict: as recorded."""
+    """One episode made of a recording. findings: clauses worth knowing; verdict: of the
+    episode, where it was exported the worse of what was said then and what is found now."""
 
     name: str
     recording: str
@@ -154,6 +156,8 @@ def _write_one(
         recorder.task, recorder.provenance = facts.task, facts.provenance
         started, name = facts.started, facts.name
         meta = {**facts.meta, "exported_as": source.format.kind}
+    if converted.not_read:
+        meta["not_read"] = list(converted.not_read)
     if converted.messages is not None:
         stop_ns = last_ns
         if facts is not None:
@@ -164,6 +168,8 @@ def _write_one(
         recorder.add(message.stream, message.data, message.received_ns)
     recorder.annotate(meta)
     recorder.stop(stop_ns)
+    if facts is not None:
+        recorder.verdict = worse_of(recorder.verdict, facts.verdict)
     name, verdict = recorder.name, str(recorder.verdict)
     if recorder.verdict.level == "FAIL" and facts is None:
         recorder.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from vdd_ros.datasets.json_part import JsonPart
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import first_fault
+
+COUNTED = ("timestamp", "frame_index", "episode_index", "index", "task_index", "next.done")
 
 
 class Feature(JsonPart):
@@ -90,6 +93,11 @@ def names_of(folder: Path, info: Info, source: Source, layout: LeRobotFormat) ->
         _require_feature(path, info, feature)
         names[feature] = [str(at) for at in range(int(np.prod(info.features[feature].shape)))]
     return names
+
+
+def not_read(info: Info, names: Iterable[str], layout: LeRobotFormat) -> tuple[str, ...]:
+    """Features of the dataset that are neither read nor LeRobot's own counting."""
+    return tuple(sorted({*info.features} - {*names, layout.success, *COUNTED}))
 
 
 def _require_feature(path: Path, info: Info, feature: str) -> None:

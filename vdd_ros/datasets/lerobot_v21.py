@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.formats import LeRobotFormat
 from vdd_ros.datasets.json_part import JsonPart
-from vdd_ros.datasets.lerobot_info import Info, names_of, read_info, require_counts
+from vdd_ros.datasets.lerobot_info import Info, names_of, not_read, read_info, require_counts
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
     compare,
@@ -103,6 +103,7 @@ def _read(
         where=str(path),
         notes=tuple(f"no statistics to compare {feature} with" for feature in unknown),
         meta={"instruction": "; ".join(row.tasks), **success_of(table, layout)},
+        not_read=not_read(info, names, layout),
         **read_columns(table, names, layout),
     )
 

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.formats import LeRobotFormat
 from vdd_ros.datasets.json_part import JsonPart
-from vdd_ros.datasets.lerobot_info import Info, names_of, read_info, require_counts
+from vdd_ros.datasets.lerobot_info import Info, names_of, not_read, read_info, require_counts
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
     compare,
@@ -85,6 +85,7 @@ def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> lis
                 where=f"{path}, episode {one.row.episode_index}",
                 notes=tuple(notes),
                 meta={"instruction": "; ".join(one.row.tasks), **success_of(table, layout)},
+                not_read=not_read(info, names, layout),
                 **read_columns(table, names, layout),
             )
         )

@@ -44,7 +44,7 @@ class Recording:
     the file has a velocity of, (N,) per second; objects: stream -> (N, objects, 7) position [m] and
     quaternion x, y, z, w; tracks: where it is one of messages, which the frames then are no more
     than a view of, one at each command; notes: what the reader found worth saying; meta: goes into
-    the episode.
+    the episode; not_read: features, arrays or topics of the file that nobody declared.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Recording:
     tracks: Tracks | None = None
     notes: tuple[str, ...] = ()
     meta: dict[str, JsonValue] = field(default_factory=dict)
+    not_read: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from vdd_ros.datasets.formats import RobomimicFormat
-from vdd_ros.datasets.hdf5 import array, in_order, matrix, opened
+from vdd_ros.datasets.hdf5 import array, arrays_in, in_order, matrix, opened
 from vdd_ros.datasets.recording import Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
@@ -132,7 +132,15 @@ def _read(
         objects=_objects(where, group, layout, length),
         notes=() if layout.times else (f"no times: frames are taken for {source.rate_hz:g} Hz",),
         meta=_success(where, group, layout),
+        not_read=_not_read(group, layout, keys),
     )
+
+
+def _not_read(group: Any, layout: RobomimicFormat, keys: dict[str, list[int]]) -> tuple[str, ...]:
+    known = {*keys, *layout.velocity.values(), layout.times, layout.success, "dones"}
+    if layout.objects is not None:
+        known |= {layout.objects.position, layout.objects.heading}
+    return tuple(key for key in arrays_in(group) if key not in known)
 
 
 def _require_declared(where: str, key: str, size: int, declared: list[int]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from vdd_ros.datasets.formats import RobosuiteFormat
-from vdd_ros.datasets.hdf5 import in_order, matrix, opened
+from vdd_ros.datasets.hdf5 import arrays_in, in_order, matrix, opened
 from vdd_ros.datasets.recording import Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
@@ -85,6 +85,7 @@ def _read(path: Path, name: str, group: Any, source: Source, layout: RobosuiteFo
         command=commands,
         velocity=velocities,
         meta=_scene(qpos, source),
+        not_read=tuple(key for key in arrays_in(group) if key not in ("states", "actions")),
     )
 
 

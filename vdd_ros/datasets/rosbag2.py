@@ -40,6 +40,7 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
                     f"the declaration"
                 )
         messages: dict[str, list[tuple[int, bytes]]] = {topic: [] for topic in topics}
+        sent = {one.topic for one in reader.connections if one.msgcount}
         wanted = [one for one in reader.connections if one.topic in topics]
         for connection, received_ns, data in reader.messages(connections=wanted):
             messages[connection.topic].append((received_ns, bytes(data)))
@@ -61,7 +62,8 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
         command=_track(path, layout.command, used["command"], source, types, messages),
         others=_others(layout, types, messages),
     )
-    return _framed(path, layout, tracks)
+    pictures = ["cameras/"] if (path / "cameras").is_dir() else []
+    return _framed(path, layout, tracks, (*sorted(sent - topics), *pictures))
 
 
 def _track(
@@ -160,7 +162,9 @@ def _others(
     return tuple(others)
 
 
-def _framed(path: Path, layout: Rosbag2Format, tracks: Tracks) -> Recording:
+def _framed(
+    path: Path, layout: Rosbag2Format, tracks: Tracks, not_read: tuple[str, ...]
+) -> Recording:
     """A recording with a frame at each command that came after a state."""
     state, command = tracks.state, tracks.command
     order = np.argsort(state.stamps_ns, kind="stable")
@@ -176,6 +180,7 @@ def _framed(path: Path, layout: Rosbag2Format, tracks: Tracks) -> Recording:
         state={name: values[rows] for name, values in state.columns.items()},
         command={name: values[known] for name, values in command.columns.items()},
         tracks=tracks,
+        not_read=not_read,
         notes=tuple(
             f"{len(track.incomplete)} messages of {topic} lack a joint"
             for topic, track in lacking

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.frames import Frames, frames_of
 from vdd_ros.datasets.source import Channel, Column
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode import Episode
 from vdd_ros.manifest import Manifest
 
 AXES = ("x", "y", "z")
@@ -27,19 +27,22 @@ class Taken:
 
     @classmethod
     def of(
-        cls, store: EpisodeStore, contract: Contract, report: Callable[[int, int], None]
+        cls,
+        names: Sequence[str],
+        contract: Contract,
+        load: Callable[[str], Episode],
+        report: Callable[[int, int], None],
     ) -> Taken:
-        """Every episode of a folder; raises UserError where one has no frame."""
-        names = store.list()
+        """The frames of these episodes; raises UserError where one has none."""
         frames = []
         for name in names:
-            frames.append(frames_of(store.load(name)))
+            frames.append(frames_of(load(name)))
             report(len(frames), len(names))
         return cls(contract, frames)
 
     @property
     def manifests(self) -> list[Manifest]:
-        return [one.episode.manifest for one in self.frames]
+        return [one.manifest for one in self.frames]
 
     @property
     def has_velocity(self) -> bool:
@@ -86,6 +89,11 @@ def lost_in_frames(taken: Taken) -> list[str]:
             lost.append(f"stream {name}: {count} messages")
         elif count > sum(map(len, frames)):
             lost.append(f"what {name} said between frames: {count} messages")
+    pictures: dict[str, int] = {}
+    for manifest in taken.manifests:
+        for name, camera in manifest.cameras.items():
+            pictures[name] = pictures.get(name, 0) + camera.count
+    lost += [f"camera {name}: {count} pictures" for name, count in pictures.items()]
     if not taken.has_velocity and any(one.velocity is not None for one in frames):
         lost.append("joint velocities: some episodes have none")
     if taken.objects is not None:

@@ -79,7 +79,7 @@ def write_lerobot(
 
 def instruction(frames: Frames) -> str:
     """The task as one would tell it."""
-    manifest = frames.episode.manifest
+    manifest = frames.manifest
     told = manifest.meta.get("instruction")
     return manifest.provenance.prompt or (told if isinstance(told, str) else "") or manifest.task
 

@@ -29,12 +29,13 @@ def write_robomimic(
     import h5py
 
     names = [f"demo_{index}" for index in range(len(taken.frames))]
-    with h5py.File(folder / FILE, "w") as file:
+    # in memory, as the frames are: HDF5 cannot close a file that its disk has no room for
+    with h5py.File(FILE, "w", driver="core", backing_store=False) as file:
         data = file.create_group("data")
         for done, (name, frames) in enumerate(zip(names, taken.frames, strict=True), 1):
             group = data.create_group(name)
             group.attrs["num_samples"] = len(frames)
-            group.attrs["task"] = frames.episode.manifest.task
+            group.attrs["task"] = frames.manifest.task
             last = np.arange(len(frames)) == len(frames) - 1
             _put(group, POSITION, frames.state, taken.contract.joint_names)
             _put(group, "actions", frames.command, taken.contract.joint_names)
@@ -51,6 +52,9 @@ def write_robomimic(
         data.attrs["total"] = sum(map(len, taken.frames))
         data.attrs["env_args"] = json.dumps(_env_args(taken))
         _put_masks(file, names, valid)
+        file.flush()
+        image = file.id.get_file_image()
+    (folder / FILE).write_bytes(image)
     return _layout(taken), names, LOST
 
 
@@ -58,7 +62,8 @@ def _env_args(taken: Taken) -> dict[str, Any]:
     contract = taken.contract
     return {
         "env_name": contract.name,
-        "env_type": NO_ENVIRONMENT,
+        "env_type": NO_ENVIRONMENT,  # as robomimic documents it
+        "type": NO_ENVIRONMENT,  # as its code reads it
         "env_kwargs": {"control_freq": contract.rates.policy_hz},
     }
 

@@ -87,7 +87,7 @@ def main(args: Args) -> dict:
 def _declared(item: tuple[str, object]) -> str:
     """In a word or two: what is longer is for `vdd dataset show`."""
     key, value = item
-    return key if isinstance(value, dict) else f"{key} {value}"
+    return key if isinstance(value, dict | list) else f"{key} {value}"
 
 
 def _judged(episode: Episode) -> dict:

@@ -37,6 +37,8 @@ class Args:
     """Of LeRobot's files: the size that none is to pass, in MiB."""
     valid: float = 0.1
     """Of robomimic's filter keys: share of the episodes, the last ones, that are `valid`."""
+    allow_failed: bool = False
+    """Export episodes that are not fit to learn from (FAIL) as well, with their verdicts."""
 
 
 def main(args: Args) -> dict:
@@ -45,7 +47,7 @@ def main(args: Args) -> dict:
         raise UserError(f"file_mb is {args.file_mb}; write 1 or more")
     if not 0.0 <= args.valid < 1.0:
         raise UserError(f"valid is {args.valid:g}; write a share from 0 to below 1")
-    settings = Settings(args.dtype, args.file_mb, args.valid)
+    settings = Settings(args.dtype, args.file_mb, args.valid, args.allow_failed)
     with ExitStack() as stack:
         shown: dict[str, Callable[..., None]] = {}
 
@@ -63,7 +65,13 @@ def main(args: Args) -> dict:
         "folder": args.out,
         "format": args.format,
         "episodes": [
-            {"name": one.name, "recording": one.recording, "rows": rows}
+            {
+                "name": one.name,
+                "recording": one.recording,
+                "rows": rows,
+                "verdict": one.verdict.level,
+                "reasons": list(one.verdict.reasons),
+            }
             for one, rows in zip(description.episodes, exported.rows, strict=True)
         ],
         "lost": list(description.lost),
@@ -72,7 +80,7 @@ def main(args: Args) -> dict:
 
 def _print(exported: Exported, args: Args) -> None:
     rows = "messages" if args.format == "rosbag2" else "frames"
-    table = Table("episode", "recording", rows, "s", "task", "success")
+    table = Table("episode", "recording", rows, "s", "task", "success", "verdict")
     for one, count in zip(exported.description.episodes, exported.rows, strict=True):
         label = one.meta.get("success")
         table.add_row(
@@ -82,6 +90,7 @@ def _print(exported: Exported, args: Args) -> None:
             f"{one.duration_s:.1f}",
             escape(one.task),
             "" if label is None else str(label),
+            escape(str(one.verdict)),
         )
     console = Console()
     console.print(table, f"{len(exported.rows)} episodes in {args.out}", highlight=False)

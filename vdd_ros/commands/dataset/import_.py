@@ -66,7 +66,11 @@ def main(args: Args) -> dict:
     with progress("writing episodes") as report:
         imported = write(checked, source, contract, args.out, report, facts)
     _print(imported, args.out)
-    return {"ok": True, "folder": args.out, "episodes": [one._asdict() for one in imported]}
+    not_read = list(dict.fromkeys(name for one in recordings for name in one.not_read))
+    if not_read:
+        print(f"not read: {', '.join(not_read)}")
+    episodes = [one._asdict() for one in imported]
+    return {"ok": True, "folder": args.out, "episodes": episodes, "not_read": not_read}
 
 
 def _declared(args: Args) -> Declared:

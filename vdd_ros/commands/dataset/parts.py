@@ -17,17 +17,28 @@ from vdd_ros.manifest import FILE_NAME
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which is renamed to `out` and on the disk once it is filled; of one that
-    fails nothing is left. Raises UserError where `out` is there already."""
+    fails nothing is left. Raises UserError where `out` is there already, or the disk refuses it."""
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} is there already: name a folder to make")
-    make_folder(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=out.parent) as name:
-        part = Path(name) / out.name
-        part.mkdir()
-        yield part
-        sync_folder(part)
-        part.rename(out)
-    sync_folder(out.parent)
+    with refusals_told(out):
+        make_folder(out.parent)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=out.parent) as name:
+            part = Path(name) / out.name
+            part.mkdir()
+            yield part
+            sync_folder(part)
+            part.rename(out)
+        sync_folder(out.parent)
+
+
+@contextmanager
+def refusals_told(out: Path) -> Iterator[None]:
+    """What the disk says while `out` is written becomes UserError."""
+    try:
+        yield
+    except OSError as error:
+        told = error.strerror or str(error)
+        raise UserError(f"writing {out} failed ({told}); nothing is kept") from None
 
 
 def take(store: EpisodeStore, name: str, target: Path) -> Line:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from vdd_ros.durable import write_text
+from vdd_ros.commands.dataset.parts import refusals_told
+from vdd_ros.durable import replace_text
 from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
 
@@ -57,18 +58,27 @@ def main(args: Args) -> dict:
         from vdd_ros.commands.dataset import episode_page
 
         policy = None if args.run is None else args.run.name
-        write_text(args.page, episode_page.write(episodes, likelihoods, policy))
+        _require_folder(args.page)
+        text = episode_page.write(episodes, likelihoods, policy)
+        with refusals_told(args.page):
+            replace_text(args.page, text)
         print(f"the page: {args.page}")
     if args.rerun is not None:
         from vdd_ros.commands.dataset import rerun_file
 
-        count = rerun_file.write(episodes, args.rerun)
+        with refusals_told(args.rerun):
+            count = rerun_file.write(episodes, args.rerun)
         print(f"{count} series for the Rerun viewer: {args.rerun}")
     nll = {name: float(one.nll.mean()) for name, one in likelihoods.items()}
     for name, value in nll.items():
         print(f"{name}: NLL {value:.3f} nats per dimension")
     manifests = [episode.manifest.model_dump(mode="json") for episode in episodes]
     return {"ok": True, "episodes": manifests, "nll": nll}
+
+
+def _require_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path.parent} is no folder: make it first, or name another place")
 
 
 def _print(episode: Episode) -> None:

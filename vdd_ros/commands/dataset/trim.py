@@ -4,7 +4,8 @@
     vdd dataset trim DEMOS --out TRIMMED --idle
 
 Messages stay the bytes that they were, with both times; pictures of cameras come along whole. Each
-episode is judged anew, and its manifest says what it was cut from and how.
+episode is judged anew; what its manifest said and its messages do not show (cameras, clocks,
+calibration) is kept. The new manifest says what it was cut from and how.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.episode_log import append, manifest_hash, saved
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import TRIMMED, TRIMMED_BEFORE
+from vdd_ros.fitness import TRIMMED, TRIMMED_BEFORE, beyond_streams
 from vdd_ros.idle import moving_from_to
 from vdd_ros.manifest import Manifest
 from vdd_ros.rewriting import rewrite
@@ -86,6 +87,8 @@ def main(args: Args) -> dict:
             report(done, len(names))
         append(part, lines)
     Console().print(table, highlight=False)
+    if not any(row["begin_s"] or row["end_s"] for row in rows):
+        print("nothing was cut: the episodes are as they were")
     return {"ok": True, "out": args.out, "episodes": rows}
 
 
@@ -119,7 +122,8 @@ def _trim(store: EpisodeStore, name: str, target: Path, args: Args) -> tuple[dic
     }
     if TRIMMED in episode.manifest.meta:
         note[TRIMMED_BEFORE] = episode.manifest.meta[TRIMMED]
-    manifest = rewrite(episode.manifest, kept, *span, target, {TRIMMED: note}, folder)
+    told = beyond_streams(episode)
+    manifest = rewrite(episode.manifest, kept, *span, target, {TRIMMED: note}, folder, told)
     row = {
         "name": name,
         "seconds": episode.manifest.duration_s,
