@@ -20,7 +20,7 @@ from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.hosting import full_name
-from vdd_ros.nodes.listeners import Listeners
+from vdd_ros.nodes.listeners import UNKNOWN, Listeners
 from vdd_ros.nodes.messages import (
     Health,
     diagnostics_message,
@@ -36,7 +36,7 @@ from vdd_ros.ood_detector import OodDetector
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
 # Of two nodes of one name the newer gives way: who ran for so long before knowing is the older.
-TWIN_LOOKS = 15
+OLD_LOOKS = 15
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
@@ -108,16 +108,21 @@ class Outputs:
     def _note_mismatch(self, topic: str, info) -> None:
         self._mismatch = qos_mismatch(topic, info)
 
-    def rival(self, twins: bool = True) -> str | None:
+    def rival(self, running: bool = False, old: bool = False) -> str | None:
         """Another node that publishes to the robot, as far as discovery knows. One of this node's
-        own name may be itself from before it was killed, until discovery forgets it; twins: whether
-        such a one counts."""
+        own name may be itself from before it was killed, until discovery forgets it.
+
+        running: to one that runs, one whose name is not known yet does not count, as it is known at
+        the next look; old: nor does one of its own name, which is the newer of both.
+        """
         if self.shadow or self._node.count_publishers(self._robot.topic_name) < 2:
             return None
         mine = f"/{full_name(self._node)}"
         ends = self._node.get_publishers_info_by_topic(self._robot.topic_name)
         names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]
-        if twins and names.count(mine) > 1:
+        if running:
+            names = [name for name in names if not name.endswith(UNKNOWN)]
+        if not old and names.count(mine) > 1:
             return f"a second {mine} (or one that was killed less than half a minute ago)"
         return next((name for name in names if name != mine), None)
 
@@ -234,8 +239,8 @@ class Reporter:
             return
         self._ran = True
         self._looks += 1
-        is_new = self._looks <= TWIN_LOOKS
-        if self._looks % RIVAL_LOOKS == 0 and (rival := self._outputs.rival(twins=is_new)):
+        is_look = self._looks % RIVAL_LOOKS == 0
+        if is_look and (rival := self._outputs.rival(True, self._looks > OLD_LOOKS)):
             control.halt(StopReason.RIVAL, f"{rival}: end it, then activate again")
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
