@@ -36,7 +36,7 @@ from vdd_ros.ood_detector import OodDetector
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
 # Of two nodes of one name the newer gives way: who ran for so long before knowing is the older.
-OLD_LOOKS = 15
+OLD_LOOKS = 5
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
