@@ -45,7 +45,10 @@ from vdd_ros.tick_log import TickLog
 # That planning may take to be done within it. In a run, with cold caches, a plan takes several
 # times what it takes in warm-up; ticks that differ as much make commands uneven.
 MOST_OF_A_TICK = 0.05
-DISCOVERY_S = 1.0  # of a latched word, and of other publishers
+# So long after its start a node may not yet know of others, nor of a latched word: participants of
+# Fast DDS announce themselves every three seconds.
+DISCOVERY_S = 3.0
+AT_ONCE_S = 0.01  # once its executor runs
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -135,6 +138,7 @@ class ActionNode(LifecycleNode):
     def __init__(self):
         super().__init__("action_node")
         self.settings = read_parameters(self, ActionParameters)
+        self._born_s = time.monotonic()
         self.fault: str | None = None  # why the last transition failed
         self._parts: Parts | None = None
         self._e_stop: EStopListener | None = None
@@ -149,10 +153,10 @@ class ActionNode(LifecycleNode):
                 self.destroy_node()
                 raise UserError(self.fault or "the node cannot be configured; see the log")
             steady = Clock(clock_type=ClockType.STEADY_TIME)
-            self._starter = self.create_timer(DISCOVERY_S, self._start_by_itself, clock=steady)
+            self._starter = self.create_timer(AT_ONCE_S, self._start_by_itself, clock=steady)
 
     def _start_by_itself(self) -> None:
-        """Once the node has had time to hear a pressed e-stop and of others who drive the robot."""
+        """What keeps it from that is told; it may be activated by request then."""
         assert self._starter is not None
         self.destroy_timer(self._starter)
         self.trigger_activate()
@@ -168,6 +172,7 @@ class ActionNode(LifecycleNode):
     def on_activate(self, state) -> TransitionCallbackReturn:
         """Start the ticks; fails while the e-stop is pressed or another node drives the robot."""
         assert self._parts is not None
+        self._wait_for_discovery()
         try:
             self._require_no_rival(self._parts.outputs)
         except UserError as error:
@@ -295,6 +300,12 @@ class ActionNode(LifecycleNode):
         if self._parts is not None:
             return self._parts.reporter.health()
         return Health("ok", "unconfigured", {})
+
+    def _wait_for_discovery(self) -> None:
+        """Until a node that was just started may know of others, and has heard what is said."""
+        time.sleep(max(0.0, self._born_s + DISCOVERY_S - time.monotonic()))
+        if self._e_stop is not None:
+            self._e_stop.look()
 
     def _listen_to_e_stop(self, contract: Contract) -> EStopListener:
         """A press from before the node is configured, or configured anew, is not forgotten."""

@@ -50,14 +50,15 @@ class EStopListener:
             node.create_service(SetBool, "~/e_stop", self._answer) if by_service else None
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        self._timer = node.create_timer(LOOK_PERIOD_S, self.look, clock=steady)
 
     @property
     def pressed(self) -> bool:
         """Whether somebody holds it pressed."""
         return self._state.pressed
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Hear what has been said since; called by itself as long as the node's executor runs."""
         for subscription in self._subscriptions:
             handle = subscription.handle
             with handle:
