@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -240,13 +241,16 @@ def test_pictures_come_along_or_are_said_to_be_lost(tmp_path, capsys, name):
         assert "lost: camera front: 30 pictures" in said
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file may grow beyond 4 kB, as where the disk has no more room."""
+    """No file may grow beyond 4 kB, as where the disk has no more room; nor may a log of the tests,
+    so that it is over before they say anything."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -258,9 +262,11 @@ def full_disk():
     ],
     ids=lambda words: " ".join(words[::3]),
 )
-def test_a_full_disk_is_told_and_nothing_is_left(own, tmp_path, capsys, full_disk, words):
+def test_a_full_disk_is_told_and_nothing_is_left(own, tmp_path, capsys, words):
     command, *more = (str(tmp_path / "out") if word == "OUT" else word for word in words)
-    assert vdd("dataset", command, own, *more) == 2
+    with full_disk():
+        code = vdd("dataset", command, own, *more)
+    assert code == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"vdd: writing {tmp_path / 'out'} failed") and "File too large" in said
     assert list(tmp_path.iterdir()) == []
