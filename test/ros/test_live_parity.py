@@ -24,7 +24,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore, StreamData
 from vdd_ros.replay import replay_windows
 
-SECONDS = 6.0
+SECONDS = 12.0  # of which a node waits for three before it begins
 N_OBS_STEPS = 2
 K, H, DA = 1, 8, 7
 
@@ -112,7 +112,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def test_the_run_was_long_and_rough_enough_to_tell(run):
-    assert len(run.ticks) > 0.8 * SECONDS * run.contract.rates.control_hz
+    assert len(run.ticks) > 0.6 * SECONDS * run.contract.rates.control_hz
     assert (np.diff(run.filed.stamps_ns) < 0).sum() > 5
     assert len(run.filed) < 0.995 * SECONDS * 1e9 / PERIOD
 
