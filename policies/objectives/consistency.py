@@ -15,6 +15,7 @@ a median: with few dimensions that puts wrong weights on modes, so c is as wide 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -29,7 +30,7 @@ from vdd_ros.policies.spacing import rho
 
 
 @dataclass(frozen=True)
-class Consistency(Objective[Denoiser]):
+class Consistency(Objective[Denoiser], ABC):
     """levels: noise levels from sigma_max to the boundary; width: the c above; weight: of a pair of
     levels, one over their distance, 1 + 1 / t^2 or the same; follow: whether the self-target is
     the running average of the student, or the student itself."""
@@ -83,11 +84,11 @@ class Consistency(Objective[Denoiser]):
         distance = self._distance(student(x, high, batch.cond) - aim)
         return (self._weights(high, low) * distance).mean()
 
+    @abstractmethod
     def step(
         self, teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, batch: Batch, noise: Tensor
     ) -> Tensor:
         """(B, D): x, which is at levels high (B,), at levels low (B,)."""
-        raise NotImplementedError
 
     def _distance(self, difference: Tensor) -> Tensor:
         squared = difference.square().sum(1)
