@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +12,8 @@ from vdd_ros.policies.beds.bed import JUDGED, Bed
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.nets import DenoiserNet
 from vdd_ros.policies.noise import log_uniform
-from vdd_ros.policies.objectives import STUDENT, Objective, Paired, fit
+from vdd_ros.policies.objectives import STUDENT, Paired, fit
+from vdd_ros.policies.objectives.few_step import FewStepDenoiser
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.samplers import SAMPLERS, drawing
 from vdd_ros.policies.teacher import SamplerConfig
@@ -91,26 +91,23 @@ def flow(bed: Bed, starts: Tensor, cond: Tensor) -> Tensor:
 def distilled(
     bed: Bed,
     begin: Denoiser,
-    objective: Objective,
+    objective: FewStepDenoiser,
     data: Paired,
     training: TrainingConfig,
-    boundary: float = 0.0,
     report: Report = QUIET,
 ) -> Denoiser:
     """A net that began as `begin` after training by an objective on the exact teacher."""
-    student = copy.deepcopy(begin).train()
-    student.boundary = boundary
+    student = objective.student(begin)
     student.load_state_dict(fit(student, bed.teacher, data, objective, training, report=report))
     return student.eval()
 
 
 @torch.no_grad()
-def judged(bed: Bed, student: Denoiser, recipe: SamplerConfig, seed: int = 1) -> dict:
+def judged(bed: Bed, objective: FewStepDenoiser, student: Denoiser, seed: int = 1) -> dict:
     """The bed's figures of one sample for each of JUDGED observations, and how it was sampled."""
     generator = torch.Generator().manual_seed(seed)
     cond = bed.observe(JUDGED, generator)
     starts = bed.noise.sigma_max * torch.randn(JUDGED, bed.dim, generator=generator)
-    sampler = SAMPLERS[recipe.name]
-    chunks = sampler(student, starts, recipe.sigmas(bed.noise), cond, drawing(generator))
-    ends = None if sampler.is_stochastic and recipe.steps > 1 else flow(bed, starts, cond)
-    return {"nfe": recipe.nfe, **bed.figures(chunks, cond, ends)}
+    chunks = objective.sample(student, starts, cond, drawing(generator))
+    ends = flow(bed, starts, cond) if objective.is_map else None
+    return {"nfe": objective.recipe.nfe, **bed.figures(chunks, cond, ends)}

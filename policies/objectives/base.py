@@ -45,6 +45,7 @@ class Paired(NamedTuple):
 class Objective(Generic[Net]):
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
+    summary: what it does, in a line; paper: who published it, empty where nobody did;
     needs_demos: whether it learns from what was demonstrated, beside or instead of the teacher;
     needs_samples: whether it reads the teacher samples of a batch; needs_starts: whether also the
     noise that each came from, so that a batch is Paired; is_mean: whether its loss is a
@@ -55,6 +56,8 @@ class Objective(Generic[Net]):
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    summary: ClassVar[str]
+    paper: ClassVar[str] = ""
     needs_demos: ClassVar[bool] = False
     needs_samples: ClassVar[bool] = True
     needs_starts: ClassVar[bool] = False

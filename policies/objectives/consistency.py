@@ -22,24 +22,23 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
+from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.objectives.base import STUDENT, Batch
+from vdd_ros.policies.objectives.few_step import FewStepDenoiser
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import rho
 
 
 @dataclass(frozen=True)
-class Consistency(Objective[Denoiser], ABC):
+class Consistency(FewStepDenoiser, ABC):
     """levels: noise levels from sigma_max to the boundary; width: the c above; weight: of a pair of
     levels, one over their distance, 1 + 1 / t^2 or the same; follow: whether the self-target is
     the running average of the student, or the student itself."""
 
+    is_map: ClassVar[bool] = True
     needs_demos: ClassVar[bool] = True
     needs_samples: ClassVar[bool] = False
 
-    sigma_min: float = 0.01
-    sigma_max: float = 10.0
     levels: int = 40
     metric: Literal["huber", "square"] = "huber"
     width: float = 0.1
@@ -51,9 +50,13 @@ class Consistency(Objective[Denoiser], ABC):
             raise ValueError(f"levels fall from sigma_max to sigma_min, width is positive: {self}")
 
     @property
+    def boundary(self) -> float:
+        return self.sigma_min
+
+    @property
     def grid(self) -> Tensor:
         """(levels,) float32, falling."""
-        return rho(self.levels, self.sigma_max, self.sigma_min, NoiseConfig().rho).float()
+        return rho(self.levels, self.sigma_max, self.sigma_min, self.noise.rho).float()
 
     def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
         student = nets[STUDENT]
@@ -106,6 +109,9 @@ class Consistency(Objective[Denoiser], ABC):
 class Cd(Consistency):
     """Consistency distillation: along the teacher's ODE."""
 
+    summary: ClassVar[str] = "a function that is the same along every path of the teacher's ODE"
+    paper: ClassVar[str] = "Song et al., ICML 2023, arXiv:2303.01469"
+
     def step(
         self, teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, batch: Batch, noise: Tensor
     ) -> Tensor:
@@ -119,6 +125,9 @@ class Cd(Consistency):
 @dataclass(frozen=True)
 class Ct(Consistency):
     """Consistency training: along the line to the demonstration, which is right on average."""
+
+    summary: ClassVar[str] = "cd without a teacher, along lines from demonstrations to noise"
+    paper: ClassVar[str] = "Song and Dhariwal, ICLR 2024, arXiv:2310.14189"
 
     def step(
         self, teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, batch: Batch, noise: Tensor

@@ -24,6 +24,9 @@ from vdd_ros.policies.objectives.nll import Nll
 class Em(Nll):
     """Settings as in Nll."""
 
+    summary: ClassVar[str] = "likelihood of the demonstrations under a mixture; no teacher"
+    paper: ClassVar[str] = "Dempster, Laird and Rubin 1977"
+
     needs_demos: ClassVar[bool] = True
     needs_samples: ClassVar[bool] = False
 

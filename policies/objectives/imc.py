@@ -50,6 +50,9 @@ from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters
 class Imc(Objective[GaussianMoE]):
     """eta: weight of a curriculum's entropy, in nats per number of a chunk."""
 
+    summary: ClassVar[str] = "a mixture whose experts choose their demonstrations; no teacher"
+    paper: ClassVar[str] = "Blessing et al., NeurIPS 2023, arXiv:2303.15349"
+
     needs_demos: ClassVar[bool] = True
     needs_samples: ClassVar[bool] = False
 

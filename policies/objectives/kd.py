@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.objectives.base import Objective, Paired
+from vdd_ros.policies.objectives.base import Paired
+from vdd_ros.policies.objectives.few_step import FewStepDenoiser
 
 
 @dataclass(frozen=True)
-class Kd(Objective[Denoiser]):
+class Kd(FewStepDenoiser):
     """sigma_max: the noise level of the starts."""
 
+    summary: ClassVar[str] = "one call to where the teacher's ODE leads from the same noise"
+    paper: ClassVar[str] = "Luhman and Luhman 2021, arXiv:2101.02388"
+    is_map: ClassVar[bool] = True
     needs_starts: ClassVar[bool] = True
-
-    sigma_max: float = 10.0
 
     def loss(
         self,

@@ -10,6 +10,7 @@ take over, by a price on the entropy of how often each expert is used; the other
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class Nll(Objective[GaussianMoE]):
     rate runs once more, at last_rate times the rate, 1: it does not; sparsity: weight of the
     entropy of the gating's mean, 0 or more.
     """
+
+    summary: ClassVar[str] = "likelihood of the teacher's samples under a mixture"
 
     sigma_start: float = 0.5
     settle: float = 0.5

@@ -19,25 +19,27 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
+from vdd_ros.policies.objectives.base import STUDENT, Batch
+from vdd_ros.policies.objectives.few_step import FewStepDenoiser
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import sigma_grid
+from vdd_ros.policies.teacher import SamplerConfig
 
 SELF = "teacher of this phase"
 
 
 @dataclass(frozen=True)
-class Progressive(Objective[Denoiser]):
+class Progressive(FewStepDenoiser):
     """steps: of the first teacher, a power of two; ends: steps of the last student, another."""
 
+    summary: ClassVar[str] = "half as many steps of DDIM, again and again"
+    paper: ClassVar[str] = "Salimans and Ho, ICLR 2022, arXiv:2202.00512"
+    is_map: ClassVar[bool] = True
     needs_demos: ClassVar[bool] = True
     needs_samples: ClassVar[bool] = False
 
     steps: int = 64
     ends: int = 1
-    sigma_min: float = 0.01
-    sigma_max: float = 10.0
 
     def __post_init__(self):
         powers = [count > 0 and count & (count - 1) == 0 for count in (self.steps, self.ends)]
@@ -49,10 +51,17 @@ class Progressive(Objective[Denoiser]):
         """How often steps are halved."""
         return (self.steps // self.ends).bit_length() - 1
 
+    @property
+    def recipe(self) -> SamplerConfig:
+        return SamplerConfig("euler", self.ends)
+
+    @property
+    def sigmas(self) -> Tensor:
+        return self.grid(self.phases)
+
     def grid(self, phase: int) -> Tensor:
         """(n + 1,) float32, falling to 0: levels of the teacher of a phase, counted from 0."""
-        noise = NoiseConfig(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
-        return sigma_grid(noise, self.steps).float()[:: 2**phase]
+        return sigma_grid(self.noise, self.steps).float()[:: 2**phase]
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
         return {SELF: _Phase(student)}

@@ -25,6 +25,7 @@ throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,6 +48,8 @@ class Vdd(Objective[GaussianMoE]):
     which sigma_max falls; forward_weight: of the likelihood beside the exact
     gradient, which costs some of the precision that reverse KL gains; sparsity: as in Nll.
     """
+
+    summary: ClassVar[str] = "exact reverse KL of a mixture to the teacher, after likelihood"
 
     observations: int = 64
     samples: int = 1

@@ -50,6 +50,9 @@ class VddPaper(Objective[GaussianMoE]):
     gating.
     """
 
+    summary: ClassVar[str] = "a mixture by the teacher's score at low noise, as published"
+    paper: ClassVar[str] = "Zhou et al., NeurIPS 2024, arXiv:2406.12538"
+
     needs_demos: ClassVar[bool] = True
     needs_samples: ClassVar[bool] = False
 
