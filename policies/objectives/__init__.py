@@ -8,12 +8,17 @@ from vdd_ros.policies.objectives.base import (
     fit,
     require_learnable,
 )
+from vdd_ros.policies.objectives.consistency import Cd, Ct
 from vdd_ros.policies.objectives.em import Em
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.imc import Imc
+from vdd_ros.policies.objectives.kd import Kd
 from vdd_ros.policies.objectives.nll import Nll
+from vdd_ros.policies.objectives.progressive import Progressive
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
 
+# students that are mixtures of Gaussian experts
 OBJECTIVES: dict[str, type[Objective]] = {
     "vdd": Vdd,
     "vdd-paper": VddPaper,
@@ -22,11 +27,21 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "imc": Imc,
 }
 
+# students that make a chunk of noise in few calls
+FEW_STEP: dict[str, type[FewStep]] = {
+    "kd": Kd,
+    "progressive": Progressive,
+    "cd": Cd,
+    "ct": Ct,
+}
+
 __all__ = [
+    "FEW_STEP",
     "OBJECTIVES",
     "STUDENT",
     "Batch",
     "Em",
+    "FewStep",
     "Imc",
     "Nll",
     "Objective",
