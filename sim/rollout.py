@@ -147,6 +147,7 @@ def drive(
         if loop.reason is not None:
             return
         arm.obey(tick)
+        loop.look_ahead(tick)
         arm.let_pass(path)
 
 

@@ -305,6 +305,35 @@ def test_a_network_is_called_once_a_tick_unless_the_gating_calls_for_a_choice(co
     assert (len(bench.policy.windows), density.drawn, result.expert) == (12, 4, 1)
 
 
+def test_looking_ahead_leaves_no_choice_to_a_tick_but_the_first(contract):
+    """Choices come as often as without it, and no tick waits for one."""
+    rule = ActingRule("argmax", hold_ticks=4, output="sample", draws=3, tail_nats=1.0)
+    bench = Bench(contract, rule=rule)
+    density = bench.policy.density = FakeDensity(bench.policy)
+    bench.policy.log_gating = np.log([0.4, 0.6])
+    within, deviations = [], []
+    for _ in range(9):
+        drawn = density.drawn
+        result = bench.tick()
+        within.append(density.drawn - drawn)
+        deviations.append(float((result.chunk.steps + bench.policy.steps)[0, 0]))
+        deviations[-1] -= float(bench.policy.windows[-1][-1, 0])
+        bench.loop.look_ahead(result)
+    assert within == [1] + [0] * 8 and density.drawn == 3
+    np.testing.assert_allclose(deviations, [0.121] * 4 + [0.122] * 4 + [0.123], atol=1e-12)
+
+
+def test_what_fails_while_looking_ahead_is_found_by_the_tick_that_needs_it(contract):
+    bench = Bench(contract, rule=ActingRule("argmax", hold_ticks=2, output="sample"))
+    bench.policy.density = FakeDensity(bench.policy)
+    result = bench.run(2)[-1]
+    bench.policy.fault = "nan"
+    bench.loop.look_ahead(result)
+    assert bench.loop.reason is None
+    bench.tick()
+    assert bench.loop.reason is StopReason.NOT_FINITE
+
+
 def test_the_same_seed_gives_the_same_run(contract):
     def run(seed):
         policy = FakePolicy(noise_shape=(H, DA))

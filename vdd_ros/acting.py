@@ -149,16 +149,21 @@ class ExpertChooser:
         return bool(np.exp(log_gating[self.expert]) >= self.rule.sticky_bound)
 
     def choose(
-        self, log_gating: np.ndarray, choices: Choices, running: np.ndarray | None
+        self,
+        log_gating: np.ndarray,
+        choices: Choices,
+        running: np.ndarray | None,
+        held_ticks: int = 0,
     ) -> tuple[int, np.ndarray]:
         """The expert to follow from now on, and its plan (H, A).
 
         log_gating: (K,), normalised; running: (h, A), what the running plan says for the first h
-        steps' times, None at the beginning.
+        steps' times, None at the beginning; held_ticks: for how long it counts as held, below 0
+        where it is chosen for later.
         """
         weighed = self._weigh(log_gating, choices, running)
         draw, self.expert = divmod(self._fresh(weighed.reshape(-1)), len(log_gating))
-        self._held_ticks = 0
+        self._held_ticks = held_ticks
         return self.expert, choices.plans[draw, self.expert]
 
     def _weigh(

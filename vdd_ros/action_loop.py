@@ -226,6 +226,14 @@ class ActionLoop:
             self._plan and self._plan.window,
         )
 
+    def look_ahead(self, result: TickResult) -> None:
+        """Between two ticks, once the command of `result` has left: do what the next plan would
+        have to wait for."""
+        next_plans = self._ticks_since_plan >= self.rule.replan_ticks
+        if self._planning is None and result.wish is not None and self.running and next_plans:
+            assert result.window is not None
+            self._planner.choose_ahead(result.window, self._chunk, self._ticks_since_asked)
+
     def _stop_stale(self, ages_ns: np.ndarray) -> None:
         """Stop, and tell the age of the first part of the observation that is too old, or stamped
         too far ahead."""

@@ -153,6 +153,7 @@ class ControlThread:
             self._take(arrival)
         result = self.loop.tick(now_ns)
         self._deliver(result, wake)
+        self.loop.look_ahead(result)
         self.monitor.take(result, wake.now_ns)
         self._heed_detector()
         if 0 < self._most_missed <= self.monitor.missed_lately:

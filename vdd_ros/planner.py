@@ -19,7 +19,7 @@ from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_space import ActionSpace
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
-from vdd_ros.inference import GATING_BOUND, Policy, PolicyError, PolicyOutput
+from vdd_ros.inference import GATING_BOUND, OnnxDensity, Policy, PolicyError, PolicyOutput
 from vdd_ros.rotations import DegenerateRotation
 from vdd_ros.stream import Window
 
@@ -74,9 +74,7 @@ class Planner:
             return Plan(window, infer_s=self._stopwatch() - begin, fault=fault)
         anchor = window.values[-1, self._joints]
         if choices is not None:
-            beside = self._comparable(running, window.tick_ns, anchor)
-            chosen, plan = self._chooser.choose(output.log_gating, choices, beside)
-            self._deviation = plan - output.means[chosen]
+            self._choose(output, choices, running, window)
         expert = self._chooser.expert
         actions = output.means[expert] + self._deviation
         steps, fault, detail = None, None, ""
@@ -88,6 +86,37 @@ class Planner:
             steps, fault = None, StopReason.NOT_FINITE
         infer_s = self._stopwatch() - begin
         return Plan(window, steps, actions, expert, output.log_gating, infer_s, fault, detail)
+
+    def choose_ahead(self, window: Window, running: ActionChunk | None, ticks: int) -> None:
+        """Make the choice that is due at the next plan, asked for so many ticks after the last.
+
+        Samples and their densities take many times as long as a plan. Between two ticks nobody
+        waits for them, and what is chosen is older by a tick: which expert, and how far from its
+        mean. Where this fails, the next plan finds out.
+        """
+        if self._policy.density is None or self._chooser.expert is None:
+            return
+        if not self._chooser.is_due(ticks):
+            return
+        try:
+            output, choices = self._drawn(self._policy.density, window)
+        except PolicyError:
+            return
+        if fault_of(output, choices) is None:
+            self._choose(output, choices, running, window, -ticks)
+
+    def _choose(
+        self,
+        output: PolicyOutput,
+        choices: Choices,
+        running: ActionChunk | None,
+        window: Window,
+        held_ticks: int = 0,
+    ) -> None:
+        """Take one of the choices, to be held from so many ticks ago."""
+        beside = self._comparable(running, window.tick_ns, window.values[-1, self._joints])
+        chosen, plan = self._chooser.choose(output.log_gating, choices, beside, held_ticks)
+        self._deviation = plan - output.means[chosen]
 
     def _comparable(
         self, running: ActionChunk | None, tick_ns: int, anchor: np.ndarray
@@ -108,6 +137,10 @@ class Planner:
                 return output, None
             if density is None:
                 return output, Choices(output.means[None], np.zeros((1, len(output.means))))
+        return self._drawn(density, window)
+
+    def _drawn(self, density: OnnxDensity, window: Window) -> tuple[PolicyOutput, Choices]:
+        """Samples of each expert after a window."""
         drawn = density.draw(window.values, self._rule.draws, self._rng)
         shape = self._policy.n_experts, self._policy.horizon, self._policy.action_dim
         output = PolicyOutput(drawn.log_gating, drawn.means.reshape(shape))
