@@ -113,6 +113,12 @@ class ActionParameters:
         "docs/architecture.md)",
         lower=0.0,
     )
+    rehearse: float = parameter(
+        0.0,
+        "seconds before a control tick at which the policy is evaluated for nothing, so that the "
+        "processor has at hand what the tick needs; 0: never (see docs/architecture.md)",
+        lower=0.0,
+    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )
@@ -223,6 +229,11 @@ class ActionNode(LifecycleNode):
                 f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
                 "command has to be sent before the next tick"
             )
+        if settings.rehearse >= period_s:
+            raise UserError(
+                f"rehearse is {settings.rehearse:g} s and a control tick {period_s:g} s: there has "
+                "to be time between two ticks, use less or 0"
+            )
         began_s = time.monotonic()
         bundle = Bundle.load(settings.bundle, contract)
         home = _home(bundle, contract, settings.home)
@@ -274,6 +285,7 @@ class ActionNode(LifecycleNode):
             detector=detector,
             on_out_of_distribution=settings.on_out_of_distribution,
             slow_speed=settings.slow_speed,
+            rehearse_s=settings.rehearse,
             keep_log=bool(settings.log_ticks),
         )
         reporter = Reporter(self, bundle, control, inputs, outputs)
