@@ -50,6 +50,12 @@ def generate_launch_description():
                 description="Episodes are called <name_prefix>_0001 and so on",
             ),
             DeclareLaunchArgument(
+                "task",
+                default_value="",
+                description="What is demonstrated, in a word, kept with each episode; empty: the "
+                "contract's name. With sim:=true also which task is simulated; empty: avoid",
+            ),
+            DeclareLaunchArgument(
                 "operator", default_value="", description="Pseudonym of who demonstrates; no name"
             ),
             DeclareLaunchArgument(
@@ -117,9 +123,6 @@ def generate_launch_description():
                 description="Whether the simulator takes the robot's place",
             ),
             DeclareLaunchArgument(
-                "task", default_value="avoid", description="Name of the simulated task"
-            ),
-            DeclareLaunchArgument(
                 "episodes",
                 default_value="10",
                 description="Demonstrations of the scripted operator",
@@ -150,6 +153,12 @@ def generate_launch_description():
                 "countdown",
                 default_value="3.0",
                 description="Seconds from a start in the page to the first moment recorded",
+            ),
+            DeclareLaunchArgument(
+                "reset",
+                default_value="",
+                description="Services (std_srvs/Trigger) by which the page sets the scene back "
+                "after every episode, such as 'sim_node/reset command_gate/reset'",
             ),
             DeclareLaunchArgument(
                 "previews",
@@ -193,7 +202,7 @@ def generate_launch_description():
                 ),
                 launch_arguments={
                     "contract": LaunchConfiguration("contract"),
-                    "task": LaunchConfiguration("task"),
+                    "task": simulated_task(),
                     "seed": LaunchConfiguration("seed"),
                     "time_base": PythonExpression(["'sim' if ", scripted(), " else 'wall'"]),
                     "namespace": LaunchConfiguration("namespace"),
@@ -206,6 +215,7 @@ def generate_launch_description():
                 "recorder_node",
                 directory=text("directory"),
                 name_prefix=text("name_prefix"),
+                task=text("task"),
                 operator=text("operator"),
                 consent=text("consent"),
                 licence=text("licence"),
@@ -222,6 +232,7 @@ def generate_launch_description():
                 port=number("page_port"),
                 names=text("page_names"),
                 countdown=ParameterValue(LaunchConfiguration("countdown"), value_type=float),
+                reset=text("reset"),
                 previews=text("previews"),
             ),
             node(
@@ -270,6 +281,10 @@ def leads():
 def of_source():
     """The device file that is meant where none is named."""
     return PythonExpression([repr(FILES), ".get('", LaunchConfiguration("teleop"), "', '')"])
+
+
+def simulated_task():
+    return PythonExpression(["'", LaunchConfiguration("task"), "' or 'avoid'"])
 
 
 def scripted():

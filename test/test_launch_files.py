@@ -128,6 +128,11 @@ def test_executables_are_installed_and_parameters_are_declared_by_their_node(pat
         assert not unknown, f"{executable} has no parameter {unknown}"
 
 
+def test_all_that_an_episode_may_say_of_itself_can_be_told_at_launch():
+    passed = node_parameters(parsed(ROOT / "launch" / "record_demos.launch.py"))
+    assert node_declares("recorder_node") <= passed["recorder_node"]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_included_files_exist_and_get_arguments_that_they_declare(path):
     tree = parsed(path)

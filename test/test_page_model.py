@@ -8,9 +8,9 @@ import pytest
 from recordings import CONTRACT
 
 from vdd_ros.errors import UserError
-from vdd_ros.page.model import ASKS_FOR_S, CONFIRMS_S, MOST_NODES, SILENT_S, PageModel, Report
+from vdd_ros.page.model import CONFIRMS_S, MOST_NODES, SILENT_S, PageModel, Report
 from vdd_ros.page.orders import LONGEST_NOTE, Order
-from vdd_ros.session import PAUSE_S, Session, Step
+from vdd_ros.session import ASKS_FOR_S, PAUSE_S, Session, Step
 
 AT = "12:00:00"
 
@@ -18,8 +18,9 @@ AT = "12:00:00"
 class Recorder:
     """Does what the model's steps say, and reports as recorder_node does."""
 
-    def __init__(self, countdown_s: float = 2.0):
-        self.model = PageModel(CONTRACT, "recorder_node", Session(0, countdown_s))
+    def __init__(self, countdown_s: float = 2.0, sets_back: bool = False):
+        self.model = PageModel(CONTRACT, "recorder_node", Session(0, countdown_s, sets_back))
+        self.sets_back_slowly = False
         self.now_s, self.state, self.number = 0.0, "idle", 0
         self.done: list[str] = []
         self.meta: dict[str, object] = {}
@@ -58,11 +59,19 @@ class Recorder:
     def _command(self, command: str) -> None:
         assert self.model.busy == command
         self.done.append(command)
+        if command == "reset":
+            if not self.sets_back_slowly:
+                self.set_back(True)
+            return
         if command == "start":
             self.number, self.meta = self.number + 1, {}
         self.state = {"start": "recording", "stop": "stopped"}.get(command, "idle")
         self.report(verdict="PASS" if self.state == "stopped" else "")
         self.do(self.model.answered(command, True, f"{command} done", self.now_s, AT))
+
+    def set_back(self, done: bool) -> None:
+        told = "the scene is set back" if done else "the scene was not set back: it is stuck"
+        self.do(self.model.answered("reset", done, told, self.now_s, AT))
 
     @property
     def shown(self) -> dict:
@@ -134,6 +143,63 @@ def test_a_question_ends_with_no_with_another_button_and_by_itself(recording):
     recording.press("discard")
     recording.wait(ASKS_FOR_S + 0.2)
     assert not recording.shown["asks"] and "discard" not in recording.done
+    assert recording.shown["said"][-1]["text"].startswith("d did not come again within")
+
+
+def test_recording_again_discards_on_a_second_press_and_starts_once_the_scene_is_set_back():
+    recorder = Recorder(sets_back=True)
+    recorder.press("start")
+    recorder.wait(2.2)
+    recorder.press("again")
+    assert recorder.shown["asks"] == "again" and recorder.done == ["start"]
+    recorder.press("discard")  # another question, of which no is not yet said
+    assert recorder.shown["asks"] == "discard"
+    recorder.press("again")
+    recorder.wait(PAUSE_S + 0.1)
+    recorder.sets_back_slowly = True
+    recorder.press("confirm")
+    assert recorder.done == ["start", "discard", "reset"]
+    recorder.wait(5.0)
+    assert recorder.shown["busy"] == "reset" and recorder.shown["phase"] == "countdown"
+    with pytest.raises(UserError, match="reset has not been answered yet"):
+        recorder.press("start")
+    recorder.set_back(True)
+    recorder.wait(1.5)
+    assert recorder.done[-1] == "reset"  # the countdown began when the scene was set back
+    recorder.wait(0.7)
+    assert recorder.done[-1] == "start"
+
+
+def test_nothing_begins_in_a_scene_that_could_not_be_set_back():
+    recorder = Recorder(sets_back=True)
+    recorder.press("start")
+    recorder.wait(2.2)
+    recorder.sets_back_slowly = True
+    recorder.press("again")
+    recorder.wait(PAUSE_S + 0.1)
+    recorder.press("confirm")
+    recorder.set_back(False)
+    recorder.wait(3.0)
+    assert recorder.shown["phase"] == "ready" and recorder.done[-1] == "reset"
+    assert recorder.shown["said"][-1]["level"] == "error"
+    recorder.sets_back_slowly = False
+    recorder.press("reset")  # once more, by the button
+    assert recorder.done[-2:] == ["reset", "reset"]
+    assert recorder.shown["said"][-1]["text"] == "the scene is set back"
+
+
+def test_a_scene_is_set_back_between_episodes_only_and_by_services_only(recorder):
+    assert not recorder.shown["sets_back"]
+    with pytest.raises(UserError, match="by what `reset` names"):
+        recorder.press("reset")
+    recorder = Recorder(sets_back=True)
+    recorder.press("start")
+    recorder.wait(2.2)
+    with pytest.raises(UserError, match="between episodes"):
+        recorder.press("reset")
+    recorder.press("stop")
+    recorder.press("save")
+    assert recorder.done == ["start", "stop", "save", "reset"]
 
 
 @pytest.mark.parametrize(
@@ -156,14 +222,14 @@ def test_what_does_not_fit_is_refused_in_a_sentence(recording):
     with pytest.raises(UserError, match="stopped already"):
         recording.press("stop")
     recording.model.busy = "save"
-    with pytest.raises(UserError, match="has not answered yet"):
+    with pytest.raises(UserError, match="has not been answered yet"):
         recording.press("save")
 
 
 def test_a_note_comes_before_the_command_that_ends_its_episode(recording):
     recording.hears = False
     recording.press("note", "the cup slipped")
-    with pytest.raises(UserError, match="has not answered yet"):
+    with pytest.raises(UserError, match="has not been answered yet"):
         recording.press("stop")
     recording.hears = True
     recording.do([Step(note=("note", "the cup slipped"))])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdd_ros.session import KEYS, LEFT_ALONE, PAUSE_S, Phase, Session, Step
+from vdd_ros.session import ASKS_FOR_S, KEYS, LEFT_ALONE, PAUSE_S, Phase, Session, Step
 
 
 class Recorder:
@@ -16,7 +16,7 @@ class Recorder:
 
     def __init__(self, session: Session):
         self.session, self.now_s = session, 0.0
-        self.saved, self.discarded, self.said = 0, 0, []
+        self.saved, self.discarded, self.resets, self.said = 0, 0, 0, []
         self.notes: list[tuple[str, object]] = []
         self.state = "idle"
         self.refuses: set[str] = set()
@@ -34,6 +34,7 @@ class Recorder:
     def wait(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
             self.now_s += 0.1
+            self.do(self.session.expire(self.now_s))
             self.do(self.session.tick(self.now_s))
 
     def do(self, steps: list[Step]) -> None:
@@ -47,6 +48,11 @@ class Recorder:
                 self.said.append(step.say)
 
     def _command(self, command: str) -> None:
+        if command == "reset":
+            assert self.state == "idle"
+            self.resets += 1
+            self.do(self.session.answer(command, command not in self.refuses, self.now_s))
+            return
         allowed = {"start": ("idle",), "stop": ("recording",)}
         fits = self.state in allowed.get(command, ("recording", "stopped"))
         assert fits, f"{command} while {self.state}"
@@ -184,6 +190,125 @@ def test_nothing_starts_before_the_scene_is_set_back(recorder):
     recorder.do(recorder.session.call_off())
     recorder.wait(5.0)
     assert recorder.state == "idle" and recorder.said[-1].startswith("not started")
+
+
+@pytest.mark.parametrize("key", ["d", "r", "q"])
+def test_a_key_that_has_to_come_twice_is_forgotten_after_a_while_and_that_is_told(recorder, key):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press(key)
+    recorder.wait(ASKS_FOR_S + 0.2)
+    assert recorder.said[-1].startswith(f"{key} did not come again within")
+    recorder.press(key)
+    assert recorder.discarded == 0 and recorder.state == "recording"
+    recorder.now_s += ASKS_FOR_S + 0.2  # and where nobody looked at the clock meanwhile
+    recorder.press(key)
+    assert recorder.discarded == 0 and not recorder.session.is_over
+    recorder.now_s += 1.1 * PAUSE_S
+    recorder.press(key)
+    assert recorder.discarded == (key != "q") and recorder.session.is_over == (key == "q")
+
+
+def test_episodes_that_somebody_else_saves_count_each_once():
+    recorder = Recorder(Session(episodes=5, countdown_s=0.0))
+    session = recorder.session
+
+    def report(saved: int) -> None:
+        recorder.do(session.report(recorder.state, "episode_0009", saved))
+
+    report(7)  # before this session
+    assert session.saved == 0
+    report(8)
+    assert recorder.said[-1] == "saved by somebody else: 1 saved, 4 more to save"
+    recorder.press("s")
+    recorder.wait(0.1)
+    recorder.press("k")
+    report(8)  # sent before the recorder had saved it
+    report(9)
+    assert session.saved == 2 == recorder.saved + 1
+    report(0)  # it was started anew
+    report(1)
+    assert session.saved == 3
+    recorder.press("s")
+    recorder.wait(0.1)
+    report(3)
+    assert session.saved == 5 and not session.is_over  # one is in hand
+    recorder.press_twice("d")
+    assert session.is_over and recorder.said[-1] == "all 5 are saved: the session is over"
+
+
+def test_a_session_ends_with_the_last_episode_of_somebody_else():
+    recorder = Recorder(Session(episodes=1))
+    recorder.do(recorder.session.report("idle", "", 0))
+    recorder.press("s")
+    recorder.do(recorder.session.report("idle", "episode_0001", 1))
+    assert recorder.session.is_over
+    recorder.wait(5.0)
+    assert recorder.state == "idle"
+
+
+def test_while_a_note_is_written_buttons_stop_and_label_and_nothing_else(recorder):
+    def push(keys: str) -> None:
+        for key in keys:
+            recorder.do(recorder.session.button(key, recorder.now_s))
+            recorder.now_s += 1.1 * PAUSE_S
+
+    push("s")
+    recorder.wait(3.0)
+    recorder.press("o")
+    for key in "kddrroqqbh":
+        push(key)
+        assert (
+            recorder.said[-1] == f"{key} is not done while a note is written: Enter, then once more"
+        )
+    push("sy")
+    assert recorder.state == "stopped" and recorder.notes == [("success", True)]
+    push("s")
+    assert recorder.said[-1].startswith("s is not done")
+    recorder.do(recorder.session.line("the cup slipped"))
+    assert recorder.notes[-1] == ("note", "the cup slipped")
+    push("k")
+    assert recorder.saved == 1
+
+
+def test_a_note_is_for_the_episode_that_it_was_begun_for(recorder):
+    recorder.press("s")
+    recorder.wait(3.0)
+    recorder.press("o")  # the recorder has not said yet what it is called
+    recorder.do(recorder.session.report("recording", "episode_0004", 0))
+    recorder.do(recorder.session.line("the cup slipped"))
+    assert recorder.notes == [("note", "the cup slipped")]
+    recorder.press("o")  # meanwhile somebody else saves it and starts another
+    recorder.do(recorder.session.report("recording", "episode_0005", 1))
+    recorder.do(recorder.session.line("and fell"))
+    assert recorder.said[-1] == "its episode is no longer in hand: the note is lost"
+    recorder.press("o")
+    recorder.do(recorder.session.line("this one went well"))
+    assert recorder.notes == [("note", "the cup slipped"), ("note", "this one went well")]
+
+
+def test_a_scene_is_set_back_after_every_episode_and_by_its_key():
+    recorder = Recorder(Session(countdown_s=0.0, sets_back=True))
+    recorder.press("b")
+    assert recorder.resets == 1
+    recorder.press("s")
+    recorder.wait(0.1)
+    recorder.press("b")
+    assert recorder.resets == 1 and recorder.said[-1] == "the scene is set back between episodes"
+    recorder.press("k")
+    assert recorder.resets == 2
+    recorder.refuses = {"reset"}
+    recorder.press("s")
+    recorder.wait(0.1)
+    recorder.press_twice("r")
+    recorder.wait(1.0)
+    assert recorder.resets == 3 and recorder.state == "idle"
+    assert recorder.said[-1].startswith("not started")
+
+
+def test_without_services_the_key_says_what_is_missing(recorder):
+    recorder.press("b")
+    assert recorder.said[-1] == "no service sets the scene back: name some in `reset`"
 
 
 def test_a_note_for_an_episode_that_is_gone_is_told(recorder):

@@ -106,6 +106,7 @@ class DemoRecorder:
         self.calibration = calibration
         self.beside = Beside()
         self.state = State.IDLE
+        self.saved = 0  # episodes, by this recorder
         self.name = ""
         self.meta: dict = {}
         self.verdict = NOT_JUDGED
@@ -229,6 +230,7 @@ class DemoRecorder:
         final = self.folder / self.name
         self._part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
+        self.saved += 1
         try:
             sync_folder(self.folder)
             append(self.folder, [saved(self.folder, self.name)])

@@ -13,6 +13,7 @@ from vdd_ros.contract_cameras import BYTES_PER_PIXEL, Camera
 from vdd_ros.errors import UserError
 
 HEAD = range(12, 16)  # where a header, behind encapsulation and stamp, says how long its frame is
+PACKING = 1  # of PNG: half the time of the usual 6, for a seventh more bytes
 MODES = {"jpeg": "JPEG", "png": "PNG"}  # as Pillow calls them
 
 
@@ -26,6 +27,20 @@ def decode_image(camera: Camera, data: bytes) -> np.ndarray:
     message = _message(camera, data)
     pixels = _unpacked(camera, message) if camera.is_compressed else _raw(camera, message)
     return np.ascontiguousarray(pixels)
+
+
+def image_file(camera: Camera, data: bytes, pixels: np.ndarray) -> bytes:
+    """A CDR message, of which `decode_image` made the pixels, as a file without loss: as it came
+    where that is a file of three colours, else PNG."""
+    from PIL import Image
+
+    if camera.is_compressed:
+        file = bytes(_message(camera, data).data)
+        if Image.open(BytesIO(file)).mode == "RGB":
+            return file
+    made = BytesIO()
+    Image.fromarray(pixels).save(made, "PNG", compress_level=PACKING)
+    return made.getvalue()
 
 
 def grey(pixels: np.ndarray) -> np.ndarray:

@@ -3,13 +3,16 @@
     ready --start--> countdown --> recording --stop--> judged --save or discard--> ready
 
 The recorder does what a step says and answers in a sentence. Nothing is discarded on one key alone.
+Others may serve the same recorder: what it says of itself is followed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
+
+from vdd_ros.session_parts import NoteInHand, SavedCount
 
 
 class Phase(Enum):
@@ -21,10 +24,10 @@ class Phase(Enum):
 
 
 class Step(NamedTuple):
-    """What is to be done: ask the recorder for a command, note something for the episode, say
-    something, or read a line from the operator. One of these is not empty."""
+    """What is to be done: a command, note something for the episode, say something, or read a line
+    from the operator. One of these is not empty."""
 
-    command: str = ""  # start, stop, save or discard
+    command: str = ""  # start, stop, save or discard of the recorder; reset: set the scene back
     note: tuple[str, object] = ("", None)
     say: str = ""
     prompt: str = ""
@@ -38,6 +41,7 @@ KEYS = {
     "y": "label it a success",
     "n": "label it a failure",
     "o": "write a note",
+    "b": "set the scene back",
     "q": "quit",
     "h": "these keys",
 }
@@ -45,22 +49,27 @@ RECORDING = "recording: s stops"
 JUDGED = "k keeps it, d discards it, r records it again, y and n label it"
 TWICE = ("d", "r")
 PAUSE_S = 0.4  # between the two: a key that is held down repeats faster
+ASKS_FOR_S = 6.0  # a question that nobody answers is withdrawn
+BESIDE_A_NOTE = ("y", "n")  # of buttons: they leave the note its episode, as stopping does
 LEFT_ALONE = 2  # reports that differ from what was asked for, before they are believed
 PHASES = {"idle": Phase.READY, "recording": Phase.RECORDING, "stopped": Phase.JUDGED}
 
 
 @dataclass
 class Session:
-    """episodes: to save before the session is over, 0: no end; countdown_s: between start and the
-    first recorded moment [s]. Every method returns steps to do, in order."""
+    """episodes: to save before the session is over, by whomever, 0: no end; countdown_s: between
+    start and the first recorded moment [s]; sets_back: whether there is a service that sets the
+    scene back, which is asked after every episode. Every method returns steps to do, in order."""
 
     episodes: int = 0
     countdown_s: float = 3.0
+    sets_back: bool = False
     phase: Phase = Phase.READY
-    saved: int = 0
-    _asked: str = ""  # the key that has to come once more
+    asked: str = ""  # the key that has to come once more
     _asked_s: float = 0.0
     _differs: int = 0
+    _saved: SavedCount = field(default_factory=SavedCount)
+    _note: NoteInHand = field(default_factory=NoteInHand)
     _then_start: bool = False
     _begins_s: float = 0.0
     _told_s: int = 0
@@ -72,8 +81,8 @@ class Session:
     def key(self, key: str, now_s: float) -> list[Step]:
         """A key was pressed; other keys than KEYS are explained and change nothing."""
         key = key.lower()
-        again = self._asked == key and now_s - self._asked_s >= PAUSE_S
-        self._asked, self._asked_s = "", now_s
+        again = self.asked == key and PAUSE_S <= now_s - self._asked_s <= ASKS_FOR_S
+        self.asked, self._asked_s = "", now_s
         if key not in KEYS:
             return [Step(say=f"{key!r} is no key; h shows them")]
         if key == "h":
@@ -85,28 +94,47 @@ class Session:
             return [Step(say=f"not started. {self._ready()}")]
         if key == "s":
             return self._start_or_stop(now_s)
+        if key == "b":
+            return self._set_back()
         if self.phase is Phase.READY:
             return [Step(say=f"there is no episode yet. {self._ready()}")]
         if key == "k":
             return [Step(command="save")]
         if key in TWICE and not again:
-            self._asked = key
+            self.asked = key
             what = KEYS[key].split(" (")[0]
             return [Step(say=f"{what}? press {key} again, not at once; any other key: no")]
         if key in TWICE:
             self._then_start = key == "r"
             return [Step(command="discard")]
         if key == "o":
+            self._note.begin()
             return [Step(prompt="note: ")]
         return [Step(note=("success", key == "y"))]
 
+    def button(self, key: str, now_s: float) -> list[Step]:
+        """A button that stands for a key was pressed. While a note is written it stops a recording
+        or labels it; what would take the episode from the note has to come again, and is told."""
+        stops = key == "s" and self.phase is Phase.RECORDING
+        if self._note.is_written and not stops and key not in BESIDE_A_NOTE:
+            return [Step(say=f"{key} is not done while a note is written: Enter, then once more")]
+        return self.key(key, now_s)
+
     def line(self, text: str) -> list[Step]:
-        """The operator wrote a note; an empty one is none."""
+        """The operator wrote a note; an empty one is none, and no other episode gets it."""
+        has_episode = self._note.end() and self.phase in (Phase.RECORDING, Phase.JUDGED)
         if not text.strip():
             return [Step(say="no note")]
-        if self.phase not in (Phase.RECORDING, Phase.JUDGED):
-            return [Step(say="there is no episode any more: the note is lost")]
+        if not has_episode:
+            return [Step(say="its episode is no longer in hand: the note is lost")]
         return [Step(note=("note", text.strip()))]
+
+    def expire(self, now_s: float) -> list[Step]:
+        """Time goes on: a question that nobody answered is withdrawn."""
+        if not self.asked or now_s - self._asked_s <= ASKS_FOR_S:
+            return []
+        key, self.asked = self.asked, ""
+        return [Step(say=f"{key} did not come again within {ASKS_FOR_S:.0f} s: nothing is done")]
 
     def tick(self, now_s: float) -> list[Step]:
         """Time goes on: the countdown, second by second, and the start at its end."""
@@ -133,40 +161,55 @@ class Session:
         self.phase = Phase.READY
         return [Step(say=f"not started. {self._ready()}")]
 
-    def report(self, state: str) -> list[Step]:
+    def report(self, state: str, episode: str = "", saved: int | None = None) -> list[Step]:
         """What the recorder says that it does, now and then while nothing is asked of it: it may
-        have been started anew, served by somebody else, or have stopped at an almost full disk."""
+        have been started anew, served by somebody else, or have stopped at an almost full disk.
+        episode: in hand or the last one; saved: how many it has saved since it began."""
+        if self.phase is Phase.OVER:
+            return []
+        others = 0 if saved is None else self._saved.others(saved)
+        steps = [Step(say=f"saved by somebody else: {self._sum()}")] if others else []
         phase = PHASES.get(state)
-        if phase in (None, self.phase) or self.phase in (Phase.COUNTDOWN, Phase.OVER):
+        if phase in (Phase.RECORDING, Phase.JUDGED) and episode:
+            self._note.follow(episode)
+        if phase in (None, self.phase) or self.phase is Phase.COUNTDOWN:
             self._differs = 0
-            return []
-        self._differs += 1
-        if self._differs < LEFT_ALONE:
-            return []
-        self._differs, self.phase, self._asked = 0, phase, ""
-        hint = {Phase.READY: self._ready(), Phase.RECORDING: RECORDING, Phase.JUDGED: JUDGED}[phase]
-        return [Step(say=f"the recorder is {state} by itself. {hint}")]
+        else:
+            self._differs += 1
+        if phase is not None and self._differs >= LEFT_ALONE:
+            self._differs, self.phase, self.asked = 0, phase, ""
+            if phase is Phase.READY:
+                self._note.lose()
+            ready = self._ready()
+            hint = {Phase.READY: ready, Phase.RECORDING: RECORDING, Phase.JUDGED: JUDGED}[phase]
+            steps.append(Step(say=f"the recorder is {state} by itself. {hint}"))
+        return [*steps, *self._end()]
 
     def answer(self, command: str, done: bool, now_s: float) -> list[Step]:
-        """The recorder did as it was asked, or not; its sentence has been shown already."""
+        """It was done, or not; the sentence of who did it has been shown already."""
+        if command == "reset":
+            return [] if done else self.call_off()
         if not done:
             self._then_start = False
             return []
         if command == "start":
+            self._note.lose()
             self.phase = Phase.RECORDING
             return [Step(say=RECORDING)]
         if command == "stop":
             self.phase = Phase.JUDGED
             return [Step(say=JUDGED)]
-        self.saved += command == "save"
+        if command == "save":
+            self._saved.add_own()
+        self._note.lose()
         self.phase = Phase.READY
-        if self.episodes and self.saved >= self.episodes:
-            self.phase = Phase.OVER
-            return [Step(say=f"all {self.episodes} are saved: the session is over")]
+        back = [Step(command="reset")] if self.sets_back else []
+        if over := self._end():
+            return [*over, *back]
         if self._then_start:
             self._then_start = False
-            return self._count_down(now_s)
-        return [Step(say=self._ready())]
+            return [*self._count_down(now_s), *back]
+        return [Step(say=self._ready()), *back]
 
     def left_s(self, now_s: float) -> float | None:
         """What is left of the countdown [s], None where nothing is counted down."""
@@ -174,12 +217,12 @@ class Session:
 
     def withdraw(self) -> None:
         """What has to come once more does not come."""
-        self._asked = ""
+        self.asked = ""
 
     @property
-    def asks(self) -> bool:
-        """Whether discarding has been asked for once."""
-        return self._asked in TWICE
+    def saved(self) -> int:
+        """Episodes saved in this session, by whomever."""
+        return self._saved.total
 
     @property
     def is_over(self) -> bool:
@@ -197,16 +240,34 @@ class Session:
         self.postpone(now_s)
         return []
 
+    def _set_back(self) -> list[Step]:
+        if self.phase is not Phase.READY:
+            return [Step(say="the scene is set back between episodes")]
+        if not self.sets_back:
+            return [Step(say="no service sets the scene back: name some in `reset`")]
+        return [Step(command="reset")]
+
+    def _end(self) -> list[Step]:
+        """The session is over when all are saved and none is in hand."""
+        idle = self.phase in (Phase.READY, Phase.COUNTDOWN)
+        if not self.episodes or self.saved < self.episodes or not idle:
+            return []
+        self.phase = Phase.OVER
+        return [Step(say=f"all {self.episodes} are saved: the session is over")]
+
     def _quit(self, again: bool) -> list[Step]:
         if self.phase in (Phase.RECORDING, Phase.JUDGED) and not again:
-            self._asked = "q"
+            self.asked = "q"
             return [Step(say="keep (k) or discard (d) it first; q again leaves it to the recorder")]
         self.phase = Phase.OVER
         return [Step(say=f"{self.saved} saved in this session")]
 
     def _ready(self) -> str:
-        more = f", {self.episodes - self.saved} more to save" if self.episodes else ""
-        return f"set the scene back, then s starts ({self.saved} saved{more})"
+        return f"set the scene back, then s starts ({self._sum()})"
+
+    def _sum(self) -> str:
+        more = max(0, self.episodes - self.saved)
+        return f"{self.saved} saved" + (f", {more} more to save" if self.episodes else "")
 
     def _help(self) -> list[str]:
         return [f"  {key}  {what}" for key, what in KEYS.items()]

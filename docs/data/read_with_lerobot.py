@@ -3,9 +3,10 @@
     python docs/data/read_with_lerobot.py FOLDER
 
 in an environment where lerobot is installed, which has to be one of its own (docs/data.md). Every
-number is compared with the parquet files; nothing is fetched.
+number and every picture is compared with the parquet files; nothing is fetched.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from PIL import Image
 from pyarrow import parquet
 
 
@@ -33,6 +35,12 @@ def main(folder: Path) -> None:
         seen = np.stack([row[key].numpy() for row in rows]).astype(np.float32)
         assert np.array_equal(seen.reshape(written.shape), written), key
         print(f"{key}: {written.shape}, equal")
+    for key in dataset.meta.image_keys:
+        cells = [cell for table in tables for cell in table[key]]
+        for cell, row in zip(cells, rows, strict=True):
+            pixels = np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255
+            assert np.array_equal(row[key].numpy().transpose(1, 2, 0), pixels), key
+        print(f"{key}: {len(cells)} pictures of {tuple(rows[0][key].shape)}, equal")
     chunks = LeRobotDataset(
         "local/exported", root=folder, delta_timestamps={"action": [at / fps for at in range(8)]}
     )

@@ -299,9 +299,14 @@ def of_recorder_prefixes(text: str) -> str:
 def of_damage(text: str) -> str:
     """The sentence and the table for kinds of damage."""
     result = json.loads(text)
-    heads = ["where", "done to it", "`vdd dataset check`", "because", "training"]
+    heads = [
+        "where", "done to it", "`vdd dataset check`", "because", "training", "decoded before",
+    ]  # fmt: skip
     rows = [
-        [row["family"], row["told"], row["verdict"], reason_of(row), row["training"]]
+        [
+            *(row["family"], row["told"], row["verdict"], reason_of(row)),
+            *(row["training"], row["training_again"]),
+        ]
         for row in result["rows"]
     ]
     return (

@@ -144,7 +144,11 @@ def test_episodes_by_buttons_and_a_scene_that_sets_itself_back(domain, observer,
         person.sees("stopped episode_")
         button(3)
         person.sees("s starts (1 saved)")
-        wait_for(lambda: len(resets) == 1, "a scene set back")
+        person.sees("the scene is set back")
+        assert len(resets) == 1
+        person.press("b")
+        person.sees("the scene is set back")
+        assert len(resets) == 2
         person.press("q")
     assert len(set(store.list()) - before) == 1
     observer.node.destroy_service(service)
@@ -159,6 +163,49 @@ def test_a_recorder_that_was_served_by_somebody_else_is_followed(domain, observe
         assert observer.call(Trigger, "/recorder_node/discard").success
         person.sees("the recorder is idle by itself. set the scene back")
         person.press("q")
+
+
+def test_what_somebody_else_saves_counts_and_ends_the_session(domain, observer, store):
+    before = store.list()
+    with operator(domain, episodes=2) as person:
+        person.sees("s starts (0 saved, 2 more to save)")
+        wait_until_taken(person)
+        person.press("sk")
+        person.sees("s starts (1 saved, 1 more to save)")
+        for command in ("start", "save"):
+            assert observer.call(Trigger, f"/recorder_node/{command}").success
+        person.sees("saved by somebody else: 2 saved, 0 more to save")
+        person.sees("all 2 are saved: the session is over")
+    assert len(store.list()) == len(before) + 2
+
+
+def test_a_button_during_a_note_is_told_and_the_note_goes_on(domain, observer, store):
+    joy = observer.node.create_publisher(Joy, "joy", 10)
+
+    def button(number: int) -> None:
+        for held in (1, 0):
+            joy.publish(Joy(axes=[], buttons=[held if at == number else 0 for at in range(4)]))
+
+    with operator(domain, buttons="'s:0 k:3'") as person:
+        wait_for(joy.get_subscription_count, "the operator's gamepad")
+        person.sees("s starts (0 saved)")
+        wait_until_taken(person)
+        person.press("o")
+        person.sees("note: ")
+        person.press("skid ")
+        person.sees("skid ")
+        button(3)
+        person.sees("k is not done while a note is written: Enter, then once more")
+        person.sees("note: skid ")
+        button(0)  # stopping leaves the episode in hand
+        person.sees("stopped episode_")
+        person.sees("note: skid ")
+        person.press("marks\n")
+        person.sees("noted note: skid marks")
+        button(3)
+        person.sees("s starts (1 saved)")
+        person.press("q")
+    assert store.load(store.list()[-1]).manifest.meta["note"] == "skid marks"
 
 
 def test_nothing_starts_without_a_recorder(domain):

@@ -22,6 +22,7 @@ from PIL import Image as Picture
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from robots import moving_arm
 from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
 
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.page.access import cookie_name
@@ -75,11 +76,26 @@ def serve(domain: int, demos, **more: object) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def served(domain, observer, demos) -> Iterator[Served]:
+def resets(observer) -> Iterator[list[float]]:
+    """When a scene was set back; while it lasts it is there to be."""
+    times: list[float] = []
+
+    def set_back(_, response):
+        times.append(time.monotonic())
+        response.success = True
+        return response
+
+    service = observer.node.create_service(Trigger, "scene/reset", set_back)
+    yield times
+    observer.node.destroy_service(service)
+
+
+@pytest.fixture(scope="module")
+def served(domain, observer, demos, resets) -> Iterator[Served]:
     """The page, with a recorder and an arm that moves."""
     parameters = {"contract": CONTRACT_PATH, "directory": demos}
     with running_node("recorder_node", domain, parameters), moving_arm(observer):
-        yield from serve(domain, demos, previews=f"'{CAMERAS}'")
+        yield from serve(domain, demos, previews=f"'{CAMERAS}'", reset="scene/reset")
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +206,26 @@ def test_an_episode_by_keys(page, store):
     state(page, "READY")
     meta = store.manifest(name).meta
     assert (meta["note"], meta["success"]) == ("sky dunk", False)
+
+
+def test_recording_again_by_keys_and_the_scene_by_a_button(page, store, resets):
+    before, times = store.list(), len(resets)
+    name = record(page)
+    page.keyboard.press("r")
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text(f"Discard {name} and record it again?")
+    expect(question.get_by_role("button", name="Yes")).to_be_enabled()
+    page.keyboard.press("r")
+    state(page, "RECORDING")
+    expect(page.locator("#said")).to_contain_text(f"discarded {name}")
+    assert len(resets) == times + 1 and store.list() == before
+    assert page.get_by_role("button", name="Set scene back").is_disabled()
+    press(page, "Discard")
+    question.get_by_role("button", name="Yes").click()
+    state(page, "READY")
+    press(page, "Set scene back")
+    wait_for(lambda: len(resets) == times + 3, "a scene set back")
+    state(page, "READY")
 
 
 def test_every_browser_sees_one_and_the_same(page, browser, served):

@@ -11,7 +11,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.datasets.description import Description, EpisodeFacts
 from vdd_ros.datasets.formats import Format
 from vdd_ros.datasets.source import Channel, Origin, Source
-from vdd_ros.datasets.taken import Taken, channels_of, lost_in_frames
+from vdd_ros.datasets.taken import Taken, cameras_of_all, channels_of, lost_in_frames
 from vdd_ros.datasets.write_lerobot import write_lerobot
 from vdd_ros.datasets.write_robomimic import POSITION, write_robomimic
 from vdd_ros.datasets.write_rosbag2 import write_rosbag2
@@ -28,12 +28,13 @@ Report = Callable[[str, int, int], None]
 class Settings(NamedTuple):
     """dtype: of LeRobot's numbers; file_mb: largest file of LeRobot's [MiB]; valid: share of
     episodes of robomimic's filter key `valid`, the last ones; allow_failed: whether episodes that
-    are not fit to learn from may be among them."""
+    are not fit to learn from may be among them; images: whether LeRobot's frames have pictures."""
 
     dtype: str = "float32"
     file_mb: int = 100
     valid: float = 0.1
     allow_failed: bool = False
+    images: bool = False
 
 
 class Written(NamedTuple):
@@ -58,6 +59,11 @@ class Sound(NamedTuple):
         episode = self.store.load(name)
         self.require(name, verdict_of(episode))
         return episode
+
+    def load_with_images(self, name: str) -> Episode:
+        """The same, with pictures that are as they were saved."""
+        self.store.check_images(name)
+        return self.load(name)
 
     def require(self, name: str, verdict: Verdict) -> None:
         if verdict.level == "FAIL" and not self.allow_failed:
@@ -86,8 +92,8 @@ def export(
     Raises UserError where there is nothing to export, or something it cannot hold a dataset of.
     """
     store = EpisodeStore(folder)
-    manifests = [store.manifest(name) for name in store.list()]
-    contract = _one_contract(folder, manifests)
+    manifests = _manifests(store)
+    contract = manifests[0].contract
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} exists already; name a folder that does not, or remove it")
     if not out.absolute().parent.is_dir():
@@ -100,9 +106,10 @@ def export(
         with TemporaryDirectory(
             prefix=f".export-{out.name}-", dir=out.absolute().parent
         ) as scratch:
-            part = Path(scratch) / out.name
+            part, waiting = Path(scratch) / "dataset", Path(scratch) / "frames"
             part.mkdir()
-            written = _write(part, sound, contract, kind, settings, report)
+            waiting.mkdir()
+            written = _write(part, waiting, sound, manifests, kind, settings, report)
             judged = [
                 one.model_copy(update={"verdict": sound.verdicts[one.name]}) for one in manifests
             ]
@@ -119,22 +126,26 @@ def export(
 
 def _write(
     part: Path,
+    waiting: Path,
     sound: Sound,
-    contract: Contract,
+    manifests: list[Manifest],
     kind: str,
     settings: Settings,
     report: Report,
 ) -> Written:
+    contract = manifests[0].contract
+
     def told(what: str) -> Callable[[int, int], None]:
         return lambda done, count: report(what, done, count)
 
     if kind == "rosbag2":
         bags, names = write_rosbag2(part, sound.store, contract, sound.load, told("writing"))
-        manifests = [sound.store.manifest(name) for name in names]
         rows = [sum(stream.count for stream in one.streams.values()) for one in manifests]
         return Written(bags, channels_of(contract), names, rows, [])
-    taken = Taken.of(sound.store.list(), contract, sound.load, told("reading"))
-    rows, lost = list(map(len, taken.frames)), lost_in_frames(taken)
+    cameras = cameras_of_all(manifests) if settings.images else ()
+    load = sound.load_with_images if settings.images else sound.load
+    taken = Taken.of(manifests, load, sound.store.folder, waiting, cameras, told("reading"))
+    rows, lost = taken.lengths, lost_in_frames(taken)
     if kind == "robomimic":
         layout, names, more = write_robomimic(part, taken, settings.valid, told("writing"))
         channels = channels_of(contract, POSITION + "[{at}]", "actions[{at}]")
@@ -145,13 +156,20 @@ def _write(
     return Written(table, channels_of(contract), names, rows, lost + more)
 
 
-def _one_contract(folder: Path, manifests: list[Manifest]) -> Contract:
+def _manifests(store: EpisodeStore) -> list[Manifest]:
+    """Of every episode, which share a contract that is the same, as there may be thousands."""
+    manifests: list[Manifest] = []
+    for name in store.list():
+        manifest = store.manifest(name)
+        if manifests:
+            first = manifests[0].contract
+            first.require_same_recording(manifest.contract, f"episode {name}")
+            if manifest.contract == first:
+                manifest = manifest.model_copy(update={"contract": first})
+        manifests.append(manifest)
     if not manifests:
-        raise UserError(f"there is no episode in {folder}: record or import some first")
-    first = manifests[0]
-    for manifest in manifests:
-        first.contract.require_same_recording(manifest.contract, f"episode {manifest.name}")
-    return first.contract
+        raise UserError(f"there is no episode in {store.folder}: record or import some first")
+    return manifests
 
 
 def _described(written: Written, manifests: list[Manifest], contract: Contract) -> Description:

@@ -2,19 +2,21 @@
 
 The first frame is at the stamp of the first command, the next a policy period later, until the last
 command. A frame shows what was known then: of each stream the newest sample that was stamped and
-received at or before it, by the code that serves a policy (`replay.py`); frames before every stream
-had a sample are left out. Its command is that of its time, linear between two commands, as
-in the windows that a policy is trained on. An observation's `delay_s` is not applied: it is the
-policy's, and the contract carries it.
+received at or before it, by the code that serves a policy (`replay.py`), and of cameras the newest
+picture likewise. Frames before every stream and every such camera had one are left out. Its command
+is that of its time, linear between two commands, as in the windows that a policy is trained on. An
+observation's `delay_s` is not applied: it is the policy's, and the contract carries it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vdd_ros.contract import Contract
+from vdd_ros.datasets.frame_pictures import newest_numbers
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Manifest
@@ -29,7 +31,7 @@ class Frames:
 
     ticks_ns: (N,) ROS clock; state, command: (N, Da); velocity: (N, Da) or None where it was not
     always sent; objects: stream of poses -> field -> (N, numbers); samples: stream -> how many
-    messages these frames were taken from.
+    messages these frames were taken from; pictures: camera -> (N,) number of the one that is shown.
     """
 
     manifest: Manifest
@@ -39,6 +41,7 @@ class Frames:
     velocity: np.ndarray | None
     objects: dict[str, dict[str, np.ndarray]]
     samples: dict[str, int]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ticks_ns)
@@ -50,8 +53,9 @@ class Frames:
         return label if isinstance(label, bool) else None
 
 
-def frames_of(episode: Episode) -> Frames:
-    """Resample an episode at its contract's policy rate; raises UserError where it has no frame."""
+def frames_of(episode: Episode, cameras: Sequence[str] = ()) -> Frames:
+    """Resample an episode at its contract's policy rate, with pictures of some cameras; raises
+    UserError where it has no frame."""
     contract, streams = episode.contract, episode.streams
     command = streams[contract.action.stream]
     has_velocity = bool(np.isfinite(streams["joint_state"].fields["velocity"]).all())
@@ -62,13 +66,17 @@ def frames_of(episode: Episode) -> Frames:
         ticks_ns = np.arange(command.stamps_ns.min(), command.stamps_ns.max() + 1, period_ns)
     windows = replay_windows(shown, streams, ticks_ns, 1)
     kept = np.array([window is not None for window in windows], dtype=bool)
+    pictures = {name: newest_numbers(episode.images(name), ticks_ns) for name in cameras}
+    for numbers in pictures.values():
+        kept &= numbers >= 0
     if not kept.any():
         raise UserError(
             f"episode {episode.name} has no frame: its streams were never all there between the "
             f"first and the last command; delete it, or export to rosbag2"
         )
     ticks_ns = ticks_ns[kept]
-    rows = np.array([window.values[0] for window in windows if window is not None])
+    chosen = (window for window, is_kept in zip(windows, kept, strict=True) if is_kept)
+    rows = np.array([window.values[0] for window in chosen if window is not None])
     parts = _split(shown, rows)
     order = np.argsort(command.stamps_ns, kind="stable")
     begin = int(ticks_ns[0])  # differences are exact as floats, times of day are not
@@ -88,6 +96,7 @@ def frames_of(episode: Episode) -> Frames:
             for stream in dict.fromkeys(stream for stream, _ in parts)
         },
         samples={name: len(streams[name]) for name in streams},
+        pictures={name: numbers[kept] for name, numbers in pictures.items()},
     )
 
 

@@ -16,29 +16,38 @@ EPISODES_PER_WRITE = 100
 PATTERN = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 
 
-def write_episodes(
-    folder: Path, rows: list[dict[str, Any]], statistics: list[dict[str, Statistics]], file_mb: int
-) -> None:
-    """meta/episodes: a row per episode, with its statistics."""
-    import pyarrow as arrow
+class EpisodeRows:
+    """meta/episodes: a row per episode, with its statistics, written as they come."""
 
-    files = ParquetFiles(folder, f"meta/episodes/{PATTERN}.parquet", file_mb, FILES_PER_CHUNK)
-    flat = [
-        row
-        | {
+    def __init__(self, folder: Path, file_mb: int):
+        self._files = ParquetFiles(
+            folder, f"meta/episodes/{PATTERN}.parquet", file_mb, FILES_PER_CHUNK
+        )
+        self._block: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any], statistics: dict[str, Statistics]) -> None:
+        flat = {
             f"stats/{key}/{which}": numbers
-            for key, one in stats.items()
+            for key, one in statistics.items()
             for which, numbers in one.plain().items()
         }
-        for row, stats in zip(rows, statistics, strict=True)
-    ]
-    for begin in range(0, len(flat), EPISODES_PER_WRITE):
-        block = flat[begin : begin + EPISODES_PER_WRITE]
-        chunk, file = files.place(arrow.Table.from_pylist(block).nbytes)
-        for row in block:
+        self._block.append(row | flat)
+        if len(self._block) == EPISODES_PER_WRITE:
+            self._write()
+
+    def close(self) -> None:
+        if self._block:
+            self._write()
+        self._files.close()
+
+    def _write(self) -> None:
+        import pyarrow as arrow
+
+        chunk, file = self._files.place(arrow.Table.from_pylist(self._block).nbytes)
+        for row in self._block:
             row |= {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
-        files.append(arrow.Table.from_pylist(block))
-    files.close()
+        self._files.append(arrow.Table.from_pylist(self._block))
+        self._block = []
 
 
 def write_tasks(folder: Path, tasks: list[str]) -> None:
@@ -89,14 +98,14 @@ def info_of(
     return {
         "codebase_version": VERSION,
         "robot_type": taken.contract.name,
-        "total_episodes": len(taken.frames),
+        "total_episodes": len(taken),
         "total_frames": frames,
         "total_tasks": tasks,
         "chunks_size": FILES_PER_CHUNK,
         "data_files_size_in_mb": file_mb,
         "video_files_size_in_mb": 200,
         "fps": int(rate_hz) if rate_hz == int(rate_hz) else rate_hz,
-        "splits": {"train": f"0:{len(taken.frames)}"},
+        "splits": {"train": f"0:{len(taken)}"},
         "data_path": f"data/{PATTERN}.parquet",
         "video_path": None,
         "features": features,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,8 @@ QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of N rows of D numbers: (D,) each, quantiles (5, D); std is that of the population."""
+    """Of N rows of D numbers: (D,) each, quantiles (5, D); std is that of the population. shape: of
+    D numbers, where LeRobot wants another than (D,)."""
 
     count: int
     low: np.ndarray
@@ -20,23 +20,25 @@ class Statistics:
     mean: np.ndarray
     std: np.ndarray
     quantiles: np.ndarray
+    shape: tuple[int, ...] = (-1,)
 
-    @classmethod
-    def of_all(cls, parts: Sequence[Statistics]) -> Statistics:
-        """Those of all rows of several parts; of quantiles, as LeRobot has it, the mean of those
-        of the parts weighed by their rows."""
-        counts = np.array([part.count for part in parts], dtype=np.float64)
-        weights = counts / counts.sum()
-        means = np.stack([part.mean for part in parts])
-        mean = weights @ means
-        variances = np.stack([part.std for part in parts]) ** 2 + (means - mean) ** 2
-        return cls(
-            count=int(counts.sum()),
-            low=np.min([part.low for part in parts], axis=0),
-            high=np.max([part.high for part in parts], axis=0),
-            mean=mean,
-            std=np.sqrt(weights @ variances),
-            quantiles=np.tensordot(weights, np.stack([part.quantiles for part in parts]), 1),
+    def with_those_of(self, others: Statistics | None) -> Statistics:
+        """Those of these rows and of others before them; of quantiles, as LeRobot has it, the mean
+        of both weighed by their rows."""
+        if others is None:
+            return self
+        count = others.count + self.count
+        share = self.count / count
+        step = self.mean - others.mean
+        variance = others.std**2 + share * (self.std**2 - others.std**2 + (1 - share) * step**2)
+        return Statistics(
+            count=count,
+            low=np.minimum(self.low, others.low),
+            high=np.maximum(self.high, others.high),
+            mean=others.mean + share * step,
+            std=np.sqrt(np.maximum(variance, 0.0)),
+            quantiles=others.quantiles + share * (self.quantiles - others.quantiles),
+            shape=self.shape,
         )
 
     def plain(self) -> dict[str, list]:
@@ -46,7 +48,8 @@ class Statistics:
             f"q{round(100 * quantile):02d}": row
             for quantile, row in zip(QUANTILES, self.quantiles, strict=True)
         }
-        return {name: values.tolist() for name, values in named.items()} | {"count": [self.count]}
+        shaped = {name: values.reshape(self.shape).tolist() for name, values in named.items()}
+        return shaped | {"count": [self.count]}
 
 
 def statistics_of(values: np.ndarray) -> Statistics:

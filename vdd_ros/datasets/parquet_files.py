@@ -32,8 +32,9 @@ class ParquetFiles:
         size = self._path.stat().st_size
         return size * (1.0 + further / max(1, self._written))
 
-    def append(self, table: Any) -> None:
-        """Write a table to the place that was told last."""
+    def append(self, table: Any, size: int | None = None) -> None:
+        """Write a table to the place that was told last; size: by which it counts [bytes], where
+        what `place` is told is no size of tables."""
         from pyarrow import parquet
 
         if self._writer is None:
@@ -43,7 +44,7 @@ class ParquetFiles:
             self._writer = parquet.ParquetWriter(self._path, table.schema, compression="snappy")
             self._written = 0
         self._writer.write_table(table)
-        self._written += table.nbytes
+        self._written += table.nbytes if size is None else size
 
     def write(self, table: Any) -> tuple[int, int]:
         """Write a table; returns the chunk and the file that it is in."""

@@ -1,33 +1,38 @@
 """Writes LeRobot's format v3.0: many episodes per parquet file, metadata in parquet and JSON.
 
-A camera would be one more feature, of dtype video: with files of its own below videos/, and columns
-videos/<key>/chunk_index, file_index, from_timestamp and to_timestamp in meta/episodes.
+Pictures are features of dtype image: files, JPEG or PNG, in the rows of the data.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vdd_ros.datasets.formats import LeRobotFormat, ObjectKeys
+from vdd_ros.datasets.frame_pictures import FramePictures
 from vdd_ros.datasets.frames import Frames
 from vdd_ros.datasets.lerobot_meta import (
     FILES_PER_CHUNK,
     PATTERN,
+    EpisodeRows,
     info_of,
-    write_episodes,
     write_json,
     write_tasks,
 )
 from vdd_ros.datasets.lerobot_statistics import Statistics, statistics_of
 from vdd_ros.datasets.parquet_files import ParquetFiles
-from vdd_ros.datasets.taken import Taken, rounded_in_float32
+from vdd_ros.datasets.taken import Taken
+from vdd_ros.manifest import Manifest
 
 STATE, ACTION, VELOCITY = "observation.state", "action", "observation.velocity"
 DONE, SUCCESS = "next.done", "next.success"
+PICTURE = "observation.images.{camera}"
+PICTURE_BYTES = 32 << 20  # of pixels, whose pictures are written at a time
 COUNTED = ("frame_index", "episode_index", "index", "task_index")
 
 
@@ -41,45 +46,55 @@ def write_lerobot(
     """Write the dataset; returns how it is read again, the name of each recording, and what of it
     was rounded. dtype: float32 or float64 of its numbers; file_mb: largest data file [MiB]."""
     features = _features(taken, dtype)
-    tasks = list(dict.fromkeys(map(instruction, taken.frames)))
+    pictured = {PICTURE.format(camera=name): name for name in taken.cameras}
+    spoilt: Counter[str] = Counter()
+    tasks = list(dict.fromkeys(map(instruction, taken.manifests)))
     data = ParquetFiles(folder, f"data/{PATTERN}.parquet", file_mb, FILES_PER_CHUNK)
-    rows: list[dict[str, Any]] = []
-    statistics: list[dict[str, Statistics]] = []
+    rows = EpisodeRows(folder, file_mb)
+    whole: dict[str, Statistics] = {}
     first = 0
-    for index, frames in enumerate(taken.frames):
-        task = tasks.index(instruction(frames))
+    for index, frames in enumerate(taken.frames()):
+        told = instruction(frames.manifest)
+        task = tasks.index(told)
         values = _values(taken, frames, index, first, task, features)
-        chunk, file = data.write(_table(values, features))
-        statistics.append({key: statistics_of(array) for key, array in values.items()})
-        rows.append(
+        shown = {key: taken.pictures(frames, name) for key, name in pictured.items()}
+        table = _table(values, features)
+        chunk, file = _write_pictured(data, table, shown, taken) if shown else data.write(table)
+        own = {key: statistics_of(array) for key, array in values.items()}
+        own |= {key: one.statistics() for key, one in shown.items()}
+        spoilt.update({pictured[key]: one.spoilt for key, one in shown.items()})
+        whole = {key: one.with_those_of(whole.get(key)) for key, one in own.items()}
+        rows.add(
             {
                 "episode_index": index,
-                "tasks": [instruction(frames)],
+                "tasks": [told],
                 "length": len(frames),
                 "data/chunk_index": chunk,
                 "data/file_index": file,
                 "dataset_from_index": first,
                 "dataset_to_index": first + len(frames),
-            }
+            },
+            own,
         )
         first += len(frames)
-        report(index + 1, len(taken.frames))
+        report(index + 1, len(taken))
     data.close()
-    write_episodes(folder, rows, statistics, file_mb)
+    rows.close()
     write_tasks(folder, tasks)
-    whole = {key: Statistics.of_all([one[key] for one in statistics]) for key in features}
     write_json(folder / "meta/stats.json", {key: one.plain() for key, one in whole.items()})
+    features |= {key: _picture_feature(taken, name) for key, name in pictured.items()}
     write_json(folder / "meta/info.json", info_of(taken, features, first, len(tasks), file_mb))
-    lost = []
-    if dtype == "float32" and (error := rounded_in_float32(taken)):
+    lost = [
+        f"camera {name}: {count} that cannot be read" for name, count in spoilt.items() if count
+    ]
+    if dtype == "float32" and (error := taken.rounding):
         lost.append(f"digits: numbers are rounded to float32, by {error:.1g} at most")
-    names = [f"episode_{index:06d}" for index in range(len(taken.frames))]
+    names = [f"episode_{index:06d}" for index in range(len(taken))]
     return _layout(taken), names, lost
 
 
-def instruction(frames: Frames) -> str:
+def instruction(manifest: Manifest) -> str:
     """The task as one would tell it."""
-    manifest = frames.manifest
     told = manifest.meta.get("instruction")
     return manifest.provenance.prompt or (told if isinstance(told, str) else "") or manifest.task
 
@@ -156,6 +171,34 @@ def _values(
         key: np.asarray(found[key]).astype(described["dtype"]).reshape(count, -1)
         for key, described in features.items()
     }
+
+
+def _picture_feature(taken: Taken, name: str) -> dict[str, Any]:
+    camera = taken.contract.cameras[name]
+    names = ["height", "width", "channels"]
+    return {"dtype": "image", "shape": [camera.height, camera.width, 3], "names": names}
+
+
+def _write_pictured(
+    data: ParquetFiles, table: Any, shown: dict[str, FramePictures], taken: Taken
+) -> tuple[int, int]:
+    """Write an episode with its pictures, some frames at a time; the chunk and file it is in."""
+    import pyarrow as arrow
+
+    kind = arrow.struct({"bytes": arrow.binary(), "path": arrow.string()})
+    cameras = [taken.contract.cameras[name] for name in taken.cameras]
+    pixels = sum(3 * one.width * one.height for one in cameras)
+    at = data.place(table.nbytes + pixels * len(table))
+    files = {key: iter(pictures) for key, pictures in shown.items()}
+    rows = max(1, PICTURE_BYTES // pixels)
+    for begin in range(0, len(table), rows):
+        part = table.slice(begin, rows)
+        size = part.nbytes + pixels * len(part)
+        for key, one in files.items():
+            column = [{"bytes": file, "path": None} for file in islice(one, len(part))]
+            part = part.append_column(key, arrow.array(column, kind))
+        data.append(part, size)
+    return at
 
 
 def _table(values: dict[str, np.ndarray], features: dict[str, dict[str, Any]]) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vdd_ros.datasets.formats import ObjectKeys, RobomimicFormat
+from vdd_ros.datasets.hdf5_sink import Sink
 from vdd_ros.datasets.taken import Taken
 
 FILE = "demonstrations.hdf5"
@@ -28,11 +30,10 @@ def write_robomimic(
     format has no place for. valid: share of the episodes, the last ones, of filter key `valid`."""
     import h5py
 
-    names = [f"demo_{index}" for index in range(len(taken.frames))]
-    # in memory, as the frames are: HDF5 cannot close a file that its disk has no room for
-    with h5py.File(FILE, "w", driver="core", backing_store=False) as file:
+    names = [f"demo_{index}" for index in range(len(taken))]
+    with closing(Sink(folder / FILE)) as sink, h5py.File(sink, "w") as file:
         data = file.create_group("data")
-        for done, (name, frames) in enumerate(zip(names, taken.frames, strict=True), 1):
+        for done, (name, frames) in enumerate(zip(names, taken.frames(), strict=True), 1):
             group = data.create_group(name)
             group.attrs["num_samples"] = len(frames)
             group.attrs["task"] = frames.manifest.task
@@ -48,13 +49,12 @@ def write_robomimic(
             group["dones"] = last.astype(np.int64)
             if taken.has_success:
                 group["rewards"] = (last & bool(frames.success)).astype(np.float64)
+            sink.require_whole()
             report(done, len(names))
-        data.attrs["total"] = sum(map(len, taken.frames))
+        data.attrs["total"] = sum(taken.lengths)
         data.attrs["env_args"] = json.dumps(_env_args(taken))
         _put_masks(file, names, valid)
-        file.flush()
-        image = file.id.get_file_image()
-    (folder / FILE).write_bytes(image)
+    sink.require_whole()
     return _layout(taken), names, LOST
 
 

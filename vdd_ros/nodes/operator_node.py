@@ -10,22 +10,19 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.task import Future
 from sensor_msgs.msg import Joy
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 from vdd_ros.errors import UserError
+from vdd_ros.nodes.calls import Calls
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -35,8 +32,6 @@ from vdd_ros.session import KEYS, Session, Step
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
 COMMANDS = ("start", "stop", "save", "discard")
-PATIENCE_S = 60.0  # with a service: a long episode takes a while to be judged
-BACK_TO_READY = ("save", "discard")
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,6 @@ class OperatorParameters:
     )
 
 
-class Call(NamedTuple):
-    """A service that was asked: until when, and who is to know if it does not answer."""
-
-    client: Client
-    future: Future
-    until_s: float
-    give_up: Callable[[str], None]
-
-
 class OperatorNode(Node):
     """Hosts a Session: keys in, the recorder's services and sentences out."""
 
@@ -70,17 +56,18 @@ class OperatorNode(Node):
         super().__init__("operator_node")
         settings = read_parameters(self, OperatorParameters)
         self._buttons = _buttons(settings.buttons)
-        self.session = Session(settings.episodes, settings.countdown)
+        resets = settings.reset.split()
+        self.session = Session(settings.episodes, settings.countdown, sets_back=bool(resets))
         self.exit_code: int | None = None
-        self._pressed: deque[str] = deque()
+        self._pressed: deque[str] = deque()  # on the keyboard
+        self._buttons_pressed: deque[str] = deque()  # as the keys that they stand for
         self._held: set[str] = set()  # of the gamepad
         self._editor: LineEditor | None = None
-        self._calls: list[Call] = []  # that have not been answered yet
+        self._calls = Calls(self)
         self._fault = ""  # of the recorder, as it was told last
-        self._commands = {
-            name: self.create_client(Trigger, f"{settings.recorder}/{name}") for name in COMMANDS
-        }
-        self._resets = [self.create_client(Trigger, name) for name in settings.reset.split()]
+        clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
+        self._commands = dict(zip(COMMANDS, clients, strict=True))
+        self._resets = self._calls.clients(resets)
         space = "" if settings.recorder.startswith("/") else f"{self.get_namespace()}/"
         self._recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -101,14 +88,14 @@ class OperatorNode(Node):
     def _look(self) -> None:
         self._pressed.extend(self._terminal.keys())
         now_s = time.monotonic()
-        for call in [call for call in self._calls if now_s > call.until_s]:
-            self._calls.remove(call)
-            call.client.remove_pending_request(call.future)
-            call.give_up(f"{call.client.service_name} does not answer")
+        self._calls.look(now_s)
         if self._calls:
             self.session.postpone(now_s)
             return
+        self._do(self.session.expire(now_s))
         self._do(self.session.tick(now_s))
+        while self._buttons_pressed and not self._calls and not self.session.is_over:
+            self._do(self.session.button(self._buttons_pressed.popleft(), time.monotonic()))
         while self._pressed and not self._calls and not self.session.is_over:
             self._press(self._pressed.popleft())
         if self.session.is_over and not self._calls:
@@ -128,7 +115,7 @@ class OperatorNode(Node):
             for key, button in self._buttons.items()
             if button < len(message.buttons) and message.buttons[button]
         }
-        self._pressed.extend(sorted(held - self._held))
+        self._buttons_pressed.extend(sorted(held - self._held))
         self._held = held
 
     def _do(self, steps: list[Step]) -> None:
@@ -140,51 +127,36 @@ class OperatorNode(Node):
             elif step.prompt:
                 self._editor = LineEditor(step.prompt)
             else:
-                print(step.say, flush=True)
+                self._say(step.say)
+
+    def _say(self, text: str) -> None:
+        """A line of its own; a note that is being written goes on below it."""
+        print(text if self._editor is None else f"\n{text}", flush=True)
+        if self._editor is not None:
+            self._editor.show()
 
     def _note(self, name: str, value: object) -> None:
         if self._notes.get_subscription_count() == 0:
-            print("not noted: is the recorder running?", flush=True)
+            self._say("not noted: is the recorder running?")
             return
         self._notes.publish(String(data=json.dumps({name: value})))
         # a note must not come after the command that ends its episode
         arrived = self._notes.wait_for_all_acked(ARRIVAL)
-        print(f"{'noted' if arrived else 'perhaps not noted'} {name}: {value}", flush=True)
+        self._say(f"{'noted' if arrived else 'perhaps not noted'} {name}: {value}")
 
     def _ask(self, command: str) -> None:
-        self._call(self._commands[command], partial(self._on_answer, command))
+        if command == "reset":
+            self._calls.ask_all(self._resets, self._on_set_back)
+        else:
+            self._calls.ask(self._commands[command], partial(self._on_answer, command))
 
     def _on_answer(self, command: str, done: bool, told: str) -> None:
-        print(told, flush=True)
+        self._say(told)
         self._do(self.session.answer(command, done, time.monotonic()))
-        if done and command in BACK_TO_READY:
-            for client in self._resets:
-                self._call(client, self._on_set_back)
 
     def _on_set_back(self, done: bool, told: str) -> None:
-        if not done:
-            print(f"the scene was not set back: {told}", flush=True)
-            self._do(self.session.call_off())
-
-    def _call(self, client: Client, then: Callable[[bool, str], None]) -> None:
-        """Ask a service; `then` is told whether it did it, and its sentence."""
-        if not client.service_is_ready():
-            then(False, f"{client.service_name} is not there: is its node running?")
-            return
-        future = client.call_async(Trigger.Request())
-        self._calls.append(
-            Call(client, future, time.monotonic() + PATIENCE_S, partial(then, False))
-        )
-        future.add_done_callback(partial(self._on_response, then))
-
-    def _on_response(self, then: Callable[[bool, str], None], future: Future) -> None:
-        waiting = [call for call in self._calls if call.future is future]
-        if not waiting:  # it was given up
-            return
-        self._calls.remove(waiting[0])
-        response = future.result()
-        assert response is not None
-        then(response.success, response.message)
+        self._say("the scene is set back" if done else f"the scene was not set back: {told}")
+        self._do(self.session.answer("reset", done, time.monotonic()))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -192,10 +164,12 @@ class OperatorNode(Node):
                 continue
             told = {pair.key: pair.value for pair in status.values}
             if not self._calls:
-                self._do(self.session.report(told.get("state", "")))
+                saved = told.get("saved", "")
+                count = int(saved) if saved.isdecimal() else None
+                self._do(self.session.report(told.get("state", ""), told.get("episode", ""), count))
             fault = status.message if status.level == DiagnosticStatus.ERROR else ""
             if fault and fault != self._fault:
-                print(f"the recorder: {fault}", flush=True)
+                self._say(f"the recorder: {fault}")
             self._fault = fault
 
     def _health(self) -> Health:

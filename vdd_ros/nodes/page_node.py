@@ -13,19 +13,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future as Promise
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.nodes.calls import Calls
 from vdd_ros.nodes.camera_watch import CameraWatch, jpeg_of
 from vdd_ros.nodes.hosting import run_node
 from vdd_ros.nodes.messages import LEVELS
@@ -44,7 +43,6 @@ LOOK_PERIOD_S = 0.02
 SHOW_PERIOD_S = 0.1
 SOURCES_PERIOD_S = 2.0
 COMMANDS = ("start", "stop", "save", "discard")
-PATIENCE_S = 60.0  # with a service: a long episode takes a while to be judged
 LEVEL_NAMES = {level: name for name, level in LEVELS.items()}
 
 
@@ -61,18 +59,14 @@ class PageParameters:
     names: str = parameter(
         "", "names, separated by spaces, by which browsers may call this machine beside its own"
     )
+    reset: str = parameter(
+        "",
+        "services (std_srvs/Trigger) that set the scene back after every episode, separated by "
+        "spaces, such as 'sim_node/reset command_gate/reset'",
+    )
     previews: str = parameter(
         "", "cameras as NAME:TOPIC, separated by spaces, such as front:/front/image_raw/compressed"
     )
-
-
-class Call(NamedTuple):
-    """A command that was asked for: until when it may take."""
-
-    command: str
-    client: Client
-    future: Future
-    until_s: float
 
 
 class PageNode(Node):
@@ -84,12 +78,14 @@ class PageNode(Node):
         contract = Contract.from_yaml(settings.contract)
         space = "" if settings.recorder.startswith("/") else f"{self.get_namespace()}/"
         recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
-        self.model = PageModel(contract, recorder, Session(0, settings.countdown))
+        resets = settings.reset.split()
+        session = Session(0, settings.countdown, sets_back=bool(resets))
+        self.model = PageModel(contract, recorder, session)
         self._orders: SimpleQueue[tuple[Order, Promise]] = SimpleQueue()
-        self._call: Call | None = None
-        self._commands = {
-            name: self.create_client(Trigger, f"{settings.recorder}/{name}") for name in COMMANDS
-        }
+        self._calls = Calls(self)
+        clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
+        self._commands = dict(zip(COMMANDS, clients, strict=True))
+        self._resets = self._calls.clients(resets)
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         own = {name: Camera(one.topic, one.type) for name, one in contract.cameras.items()}
@@ -119,10 +115,7 @@ class PageNode(Node):
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        if self._call is not None and now_s > self._call.until_s:
-            call, self._call = self._call, None
-            call.client.remove_pending_request(call.future)
-            self._answer(call.command, False, f"{call.client.service_name} does not answer")
+        self._calls.look(now_s)
         self._do(self.model.tick(now_s, time_of_day()))
         while not self.model.busy:  # who is quick waits until the recorder has answered
             try:
@@ -156,21 +149,14 @@ class PageNode(Node):
             self._notes.publish(String(data=json.dumps({name: value})))
 
     def _ask(self, command: str) -> None:
-        client = self._commands[command]
-        if not client.service_is_ready():
-            self._answer(command, False, f"{client.service_name} is not there")
-            return
-        future = client.call_async(Trigger.Request())
-        self._call = Call(command, client, future, time.monotonic() + PATIENCE_S)
-        future.add_done_callback(self._on_response)
+        if command == "reset":
+            self._calls.ask_all(self._resets, self._on_set_back)
+        else:
+            self._calls.ask(self._commands[command], partial(self._answer, command))
 
-    def _on_response(self, future: Future) -> None:
-        if self._call is None or self._call.future is not future:  # it was given up
-            return
-        command, self._call = self._call.command, None
-        response = future.result()
-        assert response is not None
-        self._answer(command, response.success, response.message)
+    def _on_set_back(self, done: bool, told: str) -> None:
+        sentence = "the scene is set back" if done else f"the scene was not set back: {told}"
+        self._answer("reset", done, sentence)
 
     def _answer(self, command: str, done: bool, told: str) -> None:
         self._do(self.model.answered(command, done, told, time.monotonic(), time_of_day()))

@@ -199,6 +199,7 @@ class RecorderNode(Node):
             for name, newest_ns in self._newest_ns.items()
         }
         values |= {"state": state.value, "episode": self.recorder.name, **self._room(now_ns)}
+        values["saved"] = str(self.recorder.saved)
         if elapsed_s is not None:
             values["elapsed_s"] = f"{elapsed_s:.1f}"
             values["meta"] = json.dumps(self.recorder.meta)

@@ -50,8 +50,12 @@ class LineEditor:
     """A line that is written key by key, shown as it grows."""
 
     def __init__(self, prompt: str):
-        self.text = ""
-        print(prompt, end="", flush=True)
+        self.prompt, self.text = prompt, ""
+        self.show()
+
+    def show(self) -> None:
+        """As far as it is written, on a new line of the screen."""
+        print(self.prompt + self.text, end="", flush=True)
 
     def take(self, key: str) -> bool:
         """Whether the line is complete."""

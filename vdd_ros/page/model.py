@@ -20,10 +20,10 @@ SILENT_S = 3.5  # after which a node that reports once a second is not there
 FORGOTTEN_S = 60.0
 MOST_NODES = 64
 LONGEST = 400  # characters of what others say
-ASKS_FOR_S = 15.0  # a question that nobody answers is withdrawn
 CONFIRMS_S = 2.5  # within which the recorder says that it has noted something
 LINES = 50
-KEYS = {"discard": "d", "confirm": "d", "success": "y", "failure": "n", "save": "k"}
+KEYS = {"discard": "d", "again": "r", "success": "y", "failure": "n", "save": "k"}
+QUESTIONS = {KEYS[action]: action for action in ("discard", "again")}
 IDLE = "idle"  # the recorder's state between episodes
 
 
@@ -52,12 +52,11 @@ class PageModel:
     _said: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=LINES))
     _note: tuple[str, object] = ("", None)  # that the recorder has not confirmed yet
     _noted_s: float = 0.0
-    _asked_s: float = 0.0
 
     def take(self, order: Order, now_s: float) -> list[Step]:
         """A button was pressed; raises UserError with the reason why nothing is done."""
         if self.busy:
-            raise UserError(f"the recorder has not answered yet ({self.busy})")
+            raise UserError(f"{self.busy} has not been answered yet")
         if self._heard(now_s) is None:
             raise UserError("the recorder is not there: is its node running?")
         if order.action not in ANYTIME and order.episode != self.episode:
@@ -72,13 +71,15 @@ class PageModel:
         if self._note[0] and now_s - self._noted_s > CONFIRMS_S:
             self.lost_note("the recorder does not confirm it", at)
         if self.busy:
+            if self.busy == "reset":
+                self.session.postpone(now_s)
             return []
-        if self.session.asks and now_s - self._asked_s > ASKS_FOR_S:
-            self.session.withdraw()
+        for step in self.session.expire(now_s):
+            self.say(step.say, "warn", at)
         return self._wanted(self.session.tick(now_s))
 
     def answered(self, command: str, done: bool, told: str, now_s: float, at: str) -> list[Step]:
-        """The recorder did a command or not, in its own words; `at`: time of day, for people."""
+        """A command was done or not, in the words of who did it; `at`: time of day, for people."""
         self.busy = ""
         self.say(told, "ok" if done else "error", at)
         return self._wanted(self.session.answer(command, done, now_s))
@@ -140,7 +141,8 @@ class PageModel:
             "state": values.get("state", ""),
             "phase": self.session.phase.value,
             "countdown_s": self.session.left_s(now_s),
-            "asks": self.session.asks,
+            "asks": QUESTIONS.get(self.session.asked, ""),
+            "sets_back": self.session.sets_back,
             "busy": self.busy,
             "episode": self.episode,
             "elapsed_s": number(values.get("elapsed_s")),
@@ -162,6 +164,8 @@ class PageModel:
         if order.action == "cancel":
             session.withdraw()
             return session.call_off()
+        if order.action == "reset":
+            return self._set_back(now_s)
         if phase not in (Phase.RECORDING, Phase.JUDGED):
             raise UserError("there is no episode in hand")
         if order.action == "stop":
@@ -171,12 +175,19 @@ class PageModel:
         if order.action == "note":
             before = self.marks.get("note")
             return session.line(f"{before}; {order.text.strip()}" if before else order.text)
-        if order.action == "confirm" and not session.asks:
-            raise UserError("nobody asks any more: press discard again")
-        if order.action == "discard":
+        if order.action == "confirm":
+            if session.asked not in QUESTIONS:
+                raise UserError("nobody asks any more: press the button again")
+            return session.key(session.asked, now_s)
+        if order.action in QUESTIONS.values():
             session.withdraw()  # two people who ask once each have not asked twice
-            self._asked_s = now_s
         return session.key(KEYS[order.action], now_s)
+
+    def _set_back(self, now_s: float) -> list[Step]:
+        steps = self.session.key("b", now_s) if self.session.phase is Phase.READY else []
+        if not any(step.command for step in steps):
+            raise UserError("the scene is set back between episodes, by what `reset` names")
+        return steps
 
     def _wanted(self, steps: list[Step]) -> list[Step]:
         """Without what is said for a terminal with its keys."""

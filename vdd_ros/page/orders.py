@@ -10,7 +10,7 @@ from vdd_ros.errors import UserError
 
 LARGEST_BYTES = 16 * 1024
 LONGEST_NOTE = 2000  # characters
-ANYTIME = ("start", "cancel")  # need no episode
+ANYTIME = ("start", "cancel", "reset")  # need no episode
 
 
 class Order(BaseModel):
@@ -23,8 +23,9 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     action: Literal[
-        "start", "stop", "save", "discard", "confirm", "cancel", "success", "failure", "note"
-    ]
+        "start", "stop", "save", "discard", "again", "confirm", "cancel", "success", "failure",
+        "note", "reset",
+    ]  # fmt: skip
     episode: str = Field("", max_length=200)
     text: str = Field("", max_length=LONGEST_NOTE)
 

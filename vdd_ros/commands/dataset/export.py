@@ -35,6 +35,8 @@ class Args:
     """Of LeRobot's numbers; float64 loses no digits."""
     file_mb: int = 100
     """Of LeRobot's files: the size that none is to pass, in MiB."""
+    images: bool = False
+    """Of LeRobot's format: write what cameras showed at each frame, as images in the data files."""
     valid: float = 0.1
     """Of robomimic's filter keys: share of the episodes, the last ones, that are `valid`."""
     allow_failed: bool = False
@@ -47,7 +49,12 @@ def main(args: Args) -> dict:
         raise UserError(f"file_mb is {args.file_mb}; write 1 or more")
     if not 0.0 <= args.valid < 1.0:
         raise UserError(f"valid is {args.valid:g}; write a share from 0 to below 1")
-    settings = Settings(args.dtype, args.file_mb, args.valid, args.allow_failed)
+    if args.images and args.format != "lerobot_v3":
+        raise UserError(
+            f"--images is for lerobot_v3; {args.format} "
+            + ("has pictures without it" if args.format == "rosbag2" else "is written without any")
+        )
+    settings = Settings(args.dtype, args.file_mb, args.valid, args.allow_failed, args.images)
     with ExitStack() as stack:
         shown: dict[str, Callable[..., None]] = {}
 

@@ -70,6 +70,8 @@ function view() {
     return { tone: "off", word: "OFFLINE", detail: "no connection to page_node" };
   if (state.phase === "countdown")
     return { tone: "count", word: "GET READY", clock: String(Math.ceil(left())), detail: "recording begins soon" };
+  if (state.busy === "reset")
+    return { tone: "off", word: "SETTING BACK", detail: "the scene is being set back" };
   if (state.busy === "stop" || state.busy === "save")
     return { tone: "off", word: state.busy === "stop" ? "JUDGING" : "SAVING", detail: state.episode };
   if (!state.there)
@@ -131,13 +133,16 @@ function drawButtons() {
   const isNew = performance.now() - primaryChangedAt < PAUSE_MS;
   primary.disabled = !on || state.phase === "judged" || isNew;
   byId("save").disabled = !inHand || state.phase !== "judged";
-  for (const id of ["discard", "success", "failure", "text", "add"]) byId(id).disabled = !inHand;
+  byId("reset").hidden = !state.sets_back;
+  byId("reset").disabled = !on || state.phase !== "ready";
+  for (const id of ["discard", "again", "success", "failure", "text", "add"]) byId(id).disabled = !inHand;
   byId("success").setAttribute("aria-pressed", String(state.marks.success === true));
   byId("failure").setAttribute("aria-pressed", String(state.marks.success === false));
-  const asks = state.asks && inHand;
-  if (asks !== !byId("confirm").hidden) {
+  const asks = inHand ? state.asks : "";
+  if (asks !== (byId("confirm").dataset.asks || "")) {
     byId("confirm").hidden = !asks;
-    byId("question").textContent = `Discard ${state.episode}? It cannot be brought back.`;
+    byId("confirm").dataset.asks = asks;
+    byId("question").textContent = `Discard ${state.episode}${asks === "again" ? " and record it again" : ""}? It cannot be brought back.`;
     asksAt = performance.now();
     if (asks) byId("no").focus();
   }
@@ -279,7 +284,7 @@ function left() { return running(countdown, state.countdown_s ?? 0, -1); }
 function press(id) { if (!byId(id).disabled) byId(id).click(); }
 
 byId("primary").addEventListener("click", () => send(byId("primary").dataset.act));
-for (const id of ["save", "discard", "success", "failure"]) byId(id).addEventListener("click", () => send(id));
+for (const id of ["save", "discard", "again", "success", "failure", "reset"]) byId(id).addEventListener("click", () => send(id));
 byId("yes").addEventListener("click", () => send("confirm"));
 byId("no").addEventListener("click", () => send("cancel"));
 byId("note").addEventListener("submit", (event) => {
@@ -293,8 +298,9 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (event.key === "Escape") { byId("text").blur(); if (!byId("confirm").hidden) press("no"); return; }
   if (event.target === byId("text")) return;
-  const asks = !byId("confirm").hidden;
-  const buttons = { s: "primary", k: "save", d: asks ? "yes" : "discard", y: "success", n: "failure" };
+  const asks = byId("confirm").dataset.asks;
+  const buttons = { s: "primary", k: "save", y: "success", n: "failure", b: "reset",
+    d: asks === "discard" ? "yes" : "discard", r: asks === "again" ? "yes" : "again" };
   const pressed = event.key.toLowerCase();
   if (pressed === "o") { event.preventDefault(); byId("text").focus(); }
   if (buttons[pressed]) press(buttons[pressed]);

@@ -1,8 +1,9 @@
 """Damage recorded episodes in every way that we know of, and see whether it is found and named.
 
 Two sound episodes are recorded; one of them is damaged, in a copy for every kind. `vdd dataset
-check` has to name it, and nothing may be trained on it unawares: it is refused, or it is a WARN
-that is told before training begins.
+check` has to name it, and nothing may be trained on it unawares: `vdd train` gets its windows from
+where they are cached, and refuses it there, or it is a WARN that is told before training begins.
+An episode that was decoded while it was sound may be learned from as it was.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -28,8 +30,13 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import doubts, warning_of
+from vdd_ros.fitness import doubts
+from vdd_ros.policies.window_cache import cached_windows
+from vdd_ros.policies.window_source import WindowSource
+from vdd_ros.policies.windows import EpisodeWindows, WindowSizes
 
+SIZES = WindowSizes(n_obs_steps=1, horizon=4)
+AS_IT_WAS = "as it was"
 KINDS = (*MANIFEST, *RECORDING, *FOLDER, *BYTES, *STREAMS)
 
 
@@ -53,11 +60,13 @@ def main(args: Args) -> dict:
         sound = Path(scratch) / "sound"
         contract = Contract.from_yaml(args.contract)
         sound_episodes(sound, contract)
+        cache = Path(scratch) / "cache"
+        before = windows_of(sound, contract, cache)
         for number, kind in enumerate(chosen, 1):
             folder = Path(scratch) / "damaged"
             shutil.copytree(sound, folder)
             kind.do(Victim(folder))
-            rows.append(row_of(kind, folder, args.contract))
+            rows.append(row_of(kind, folder, args.contract, cache, before))
             shutil.rmtree(folder)
             report(number, len(chosen))
     found = sum(row["ok"] for row in rows)
@@ -73,14 +82,18 @@ def main(args: Args) -> dict:
     }
 
 
-def row_of(kind: Kind, folder: Path, contract: Path) -> dict:
-    """What is said of a folder in which one episode is damaged."""
+def row_of(kind: Kind, folder: Path, contract: Path, cache: Path, before: WindowSource) -> dict:
+    """What is said of a folder in which one episode is damaged; cache, before: where its windows
+    were kept while it was sound, and they."""
     with redirect_stdout(io.StringIO()):
         said = check.main(check.Args(folder, contract))
     others = [row for row in said["episodes"] if row["name"] != OTHER]
     verdict = others[0]["verdict"] if others else None
     reasons = others[0]["reasons"] if others else []
-    training = trained(folder, contract)
+    own = Contract.from_yaml(contract)
+    with tempfile.TemporaryDirectory() as empty:
+        training = trained(folder, own, Path(empty), before)
+    again = trained(folder, own, cache, before)
     ok = verdict == kind.verdict and any(kind.word in reason for reason in reasons)
     return {
         "family": kind.family,
@@ -89,32 +102,51 @@ def row_of(kind: Kind, folder: Path, contract: Path) -> dict:
         "verdict": verdict,
         "reason": next((one for one in reasons if kind.word in one), "; ".join(reasons)),
         "training": training,
-        "ok": bool(ok and training),
+        "training_again": again,
+        "ok": bool(ok and training not in (None, AS_IT_WAS) and again),
     }
 
 
-def trained(folder: Path, contract: Path) -> str | None:
+def windows_of(folder: Path, contract: Contract, cache: Path) -> WindowSource:
+    """As training gets them."""
+    store = EpisodeStore(folder, contract)
+    return cached_windows(store, store.list(), contract, SIZES, cache)
+
+
+def trained(folder: Path, contract: Contract, cache: Path, before: WindowSource) -> str | None:
     """What keeps a policy from being trained on a damaged episode unawares: `refused`, or `told`
-    before training; `not there` where it is not among the episodes; None where nothing does."""
-    store = EpisodeStore(folder, Contract.from_yaml(contract))
+    before training; `not there` where it is not among the episodes; `as it was` where what is
+    learned is what was sound before; None where nothing does."""
+    store = EpisodeStore(folder, contract)
     names = store.list()
     try:
-        episodes = [store.load(name) for name in names]
-        warnings = {episode.name: warning_of(episode) for episode in episodes}
+        source = windows_of(folder, contract, cache)
+        manifests = [store.manifest(name) for name in names]
     except UserError:
         return "refused"
     if all(name == OTHER for name in names):
         return "not there"
-    told = doubts((episode.manifest for episode in episodes), warnings)
-    return "told" if any(not doubt.startswith(OTHER) for doubt in told) else None
+    told = doubts(manifests, {one.name: one.warning for one in source.facts})
+    if any(not doubt.startswith(OTHER) for doubt in told):
+        return "told"
+    return AS_IT_WAS if source.names == before.names and same(source, before) else None
+
+
+def same(source: WindowSource, before: WindowSource) -> bool:
+    """Whether two have bit for bit the same windows of the same episodes."""
+    pairs = [(source.read(index), before.read(index)) for index in source.chosen]
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for one, other in pairs
+        for name in EpisodeWindows._fields
+    )
 
 
 def table(rows: list[dict]) -> Table:
     """For a terminal."""
-    shown = Table("family", "done", "verdict", "why", "training", "")
+    shown = Table("family", "done", "verdict", "why", "training", "decoded before", "")
     for row in rows:
         mark = "found" if row["ok"] else "[bold red]NOT FOUND[/]"
-        shown.add_row(
-            row["family"], row["told"], row["verdict"], row["reason"], row["training"], mark
-        )
+        training = row["training"], row["training_again"]
+        shown.add_row(row["family"], row["told"], row["verdict"], row["reason"], *training, mark)
     return shown
