@@ -25,7 +25,8 @@ while words := mine.recv(1 << 20):
     %s
 """
 ANSWER = """mine.send(json.dumps({
-        "done": None, "lost": {"front": 2}, "fault": None, "summary": {"bytes": 3, "sha256": "ab"},
+        "done": None, "lost": {"front": 2}, "missing": {"front": 3}, "fault": None,
+        "summary": {"bytes": 3, "sha256": "ab"},
     }).encode())"""
 
 
@@ -62,7 +63,7 @@ def test_words_are_answered_and_counts_are_told(process, tmp_path):
     one, complaints = process(OBEDIENT % ANSWER)
     assert one.wait_ready() and one.received == {"front": 7}
     one.start(tmp_path, "episode_0001")
-    assert one.stop() == ({"front": 2}, None)
+    assert one.stop() == ({"front": 2}, None, {"front": 3})
     assert one.summary() == FileSummary(bytes=3, sha256="ab")
     one.abort()
     one.close()

@@ -392,4 +392,4 @@ def test_a_writer_outside_a_recording_only_counts():
     for tick in itertools.islice(itertools.count(), 3):
         writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
     writer.add_lost("front", 2)
-    assert writer.received["front"] == 3 and writer.stop() == ({}, None)
+    assert writer.received["front"] == 3 and writer.stop() == ({}, None, {})

@@ -51,7 +51,13 @@ def judge_cameras(
         try:
             images = CameraImages(path, contract, name)
             judged = judge_camera(
-                contract, images, streams, started_ns, stopped_ns, closed.lost.get(name, 0)
+                contract,
+                images,
+                streams,
+                started_ns,
+                stopped_ns,
+                closed.lost.get(name, 0),
+                closed.missing.get(name, 0),
             )
         except UserError as error:
             findings.append(Finding("FAIL", f"{name} cannot be judged: {error}"))

@@ -40,6 +40,7 @@ class CameraProcess:
         self._socket: socket.socket | None = None
         self._ready = False
         self._lost: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
         self._told: str | None = None  # a fault that it said itself
         self._ended: str | None = None  # how the process of this recording ended
 
@@ -89,7 +90,7 @@ class CameraProcess:
             raise UserError(
                 "the process that writes pictures is not ready yet: start again in a few seconds"
             )
-        self._lost, self._told, self._ended = {}, None, None
+        self._lost, self._missing, self._told, self._ended = {}, {}, None, None
         self._ask({"start": str(part.absolute()), "name": name})
 
     def stop(self) -> CamerasClosed:
@@ -97,8 +98,8 @@ class CameraProcess:
         try:
             self._ask({"stop": True})
         except UserError as error:
-            return CamerasClosed(self._lost, self.fault or str(error))
-        return CamerasClosed(self._lost, self.fault)
+            return CamerasClosed(self._lost, self.fault or str(error), self._missing)
+        return CamerasClosed(self._lost, self.fault, self._missing)
 
     def summary(self) -> FileSummary | None:
         """Of the bag that was finished last, waited for; None where nobody can tell."""
@@ -183,6 +184,7 @@ class CameraProcess:
         self.received = words.get("received", self.received)
         self.newest_ns = words.get("newest_ns", self.newest_ns)
         self._lost = words.get("lost", self._lost)
+        self._missing = words.get("missing", self._missing)
         self._told = words.get("fault", self._told)
         return words
 

@@ -37,6 +37,7 @@ from vdd_ros.manifest import (
     Verdict,
     software_version,
 )
+from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import Finding, judge, summarise
@@ -105,6 +106,8 @@ class DemoRecorder:
         self.cameras = cameras
         self.calibration = calibration
         self.beside = Beside()
+        self.started_ns = 0  # of the newest recording
+        self._numbers = PublisherNumbers()
         self.state = State.IDLE
         self.name = ""
         self.meta: dict = {}
@@ -134,17 +137,20 @@ class DemoRecorder:
             os.close(lock)
             shutil.rmtree(self._part, ignore_errors=True)
             raise
-        self._started, self._started_ns = started, now_ns
+        self._started, self.started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self._lost: dict[str, int] = {}
+        self._numbers.begin()
         self.beside.begin()
         self.state = State.RECORDING
         return f"recording {self.name}"
 
-    def add(self, stream: str, data: bytes, received_ns: int) -> None:
+    def add(self, stream: str, data: bytes, received_ns: int, origin: Origin | None = None) -> None:
         """Append one message as it came; outside a recording it is ignored."""
         if self.state is not State.RECORDING or self.fault:
             return
+        if origin is not None:
+            self._numbers.note(stream, origin)
         with self._noting_faults():
             self._bag.write(stream, data, received_ns)
 
@@ -195,12 +201,15 @@ class DemoRecorder:
             with self._noting_faults():
                 bag = camera_bag(self._part, self.name)
                 self._judged = judge_cameras(
-                    self.contract, bag, closed, streams, self._started_ns, now_ns
+                    self.contract, bag, closed, streams, self.started_ns, now_ns
                 )
             self._require_whole()
         self._summaries = {
             name: summarise(
-                data, self._lost.get(name, 0), self.contract.streams[name].timeline == "header"
+                data,
+                self._lost.get(name, 0),
+                self.contract.streams[name].timeline == "header",
+                self._numbers.missing.get(name, 0),
             )
             for name, data in streams.items()
         }
@@ -210,10 +219,18 @@ class DemoRecorder:
         )
         beside = [Finding("WARN", reason) for reason in odd]
         beside += [*self.beside.findings(self.contract.recording), *self._judged.findings]
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost, beside)
+        self.verdict = judge(
+            self.contract,
+            streams,
+            self.started_ns,
+            now_ns,
+            self._lost,
+            beside,
+            self._numbers.missing,
+        )
         segments = takeovers(self.contract, streams)
         if segments is not None:
-            self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
+            self.meta["takeovers_s"] = in_seconds(segments, self.started_ns)
 
     def save(self, now_ns: int) -> str:
         """Make the episode durable under its own name; stops first where that was not done."""
@@ -245,7 +262,7 @@ class DemoRecorder:
         free = shutil.disk_usage(there).free
         if self.state is not State.RECORDING:
             return Room(free, None)
-        elapsed_s = (now_ns - self._started_ns) * 1e-9
+        elapsed_s = (now_ns - self.started_ns) * 1e-9
         written = sum(path.stat().st_size for path in self._files())
         if elapsed_s < SHORTEST_S or written == 0:
             return Room(free, None)
@@ -254,7 +271,7 @@ class DemoRecorder:
     def elapsed_s(self, now_ns: int) -> float | None:
         """How long the episode in hand is [s], None between episodes."""
         if self.state is State.RECORDING:
-            return (now_ns - self._started_ns) * 1e-9
+            return (now_ns - self.started_ns) * 1e-9
         return self._duration_s if self.state is State.STOPPED else None
 
     def guard(self, now_ns: int) -> str | None:
@@ -290,7 +307,7 @@ class DemoRecorder:
 
     @property
     def _duration_s(self) -> float:
-        return (self._stopped_ns - self._started_ns) * 1e-9
+        return (self._stopped_ns - self.started_ns) * 1e-9
 
     def _files(self) -> list[Path]:
         """Both recordings, and what describes them."""
@@ -307,7 +324,7 @@ class DemoRecorder:
             status="saved",
             task=self.task,
             started=self._started,
-            started_ns=self._started_ns,
+            started_ns=self.started_ns,
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
             provenance=self.provenance,

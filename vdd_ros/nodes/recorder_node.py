@@ -36,7 +36,7 @@ from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
-from vdd_ros.nodes.raw_streams import listen_raw
+from vdd_ros.nodes.raw_streams import Information, listen_raw, origin_of
 from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
 
@@ -155,11 +155,12 @@ class RecorderNode(Node):
         except (UserError, OSError) as error:
             self.get_logger().error(str(error))
 
-    def _take(self, stream: str, data: bytes) -> None:
-        now_ns = self._clock_in.now_ns()
+    def _take(self, stream: str, data: bytes, information: Information) -> None:
+        received_ns = self._clock_in.received_ns(stream, information)
         self._received[stream] += 1
-        self._newest_ns[stream] = now_ns
-        self.recorder.add(stream, data, now_ns)
+        self._newest_ns[stream] = received_ns
+        if not self._clock_in.is_before(received_ns, self.recorder.started_ns):
+            self.recorder.add(stream, data, received_ns, origin_of(information))
 
     def _serve(self, command, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
