@@ -11,23 +11,32 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.camera_images import CAMERAS, camera_bag
-from vdd_ros.camera_judgement import CamerasJudged, judge_cameras
+from vdd_ros.camera_judgement import (
+    QUARANTINE,
+    CamerasJudged,
+    judge_cameras,
+    set_images_aside,
+)
 from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.contract import Contract
+from vdd_ros.disk_watch import DiskWatch, Look
 from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import worse_of
 from vdd_ros.manifest import (
     FILE_NAME,
     Calibration,
@@ -40,14 +49,12 @@ from vdd_ros.manifest import (
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import Finding, judge, summarise
+from vdd_ros.verdict import Finding, judge, summarise, verdict_of
 
 PART_PREFIX = ".part-"
 NOTE = "note"  # of `meta`: what a person wrote
 LARGEST_META, DEEPEST = 256 * 1024, 20  # of what is noted of an episode
-QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
-SHORTEST_S = 1.0  # of a recording, to tell how fast it grows
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
@@ -89,10 +96,12 @@ class DemoRecorder:
         least_free: int = SMALLEST_FREE_BYTES,
         cameras: CameraRecorder | None = None,
         calibration: Calibration | None = None,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
     ):
-        """least_free: bytes of room below which no recording begins; below half of it one that is
-        going on is stopped, while there is still room to save it; cameras: None, and those of the
-        contract are not recorded."""
+        """least_free: bytes of room below which no recording begins; below half of it, or of what
+        is written in some seconds, one that is going on is stopped, while there is still room to
+        save it; cameras: None, and those of the contract are not recorded; steady_ns: a clock that
+        nobody sets."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -102,7 +111,8 @@ class DemoRecorder:
         self.name_prefix = name_prefix
         self.task = task
         self.provenance = provenance or Provenance()
-        self.least_free = least_free
+        self._disk = DiskWatch(least_free)
+        self._steady_ns = steady_ns
         self.cameras = cameras
         self.calibration = calibration
         self.beside = Beside()
@@ -120,8 +130,11 @@ class DemoRecorder:
         self._require("start", State.IDLE)
         make_folder(self.folder)
         free = shutil.disk_usage(self.folder).free
-        if free < self.least_free:
-            raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
+        if free < (least := self._disk.least_to_begin):
+            raise UserError(
+                f"only {free >> 20} MiB are free in {self.folder}, a recording begins with "
+                f"{int(least) >> 20} or more: make room first"
+            )
         self.name = name or _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
         self._part.mkdir()
@@ -142,6 +155,9 @@ class DemoRecorder:
         self._lost: dict[str, int] = {}
         self._numbers.begin()
         self.beside.begin()
+        self._disk.begin()
+        self._disk.note(Look(self._steady_ns(), 0, free))
+        self._left_out: Finding | None = None
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -186,6 +202,7 @@ class DemoRecorder:
         self._stopped_ns = now_ns
         self._close_bag()
         self._closed = None if self.cameras is None else self.cameras.stop()
+        self._judged = CamerasJudged()
         self._judge()
         return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
@@ -196,14 +213,13 @@ class DemoRecorder:
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        self._judged = CamerasJudged()
-        if closed is not None:
-            with self._noting_faults():
-                bag = camera_bag(self._part, self.name)
+        if closed is not None and self._left_out is None:
+            try:
                 self._judged = judge_cameras(
-                    self.contract, bag, closed, streams, self.started_ns, now_ns
+                    self.contract, self._image_bag, closed, streams, self.started_ns, now_ns
                 )
-            self._require_whole()
+            except OSError as error:
+                self._leave_images_out(error)
         self._summaries = {
             name: summarise(
                 data,
@@ -240,9 +256,9 @@ class DemoRecorder:
         if self.verdict is NOT_JUDGED:  # stopping was broken off
             self._judge()
         self._require_whole()
-        write_text(self._part / FILE_NAME, self._manifest().to_json())
-        for folder in {path.parent for path in self._files()} | {self._part}:
-            sync_folder(folder)
+        files = {**self._summaries_of(self._part), **self._image_files()}
+        write_text(self._part / FILE_NAME, self._manifest(files).to_json())
+        sync_folder(self._part)
         final = self.folder / self.name
         self._part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
@@ -256,17 +272,15 @@ class DemoRecorder:
             )
         return f"saved {final}, {self.verdict}"
 
-    def room(self, now_ns: int) -> Room:
+    def room(self) -> Room:
         """What the disk has left; raises OSError where the folder is gone."""
         there = self.folder if self.folder.exists() else self.folder.absolute().parent
         free = shutil.disk_usage(there).free
         if self.state is not State.RECORDING:
             return Room(free, None)
-        elapsed_s = (now_ns - self.started_ns) * 1e-9
         written = sum(path.stat().st_size for path in self._files())
-        if elapsed_s < SHORTEST_S or written == 0:
-            return Room(free, None)
-        return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
+        self._disk.note(Look(self._steady_ns(), written, free))
+        return Room(free, self._disk.seconds(free))
 
     def elapsed_s(self, now_ns: int) -> float | None:
         """How long the episode in hand is [s], None between episodes."""
@@ -282,7 +296,7 @@ class DemoRecorder:
         with self._noting_faults():
             if self.fault is None:
                 self._bag.flush()
-        if self.room(now_ns).free >= self.least_free / 2:
+        if self.room().free >= self._disk.reserve:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
 
@@ -314,11 +328,45 @@ class DemoRecorder:
         folders = (self._part, self._part / CAMERAS)
         return [path for folder in folders for path in folder.glob("*") if path.is_file()]
 
-    def _manifest(self) -> Manifest:
-        paths = (path for path in self._files() if path.name != FILE_NAME)
-        files: dict[Path, FileSummary | None] = dict.fromkeys(paths)
-        if self.cameras is not None and (bag := camera_bag(self._part, self.name)) in files:
-            files[bag] = self.cameras.summary()
+    def _leave_images_out(self, error: OSError) -> None:
+        """Of pictures that the disk does not give back: whole joints are saved without them. What
+        there is of them is kept elsewhere; raises OSError where that fails."""
+        aside = set_images_aside(self.folder, self._part, self.name)
+        reason = f"it has no images: {error.strerror or error}; what is there lies in {aside}"
+        self._left_out = Finding("FAIL", reason)
+        self._judged = CamerasJudged({}, (self._left_out,))
+
+    def _image_files(self) -> dict[str, FileSummary]:
+        """The files of cameras, which are on the disk on return; none where they had to be left
+        out, which the verdict then says."""
+        folder = self._part / CAMERAS
+        if self.cameras is None or not folder.is_dir():
+            return {}
+        try:
+            known = self.cameras.summary()
+            found = self._summaries_of(folder, {} if known is None else {self._image_bag: known})
+            sync_folder(folder)
+            return found
+        except OSError as error:
+            self._leave_images_out(error)
+        self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
+        return {}
+
+    @property
+    def _image_bag(self) -> Path:
+        return camera_bag(self._part, self.name)
+
+    def _summaries_of(
+        self, folder: Path, known: Mapping[Path, FileSummary] = MappingProxyType({})
+    ) -> dict[str, FileSummary]:
+        """Of the files of a folder of the recording; known: of those whose sum is made already."""
+        return {
+            str(path.relative_to(self._part)): known.get(path) or FileSummary.of(path)
+            for path in folder.glob("*")
+            if path.is_file() and path.name != FILE_NAME
+        }
+
+    def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         return Manifest(
             name=self.name,
             status="saved",
@@ -334,10 +382,7 @@ class DemoRecorder:
             meta=self.meta,
             streams=self._summaries,
             cameras=self._judged.summaries,
-            files={
-                str(path.relative_to(self._part)): known or FileSummary.of(path)
-                for path, known in files.items()
-            },
+            files=files,
             software=software_version(),
             interface_hash=self.contract.interface_hash,
             contract_hash=self.contract.contract_hash,

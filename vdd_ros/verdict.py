@@ -5,7 +5,7 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -97,6 +97,11 @@ def judge(
     if streams.keys() >= {"joint_state", contract.action.stream}:
         odd = motion_findings(contract, streams, limits)
         findings += [Finding("WARN", reason) for reason in odd]
+    return verdict_of(findings)
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The worst of what was found, and all of it in words."""
     levels = {finding.level for finding in findings}
     worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
