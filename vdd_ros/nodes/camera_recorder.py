@@ -96,7 +96,7 @@ class CameraRecorder(Node):
 
     def _say(self, words: dict) -> None:
         # what nobody takes in time is not worth waiting for; at the end nobody is there
-        with suppress(BlockingIOError, BrokenPipeError):
+        with suppress(BlockingIOError, ConnectionError):
             self._socket.send(json.dumps(words).encode())
 
     def destroy_node(self) -> None:
