@@ -45,9 +45,10 @@ def scene(one: Camera, time_ns: int) -> np.ndarray:
     return np.clip(picture + rng.integers(0, 12, picture.shape), 0, 255).astype(np.uint8)
 
 
-def recorder_with(contract: Contract, folder: Path) -> DemoRecorder:
+def recorder_with(contract: Contract, folder: Path, **more) -> DemoRecorder:
     """One that writes pictures in this process."""
-    return DemoRecorder(contract, folder, "episode", "avoid", cameras=CameraWriter(contract))
+    writer = CameraWriter(contract)
+    return DemoRecorder(contract, folder, "episode", "avoid", cameras=writer, **more)
 
 
 def feed_cameras(recorder: DemoRecorder, start_ns: int, seconds: float, picture=scene, **more):

@@ -25,7 +25,8 @@ while words := mine.recv(1 << 20):
     %s
 """
 ANSWER = """mine.send(json.dumps({
-        "done": None, "lost": {"front": 2}, "fault": None, "summary": {"bytes": 3, "sha256": "ab"},
+        "done": None, "lost": {"front": 2}, "missing": {"front": 3}, "fault": None,
+        "summary": {"bytes": 3, "sha256": "ab"},
     }).encode())"""
 
 
@@ -62,7 +63,7 @@ def test_words_are_answered_and_counts_are_told(process, tmp_path):
     one, complaints = process(OBEDIENT % ANSWER)
     assert one.wait_ready() and one.received == {"front": 7}
     one.start(tmp_path, "episode_0001")
-    assert one.stop() == ({"front": 2}, None)
+    assert one.stop() == ({"front": 2}, None, {"front": 3})
     assert one.summary() == FileSummary(bytes=3, sha256="ab")
     one.abort()
     one.close()
@@ -132,3 +133,33 @@ def test_without_a_process_there_is_nothing_to_hear(process):
     assert one.stop().fault == "the process that writes pictures has ended"
     assert one.summary() is None
     assert not one.wait_ready(0.0)
+
+
+def test_one_that_ends_again_and_again_is_begun_after_a_pause(process, tmp_path, monkeypatch):
+    monkeypatch.setattr(camera_process, "FIRST_PAUSE_S", 1000.0)
+    monkeypatch.setattr(camera_process, "LONGEST_PAUSE_S", 1500.0)
+    one, complaints = process("import sys; sys.exit(2)")
+    assert complaints.come.wait(30.0) and one.pause_s == 0.0
+    complaints.come.clear()
+    one.begin_again()
+    assert complaints.come.wait(30.0) and one.pause_s > 900.0
+    one.begin_again()
+    with pytest.raises(UserError, match=r"2 times soon after its start: it begins again in \d+ s"):
+        one.start(tmp_path, "episode_0001")
+    assert len(complaints) == 2, "nobody began"
+    monkeypatch.setattr(one, "_due_s", 0.0)
+    complaints.come.clear()
+    one.begin_again()
+    assert complaints.come.wait(30.0) and len(complaints) == 3
+    assert one.pause_s > 1400.0
+
+
+def test_pauses_grow_and_one_that_went_on_well_ends_them(process, monkeypatch):
+    pauses = [camera_process.pause_after(ends) for ends in range(1, 10)]
+    assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    monkeypatch.setattr(camera_process, "WELL_S", 0.0)
+    one, complaints = process("import sys; sys.exit(2)")
+    for _ in range(3):
+        assert complaints.come.wait(30.0) and one.pause_s == 0.0
+        complaints.come.clear()
+        one.begin_again()

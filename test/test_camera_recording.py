@@ -23,15 +23,18 @@ from pictures import (
 )
 from recordings import SECOND, STARTED, feed
 
+from vdd_ros import demo_recorder
 from vdd_ros.bag_mending import mend
 from vdd_ros.camera_images import CAMERAS, CameraImages, camera_bag
 from vdd_ros.camera_writer import CameraWriter, camera_topics
 from vdd_ros.cdr import image_cdr
 from vdd_ros.commands.dataset import check, merge, show
+from vdd_ros.demo_recorder import SMALLEST_FREE_BYTES
 from vdd_ros.durable import lock_folder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import LOG
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import FileSummary
 from vdd_ros.recovery import recover
 
 SEEING = contract_with()
@@ -142,13 +145,56 @@ def test_discarding_leaves_nothing_of_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_left_of_the_disk_counts_both(tmp_path):
-    recorder = recorded(SEEING, tmp_path, 2.0)
+class SmallDisk:
+    """A disk of so many bytes that has what lies in a folder, and a clock that nobody sets."""
+
+    def __init__(self, monkeypatch, folder, size: int):
+        self.folder, self.size, self.steady_ns = folder, size, 0
+        monkeypatch.setattr("vdd_ros.demo_recorder.shutil.disk_usage", lambda _: self)
+
+    @property
+    def written(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.rglob("*.mcap"))
+
+    @property
+    def free(self) -> int:
+        return self.size - self.written
+
+
+def test_what_is_left_of_the_disk_counts_both(tmp_path, monkeypatch):
+    disk = SmallDisk(monkeypatch, tmp_path, 1 << 30)
+    recorder = recorder_with(SEEING, tmp_path, steady_ns=lambda: disk.steady_ns)
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 2.0)
+    feed_cameras(recorder, SECOND, 2.0)
     recorder.cameras.sync()
     both = [path.stat().st_size for path in tmp_path.rglob("*.mcap")]
     assert len(both) == 2 and min(both) > 10_000
-    room = recorder.room(end_of(2.0))
-    assert room.seconds == pytest.approx((room.free - recorder.least_free / 2) * 2.0 / sum(both))
+    disk.steady_ns = 2 * SECOND
+    room = recorder.room()
+    assert room.seconds == pytest.approx((room.free - SMALLEST_FREE_BYTES / 2) * 2.0 / sum(both))
+
+
+def test_the_faster_pictures_fill_the_disk_the_earlier_it_is_stopped(tmp_path, monkeypatch):
+    """With a reserve for joints alone it would go on until pictures of half a second are left."""
+    disk = SmallDisk(monkeypatch, tmp_path, 4_000_000)
+    recorder = recorder_with(SEEING, tmp_path, least_free=40_000, steady_ns=lambda: disk.steady_ns)
+    recorder.start(SECOND, STARTED)
+    for tick in range(60):
+        feed(recorder, end_of(tick), 1.0)
+        feed_cameras(recorder, end_of(tick), 1.0)
+        recorder.cameras.sync()
+        disk.steady_ns += SECOND
+        before = disk.written
+        if told := recorder.guard(end_of(tick + 1)):
+            break
+    assert "the disk is almost full: save it" in told
+    a_second = before / (tick + 1)
+    assert 8.5 * a_second < disk.free < 11 * a_second, "ten seconds are left, and the endings"
+    recorder.save(end_of(tick + 1))
+    assert EpisodeStore(tmp_path).load("episode_0001").images("front")[0].pixels.any()
+    with pytest.raises(UserError, match="make room first"):
+        recorder.start(end_of(tick + 2), STARTED)
 
 
 @pytest.mark.parametrize("spoil", ["altered", "truncated", "missing"])
@@ -363,6 +409,69 @@ def test_a_disk_that_takes_no_more_pictures_ends_them_and_not_the_joints(tmp_pat
     assert recorder.start(end_of(3.0), STARTED) == "recording episode_0002", "the next is a new one"
 
 
+BROKEN = OSError(5, "Input/output error")
+
+
+def saved_without_images(folder) -> list[str]:
+    """The reasons of the verdict of the only episode, which has whole joints and no images."""
+    episode = EpisodeStore(folder).load("episode_0001")
+    manifest = episode.manifest
+    assert len(episode.streams["joint_state"]) == 200
+    assert manifest.verdict.level == "FAIL" and manifest.cameras == {}
+    assert manifest.camera_file is None and set(manifest.files) == {
+        "episode_0001_0.mcap", "metadata.yaml",
+    }  # fmt: skip
+    assert not (folder / "episode_0001" / CAMERAS).exists()
+    aside = folder / ".quarantine" / "episode_0001_cameras"
+    assert list(aside.glob("*.mcap")), "what there is of them is kept"
+    with pytest.raises(UserError, match="has no pictures"):
+        episode.images("front")
+    reason = f"it has no images: Input/output error; what is there lies in {aside} (FAIL)"
+    assert reason in manifest.verdict.reasons
+    return list(manifest.verdict.reasons)
+
+
+def test_joints_are_saved_though_pictures_cannot_be_read_back(tmp_path, monkeypatch):
+    recorder = recorded(SEEING, tmp_path)
+    recorder.cameras._fault = "writing failed: Input/output error"
+
+    def broken(_):
+        raise BROKEN
+
+    monkeypatch.setattr("vdd_ros.camera_judgement.mend", broken)
+    assert "it has no images: Input/output error" in recorder.stop(end_of(1.0))
+    recorder.save(end_of(1.0))
+    saved_without_images(tmp_path)
+    assert recover(tmp_path) == [], "it is saved, and nothing is left to recover"
+    assert recorder.start(end_of(2.0), STARTED) == "recording episode_0002"
+
+
+@pytest.mark.parametrize("fault", ["sum", "sync"])
+def test_joints_are_saved_though_pictures_do_not_get_to_the_disk(tmp_path, monkeypatch, fault):
+    recorder = recorded(SEEING, tmp_path)
+    assert recorder.stop(end_of(1.0)).endswith("PASS")
+    monkeypatch.setattr(recorder.cameras, "summary", lambda: None)
+    real_sync, real_sum = demo_recorder.sync_folder, FileSummary.of
+
+    def sync(folder):
+        if fault == "sync" and folder.name == CAMERAS:
+            raise BROKEN
+        real_sync(folder)
+
+    def sum_of(path):
+        if fault == "sum" and path.parent.name == CAMERAS:
+            raise BROKEN
+        return real_sum(path)
+
+    monkeypatch.setattr(demo_recorder, "sync_folder", sync)
+    monkeypatch.setattr(FileSummary, "of", sum_of)
+    told = recorder.save(end_of(1.0))
+    assert told.startswith(f"saved {tmp_path / 'episode_0001'}, FAIL: it has no images")
+    monkeypatch.undo()
+    assert len(saved_without_images(tmp_path)) == 1
+    assert check.main(check.Args(tmp_path))["episodes"][0]["verdict"] == "FAIL"
+
+
 def test_a_checksum_that_nobody_tells_is_made_by_who_saves(tmp_path):
     recorder = recorded(SEEING, tmp_path)
     recorder.stop(end_of(1.0))
@@ -392,4 +501,4 @@ def test_a_writer_outside_a_recording_only_counts():
     for tick in itertools.islice(itertools.count(), 3):
         writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
     writer.add_lost("front", 2)
-    assert writer.received["front"] == 3 and writer.stop() == ({}, None)
+    assert writer.received["front"] == 3 and writer.stop() == ({}, None, {})

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from pictures import contract_with
 
 from vdd_ros.commands.bench import recorder_prefixes
 from vdd_ros.commands.bench.disk_crashes import BLOCK, Disk, read, without, write
@@ -32,6 +33,15 @@ def test_nothing_that_was_said_to_be_saved_is_lost(operations):
     assert found.is_fine and first is None
     assert found.disks > len(operations) and found.saved > 0
     assert sum(one.kind == "said" for one in operations) == 2
+
+
+def test_nor_is_an_episode_with_pictures(tmp_path):
+    seeing = contract_with()
+    args = recorder_prefixes.Args(episodes=2, seconds=0.1)
+    operations = recorder_prefixes.recorded(tmp_path, seeing, args, np.random.default_rng(0))
+    assert any("cameras/" in one.path and one.kind == "write" for one in operations)
+    found, first = recorder_prefixes.cut_everywhere(operations, 0, quiet)
+    assert found.is_fine and first is None and found.saved > 0
 
 
 @pytest.mark.parametrize("dropped", ["files", "folders"])

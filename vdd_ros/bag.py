@@ -9,24 +9,27 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import yaml
 
+from vdd_ros.bag_walk import ENDS_EARLY
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.mcap_records import records
+
+if TYPE_CHECKING:
+    from mcap.records import Channel, Schema
 
 # A process that is killed loses the chunk it was filling: half a second at most, and what came
 # before a pause until `flush`.
 CHUNK_NS = 500_000_000
 NEVER_NS = 1 << 63
 CONTRACT_ATTACHMENT = "contract.json"
-ENDS_EARLY = "it ends within a record"  # as the file of a process that was killed does
 STAMP_END = 12  # bytes: of the encapsulation and the first field of a header
 PADDED, PADDING = ("trajectory_msgs/msg/JointTrajectory",), 8
 LARGEST_NS = 2**62  # in numpy times are signed; nobody records in the year 2116
@@ -173,12 +176,9 @@ class BagWriter:
             name: (self._register(topic), topic.has_header) for name, topic in self._topics.items()
         }
 
-    def _register(self, stream: Recorded) -> int:
-        definition, _ = typestore().generate_msgdef(stream.type, ros_version=2)
-        schema = self._writer.register_schema(stream.type, "ros2msg", definition.encode())
-        return self._writer.register_channel(
-            stream.recorded_topic, "cdr", schema, {"offered_qos_profiles": _qos_text(stream)}
-        )
+    def _register(self, topic: Recorded) -> int:
+        schema = self._writer.register_schema(topic.type, "ros2msg", _definition(topic))
+        return self._writer.register_channel(topic.recorded_topic, "cdr", schema, _about(topic))
 
     def write(self, stream: str, data: bytes, received_ns: int) -> None:
         """Append one message; raises OSError when the disk does not take it."""
@@ -217,6 +217,30 @@ class BagWriter:
     def abort(self) -> None:
         """Let go of the file without finishing it, whatever state it is in."""
         self._file.close()
+
+
+def registered(topics: Mapping[str, Recorded]) -> Iterator[tuple[str, Schema, Channel]]:
+    """What the beginning of a bag of these topics says of each, as it was numbered."""
+    from mcap.records import Channel, Schema
+
+    for number, (name, topic) in enumerate(topics.items(), 1):
+        schema = Schema(id=number, name=topic.type, encoding="ros2msg", data=_definition(topic))
+        channel = Channel(
+            id=number,
+            topic=topic.recorded_topic,
+            message_encoding="cdr",
+            metadata=_about(topic),
+            schema_id=number,
+        )
+        yield name, schema, channel
+
+
+def _definition(topic: Recorded) -> bytes:
+    return typestore().generate_msgdef(topic.type, ros_version=2)[0].encode()
+
+
+def _about(topic: Recorded) -> dict[str, str]:
+    return {"offered_qos_profiles": _qos_text(topic)}
 
 
 class _Unbuffered:
@@ -306,7 +330,7 @@ def read_bag(path: Path) -> BagContents:
         for record in records(path):
             if isinstance(record, Message):
                 if (stream := channels.get(record.channel_id)) is not None:
-                    messages.append(_message(stream, record))
+                    messages.append(raw_message(stream, record))
             elif isinstance(record, Schema):
                 schemas[record.id] = record
             elif isinstance(record, Channel):
@@ -326,7 +350,8 @@ def read_bag(path: Path) -> BagContents:
     return BagContents(contract, messages, None)
 
 
-def _message(stream: str, record) -> RawMessage:
+def raw_message(stream: str, record) -> RawMessage:
+    """A message of an MCAP file; raises ValueError where its time cannot be one."""
     if max(record.log_time, record.publish_time) > LARGEST_NS:
         raise ValueError(f"a message of {stream} is from the year 2116 or later")
     return RawMessage(stream, record.data, record.log_time, record.publish_time)

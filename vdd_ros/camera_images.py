@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from vdd_ros.bag_mending import MESSAGE, RECORD
+from vdd_ros.bag_walk import MESSAGE, RECORD
 from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import Camera
 from vdd_ros.errors import UserError

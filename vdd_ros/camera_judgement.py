@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 from vdd_ros.bag import describe
 from vdd_ros.bag_mending import Mended, mend
-from vdd_ros.camera_images import CameraImages
+from vdd_ros.camera_images import CAMERAS, CameraImages
 from vdd_ros.camera_verdict import judge_camera
 from vdd_ros.camera_writer import CamerasClosed, camera_topics
 from vdd_ros.contract import Contract
-from vdd_ros.durable import sync_folder
+from vdd_ros.durable import make_folder, sync_folder
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import StreamSummary
 from vdd_ros.verdict import Finding
+
+QUARANTINE = ".quarantine"  # of a folder of episodes: what could not become one
 
 
 class CamerasJudged(NamedTuple):
@@ -51,7 +53,13 @@ def judge_cameras(
         try:
             images = CameraImages(path, contract, name)
             judged = judge_camera(
-                contract, images, streams, started_ns, stopped_ns, closed.lost.get(name, 0)
+                contract,
+                images,
+                streams,
+                started_ns,
+                stopped_ns,
+                closed.lost.get(name, 0),
+                closed.missing.get(name, 0),
             )
         except UserError as error:
             findings.append(Finding("FAIL", f"{name} cannot be judged: {error}"))
@@ -59,6 +67,19 @@ def judge_cameras(
         summaries[name] = judged.summary
         findings += judged.findings
     return CamerasJudged(summaries, tuple(findings))
+
+
+def set_images_aside(folder: Path, part: Path, name: str) -> Path:
+    """Take the pictures of a recording out of it, as they are, into the quarantine of its folder;
+    where they lie then. Raises OSError."""
+    # by another name than the recording would get there, which would then count as set aside
+    aside = folder / QUARANTINE / f"{name}_{CAMERAS}"
+    make_folder(aside.parent)
+    if (part / CAMERAS).is_dir():
+        (part / CAMERAS).rename(aside)
+    for one in (aside.parent, part):
+        sync_folder(one)
+    return aside
 
 
 def mend_cameras(path: Path) -> Mended | None:

@@ -24,6 +24,8 @@ READY_S = 60.0  # of a first import on a busy machine
 ANSWER_S = 60.0  # to finish a file on a disk that is in trouble
 SUMMARY_S = 600.0  # to read a long recording from a slow disk
 MOST_BYTES = 1 << 20
+WELL_S = 60.0  # who goes on for so long began well
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
 class CameraProcess:
@@ -39,7 +41,11 @@ class CameraProcess:
         self._process: subprocess.Popen | None = None
         self._socket: socket.socket | None = None
         self._ready = False
+        self._begun_s, self._due_s = 0.0, 0.0  # this one, and the next where this one ended
+        self._ends = 0  # of processes, one soon after another
+        self._is_noticed = False  # that this one ended
         self._lost: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
         self._told: str | None = None  # a fault that it said itself
         self._ended: str | None = None  # how the process of this recording ended
 
@@ -50,6 +56,7 @@ class CameraProcess:
             # in a session of its own: Ctrl-C reaches it through `close`, in order
             process = subprocess.Popen(self.command, stdin=other.fileno(), start_new_session=True)
         self._process, self._socket, self._ready, self._ended = process, mine, False, None
+        self._begun_s, self._is_noticed = time.monotonic(), False
         self.received = {}
         self._say(self.contract.to_dict())
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
@@ -59,7 +66,24 @@ class CameraProcess:
         if process is self._process:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             self._ended = f"the process that writes them ended ({how})"
+            now_s = time.monotonic()
+            self._ends = 1 if now_s - self._begun_s > WELL_S else self._ends + 1
+            self._due_s = now_s + pause_after(self._ends)
+            self._is_noticed = True
             self._complain(self._ended)
+
+    def begin_again(self) -> None:
+        """Start another where it has ended; where one after another did, not before some time has
+        passed. To be called once a second."""
+        is_due = self._is_noticed and self.pause_s == 0.0
+        if self.has_ended and (self._process is None or is_due):
+            self.close()
+            self.begin()
+
+    @property
+    def pause_s(self) -> float:
+        """How long it takes until another may be started."""
+        return max(0.0, self._due_s - time.monotonic())
 
     @property
     def has_ended(self) -> bool:
@@ -82,14 +106,17 @@ class CameraProcess:
 
     def start(self, part: Path, name: str) -> None:
         """Have a bag begun in the folder of a recording; raises UserError where it is not."""
+        self.begin_again()
         if self.has_ended:
-            self.close()
-            self.begin()
+            raise UserError(
+                f"pictures cannot be written: {self._ended}, {self._ends} times soon after its "
+                f"start: it begins again in {self.pause_s:.0f} s"
+            )
         if not self._ready and not self.wait_ready(0.0):
             raise UserError(
                 "the process that writes pictures is not ready yet: start again in a few seconds"
             )
-        self._lost, self._told, self._ended = {}, None, None
+        self._lost, self._missing, self._told, self._ended = {}, {}, None, None
         self._ask({"start": str(part.absolute()), "name": name})
 
     def stop(self) -> CamerasClosed:
@@ -97,8 +124,8 @@ class CameraProcess:
         try:
             self._ask({"stop": True})
         except UserError as error:
-            return CamerasClosed(self._lost, self.fault or str(error))
-        return CamerasClosed(self._lost, self.fault)
+            return CamerasClosed(self._lost, self.fault or str(error), self._missing)
+        return CamerasClosed(self._lost, self.fault, self._missing)
 
     def summary(self) -> FileSummary | None:
         """Of the bag that was finished last, waited for; None where nobody can tell."""
@@ -183,8 +210,15 @@ class CameraProcess:
         self.received = words.get("received", self.received)
         self.newest_ns = words.get("newest_ns", self.newest_ns)
         self._lost = words.get("lost", self._lost)
+        self._missing = words.get("missing", self._missing)
         self._told = words.get("fault", self._told)
         return words
+
+
+def pause_after(ends: int) -> float:
+    """How long to wait after so many ends, one soon after another [s]: not at all after the first,
+    then twice as long each time."""
+    return 0.0 if ends < 2 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (ends - 2))
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -20,7 +20,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.images import decode_image, frame_of, grey, header_size
 from vdd_ros.manifest import Level, StreamSummary
 from vdd_ros.recording_limits import ImageLimits
-from vdd_ros.verdict import Finding, summarise, timing_findings
+from vdd_ros.verdict import Finding, losses, summarise, timing_findings
 
 LOOKS_HZ, MOST_LOOKS = 4.0, 240
 BLACK = 16.0  # grey level below which a picture that shows nothing is called black
@@ -54,22 +54,23 @@ def judge_camera(
     started_ns: int,
     stopped_ns: int,
     lost: int = 0,
+    missing: int = 0,
 ) -> CameraJudgement:
     """What is to be said of a camera between two times of the ROS clock, beside the joints of
-    `streams`; lost: pictures that the middleware says did not arrive."""
+    `streams`; lost: pictures that the middleware says did not arrive; missing: gaps in the numbers
+    of who published them."""
     data = StreamData(images.stamps_ns, images.received_ns, {})
     if len(images) == 0:
         found = [Finding("FAIL", f"has no picture ({images.camera.topic})")]
-        return CameraJudgement(summarise(data, lost), _named(images.name, found))
+        return CameraJudgement(summarise(data, lost, missing=missing), _named(images.name, found))
     seen = list(looks(images))
     unreadable = sum(look.fault is not None for look in seen)
     found = timing_findings(images.camera, data, started_ns, stopped_ns, contract.recording)
-    if lost:
-        found.append(Finding("WARN", f"lost {lost} pictures on the way"))
+    found += losses(lost, missing, "pictures")
     limits = contract.recording.of_images
     found += [*_faults(seen, limits), *_frames(images, seen), *_blank(seen, limits)]
     found += _frozen(contract, seen, streams, limits)
-    summary = summarise(data, lost).model_copy(update={"incomplete": unreadable})
+    summary = summarise(data, lost, missing=missing).model_copy(update={"incomplete": unreadable})
     return CameraJudgement(summary, _named(images.name, found))
 
 

@@ -20,16 +20,19 @@ from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import CAMERA_INFO
 from vdd_ros.durable import lock_folder, sync_folder
 from vdd_ros.manifest import FileSummary
+from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 
 CHUNK_BYTES = 4 * 1024 * 1024  # four raw pictures of 640x480; half a second where they are smaller
 
 
 class CamerasClosed(NamedTuple):
     """lost: pictures that did not arrive, by camera, as far as the middleware tells; fault: why
-    pictures are missing from some moment on, None where all that came were written."""
+    pictures are missing from some moment on, None where all that came were written; missing: gaps
+    in the numbers of who published them, likewise by camera."""
 
     lost: Mapping[str, int]
     fault: str | None
+    missing: Mapping[str, int] = {}
 
 
 def camera_topics(contract: Contract) -> dict[str, Recorded]:
@@ -54,6 +57,7 @@ class CameraWriter:
         self._bag: BagWriter | None = None
         self._lock: int | None = None
         self._lost: dict[str, int] = {}
+        self._numbers = PublisherNumbers()
         self._fault: str | None = None
         self._sum: Future[FileSummary] | None = None
 
@@ -63,6 +67,7 @@ class CameraWriter:
         folder.mkdir()
         self._lock = lock_folder(folder)
         self._lost, self._fault, self._sum = {}, None, None
+        self._numbers.begin()
         try:
             self._bag = BagWriter(
                 folder, f"{name}_{CAMERAS}", self.contract, topics=self.topics, form=self._form
@@ -71,12 +76,14 @@ class CameraWriter:
             self.abort()
             raise
 
-    def add(self, name: str, data: bytes, received_ns: int) -> None:
+    def add(self, name: str, data: bytes, received_ns: int, origin: Origin | None = None) -> None:
         """Append one message as it came; outside a recording it is only counted."""
         self.received[name] += 1
         self.newest_ns[name] = received_ns
         if self._bag is None or self._fault is not None:
             return
+        if origin is not None:
+            self._numbers.note(name, origin)
         try:
             self._bag.write(name, data, received_ns)
         except OSError as error:
@@ -113,7 +120,7 @@ class CameraWriter:
             except OSError as error:
                 self._fault = f"writing failed: {error.strerror}"
         self.abort()
-        return CamerasClosed(self._lost, self._fault)
+        return CamerasClosed(self._lost, self._fault, self._numbers.missing)
 
     def summary(self) -> FileSummary | None:
         """Of the bag that was finished last, waited for; None where it was not, or is gone."""

@@ -11,23 +11,32 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.camera_images import CAMERAS, camera_bag
-from vdd_ros.camera_judgement import CamerasJudged, judge_cameras
+from vdd_ros.camera_judgement import (
+    QUARANTINE,
+    CamerasJudged,
+    judge_cameras,
+    set_images_aside,
+)
 from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.contract import Contract
+from vdd_ros.disk_watch import DiskWatch, Look
 from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import worse_of
 from vdd_ros.manifest import (
     FILE_NAME,
     Calibration,
@@ -37,16 +46,15 @@ from vdd_ros.manifest import (
     Verdict,
     software_version,
 )
+from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import Finding, judge, summarise
+from vdd_ros.verdict import Finding, judge, summarise, verdict_of
 
 PART_PREFIX = ".part-"
 NOTE = "note"  # of `meta`: what a person wrote
 LARGEST_META, DEEPEST = 256 * 1024, 20  # of what is noted of an episode
-QUARANTINE = ".quarantine"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
-SHORTEST_S = 1.0  # of a recording, to tell how fast it grows
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
@@ -88,10 +96,12 @@ class DemoRecorder:
         least_free: int = SMALLEST_FREE_BYTES,
         cameras: CameraRecorder | None = None,
         calibration: Calibration | None = None,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
     ):
-        """least_free: bytes of room below which no recording begins; below half of it one that is
-        going on is stopped, while there is still room to save it; cameras: None, and those of the
-        contract are not recorded."""
+        """least_free: bytes of room below which no recording begins; below half of it, or of what
+        is written in some seconds, one that is going on is stopped, while there is still room to
+        save it; cameras: None, and those of the contract are not recorded; steady_ns: a clock that
+        nobody sets."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name_prefix):
             raise UserError(
                 f"name_prefix {name_prefix!r}: begin with a letter or digit, then also _ and -"
@@ -101,10 +111,13 @@ class DemoRecorder:
         self.name_prefix = name_prefix
         self.task = task
         self.provenance = provenance or Provenance()
-        self.least_free = least_free
+        self._disk = DiskWatch(least_free)
+        self._steady_ns = steady_ns
         self.cameras = cameras
         self.calibration = calibration
         self.beside = Beside()
+        self.started_ns = 0  # of the newest recording
+        self._numbers = PublisherNumbers()
         self.state = State.IDLE
         self.saved = 0  # episodes, by this recorder
         self.name = ""
@@ -118,8 +131,11 @@ class DemoRecorder:
         self._require("start", State.IDLE)
         make_folder(self.folder)
         free = shutil.disk_usage(self.folder).free
-        if free < self.least_free:
-            raise UserError(f"only {free >> 20} MiB are free in {self.folder}: make room first")
+        if free < (least := self._disk.least_to_begin):
+            raise UserError(
+                f"only {free >> 20} MiB are free in {self.folder}, a recording begins with "
+                f"{int(least) >> 20} or more: make room first"
+            )
         self.name = name or _next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
         self._part.mkdir()
@@ -135,17 +151,23 @@ class DemoRecorder:
             os.close(lock)
             shutil.rmtree(self._part, ignore_errors=True)
             raise
-        self._started, self._started_ns = started, now_ns
+        self._started, self.started_ns = started, now_ns
         self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
         self._lost: dict[str, int] = {}
+        self._numbers.begin()
         self.beside.begin()
+        self._disk.begin()
+        self._disk.note(Look(self._steady_ns(), 0, free))
+        self._left_out: Finding | None = None
         self.state = State.RECORDING
         return f"recording {self.name}"
 
-    def add(self, stream: str, data: bytes, received_ns: int) -> None:
+    def add(self, stream: str, data: bytes, received_ns: int, origin: Origin | None = None) -> None:
         """Append one message as it came; outside a recording it is ignored."""
         if self.state is not State.RECORDING or self.fault:
             return
+        if origin is not None:
+            self._numbers.note(stream, origin)
         with self._noting_faults():
             self._bag.write(stream, data, received_ns)
 
@@ -181,6 +203,7 @@ class DemoRecorder:
         self._stopped_ns = now_ns
         self._close_bag()
         self._closed = None if self.cameras is None else self.cameras.stop()
+        self._judged = CamerasJudged()
         self._judge()
         return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
@@ -191,17 +214,19 @@ class DemoRecorder:
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        self._judged = CamerasJudged()
-        if closed is not None:
-            with self._noting_faults():
-                bag = camera_bag(self._part, self.name)
+        if closed is not None and self._left_out is None:
+            try:
                 self._judged = judge_cameras(
-                    self.contract, bag, closed, streams, self._started_ns, now_ns
+                    self.contract, self._image_bag, closed, streams, self.started_ns, now_ns
                 )
-            self._require_whole()
+            except OSError as error:
+                self._leave_images_out(error)
         self._summaries = {
             name: summarise(
-                data, self._lost.get(name, 0), self.contract.streams[name].timeline == "header"
+                data,
+                self._lost.get(name, 0),
+                self.contract.streams[name].timeline == "header",
+                self._numbers.missing.get(name, 0),
             )
             for name, data in streams.items()
         }
@@ -211,10 +236,18 @@ class DemoRecorder:
         )
         beside = [Finding("WARN", reason) for reason in odd]
         beside += [*self.beside.findings(self.contract.recording), *self._judged.findings]
-        self.verdict = judge(self.contract, streams, self._started_ns, now_ns, self._lost, beside)
+        self.verdict = judge(
+            self.contract,
+            streams,
+            self.started_ns,
+            now_ns,
+            self._lost,
+            beside,
+            self._numbers.missing,
+        )
         segments = takeovers(self.contract, streams)
         if segments is not None:
-            self.meta["takeovers_s"] = in_seconds(segments, self._started_ns)
+            self.meta["takeovers_s"] = in_seconds(segments, self.started_ns)
 
     def save(self, now_ns: int) -> str:
         """Make the episode durable under its own name; stops first where that was not done."""
@@ -224,9 +257,9 @@ class DemoRecorder:
         if self.verdict is NOT_JUDGED:  # stopping was broken off
             self._judge()
         self._require_whole()
-        write_text(self._part / FILE_NAME, self._manifest().to_json())
-        for folder in {path.parent for path in self._files()} | {self._part}:
-            sync_folder(folder)
+        files = {**self._summaries_of(self._part), **self._image_files()}
+        write_text(self._part / FILE_NAME, self._manifest(files).to_json())
+        sync_folder(self._part)
         final = self.folder / self.name
         self._part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
@@ -241,22 +274,20 @@ class DemoRecorder:
             )
         return f"saved {final}, {self.verdict}"
 
-    def room(self, now_ns: int) -> Room:
+    def room(self) -> Room:
         """What the disk has left; raises OSError where the folder is gone."""
         there = self.folder if self.folder.exists() else self.folder.absolute().parent
         free = shutil.disk_usage(there).free
         if self.state is not State.RECORDING:
             return Room(free, None)
-        elapsed_s = (now_ns - self._started_ns) * 1e-9
         written = sum(path.stat().st_size for path in self._files())
-        if elapsed_s < SHORTEST_S or written == 0:
-            return Room(free, None)
-        return Room(free, max(0.0, free - self.least_free / 2) * elapsed_s / written)
+        self._disk.note(Look(self._steady_ns(), written, free))
+        return Room(free, self._disk.seconds(free))
 
     def elapsed_s(self, now_ns: int) -> float | None:
         """How long the episode in hand is [s], None between episodes."""
         if self.state is State.RECORDING:
-            return (now_ns - self._started_ns) * 1e-9
+            return (now_ns - self.started_ns) * 1e-9
         return self._duration_s if self.state is State.STOPPED else None
 
     def guard(self, now_ns: int) -> str | None:
@@ -267,7 +298,7 @@ class DemoRecorder:
         with self._noting_faults():
             if self.fault is None:
                 self._bag.flush()
-        if self.room(now_ns).free >= self.least_free / 2:
+        if self.room().free >= self._disk.reserve:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
 
@@ -292,24 +323,58 @@ class DemoRecorder:
 
     @property
     def _duration_s(self) -> float:
-        return (self._stopped_ns - self._started_ns) * 1e-9
+        return (self._stopped_ns - self.started_ns) * 1e-9
 
     def _files(self) -> list[Path]:
         """Both recordings, and what describes them."""
         folders = (self._part, self._part / CAMERAS)
         return [path for folder in folders for path in folder.glob("*") if path.is_file()]
 
-    def _manifest(self) -> Manifest:
-        paths = (path for path in self._files() if path.name != FILE_NAME)
-        files: dict[Path, FileSummary | None] = dict.fromkeys(paths)
-        if self.cameras is not None and (bag := camera_bag(self._part, self.name)) in files:
-            files[bag] = self.cameras.summary()
+    def _leave_images_out(self, error: OSError) -> None:
+        """Of pictures that the disk does not give back: whole joints are saved without them. What
+        there is of them is kept elsewhere; raises OSError where that fails."""
+        aside = set_images_aside(self.folder, self._part, self.name)
+        reason = f"it has no images: {error.strerror or error}; what is there lies in {aside}"
+        self._left_out = Finding("FAIL", reason)
+        self._judged = CamerasJudged({}, (self._left_out,))
+
+    def _image_files(self) -> dict[str, FileSummary]:
+        """The files of cameras, which are on the disk on return; none where they had to be left
+        out, which the verdict then says."""
+        folder = self._part / CAMERAS
+        if self.cameras is None or not folder.is_dir():
+            return {}
+        try:
+            known = self.cameras.summary()
+            found = self._summaries_of(folder, {} if known is None else {self._image_bag: known})
+            sync_folder(folder)
+            return found
+        except OSError as error:
+            self._leave_images_out(error)
+        self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
+        return {}
+
+    @property
+    def _image_bag(self) -> Path:
+        return camera_bag(self._part, self.name)
+
+    def _summaries_of(
+        self, folder: Path, known: Mapping[Path, FileSummary] = MappingProxyType({})
+    ) -> dict[str, FileSummary]:
+        """Of the files of a folder of the recording; known: of those whose sum is made already."""
+        return {
+            str(path.relative_to(self._part)): known.get(path) or FileSummary.of(path)
+            for path in folder.glob("*")
+            if path.is_file() and path.name != FILE_NAME
+        }
+
+    def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         return Manifest(
             name=self.name,
             status="saved",
             task=self.task,
             started=self._started,
-            started_ns=self._started_ns,
+            started_ns=self.started_ns,
             duration_s=round(self._duration_s, 4),
             verdict=self.verdict,
             provenance=self.provenance,
@@ -319,10 +384,7 @@ class DemoRecorder:
             meta=self.meta,
             streams=self._summaries,
             cameras=self._judged.summaries,
-            files={
-                str(path.relative_to(self._part)): known or FileSummary.of(path)
-                for path, known in files.items()
-            },
+            files=files,
             software=software_version(),
             interface_hash=self.contract.interface_hash,
             contract_hash=self.contract.contract_hash,

@@ -31,7 +31,10 @@ def judged_anew(episode: Episode) -> Verdict:
     manifest = episode.manifest
     ended_ns = manifest.started_ns + round(manifest.duration_s * 1e9)
     lost = {name: stream.lost for name, stream in manifest.streams.items()}
-    return judge(manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost)
+    missing = {name: stream.missing for name, stream in manifest.streams.items()}
+    return judge(
+        manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost, missing=missing
+    )
 
 
 def beyond_streams(episode: Episode) -> Verdict:

@@ -34,7 +34,8 @@ class _Part(BaseModel):
 class StreamSummary(_Part):
     """count: messages kept; rate_hz: achieved between the first and the last; incomplete: messages
     without one of the contract's joints, which are not samples; longest_gap_s between two receipts;
-    lost: messages that were sent and did not arrive, as far as the middleware tells; delay_s,
+    lost: messages that were sent and did not arrive, as far as the middleware tells; missing: gaps
+    in the numbers that publishers give their messages, which may be the same; delay_s,
     delay_p95_s: from stamp to receipt, median and 95th percentile, None without stamps.
     """
 
@@ -43,6 +44,7 @@ class StreamSummary(_Part):
     rate_hz: Finite
     longest_gap_s: Finite
     lost: Count = 0
+    missing: Count = 0
     delay_s: float | None = None
     delay_p95_s: float | None = None
 

@@ -46,10 +46,10 @@ def records(path: Path) -> Iterator[McapRecord]:
                 continue
             data = _uncompressed(record, min(left, LARGEST_CHUNK_BYTES))
             left -= len(data)
-            yield from _records_in(replace(record, compression="", data=data))
+            yield from records_in(replace(record, compression="", data=data))
 
 
-def _records_in(chunk: Chunk) -> Iterator[McapRecord]:
+def records_in(chunk: Chunk) -> Iterator[McapRecord]:
     """What is in a chunk. What is not expected there ends it: zeros would be millions of empty
     records, each of which takes its time."""
     from mcap.opcode import Opcode

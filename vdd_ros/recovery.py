@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from vdd_ros.bag import ENDS_EARLY, BagContents, BagWriter, read_bag
+from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.bag_mending import Mended
+from vdd_ros.bag_salvage import Salvaged, salvage
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import mend_cameras
 from vdd_ros.contract import Contract
@@ -24,7 +26,8 @@ class Recovered(NamedTuple):
     """path: the quarantine folder, a rosbag2 of the messages that were readable, or where the
     recording lies because a full disk does not take it; damage: why no more were, None when the
     recording was whole but never saved (a file that is damaged and does not just end early lies
-    beside them, as NAME_damaged.mcap); images: messages of cameras, in a rosbag2 below it.
+    beside them, as NAME_damaged.mcap); is_damaged: whether it is; images: messages of cameras, in a
+    rosbag2 below it; of_images: what of that is damaged, None where nothing is.
     """
 
     name: str
@@ -32,11 +35,16 @@ class Recovered(NamedTuple):
     messages: int
     damage: str | None
     images: int = 0
+    is_damaged: bool = False
+    of_images: str | None = None
 
     def __str__(self) -> str:
         state = f"ends early ({self.damage})" if self.damage else "is whole but was never saved"
+        if self.is_damaged:
+            state = f"is damaged ({self.damage})"
         images = f" and {self.images} of cameras" if self.images else ""
-        return f"{self.name} {state}: {self.messages} messages{images} are kept in {self.path}"
+        told = f"{self.name} {state}: {self.messages} messages{images} are kept in {self.path}"
+        return f"{told}; of its pictures' file: {self.of_images}" if self.of_images else told
 
 
 def recover(folder: str | Path) -> list[Recovered]:
@@ -56,38 +64,46 @@ def _quarantine(part: Path) -> Recovered:
     source = part / f"{name}_0.mcap"
     # a recovery may have been killed after its work, before it had tidied up
     is_done = target.exists()
-    contents = read_bag(source) if source.exists() else BagContents(None, [], "nothing in it")
+    contents = salvage(source) if source.exists() else Salvaged(None, [], [])
+    damage = contents.damage if source.exists() else "nothing in it"
     messages = _messages_in(target) if is_done else len(contents.messages)
-    images = 0
+    mended = None
     try:
-        images = _mend_cameras(part, name)
+        mended = _mend_cameras(part, name)
         if not is_done:
             _set_aside(part, target, contents)
         _move_cameras(part, target)
-        if contents.damage not in (None, ENDS_EARLY) and source.exists():
+        if contents.is_damaged and source.exists():
             source.rename(target / f"{name}_damaged.mcap")  # there may be more behind the damage
             sync_folder(target)
     except OSError as error:
         why = f"not set aside yet, {error.strerror}"
-        return Recovered(name, part, messages, why, images)
+        return Recovered(name, part, messages, why, mended.messages if mended else 0)
     shutil.rmtree(part, ignore_errors=True)  # what cannot be removed now is at the next start
-    return Recovered(name, target, messages, None if is_done else contents.damage, images)
+    return Recovered(
+        name,
+        target,
+        messages,
+        None if is_done else damage,
+        mended.messages if mended else 0,
+        contents.is_damaged and not is_done,
+        mended.damage if mended and mended.is_damaged else None,
+    )
 
 
-def _mend_cameras(part: Path, name: str) -> int:
-    """Have the bag of pictures of an abandoned recording end well, where it lies; messages in it.
-    Raises OSError, also while somebody still writes it."""
+def _mend_cameras(part: Path, name: str) -> Mended | None:
+    """Have the bag of pictures of an abandoned recording end well, where it lies; None where there
+    is none. Raises OSError, also while somebody still writes it."""
     path = camera_bag(part, name)
     if not path.is_file():
-        return 0
+        return None
     end_s = time.monotonic() + PATIENCE_S
     while (held := lock_folder(path.parent)) is None:
         if time.monotonic() > end_s:
             raise OSError(errno.EBUSY, "its pictures are still being written")
         time.sleep(LOOK_S)
     try:
-        mended = mend_cameras(path)
-        return 0 if mended is None else mended.messages
+        return mend_cameras(path)
     finally:
         os.close(held)
 
@@ -102,7 +118,7 @@ def _move_cameras(part: Path, target: Path) -> None:
         sync_folder(folder)
 
 
-def _set_aside(part: Path, target: Path, contents: BagContents) -> None:
+def _set_aside(part: Path, target: Path, contents: Salvaged) -> None:
     """The target is there whole and on the disk, or not at all; raises OSError."""
     target.parent.mkdir(exist_ok=True)
     if contents.contract is None:
@@ -121,7 +137,7 @@ def _set_aside(part: Path, target: Path, contents: BagContents) -> None:
         sync_folder(folder)
 
 
-def _copy(folder: Path, name: str, contents: BagContents, contract: Contract) -> None:
+def _copy(folder: Path, name: str, contents: Salvaged, contract: Contract) -> None:
     """A rosbag2 of what was readable, on the disk on return."""
     folder.mkdir()
     bag = BagWriter(folder, name, contract)

@@ -43,6 +43,7 @@ def rewrite(
         raise UserError(f"{path} cannot be read back ({contents.damage}): is the disk sound?")
     streams = decode(source.contract, contents.messages)
     lost = {name: one.lost for name, one in source.streams.items()}
+    missing = {name: one.missing for name, one in source.streams.items()}
     kept: dict[str, JsonValue] = {
         key: value for key, value in source.meta.items() if key != "takeovers_s"
     }
@@ -50,7 +51,7 @@ def rewrite(
     segments = takeovers(source.contract, streams)
     if segments is not None:
         kept["takeovers_s"] = [list(one) for one in in_seconds(segments, begin_ns)]
-    verdict = judge(source.contract, streams, begin_ns, end_ns, lost)
+    verdict = judge(source.contract, streams, begin_ns, end_ns, lost, missing=missing)
     if told is not None:
         verdict = worse_of(verdict, told)
     files = {file.name: FileSummary.of(file) for file in (path, path.with_name("metadata.yaml"))}
@@ -68,7 +69,10 @@ def rewrite(
             "duration_s": round((end_ns - begin_ns) * 1e-9, 4),
             "verdict": verdict,
             "meta": kept,
-            "streams": {name: summarise(data, lost.get(name, 0)) for name, data in streams.items()},
+            "streams": {
+                name: summarise(data, lost.get(name, 0), missing=missing.get(name, 0))
+                for name, data in streams.items()
+            },
             "cameras": source.cameras if pictures is not None else {},
             "files": files,
         }

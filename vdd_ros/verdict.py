@@ -5,7 +5,7 @@ A FAIL would stop a policy or teach it nonsense; a WARN is worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -35,7 +35,9 @@ class Timed(Protocol):
     def max_age_s(self) -> float: ...
 
 
-def summarise(data: StreamData, lost: int = 0, has_stamps: bool = False) -> StreamSummary:
+def summarise(
+    data: StreamData, lost: int = 0, has_stamps: bool = False, missing: int = 0
+) -> StreamSummary:
     """The counts and times of one stream that go into the manifest."""
     delays_s = (data.received_ns - data.stamps_ns) * 1e-9
     told = has_stamps and len(data) > 0
@@ -47,6 +49,7 @@ def summarise(data: StreamData, lost: int = 0, has_stamps: bool = False) -> Stre
         rate_hz=round((len(data) - 1) / span, 2) if span > 0 else 0.0,
         longest_gap_s=round(float(np.diff(received_s).max()), 4) if len(data) > 1 else 0.0,
         lost=lost,
+        missing=missing,
         delay_s=round(float(np.median(delays_s)), 6) if told else None,
         delay_p95_s=round(float(np.percentile(delays_s, ONE_IN_TWENTY)), 6) if told else None,
     )
@@ -59,9 +62,11 @@ def judge(
     stopped_ns: int,
     lost: Mapping[str, int] | None = None,
     beside: Iterable[Finding] = (),
+    missing: Mapping[str, int] | None = None,
 ) -> Verdict:
     """The verdict on the streams of one recording between two times of the ROS clock; lost: by
-    stream, messages that the middleware says did not arrive; beside: what else was found."""
+    stream, messages that the middleware says did not arrive; beside: what else was found; missing:
+    by stream, gaps in the numbers that publishers give their messages."""
     observed = {part.stream for part in contract.observation}
     limits = contract.recording
     findings: list[Finding] = [*beside]
@@ -81,8 +86,7 @@ def judge(
             continue
         found = [*_rates(stream, data, name in paused, limits), *_times(stream, data)]
         found += _values(contract, name, data)
-        if missing := (lost or {}).get(name):
-            found.append(Finding("WARN", f"lost {missing} messages on the way"))
+        found += losses((lost or {}).get(name, 0), (missing or {}).get(name, 0))
         if name in observed:
             found += _gaps(stream, data, started_ns, stopped_ns)
             found += _jitter(stream, data, limits)
@@ -93,9 +97,23 @@ def judge(
     if streams.keys() >= {"joint_state", contract.action.stream}:
         odd = motion_findings(contract, streams, limits)
         findings += [Finding("WARN", reason) for reason in odd]
+    return verdict_of(findings)
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The worst of what was found, and all of it in words."""
     levels = {finding.level for finding in findings}
     worst: Level = "FAIL" if "FAIL" in levels else "WARN" if "WARN" in levels else "PASS"
     return Verdict(level=worst, reasons=tuple(f"{reason} ({level})" for level, reason in findings))
+
+
+def losses(lost: int, missing: int, what: str = "messages") -> Iterator[Finding]:
+    """What did not arrive. A loss that the middleware tells of usually leaves a gap as well, so
+    only gaps beyond that are told apart."""
+    if lost:
+        yield Finding("WARN", f"lost {lost} {what} on the way")
+    if missing > lost:
+        yield Finding("WARN", f"lacks {missing} {what} that its publishers counted")
 
 
 def timing_findings(

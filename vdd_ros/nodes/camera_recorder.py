@@ -20,7 +20,7 @@ from vdd_ros.camera_writer import CameraWriter
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import run_node
-from vdd_ros.nodes.raw_streams import listen_to
+from vdd_ros.nodes.raw_streams import Information, listen_to, origin_of
 from vdd_ros.nodes.receive_clock import ReceiveClock
 
 LOOK_S, TELL_S, SYNC_S = 0.01, 0.2, 1.0
@@ -43,6 +43,7 @@ class CameraRecorder(Node):
         self.writer = CameraWriter(contract)
         load_formats()
         self._clock_in = ReceiveClock(self)
+        self._started_ns = 0  # the bag that is being written
         for name, topic in self.writer.topics.items():
             rate_hz = contract.cameras[name.partition(".")[0]].rate_hz
             depth = max(topic.depth, round(QUEUE_S * rate_hz))
@@ -53,8 +54,10 @@ class CameraRecorder(Node):
         self.create_timer(SYNC_S, self.writer.sync, clock=steady)
         self._say({"ready": True})
 
-    def _take(self, name: str, data: bytes) -> None:
-        self.writer.add(name, data, self._clock_in.now_ns())
+    def _take(self, name: str, data: bytes, information: Information) -> None:
+        received_ns = self._clock_in.received_ns(name, information)
+        if not self._clock_in.is_before(received_ns, self._started_ns):
+            self.writer.add(name, data, received_ns, origin_of(information))
 
     def _look(self) -> None:
         """Do what is said, and go when nobody is there any more."""
@@ -72,6 +75,7 @@ class CameraRecorder(Node):
         try:
             if "start" in words:
                 self.writer.start(Path(words["start"]), words["name"])
+                self._started_ns = self._clock_in.now_ns()
             elif "stop" in words:
                 answer = self.writer.stop()._asdict()
             elif "summary" in words:
@@ -92,7 +96,7 @@ class CameraRecorder(Node):
 
     def _say(self, words: dict) -> None:
         # what nobody takes in time is not worth waiting for; at the end nobody is there
-        with suppress(BlockingIOError, BrokenPipeError):
+        with suppress(BlockingIOError, ConnectionError):
             self._socket.send(json.dumps(words).encode())
 
     def destroy_node(self) -> None:

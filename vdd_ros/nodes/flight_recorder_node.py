@@ -28,7 +28,7 @@ from vdd_ros.flight_recorder import FlightRecorder
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health, message_class, shadow_topic
 from vdd_ros.nodes.parameters import parameter, read_parameters
-from vdd_ros.nodes.raw_streams import listen_raw
+from vdd_ros.nodes.raw_streams import Information, informed, listen_raw
 from vdd_ros.nodes.receive_clock import ReceiveClock
 
 WATCH_PERIOD_S = 0.2
@@ -79,16 +79,21 @@ class FlightRecorderNode(Node):
         kinds |= {name: message_class(stream.type) for name, stream in shadows.items()}
         for name, kind in kinds.items():
             self.create_subscription(
-                kind, others[name].topic, partial(self._take, name), OTHERS_DEPTH, raw=True
+                kind,
+                others[name].topic,
+                informed(partial(self._take, name)),
+                OTHERS_DEPTH,
+                raw=True,
             )
         self.create_service(Trigger, "~/save", self._serve)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         publish_diagnostics(self, self._health)
 
-    def _take(self, name: str, data: bytes) -> None:
+    def _take(self, name: str, data: bytes, information: Information) -> None:
         steady_ns = time.monotonic_ns()
-        self.recorder.add(name, data, self._clock_in.now_ns(), steady_ns)
+        received_ns = self._clock_in.received_ns(name, information)
+        self.recorder.add(name, data, received_ns, steady_ns)
         if name == "policy_state":
             for status in deserialize_message(data, DiagnosticArray).status:
                 values = {item.key: item.value for item in status.values}

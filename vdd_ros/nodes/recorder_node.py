@@ -36,7 +36,7 @@ from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
-from vdd_ros.nodes.raw_streams import listen_raw
+from vdd_ros.nodes.raw_streams import Information, listen_raw, origin_of
 from vdd_ros.nodes.receive_clock import ReceiveClock
 from vdd_ros.recovery import recover
 
@@ -128,7 +128,9 @@ class RecorderNode(Node):
         return CameraProcess(program, self.contract, self._miss_cameras)
 
     def _miss_cameras(self, why: str) -> None:
-        told = f"no images are written: {why}; it is started anew"
+        pause_s = self.cameras.pause_s if self.cameras is not None else 0.0
+        when = f" in {pause_s:.0f} s" if pause_s else ""
+        told = f"no images are written: {why}; it is started anew{when}"
         if self.recorder.state is State.RECORDING:
             told = f"images of {self.recorder.name} are missing from now on: {why}; joints go on"
         self.get_logger().error(told)
@@ -142,9 +144,8 @@ class RecorderNode(Node):
     def _guard(self) -> None:
         if self.cameras is not None:
             self.cameras.look()
-            if self.cameras.has_ended and self.recorder.state is not State.RECORDING:
-                self.cameras.close()
-                self.cameras.begin()
+            if self.recorder.state is not State.RECORDING:
+                self.cameras.begin_again()
         before_ns, now_ns = time.monotonic_ns(), self._clock_in.now_ns()
         at_once = time.monotonic_ns() - before_ns < AT_ONCE_NS
         if self._is_real_time and at_once and (told := self._jumps.look(now_ns, before_ns)):
@@ -155,11 +156,12 @@ class RecorderNode(Node):
         except (UserError, OSError) as error:
             self.get_logger().error(str(error))
 
-    def _take(self, stream: str, data: bytes) -> None:
-        now_ns = self._clock_in.now_ns()
+    def _take(self, stream: str, data: bytes, information: Information) -> None:
+        received_ns = self._clock_in.received_ns(stream, information)
         self._received[stream] += 1
-        self._newest_ns[stream] = now_ns
-        self.recorder.add(stream, data, now_ns)
+        self._newest_ns[stream] = received_ns
+        if not self._clock_in.is_before(received_ns, self.recorder.started_ns):
+            self.recorder.add(stream, data, received_ns, origin_of(information))
 
     def _serve(self, command, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
@@ -198,7 +200,7 @@ class RecorderNode(Node):
             f"{name}_age_s": f"{(now_ns - newest_ns) * 1e-9:.3f}"
             for name, newest_ns in self._newest_ns.items()
         }
-        values |= {"state": state.value, "episode": self.recorder.name, **self._room(now_ns)}
+        values |= {"state": state.value, "episode": self.recorder.name, **self._room()}
         values["saved"] = str(self.recorder.saved)
         if elapsed_s is not None:
             values["elapsed_s"] = f"{elapsed_s:.1f}"
@@ -232,10 +234,10 @@ class RecorderNode(Node):
         }
         self._measured_ns, self._measured = now_ns, dict(self._received)
 
-    def _room(self, now_ns: int) -> dict[str, str]:
+    def _room(self) -> dict[str, str]:
         """Space left, and for how long."""
         try:
-            room = self.recorder.room(now_ns)
+            room = self.recorder.room()
         except OSError as error:
             return {"free_mib": f"unknown: {error.strerror}"}
         left = "" if room.seconds is None else f"{room.seconds / 60:.0f}"

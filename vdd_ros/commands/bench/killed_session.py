@@ -2,10 +2,10 @@
 
     python -m vdd_ros.commands.bench.killed_session FOLDER LOG CONTRACT SEED FAULT
 
-Joint states at 200 Hz, commands at 100 Hz, and pictures at 20 Hz where the contract has cameras, in
-real time, into episodes of a fifth of a second to
-two and a half, most of which are saved. What was done is in LOG, line by line, before and
-after it is.
+Joint states at 200 Hz and commands at 100 Hz, in real time, into episodes of a fifth of a second to
+two and a half, most of which are saved. Where the contract has cameras, their pictures are
+published at 20 Hz, and the process that writes them for `recorder_node` writes them here. What was
+done is in LOG, line by line, before and after it is.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+import struct
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vdd_ros.camera_writer import CameraWriter
-from vdd_ros.cdr import image_cdr, joints_cdr
+from vdd_ros.camera_process import CameraProcess
+from vdd_ros.cdr import NS_PER_S, joints_cdr
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.errors import UserError
@@ -34,13 +36,20 @@ TICKS_PER_PICTURE = 10
 SHARE_SAVED, SHARE_FAILING = 0.8, 0.2
 LEAST_FREE = 8 * 1024
 LENGTHS_S = (0.2, 2.5)
+KEPT = 100  # pictures by their publisher, of a camera: what comes late is sent again
+LOOK_S = 0.01
 
 
 def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator) -> None:
     """Record, save or discard, and begin again."""
-    writer = CameraWriter(contract) if contract.cameras else None
+    cameras = Cameras(contract, log) if contract.cameras else None
     recorder = DemoRecorder(
-        contract, folder, "episode", "avoid", least_free=LEAST_FREE, cameras=writer
+        contract,
+        folder,
+        "episode",
+        "avoid",
+        least_free=LEAST_FREE,
+        cameras=None if cameras is None else cameras.process,
     )
     middle = (contract.limit("lower") + contract.limit("upper")) / 2
     tell(log, "ready")
@@ -53,7 +62,7 @@ def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator
             time.sleep(0.2)
             continue
         tell(log, "began", name=recorder.name)
-        feed(recorder, log, middle, rng.uniform(*LENGTHS_S), rng)
+        feed(recorder, cameras, log, middle, rng.uniform(*LENGTHS_S), rng)
         keep = rng.random() < SHARE_SAVED
         tell(log, "stopping", name=recorder.name)
         try:
@@ -73,6 +82,7 @@ def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator
 
 def feed(
     recorder: DemoRecorder,
+    cameras: Cameras | None,
     log: int,
     middle: np.ndarray,
     seconds: float,
@@ -91,18 +101,48 @@ def feed(
             )
             if recorder.fault is None:
                 tell(log, "took", name=recorder.name, ns=now_ns)
-        if tick % TICKS_PER_PICTURE == 0 and isinstance(recorder.cameras, CameraWriter):
-            feed_cameras(recorder.cameras, recorder.name, log, rng)
+        if tick % TICKS_PER_PICTURE == 0 and cameras is not None:
+            cameras.send(recorder.name)
 
 
-def feed_cameras(writer: CameraWriter, name: str, log: int, rng: np.random.Generator) -> None:
-    """A picture of each camera, of pixels that do not compress."""
-    for camera, one in writer.contract.cameras.items():
-        now_ns = time.time_ns()
-        pixels = rng.integers(0, 256, (one.height, one.width, 3), dtype=np.uint8)
-        writer.add(camera, image_cdr(one, pixels, now_ns), now_ns)
-        if writer.fault is None:
-            tell(log, "took", name=name, ns=now_ns)
+class Cameras:
+    """Who publishes the pictures of all cameras of a contract, and the process that writes them."""
+
+    def __init__(self, contract: Contract, log: int):
+        import rclpy
+        from rclpy.node import Node
+        from rclpy.signals import SignalHandlerOptions
+
+        from vdd_ros.nodes.bench_sources import messages_of
+        from vdd_ros.nodes.messages import message_class, qos_of
+
+        self._log = log
+        program = [sys.executable, "-m", "vdd_ros.nodes.camera_recorder"]
+        self.process = CameraProcess(program, contract, partial(tell, log, "cameras ended"))
+        self.process.begin()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        node = Node("killed_session")
+        self._pictures = {name: messages_of(contract, name) for name in contract.cameras}
+        self._publishers = {
+            name: node.create_publisher(message_class(one.type), one.topic, qos_of(one, KEPT))
+            for name, one in contract.cameras.items()
+        }
+        self._sent = 0
+        if not self.process.wait_ready():
+            raise UserError(self.process.fault or "the process that writes pictures does not begin")
+        while not all(one.get_subscription_count() for one in self._publishers.values()):
+            time.sleep(LOOK_S)
+
+    def send(self, name: str) -> None:
+        """A picture of each camera, for the episode of a name."""
+        for camera, publisher in self._publishers.items():
+            message = self._pictures[camera][self._sent % len(self._pictures[camera])]
+            now_ns = time.time_ns()
+            struct.pack_into("<iI", message, 4, *divmod(now_ns, NS_PER_S))
+            publisher.publish(bytes(message))
+            if self.process.fault is None:
+                tell(self._log, "took", name=name, ns=now_ns)
+        self._sent += 1
 
 
 def saved(log: int, folder: Path) -> None:
@@ -111,9 +151,10 @@ def saved(log: int, folder: Path) -> None:
     tell(log, "saved", name=folder.name, files=files)
 
 
-def tell(log: int, what: str, **more: object) -> None:
+def tell(log: int, what: str, why: str = "", **more: object) -> None:
     """One line, which outlives this process once it is written."""
-    os.write(log, json.dumps({"what": what, **more}).encode() + b"\n")
+    said = {"what": what, **more} | ({"why": why} if why else {})
+    os.write(log, json.dumps(said).encode() + b"\n")
 
 
 def fail_at_times(rng: np.random.Generator) -> None:

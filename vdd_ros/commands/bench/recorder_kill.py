@@ -3,7 +3,8 @@
 Each time a process records episodes, saves most of them, and is ended by SIGKILL. Then every
 episode that was said to be saved has to be there, byte for byte, and what was in flight is
 recovered as the next recorder would. Half of the kills come at any moment, half shortly after an
-episode begins to be stopped, which takes milliseconds and is hardly ever hit by chance.
+episode begins to be stopped, which takes milliseconds and is hardly ever hit by chance. The process
+that writes pictures, where there are cameras, is left to itself, as when any recorder dies.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from vdd_ros.bag import read_bag
+from vdd_ros.bag import header_stamp_ns, read_bag
 from vdd_ros.camera_images import CameraImages, camera_bag
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.killed_session import FULL_DISK, LENGTHS_S
 from vdd_ros.commands.progress import progress
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.processes import free_domain, isolated
 from vdd_ros.recovery import Recovered, recover
 
 SESSION = "vdd_ros.commands.bench.killed_session"
@@ -97,7 +99,8 @@ def kill_one(
 ) -> int:
     """Start a session, and end it at a random moment; when that was [ns of the system clock]."""
     words = [sys.executable, "-m", SESSION, folder, log, contract, seed, fault]
-    process = subprocess.Popen([str(word) for word in words])
+    # where there are cameras their pictures go over ROS
+    process = subprocess.Popen([str(word) for word in words], env=isolated(free_domain()))
     try:
         end = time.monotonic() + READY_S
         while not (log.exists() and log.stat().st_size):
@@ -174,7 +177,7 @@ def is_same(store: EpisodeStore, name: str, files: dict[str, str]) -> bool:
 
 
 def stamps_of(found: list[Recovered], name: str | None) -> list[int]:
-    """When what was recovered of an episode had been received [ns], pictures included."""
+    """When what was recovered of an episode had been received, or taken, of pictures [ns]."""
     paths = [path for one in found if one.name == name for path in one.path.glob("*.mcap")]
     return [time_ns for path in paths for time_ns in (*joints_of(path), *pictures_of(path))]
 
@@ -185,12 +188,13 @@ def joints_of(path: Path) -> list[int]:
 
 
 def pictures_of(path: Path) -> list[int]:
-    """Those of the recording of cameras beside that of joints, likewise."""
+    """The stamps of the recording of cameras beside that of joints: who published them knows
+    those."""
     contract, bag = read_bag(path).contract, camera_bag(path.parent, path.parent.name)
     if contract is None or not bag.is_file():
         return []
     images = [CameraImages(bag, contract, name) for name in contract.cameras]
-    return [int(time_ns) for one in images for time_ns in one.received_ns]
+    return [header_stamp_ns(one.message(number)) for one in images for number in range(len(one))]
 
 
 def lines(log: Path) -> Iterator[dict]:

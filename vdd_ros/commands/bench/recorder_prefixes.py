@@ -6,6 +6,9 @@ on a disk that keeps what fsync promises and nothing else, and whatever such a d
 afterwards is made, recovered as the next recorder would, and read: each episode that had been said
 to be saved has to be there, as it was. The same is done for recorders that spare themselves the
 fsync of files, or of folders, which shows what the check finds.
+
+Only what this process does can be written down. Where the contract has cameras, what writes their
+pictures in a process of its own (`CameraWriter`) therefore writes them here.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from vdd_ros.cdr import joints_cdr
+from vdd_ros.camera_writer import CameraWriter
+from vdd_ros.cdr import image_cdr, joints_cdr
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.disk_crashes import Disk, Tree, digest, read, without, write
 from vdd_ros.commands.bench.disk_trace import Operation, Trace, traced
@@ -37,6 +41,7 @@ from vdd_ros.recovery import recover
 
 FOLDER = "lab/demonstrations"  # neither is there before the session
 PERIOD_NS, BEGAN_NS, PAUSE_NS = 5_000_000, 1_000_000_000, 2_000_000_000
+TICKS_PER_PICTURE, PICTURES_PER_SYNC = 10, 4
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of disks are made
 STARTED = "2026-01-01T00:00:00+00:00"
 LEAST_FREE = 1024
@@ -52,7 +57,7 @@ class Args:
     seconds: float = 1.2
     """Of each of them."""
     contract: Path = Path("config/panda_avoid.yaml")
-    """Whose streams are recorded."""
+    """Whose streams are recorded, and whose cameras: small ones, as all disks are in memory."""
     seed: int = 0
 
 
@@ -131,11 +136,14 @@ def session(
     folder: Path, contract: Contract, args: Args, rng: np.random.Generator, trace: Trace
 ) -> None:
     """Record, and save, discard or leave what was recorded; the next recorder takes that up."""
-    recorder = DemoRecorder(contract, folder, "episode", "task", least_free=LEAST_FREE)
+    cameras = CameraWriter(contract) if contract.cameras else None
+    recorder = DemoRecorder(
+        contract, folder, "episode", "task", least_free=LEAST_FREE, cameras=cameras
+    )
     now_ns = BEGAN_NS
     for number in range(args.episodes):
         recorder.start(now_ns, STARTED)
-        feed(recorder, now_ns, args.seconds, rng)
+        feed(recorder, cameras, now_ns, args.seconds, rng)
         now_ns += round(args.seconds * 1e9)
         fate = FATES[number % len(FATES)]
         if fate == "leave":
@@ -151,8 +159,14 @@ def session(
         now_ns += PAUSE_NS
 
 
-def feed(recorder: DemoRecorder, begin_ns: int, seconds: float, rng: np.random.Generator) -> None:
-    """Joint states and half as many commands, with numbers that do not compress."""
+def feed(
+    recorder: DemoRecorder,
+    cameras: CameraWriter | None,
+    begin_ns: int,
+    seconds: float,
+    rng: np.random.Generator,
+) -> None:
+    """Joint states and half as many commands, with numbers that do not compress, and pictures."""
     contract = recorder.contract
     middle = (contract.limit("lower") + contract.limit("upper")) / 2
     for tick in range(round(seconds * 1e9 / PERIOD_NS)):
@@ -161,6 +175,17 @@ def feed(recorder: DemoRecorder, begin_ns: int, seconds: float, rng: np.random.G
             position = middle + 0.1 * rng.random(len(middle))
             data = joints_cdr(contract.streams[name], contract, position, now_ns)
             recorder.add(name, data, now_ns)
+        if cameras is not None and tick % TICKS_PER_PICTURE == 0:
+            feed_cameras(cameras, now_ns, rng)
+
+
+def feed_cameras(cameras: CameraWriter, now_ns: int, rng: np.random.Generator) -> None:
+    """A picture of each camera, brought to the disk more often than once a second."""
+    for name, one in cameras.contract.cameras.items():
+        pixels = rng.integers(0, 256, (one.height, one.width, 3), dtype=np.uint8)
+        cameras.add(name, image_cdr(one, pixels, now_ns), now_ns)
+    if sum(cameras.received.values()) % PICTURES_PER_SYNC == 0:
+        cameras.sync()
 
 
 def cut_everywhere(

@@ -126,7 +126,8 @@ def _verdict(verdict: Verdict) -> str:
 
 def _streams(episode: Episode) -> Table:
     """What came of every stream, beside what the contract declares."""
-    heads = ["stream", "messages", "Hz", "of", "longest gap [ms]", "at most", "incomplete", "lost"]
+    heads = ["stream", "messages", "Hz", "of", "longest gap [ms]", "at most", "incomplete"]
+    heads += ["lost", "missing"]
     rows = []
     for name, found in episode.manifest.streams.items():
         declared = episode.contract.streams[name]
@@ -140,6 +141,7 @@ def _streams(episode: Episode) -> Table:
                 f"{declared.max_age_s * 1e3:g}",
                 str(found.incomplete),
                 str(found.lost),
+                str(found.missing),
             ]
         )
     return Table(heads, rows, [""] * len(rows))
