@@ -2,13 +2,14 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from foreign_data import CONFIG, DATA, lift
 from harness import Observer, free_domain, running, wait_for
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray, String
 
 from vdd_ros import cli
 from vdd_ros.contract import Contract
@@ -36,13 +37,15 @@ def test_the_cube_is_lifted_with_every_limit_in_force(demonstration, tmp_path):
     _, contract = lift()
     words = [sys.executable, "-m", "vdd_ros.cli", "replay", demonstration, "--json"]
     words += ["--contract", CONTRACT_PATH, "--log", tmp_path, "--real-time"]
+    began_ns = time.time_ns()
     with free_domain() as domain, Observer(domain) as observer:
-        # the verdict on an episode before, which late listeners still hear
-        earlier = observer.node.create_publisher(Bool, "/sim_node/success", latched_qos())
-        earlier.publish(Bool(data=True))
         topic = contract.streams["robot_command"].topic
         sent = observer.listen(Float64MultiArray, topic)
         with running([*map(str, words), "--domain", str(domain)], domain) as command:
+            wait_for(lambda: len(sent) > 60, "the replay to be under way")
+            # the verdict on an episode before, which a busy machine hears only now
+            earlier = observer.publisher(String, "/sim_node/episode", latched_qos())
+            earlier.publish(String(data=json.dumps({"success": False, "decided_ns": began_ns})))
             assert command.wait(180.0) == 0, command.output
             result = json.loads(command.output.splitlines()[-1])
     assert result["ok"] and result["task"] == "lift"
