@@ -197,6 +197,17 @@ def test_after_a_gap_the_arm_stands_and_the_next_command_begins_from_rest(bench)
     assert (np.abs(output.position - last) <= bench.gate.filter.max_change + 1e-9).all()
 
 
+def test_joint_states_tell_for_how_long_the_arm_got_no_command(bench):
+    bench.drive(ticks=2)
+    assert bench.gate.arm_gap_ns == 0
+    bench.gate.observe(bench.arm, bench.now + 50 * MS)
+    assert bench.gate.arm_gap_ns == 50 * MS
+    bench.now += 70 * MS
+    bench.gate.submit("teleop", AWAY, bench.now, bench.now)
+    bench.gate.observe(bench.arm, bench.now)  # it had been told late
+    assert bench.gate.arm_gap_ns == 0
+
+
 def test_a_little_jitter_is_no_gap(bench):
     move = in_motion(bench)
     last = bench.sent[-1]

@@ -160,18 +160,20 @@ def test_a_clock_that_leaps_ahead_is_a_stop(bench):
 
 
 @pytest.mark.parametrize(
-    ("real", "ros", "stands", "gap"),
+    ("real", "ros", "arm", "stands", "gap"),
     [
-        (0.5, 0.4, False, 0.4),
-        (0.01, 0.4, False, 0.01),  # the ROS clock has jumped
-        (0.5, 0.01, False, 0.01),  # it waits for a slow simulator
-        (0.5, 0.01, True, 0.5),
+        (0.5, 0.4, 0.0, False, 0.4),
+        (0.01, 0.4, 0.4, False, 0.01),  # the ROS clock has jumped
+        (0.5, 0.01, 0.01, False, 0.01),  # it waits for a slow simulator
+        (0.5, 0.01, 0.4, False, 0.4),  # it is slow, and the arm is not
+        (0.5, 0.01, 0.01, True, 0.5),
     ],
 )
-def test_a_gap_is_one_by_both_clocks_or_by_the_one_that_goes(bench, real, ros, stands, gap):
+def test_a_gap_is_one_by_real_time_and_by_what_the_robot_tells(bench, real, ros, arm, stands, gap):
+    gate, now_ns = bench.thread.loop.gate, time.time_ns()
+    gate._measured_ns, gate._measured_then_ns = now_ns, now_ns - round(arm * 1e9)
     bench.thread._sent_real_ns = time.monotonic_ns() - round(real * 1e9)
     bench.thread._clock.stands = stands
-    now_ns = time.time_ns()
     found_s = bench.thread._gap_ns(now_ns, now_ns - round(ros * 1e9)) * 1e-9
     assert found_s == pytest.approx(gap, rel=0.5) and found_s >= gap
 

@@ -117,6 +117,7 @@ class CommandGate:
         self._heard: dict[str, _Heard] = {}
         self._astray_since_ns: int | None = None
         self._measured_ns = self._now_ns = self._sent_ns = self._due_ns = LONG_AGO_NS
+        self._measured_then_ns = LONG_AGO_NS  # the newest joint state known at the last command
 
     @property
     def silent(self) -> bool:
@@ -132,6 +133,12 @@ class CommandGate:
         """Whether joint states are stamped so far ahead that theirs is another clock, one that goes
         on where this one stands still."""
         return self._measured_ns - now_ns > self._joints_max_age_ns
+
+    @property
+    def arm_gap_ns(self) -> int:
+        """For how long no command has left by the arm's own time, the stamps of its joint states,
+        at least: they, and the clock, may be told late."""
+        return self._measured_ns - max(self._sent_ns, self._measured_then_ns)
 
     def reset(self, now_ns: int) -> bool:
         """Clear the stop and forget everything; the next command starts from the position measured
@@ -315,7 +322,7 @@ class CommandGate:
             self.filter.stand()
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
-        self._sent_ns = now_ns
+        self._sent_ns, self._measured_then_ns = now_ns, self._measured_ns
         output = output._replace(move=self.filter.move)
         self._due_ns = max(self._due_ns, now_ns) + self._period_ns
         return output

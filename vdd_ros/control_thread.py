@@ -176,11 +176,13 @@ class ControlThread:
 
     def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
         """For how long no command has left: by real time and by the ROS clock, which may jump, or
-        wait for a slow simulator; by real time alone where that clock stands."""
-        real_ns = time.monotonic_ns() - self._sent_real_ns
-        is_stale = self._clock.stands or self.loop.gate.is_behind(now_ns)
+        wait for a slow simulator, or by the arm's own, where the ROS clock alone is slow; by real
+        time alone where that clock stands."""
+        real_ns, gate = time.monotonic_ns() - self._sent_real_ns, self.loop.gate
+        is_stale = self._clock.stands or gate.is_behind(now_ns)
         # not by the time of the tick, at whose beginning a plan may have been begun that took long
-        return real_ns if is_stale else min(real_ns, self._now_ns() - sent_ns)
+        told_ns = max(self._now_ns() - sent_ns, gate.arm_gap_ns)
+        return real_ns if is_stale else min(real_ns, told_ns)
 
     def _heed_clock(self) -> None:
         """A clock that stands makes everything look new for ever, one that leaps makes it look old.

@@ -57,7 +57,8 @@ def isolated(domain: int) -> dict[str, str]:
 
 
 class Footprint(NamedTuple):
-    """memory: resident [bytes]; threads; files: open descriptors."""
+    """memory: resident, without pages of files, which the system drops and reads again as it likes
+    [bytes]; threads; files: open descriptors."""
 
     memory: int
     threads: int
@@ -127,8 +128,9 @@ class Nodes:
         folder = Path(f"/proc/{self._processes[name].pid}")
         lines = (folder / "status").read_text(encoding="utf-8").splitlines()
         facts = dict(line.split(":", 1) for line in lines)
+        own = sum(int(facts[key].split()[0]) for key in ("RssAnon", "RssShmem"))
         return Footprint(
-            int(facts["VmRSS"].split()[0]) * 1024,
+            own * 1024,
             int(facts["Threads"]),
             len(list((folder / "fd").iterdir())),
         )

@@ -12,13 +12,16 @@ from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, node_command, running, running_node, wait_for
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from mcap.reader import make_reader
 from rclpy.serialization import deserialize_message
 from robots import HOME, Robot, steady_bundle
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import read_bag
+from vdd_ros.command_gate import PRECEDENCE, StopReason
 from vdd_ros.flight_recorder import AFTERMATH_NS, SILENT_NS
+from vdd_ros.nodes.decision_messages import decisions_of
 from vdd_ros.nodes.messages import message_class
 
 
@@ -70,6 +73,15 @@ def positions(flight: Path, stream: str, contract) -> np.ndarray:
     return np.array([m.data if hasattr(m, "data") else m.position for m in messages])
 
 
+def decisions(flight: Path) -> dict[str, np.ndarray]:
+    """All that stand in the file, one after another."""
+    with (flight / f"{flight.name}_0.mcap").open("rb") as file:
+        found = make_reader(file).iter_messages(topics=["/action_node/decisions"])
+        messages = [deserialize_message(one.data, Float64MultiArray) for _, _, one in found]
+    told = [decisions_of(message) for message in messages]
+    return {name: np.concatenate([one[name] for one in told]) for name in told[0]}
+
+
 def test_an_e_stop_leaves_what_led_to_it_and_how_the_arm_came_to_rest(
     domain, parameters, flights, robot, observer, watched
 ):
@@ -87,6 +99,15 @@ def test_an_e_stop_leaves_what_led_to_it_and_how_the_arm_came_to_rest(
     np.testing.assert_array_equal(sent[-1], robot.commands[-1])
     assert len(sent) >= 50 and len(positions(flight, "policy_command", robot.contract)) > 40
     assert len(positions(flight, "joint_state", robot.contract)) > 50
+    decided = decisions(flight)
+    count = int(decided["sent"].sum())
+    assert abs(count - len(sent)) <= 1  # the recorder may have met one publisher a tick earlier
+    braked = np.isfinite(decided["reason"])
+    assert (decided["reason"][braked] == list(StopReason).index(StopReason.E_STOP)).all()
+    assert braked[-1] and np.isnan(decided["source"][braked]).all()
+    followed = (decided["sent"] == 1.0) & ~braked
+    assert (decided["source"][followed] == PRECEDENCE.index("policy")).all()
+    assert (np.diff(decided["tick_s"] * 1e9 + decided["tick_ns"]) > 0).all()
     said = (flight / "metadata.yaml").read_text()
     for topic in ("/action_node/policy_state", "/e_stop", "/diagnostics"):
         assert f"name: {topic}" in said

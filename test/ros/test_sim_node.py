@@ -209,6 +209,7 @@ def test_an_episode_is_decided_once_and_whoever_comes_late_still_hears_it(domain
             told = late.listen(String, "/sim_node/episode", latched_qos())
             wait_for(lambda: told, "the latched episode")
         episode = json.loads(told[0].data)
+        assert 0 < episode.pop("decided_ns") < time.time_ns()
         assert episode == {
             "success": False,
             "reason": "undecided after 0.3 s",

@@ -11,14 +11,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Float64MultiArray
 
 from vdd_ros.action_loop import Fault, TickResult
 from vdd_ros.bundle import Bundle
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import Arrival, ControlThread
+from vdd_ros.decisions import Decisions
 from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.monitor import RunState
+from vdd_ros.nodes.decision_messages import decisions_message
 from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import UNKNOWN, Listeners
 from vdd_ros.nodes.messages import (
@@ -70,7 +73,8 @@ def _thresholds(detector: OodDetector | None) -> dict[str, object]:
 
 
 class Outputs:
-    """What the node publishes while it is active: the command, the policy's wish, the state.
+    """What the node publishes while it is active: the command, the policy's wish, the state, and
+    the decisions of all ticks since the last one.
 
     shadow: commands and wishes go to topics of the node's own, ~/shadow/TOPIC, where nobody obeys
     them; robot: see `Listeners`.
@@ -94,6 +98,8 @@ class Outputs:
             for stream in streams
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
+        self._decided = node.create_lifecycle_publisher(Float64MultiArray, "~/decisions", 10)
+        self._decisions = Decisions(contract.rates.control_hz)
         self._listeners = None if shadow else Listeners(node, self._robot, robot)
 
     def heard(self) -> bool:
@@ -133,19 +139,22 @@ class Outputs:
             self._robot.publish(data)
         if result.wish is not None:
             self._wish.publish(self._wished.encode(result.wish, result.tick_ns))
+        self._decisions.note(result)
 
     def publish_state(self, health: Health) -> None:
-        """Publish ~/policy_state."""
+        """Publish ~/policy_state, and what was decided since."""
         now_ns = self._node.get_clock().now().nanoseconds
         self._state.publish(diagnostics_message(full_name(self._node), health, now_ns))
+        if len(rows := self._decisions.fetch()):
+            self._decided.publish(decisions_message(rows))
 
     def destroy(self) -> None:
         """Leave no publisher in the graph, once the last command has arrived."""
         if self._listeners is not None:
             self._listeners.destroy()
-        for publisher in (self._robot, self._state):
+        for publisher in (self._robot, self._state, self._decided):
             publisher.wait_for_all_acked(LAST_WORD)
-        for publisher in (self._robot, self._wish, self._state):
+        for publisher in (self._robot, self._wish, self._state, self._decided):
             self._node.destroy_lifecycle_publisher(publisher)
 
 

@@ -151,7 +151,8 @@ class CommandGateNode(Node):
     def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
         """As `ControlThread` has it."""
         real_ns = time.monotonic_ns() - self._sent_real_ns
-        return real_ns if self._clock_watch.stands else min(real_ns, self._now_ns() - sent_ns)
+        told_ns = max(self._now_ns() - sent_ns, self.gate.arm_gap_ns)
+        return real_ns if self._clock_watch.stands else min(real_ns, told_ns)
 
     def _on_e_stop(self, pressed: bool) -> None:
         self.gate.e_stop(pressed, self._now_ns())

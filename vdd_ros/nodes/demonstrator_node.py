@@ -2,7 +2,7 @@
 
 It knows what a person in its place knows: joint states come in, leader positions go out on the
 teleop topic, the recorder answers to start, stop, save and discard, and after a demonstration one
-sees whether it went well (sim_node's ~/success). For each demonstration: have the gate let go of
+sees whether it went well (sim_node's ~/episode). For each demonstration: have the gate let go of
 the arm and the scene set back, wait for the arm at its start, start the recorder, lead the arm,
 stop, and save what went well; what did not is discarded and tried again the same way. The way is
 declared to the recorder as a note for statistics, never as part of the recorded streams. The node
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
-from std_msgs.msg import Bool, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
@@ -30,13 +30,13 @@ from vdd_ros.nodes.messages import (
     Health,
     command_message,
     fields_of,
-    latched_qos,
     message_class,
     qos_of,
     stamp_ns_of,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.script import Script, ScriptRunner
+from vdd_ros.nodes.verdicts import Verdicts
 from vdd_ros.poses import pose_array
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ class DemonstratorNode(Node):
         self._state: dict[str, np.ndarray] = {}
         self._poses = np.full((len(task.objects), 7), np.nan)  # until they are seen
         self._stamp_ns = self._tick = self._begun_ns = 0
-        self._success: bool | None = None  # of the episode that runs
         self._doing = ScriptRunner(self, self._script())
         self._open_topics()
         publish_diagnostics(self, self._health)
@@ -102,9 +101,7 @@ class DemonstratorNode(Node):
                 kind = message_class(stream.type)
                 self.create_subscription(kind, stream.topic, self._on_poses, qos_of(stream))
         names = self.settings
-        self.create_subscription(
-            Bool, f"{names.simulator}/success", self._on_success, latched_qos()
-        )
+        self._verdicts = Verdicts(self, names.simulator)
         self._note = self.create_publisher(String, f"{names.recorder}/annotate", 10)
         services = {"set back": f"{names.simulator}/reset", "let go": f"{names.gate}/reset"}
         for button in ("start", "stop", "save", "discard"):
@@ -132,11 +129,15 @@ class DemonstratorNode(Node):
             self.get_logger().info(f"demonstration {number}/{len(self._ways)} is saved, way {way}")
         self.get_logger().info(f"done: {self._saved} saved, {self._failed} discarded")
 
+    @property
+    def _success(self) -> bool | None:
+        """The simulator's verdict on the demonstration that runs, once there is one."""
+        return self._verdicts.success_since(self._begun_ns)
+
     def _demonstrate(self, way: int) -> Script[bool]:
         """One demonstration; returns whether it was saved."""
         yield from self._let_go()
         yield from self._press("set back")
-        self._success = None
         yield self._stands_at_start
         try:
             self._operator.begin(self._seen(), way)
@@ -212,9 +213,6 @@ class DemonstratorNode(Node):
 
     def _passed(self, since_ns: int) -> bool:
         return self._stamp_ns - since_ns >= PATIENCE_S * NS_PER_S
-
-    def _on_success(self, message: Bool) -> None:
-        self._success = message.data
 
     def _on_poses(self, message) -> None:
         if len(message.poses) == len(self._poses):

@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import Topic
@@ -58,6 +58,10 @@ class FlightRecorderNode(Node):
             "e_stop": Topic(contract.e_stop_topic, "std_msgs/msg/Bool", has_header=False),
         }
         node = settings.policy_state.rpartition("/")[0]
+        # of each command and wish: who was followed, why, within which limits
+        others["decisions"] = Topic(
+            f"{node}/decisions", "std_msgs/msg/Float64MultiArray", has_header=False
+        )
         shadows = {
             f"shadow_{name}": contract.streams[name] for name in ("robot_command", "policy_command")
         }
@@ -75,7 +79,7 @@ class FlightRecorderNode(Node):
         self._clock_in = ReceiveClock(self)
         listen_raw(self, contract, self._take)
         kinds: dict[str, type] = {"policy_state": DiagnosticArray, "diagnostics": DiagnosticArray}
-        kinds |= {"e_stop": Bool}
+        kinds |= {"e_stop": Bool, "decisions": Float64MultiArray}
         kinds |= {name: message_class(stream.type) for name, stream in shadows.items()}
         for name, kind in kinds.items():
             self.create_subscription(

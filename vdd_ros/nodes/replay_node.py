@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from rclpy.node import Node
-from std_msgs.msg import Bool
 
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore
@@ -29,11 +28,11 @@ from vdd_ros.nodes.messages import (
     Health,
     command_message,
     fields_of,
-    latched_qos,
     sample_stamp_ns,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.script import Script, ScriptRunner
+from vdd_ros.nodes.verdicts import Verdicts
 
 APPROACH = 0.1  # of the velocity limits, on the way to the first command
 BESIDE = 0.01  # of a joint's range: a recording may lie this far outside the limits, and is clipped
@@ -67,10 +66,9 @@ class ReplayNode(Node):
         # a hand or gripper stops at what is between its fingers
         self._is_arm = np.array([joint.unit != "fraction" for joint in self.contract.joints])
         self._state = self._sent = np.zeros(0)
-        self._success: bool | None = None  # of this replay; a verdict from before is another's
-        self._is_sending = False
         self._fault: str | None = None  # why nothing more may be sent
         self._stamp_ns = self._tick = self._near_ns = 0
+        self._sends_since_ns: int | None = None  # stamp at which the episode's first command went
         self._doing = ScriptRunner(self, self._script())
         self._open_topics()
         publish_diagnostics(self, self._health)
@@ -79,13 +77,18 @@ class ReplayNode(Node):
         self._teleop = self.contract.streams["teleop_command"]
         self._leader = open_leader(self, self.contract, self._on_state)
         EStopListener(self, self.contract.e_stop_topic, self._on_e_stop, by_service=False)
-        topic = f"{self.settings.simulator}/success"
-        self.create_subscription(Bool, topic, self._on_success, latched_qos())
+        self._verdicts = Verdicts(self, self.settings.simulator)
 
     @property
     def exit_code(self) -> int | None:
         """None until the episode was sent."""
         return self._doing.exit_code
+
+    @property
+    def _success(self) -> bool | None:
+        """The simulator's verdict on what is sent, once there is one."""
+        since_ns = self._sends_since_ns
+        return None if since_ns is None else self._verdicts.success_since(since_ns)
 
     def _script(self) -> Script[None]:
         self.get_logger().info(f"waiting for a gate on {self._teleop.topic}")
@@ -95,7 +98,7 @@ class ReplayNode(Node):
         yield from self._lead(*self._way_to_first())
         self._require_at(self._targets[0], "first")
         self.get_logger().info(f"sends {self._times_s[-1]:.1f} s of commands")
-        self._is_sending = True
+        self._sends_since_ns = self._stamp_ns
         yield from self._lead(self._times_s, self._targets)
         if self._success is None:
             still = np.array([0.0, SETTLING_S])
@@ -168,10 +171,6 @@ class ReplayNode(Node):
     def _on_e_stop(self, active: bool) -> None:
         if active:
             self._fault = "the e-stop is pressed"
-
-    def _on_success(self, message: Bool) -> None:
-        if self._is_sending:
-            self._success = message.data
 
     def _on_state(self, message) -> None:
         stream = self.contract.streams["joint_state"]

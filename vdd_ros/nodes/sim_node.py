@@ -5,7 +5,7 @@ command is held, as a forward position controller holds it; of a trajectory, the
 point is gone evenly until the point is due, as a joint_trajectory_controller does. Beyond the
 robot: /clock, ~/reset (std_srvs/Trigger: arm at its start pose, next seed, time goes on), and once
 an episode is decided ~/success (std_msgs/Bool) and ~/episode (std_msgs/String, JSON: success,
-reason, way, done, seconds, seed), both latched.
+reason, way, done, seconds, decided_ns, seed), both latched.
 
 time_base wall: real time, stamps and /clock carry system time. time_base sim: /clock starts at 1 s
 and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time while nobody drives.
@@ -243,6 +243,7 @@ class SimNode(Node):
                         "way": status.way,
                         "done": status.done,
                         "seconds": elapsed_s,
+                        "decided_ns": self._time_ns,
                         "seed": self._seed,
                     }
                 )
