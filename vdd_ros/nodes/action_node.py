@@ -10,122 +10,36 @@ first moment on, whatever the node's state.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from vdd_ros.action_loop import ActionLoop
-from vdd_ros.action_space import action_space, seconds_to_decode
-from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
-from vdd_ros.homing import require_pose
-from vdd_ros.inference import OnnxDensity, warm_up
+from vdd_ros.nodes.action_parameters import ActionParameters
+from vdd_ros.nodes.action_setup import prepared
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
 from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.go_home import GoHome, Held
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
-from vdd_ros.nodes.listeners import ROBOT_HELP
 from vdd_ros.nodes.messages import Health
-from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.tick_log import TickLog
 
-# That planning may take to be done within it. In a run, with cold caches, a plan takes several
-# times what it takes in warm-up; ticks that differ as much make commands uneven.
-MOST_OF_A_TICK = 0.05
 # So long after its start a node may not yet know of others, nor of a latched word: participants of
 # Fast DDS announce themselves every three seconds.
 DISCOVERY_S = 3.0
 AT_ONCE_S = 0.01  # once its executor runs
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-@dataclass(frozen=True)
-class ActionParameters:
-    """What is set at deployment; horizons, limits and the acting rule are the bundle's."""
-
-    contract: str = parameter("", "path of the robot's contract YAML", required=True)
-    bundle: str = parameter("", "folder of the bundle to run", required=True)
-    mode: str = parameter(
-        "drive",
-        "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "
-        "whoever drives",
-        choices=("drive", "shadow"),
-    )
-    robot: str = parameter("", ROBOT_HELP)
-    seed: int = parameter(0, "seed of the draws of experts and noise", lower=0)
-    autostart: bool = parameter(False, "configure and activate without being asked")
-    planning: str = parameter(
-        "auto",
-        "inline: the policy plans within a tick; thread: beside the ticks, and a plan that comes "
-        "late begins in its middle; auto: by what a plan takes on this machine",
-        choices=("auto", "inline", "thread"),
-    )
-    start_tolerance: float = parameter(
-        0.1,
-        "how far outside the range that demonstrations began in a joint may be when a run begins "
-        "[rad, m, fraction]",
-        lower=0.0,
-    )
-    home: str = parameter(
-        "",
-        "joints [unit] that ~/go_home brings the arm to, separated by spaces; empty: the middle of "
-        "where demonstrations began",
-    )
-    home_speed: float = parameter(
-        0.2, "share of the velocity and acceleration limits on the way home", lower=0.01, upper=1.0
-    )
-    most_missed: int = parameter(
-        20,
-        "deadlines that may be missed before the arm is brought to rest, 0: any; ten ticks in time "
-        "make up for one, and a single stall counts five at most",
-        lower=0,
-    )
-    on_out_of_distribution: str = parameter(
-        "warn",
-        "what is done while observations are unlike those that the policy was trained on (see "
-        "docs/safety.md). warn: say so; slow: and let it drive only as fast as slow_speed; hold: "
-        "bring the arm to rest and ask",
-        choices=("warn", "slow", "hold"),
-    )
-    slow_speed: float = parameter(
-        0.1,
-        "with on_out_of_distribution slow, share of the velocity limits",
-        lower=0.01,
-        upper=1.0,
-    )
-    send_after: float = parameter(
-        0.0,
-        "seconds from the beginning of a control tick to the sending of its command, so that "
-        "commands leave evenly however long a tick takes; 0: as soon as it is known (see "
-        "docs/architecture.md)",
-        lower=0.0,
-    )
-    rehearse: float = parameter(
-        0.0,
-        "seconds before a control tick at which the policy is evaluated for nothing, so that the "
-        "processor has at hand what the tick needs; 0: never (see docs/architecture.md)",
-        lower=0.0,
-    )
-    log_ticks: str = parameter(
-        "", "write samples and ticks of each run to this .npz; empty: do not"
-    )
-    realtime_priority: int = parameter(
-        0, "SCHED_FIFO priority of the control thread, 0: none", lower=0, upper=99
-    )
-    cpu: int = parameter(-1, "processor of the control thread, -1: any", lower=-1)
 
 
 class Parts(NamedTuple):
@@ -219,54 +133,10 @@ class ActionNode(LifecycleNode):
         super().destroy_node()
 
     def _configure(self) -> None:
-        settings = self.settings
-        if settings.log_ticks and not _writable(Path(settings.log_ticks)):
-            raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
-        contract = Contract.from_yaml(settings.contract)
-        period_s = contract.control_period_ns * 1e-9
-        if settings.send_after >= period_s:
-            raise UserError(
-                f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
-                "command has to be sent before the next tick"
-            )
-        if settings.rehearse >= period_s:
-            raise UserError(
-                f"rehearse is {settings.rehearse:g} s and a control tick {period_s:g} s: there has "
-                "to be time between two ticks, use less or 0"
-            )
-        began_s = time.monotonic()
-        bundle = Bundle.load(settings.bundle, contract)
-        home = _home(bundle, contract, settings.home)
-        policy = bundle.open_policy()
-        detector = bundle.ood_detector
-        judges = detector is not None and detector.distance is not None
-        if settings.on_out_of_distribution != "warn" and not judges:
-            raise UserError(
-                f"bundle {settings.bundle} has no threshold of what is out of distribution: export "
-                "it again with enough episodes held out, or set on_out_of_distribution warn"
-            )
-        resting = _resting_window(contract, policy.n_obs_steps)
-        seconds = warm_up(policy, resting, bundle.rule.draws)
-        space = action_space(contract)
-        seconds += seconds_to_decode(contract, space, policy.horizon)
-        # A session of its own: the monitor's thread must not hold up the policy's.
-        density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
-        rng = np.random.default_rng(settings.seed)
-        shadow = settings.mode == "shadow"
-        threaded = settings.planning == "thread" or (
-            settings.planning == "auto" and seconds > MOST_OF_A_TICK * period_s
-        )
-        loop = ActionLoop(
-            contract,
-            policy,
-            bundle.rule,
-            rng,
-            shadow=shadow,
-            start_fault=_start_fault(bundle, contract, settings.start_tolerance),
-            threaded=threaded,
-            space=space,
-        )
-        outputs = Outputs(self, contract, settings.robot, shadow)
+        settings, began_s = self.settings, time.monotonic()
+        ready = prepared(settings)
+        loop, contract, bundle = ready.loop, ready.loop.contract, ready.bundle
+        outputs = Outputs(self, contract, settings.robot, settings.mode == "shadow")
         inputs = Inputs(self, contract)
         make = partial(
             ControlThread,
@@ -281,30 +151,24 @@ class ActionNode(LifecycleNode):
         )
         control = make(
             loop,
-            density=density,
-            detector=detector,
+            density=ready.density,
+            detector=bundle.ood_detector,
             on_out_of_distribution=settings.on_out_of_distribution,
             slow_speed=settings.slow_speed,
             rehearse_s=settings.rehearse,
             keep_log=bool(settings.log_ticks),
         )
         reporter = Reporter(self, bundle, control, inputs, outputs)
-        going = GoHome(self, contract, home, settings.home_speed, make, self._make_way, reporter)
+        going = GoHome(
+            self, contract, ready.home, settings.home_speed, make, self._make_way, reporter
+        )
         self._parts = Parts(control, reporter, inputs, outputs, going)
         self._take_e_stop(self._listen_to_e_stop(contract).pressed)
         self.fault = None
-        if lacking := loop.gate.filter.lacking:
-            self.get_logger().warning(lacking)
-        if bundle.start is None:
-            self.get_logger().warning(
-                "the bundle does not say where demonstrations began: a run may begin anywhere"
-            )
-        beside = ", in a thread beside the ticks" if threaded else ""
-        self.get_logger().info(
-            f"{bundle.name}: {policy.n_experts} experts, {bundle.acting}; a plan takes "
-            f"{seconds * 1e3:.3g} ms of ticks of {period_s * 1e3:.3g} ms{beside}; configured in "
-            f"{time.monotonic() - began_s:.1f} s"
-        )
+        for warning in ready.warnings:
+            self.get_logger().warning(warning)
+        seconds = time.monotonic() - began_s
+        self.get_logger().info(f"{ready}; configured in {seconds:.1f} s")
 
     def _health(self) -> Health:
         if self.fault is not None:
@@ -388,43 +252,6 @@ class ActionNode(LifecycleNode):
         self.fault = str(error)
         self.get_logger().error(self.fault)
         return FAILURE
-
-
-def _start_fault(
-    bundle: Bundle, contract: Contract, tolerance: float
-) -> Callable[[np.ndarray], str | None]:
-    """Why a run may not begin with the joints at (Da,) [unit]; None if it may, or who knows."""
-    start = bundle.start
-
-    def fault(position: np.ndarray) -> str | None:
-        why = start and start.fault(position, tolerance, contract)
-        return f"{why} (~/go_home does)" if why else None
-
-    return fault
-
-
-def _home(bundle: Bundle, contract: Contract, home: str) -> np.ndarray | None:
-    """(Da,) [unit] where the arm is brought; None where nobody knows. Raises UserError."""
-    if home:
-        return require_pose(home, contract)
-    return None if bundle.start is None else bundle.start.middle
-
-
-def _writable(path: Path) -> bool:
-    """Whether a file of this name can be made: known before the run, not after it."""
-    return bool(path.name) and path.parent.is_dir() and os.access(path.parent, os.W_OK)
-
-
-def _resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
-    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
-    middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
-    row = [
-        middle
-        if part.field == "position" and not contract.streams[part.stream].is_of_objects
-        else np.zeros(contract.size_of(part.stream, part.field))
-        for part in contract.observation
-    ]
-    return np.tile(np.concatenate(row), (n_obs_steps, 1))
 
 
 def main(args: Sequence[str] | None = None) -> int:

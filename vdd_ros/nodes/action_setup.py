@@ -1,0 +1,145 @@
+"""What action_node makes of its parameters: a bundle that fits the robot, warmed up, in a loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.action_loop import ActionLoop
+from vdd_ros.action_space import action_space, seconds_to_decode
+from vdd_ros.bundle import Bundle
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.homing import require_pose
+from vdd_ros.inference import OnnxDensity, warm_up
+from vdd_ros.nodes.action_parameters import ActionParameters
+
+# That planning may take to be done within it. In a run, with cold caches, a plan takes several
+# times what it takes in warm-up; ticks that differ as much make commands uneven.
+MOST_OF_A_TICK = 0.05
+
+
+class Ready(NamedTuple):
+    """density: of the bundle's policy, for the monitor, where it has one; home: (Da,) [unit] where
+    ~/go_home brings the arm, None where nobody knows; plan_s: what a plan took in warm-up;
+    threaded: whether plans are made beside the ticks."""
+
+    bundle: Bundle
+    loop: ActionLoop
+    density: OnnxDensity | None
+    home: np.ndarray | None
+    plan_s: float
+    threaded: bool
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever runs it should know."""
+        lacking = self.loop.gate.filter.lacking
+        anywhere = "the bundle does not say where demonstrations began: a run may begin anywhere"
+        known = self.bundle.start is not None
+        return [*([lacking] if lacking else []), *([] if known else [anywhere])]
+
+    def __str__(self) -> str:
+        period_ms = self.loop.contract.control_period_ns * 1e-6
+        beside = ", in a thread beside the ticks" if self.threaded else ""
+        experts = self.loop.policy.n_experts
+        return (
+            f"{self.bundle.name}: {experts} experts, {self.bundle.acting}; a plan takes "
+            f"{self.plan_s * 1e3:.3g} ms of ticks of {period_ms:.3g} ms{beside}"
+        )
+
+
+def prepared(settings: ActionParameters) -> Ready:
+    """Load, verify and warm up. Raises UserError."""
+    if settings.log_ticks and not _writable(Path(settings.log_ticks)):
+        raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
+    contract = Contract.from_yaml(settings.contract)
+    period_s = contract.control_period_ns * 1e-9
+    _require_within_tick(settings, period_s)
+    bundle = Bundle.load(settings.bundle, contract)
+    home = _home(bundle, contract, settings.home)
+    policy = bundle.open_policy()
+    _require_detector(settings, bundle)
+    plan_s = warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
+    space = action_space(contract)
+    plan_s += seconds_to_decode(contract, space, policy.horizon)
+    threaded = settings.planning == "thread" or (
+        settings.planning == "auto" and plan_s > MOST_OF_A_TICK * period_s
+    )
+    loop = ActionLoop(
+        contract,
+        policy,
+        bundle.rule,
+        np.random.default_rng(settings.seed),
+        shadow=settings.mode == "shadow",
+        start_fault=_start_fault(bundle, contract, settings.start_tolerance),
+        threaded=threaded,
+        space=space,
+    )
+    # A session of its own: the monitor's thread must not hold up the policy's.
+    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
+    return Ready(bundle, loop, density, home, plan_s, threaded)
+
+
+def _require_within_tick(settings: ActionParameters, period_s: float) -> None:
+    if settings.send_after >= period_s:
+        raise UserError(
+            f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
+            "command has to be sent before the next tick"
+        )
+    if settings.rehearse >= period_s:
+        raise UserError(
+            f"rehearse is {settings.rehearse:g} s and a control tick {period_s:g} s: there has to "
+            "be time between two ticks, use less or 0"
+        )
+
+
+def _require_detector(settings: ActionParameters, bundle: Bundle) -> None:
+    detector = bundle.ood_detector
+    judges = detector is not None and detector.distance is not None
+    if settings.on_out_of_distribution != "warn" and not judges:
+        raise UserError(
+            f"bundle {settings.bundle} has no threshold of what is out of distribution: export it "
+            "again with enough episodes held out, or set on_out_of_distribution warn"
+        )
+
+
+def _start_fault(
+    bundle: Bundle, contract: Contract, tolerance: float
+) -> Callable[[np.ndarray], str | None]:
+    """Why a run may not begin with the joints at (Da,) [unit]; None if it may, or who knows."""
+    start = bundle.start
+
+    def fault(position: np.ndarray) -> str | None:
+        why = start and start.fault(position, tolerance, contract)
+        return f"{why} (~/go_home does)" if why else None
+
+    return fault
+
+
+def _home(bundle: Bundle, contract: Contract, home: str) -> np.ndarray | None:
+    """(Da,) [unit] where the arm is brought; None where nobody knows. Raises UserError."""
+    if home:
+        return require_pose(home, contract)
+    return None if bundle.start is None else bundle.start.middle
+
+
+def _writable(path: Path) -> bool:
+    """Whether a file of this name can be made: known before the run, not after it."""
+    return bool(path.name) and path.parent.is_dir() and os.access(path.parent, os.W_OK)
+
+
+def _resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
+    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
+    middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
+    row = [
+        middle
+        if part.field == "position" and not contract.streams[part.stream].is_of_objects
+        else np.zeros(contract.size_of(part.stream, part.field))
+        for part in contract.observation
+    ]
+    return np.tile(np.concatenate(row), (n_obs_steps, 1))
