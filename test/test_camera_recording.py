@@ -23,7 +23,7 @@ from pictures import (
 )
 from recordings import SECOND, STARTED, feed
 
-from vdd_ros import demo_recorder
+from vdd_ros import episode_pictures
 from vdd_ros.bag_mending import mend
 from vdd_ros.camera_images import CAMERAS, CameraImages, camera_bag
 from vdd_ros.camera_writer import CameraWriter, camera_topics
@@ -451,7 +451,7 @@ def test_joints_are_saved_though_pictures_do_not_get_to_the_disk(tmp_path, monke
     recorder = recorded(SEEING, tmp_path)
     assert recorder.stop(end_of(1.0)).endswith("PASS")
     monkeypatch.setattr(recorder.cameras, "summary", lambda: None)
-    real_sync, real_sum = demo_recorder.sync_folder, FileSummary.of
+    real_sync, real_sum = episode_pictures.sync_folder, FileSummary.of
 
     def sync(folder):
         if fault == "sync" and folder.name == CAMERAS:
@@ -463,7 +463,7 @@ def test_joints_are_saved_though_pictures_do_not_get_to_the_disk(tmp_path, monke
             raise BROKEN
         return real_sum(path)
 
-    monkeypatch.setattr(demo_recorder, "sync_folder", sync)
+    monkeypatch.setattr(episode_pictures, "sync_folder", sync)
     monkeypatch.setattr(FileSummary, "of", sum_of)
     told = recorder.save(end_of(1.0))
     assert told.startswith(f"saved {tmp_path / 'episode_0001'}, FAIL: it has no images")

@@ -7,7 +7,6 @@ process leaves behind is found and set aside by `vdd_ros.recovery`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,25 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
-from vdd_ros.camera_images import CAMERAS, camera_bag
-from vdd_ros.camera_judgement import (
-    QUARANTINE,
-    CamerasJudged,
-    judge_cameras,
-    set_images_aside,
-)
-from vdd_ros.camera_writer import CamerasClosed
+from vdd_ros.camera_images import CAMERAS
+from vdd_ros.camera_judgement import QUARANTINE, CamerasJudged
 from vdd_ros.contract import Contract
 from vdd_ros.disk_watch import DiskWatch, Look
 from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
+from vdd_ros.episode_notes import noted
+from vdd_ros.episode_pictures import CameraRecorder, EpisodePictures
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import worse_of
 from vdd_ros.manifest import (
@@ -44,6 +38,7 @@ from vdd_ros.manifest import (
     Manifest,
     Provenance,
     Verdict,
+    files_of,
     software_version,
 )
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
@@ -52,8 +47,6 @@ from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.verdict import Finding, judge, summarise, verdict_of
 
 PART_PREFIX = ".part-"
-NOTE = "note"  # of `meta`: what a person wrote
-LARGEST_META, DEEPEST = 256 * 1024, 20  # of what is noted of an episode
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
@@ -69,15 +62,6 @@ class Room(NamedTuple):
 
     free: int
     seconds: float | None
-
-
-class CameraRecorder(Protocol):
-    """Who writes the pictures of an episode: a `CameraProcess`, or a `CameraWriter` in this one."""
-
-    def start(self, part: Path, name: str) -> None: ...
-    def stop(self) -> CamerasClosed: ...
-    def summary(self) -> FileSummary | None: ...
-    def abort(self) -> None: ...
 
 
 class DemoRecorder:
@@ -145,8 +129,11 @@ class DemoRecorder:
         self._lock = lock
         try:
             self._bag = BagWriter(self._part, self.name, self.contract)
-            if self.cameras is not None:
-                self.cameras.start(self._part, self.name)
+            self._pictures = (
+                None
+                if self.cameras is None
+                else EpisodePictures(self.cameras, self.contract, self._part, self.name)
+            )
         except (OSError, UserError):
             os.close(lock)
             shutil.rmtree(self._part, ignore_errors=True)
@@ -158,7 +145,6 @@ class DemoRecorder:
         self.beside.begin()
         self._disk.begin()
         self._disk.note(Look(self._steady_ns(), 0, free))
-        self._left_out: Finding | None = None
         self.state = State.RECORDING
         return f"recording {self.name}"
 
@@ -179,22 +165,8 @@ class DemoRecorder:
     def annotate(self, items: Mapping[str, object]) -> str:
         """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
         self._require("annotate", State.RECORDING, State.STOPPED)
-        what = f"{', '.join(items):.80}"
-        added = {**self.meta, **items}
-        before, after = str(self.meta.get(NOTE, "")), str(added.get(NOTE, ""))
-        if not after.startswith(before):  # a second note takes nothing from the first
-            added[NOTE] = f"{before}; {after}"
-        try:
-            text = json.dumps(added, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UserError(f"{what}: {error}; note what JSON can hold") from None
-        if len(text) > LARGEST_META or not _is_flat(added):
-            raise UserError(
-                f"{what}: notes of an episode are {LARGEST_META >> 10} KiB at most, and {DEEPEST} "
-                f"lists and objects within each other; note less"
-            )
-        self.meta = added
-        return f"noted {what} for {self.name}"
+        self.meta = noted(self.meta, items)
+        return f"noted {', '.join(items):.80} for {self.name}"
 
     def stop(self, now_ns: int) -> str:
         """Close the recording, read it back and judge it, before anybody decides to save it."""
@@ -202,25 +174,20 @@ class DemoRecorder:
         self.state = State.STOPPED
         self._stopped_ns = now_ns
         self._close_bag()
-        self._closed = None if self.cameras is None else self.cameras.stop()
-        self._judged = CamerasJudged()
+        if self._pictures is not None:
+            self._pictures.stop()
         self._judge()
         return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
     def _judge(self) -> None:
         """Read the recording back and judge it; raises OSError where it cannot be read now."""
-        now_ns, closed = self._stopped_ns, self._closed
+        now_ns = self._stopped_ns
         contents = read_bag(self._bag.path)
         self.fault = self.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        if closed is not None and self._left_out is None:
-            try:
-                self._judged = judge_cameras(
-                    self.contract, self._image_bag, closed, streams, self.started_ns, now_ns
-                )
-            except OSError as error:
-                self._leave_images_out(error)
+        if self._pictures is not None:
+            self._pictures.judge(streams, self.started_ns, now_ns)
         self._summaries = {
             name: summarise(
                 data,
@@ -257,7 +224,10 @@ class DemoRecorder:
         if self.verdict is NOT_JUDGED:  # stopping was broken off
             self._judge()
         self._require_whole()
-        files = {**self._summaries_of(self._part), **self._image_files()}
+        files = files_of(self._part, self._part)
+        if self._pictures is not None:
+            files |= self._pictures.files()
+            self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
         write_text(self._part / FILE_NAME, self._manifest(files).to_json())
         sync_folder(self._part)
         final = self.folder / self.name
@@ -306,8 +276,8 @@ class DemoRecorder:
         """Drop the recording; nothing of it is left."""
         self._require("discard", State.RECORDING, State.STOPPED)
         self._bag.abort()
-        if self.cameras is not None:
-            self.cameras.abort()
+        if self._pictures is not None:
+            self._pictures.abort()
         shutil.rmtree(self._part)
         self._finish()
         return f"discarded {self.name}"
@@ -316,10 +286,14 @@ class DemoRecorder:
         """Let go of an unsaved recording when the process ends; it stays for recovery."""
         if self.state is State.RECORDING:
             self._close_bag()
-            if self.cameras is not None:
-                self.cameras.stop()
+            if self._pictures is not None:
+                self._pictures.stop()
         if self.state is not State.IDLE:
             self._finish()
+
+    @property
+    def _judged(self) -> CamerasJudged:
+        return CamerasJudged() if self._pictures is None else self._pictures.judged
 
     @property
     def _duration_s(self) -> float:
@@ -329,44 +303,6 @@ class DemoRecorder:
         """Both recordings, and what describes them."""
         folders = (self._part, self._part / CAMERAS)
         return [path for folder in folders for path in folder.glob("*") if path.is_file()]
-
-    def _leave_images_out(self, error: OSError) -> None:
-        """Of pictures that the disk does not give back: whole joints are saved without them. What
-        there is of them is kept elsewhere; raises OSError where that fails."""
-        aside = set_images_aside(self.folder, self._part, self.name)
-        reason = f"it has no images: {error.strerror or error}; what is there lies in {aside}"
-        self._left_out = Finding("FAIL", reason)
-        self._judged = CamerasJudged({}, (self._left_out,))
-
-    def _image_files(self) -> dict[str, FileSummary]:
-        """The files of cameras, which are on the disk on return; none where they had to be left
-        out, which the verdict then says."""
-        folder = self._part / CAMERAS
-        if self.cameras is None or not folder.is_dir():
-            return {}
-        try:
-            known = self.cameras.summary()
-            found = self._summaries_of(folder, {} if known is None else {self._image_bag: known})
-            sync_folder(folder)
-            return found
-        except OSError as error:
-            self._leave_images_out(error)
-        self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
-        return {}
-
-    @property
-    def _image_bag(self) -> Path:
-        return camera_bag(self._part, self.name)
-
-    def _summaries_of(
-        self, folder: Path, known: Mapping[Path, FileSummary] = MappingProxyType({})
-    ) -> dict[str, FileSummary]:
-        """Of the files of a folder of the recording; known: of those whose sum is made already."""
-        return {
-            str(path.relative_to(self._part)): known.get(path) or FileSummary.of(path)
-            for path in folder.glob("*")
-            if path.is_file() and path.name != FILE_NAME
-        }
 
     def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         return Manifest(
@@ -416,15 +352,6 @@ class DemoRecorder:
     def _finish(self) -> None:
         os.close(self._lock)
         self.state = State.IDLE
-
-
-def _is_flat(value: object) -> bool:
-    """Whether lists and objects lie at most DEEPEST deep within each other."""
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = [one for one in level if isinstance(one, dict | list | tuple)]
-        level = [x for one in inner for x in (one.values() if isinstance(one, dict) else one)]
-    return not any(isinstance(one, dict | list | tuple) for one in level)
 
 
 def _next_name(folder: Path, prefix: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -93,6 +94,18 @@ class FileSummary(_Part):
                 digest.update(piece)
                 size += len(piece)
         return cls(bytes=size, sha256=digest.hexdigest())
+
+
+def files_of(
+    root: Path, folder: Path, known: Mapping[Path, FileSummary] | None = None
+) -> dict[str, FileSummary]:
+    """Of the files of a folder in an episode's own, `root`, by their paths within that, but for the
+    manifest itself; known: of those whose sum is made already. Raises OSError."""
+    return {
+        str(path.relative_to(root)): (known or {}).get(path) or FileSummary.of(path)
+        for path in folder.glob("*")
+        if path.is_file() and path.name != FILE_NAME
+    }
 
 
 class Provenance(_Part):

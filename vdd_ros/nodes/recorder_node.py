@@ -29,7 +29,8 @@ from vdd_ros.calibration_file import read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
-from vdd_ros.demo_recorder import LARGEST_META, DemoRecorder, State
+from vdd_ros.demo_recorder import DemoRecorder, State
+from vdd_ros.episode_notes import LARGEST
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
@@ -178,8 +179,8 @@ class RecorderNode(Node):
 
     def _annotate(self, message: String) -> None:
         try:
-            if len(message.data) > LARGEST_META:
-                raise ValueError(f"it is longer than {LARGEST_META >> 10} KiB")
+            if len(message.data) > LARGEST:
+                raise ValueError(f"it is longer than {LARGEST >> 10} KiB")
             items = json.loads(message.data)
             if not isinstance(items, dict):
                 raise ValueError("it is no JSON object")
