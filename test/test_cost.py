@@ -21,8 +21,8 @@ from vdd_ros.policies.cost import (
     cost_ratios,
     first_as_close,
 )
+from vdd_ros.policies.distil import distil, make_student
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import distil, make_student
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Vdd, VddPaper, fit
 from vdd_ros.policies.pool import PoolConfig, fresh_pool, training_pool

@@ -16,8 +16,8 @@ import numpy as np
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
+from vdd_ros.policies.distil import Start, distil
 from vdd_ros.policies.distributed import process_group
-from vdd_ros.policies.learn import Start, distil
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import OBJECTIVES, Objective

@@ -21,7 +21,8 @@ from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.distil import distil
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.pool import PoolConfig
