@@ -59,13 +59,8 @@ def distil(
     if not 0.0 <= prune < 1.0:
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
     objective = objective or OBJECTIVES[method]()
-    require_learnable(objective)  # before minutes are spent on drawing
     sampler, pool = sampler or SamplerConfig(), pool or PoolConfig()
-    if objective.needs_demos and (visited is not None or pool.between):
-        raise UserError(
-            f"{method} learns from demonstrations, of which none begin where nobody demonstrated: "
-            "leave out visited and pool.between"
-        )
+    require_possible(method, objective, pool, visited)
     moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
@@ -104,6 +99,18 @@ def distil(
     run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
     finish(folder, run, weights)
     return load_student(folder)
+
+
+def require_possible(
+    method: str, objective: Objective, pool: PoolConfig, visited: np.ndarray | None
+) -> None:
+    """Raise UserError for what cannot be learned from, before minutes are spent on drawing it."""
+    require_learnable(objective)
+    if objective.needs_demos and (visited is not None or pool.between):
+        raise UserError(
+            f"{method} learns from demonstrations, of which none begin where nobody demonstrated: "
+            "leave out visited and pool.between"
+        )
 
 
 def make_student(
