@@ -63,7 +63,7 @@ class Student:
 
 @dataclass(frozen=True)
 class FewStepStudent:
-    """A distilled student that makes chunks of noise, as its objective says; notes: as a Student's."""
+    """A distilled student that makes a chunk of noise; notes: its teacher's."""
 
     folder: Path
     contract: Contract

@@ -226,7 +226,6 @@ def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, cap
         (["--every=30"], "every 30 steps: use a multiple of 50"),
         (["--every=0"], "every 0 steps"),
         (["--no-allow-larger", "--student.width=64"], "allow it with --allow-larger"),
-        (["--vdd-paper.start=0.5"], "vdd-paper has no setting 'start'"),
         (["--threads=0"], "threads is 0; use at least 1"),
         (["--plot=/"], "/ is a folder; name a PNG"),
     ],
