@@ -62,7 +62,7 @@ def distil_few_step(
     torch.manual_seed(training.seed)  # of what begins at random
     student = objective.student(teacher.denoiser)
     if not allow_larger:
-        _require_no_larger(student, teacher)
+        require_hardly_larger(student, teacher)
     data = _data(teacher, objective, pool, sampler, training.seed, visited)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -81,6 +81,17 @@ def distil_few_step(
     made = load_any_student(folder)
     assert isinstance(made, FewStepStudent)
     return made
+
+
+def require_hardly_larger(student: nn.Module, teacher: Teacher) -> None:
+    """Raise UserError for more parameters than the teacher's and MORE of them."""
+    own, allowed = count_parameters(student), count_parameters(teacher.denoiser)
+    if own > (1.0 + MORE) * allowed:
+        raise UserError(
+            f"the student would have {own:,} parameters, its teacher has {allowed:,}, and no more "
+            f"than {MORE:.0%} may be added for further inputs: allow it with --allow-larger "
+            "(allow_larger: true in a plan)"
+        )
 
 
 def _data(
@@ -117,14 +128,4 @@ def _require_deterministic(method: str, objective: FewStep, sampler: SamplerConf
         raise UserError(
             f"{method} learns where the teacher's ODE leads, which {sampler.name} does not follow, "
             f"as it adds noise: use one of {', '.join(allowed)}"
-        )
-
-
-def _require_no_larger(student: nn.Module, teacher: Teacher) -> None:
-    own, allowed = count_parameters(student), count_parameters(teacher.denoiser)
-    if own > (1.0 + MORE) * allowed:
-        raise UserError(
-            f"the student would have {own:,} parameters, its teacher has {allowed:,}, and no more "
-            f"than {MORE:.0%} may be added for further inputs: allow it with --allow-larger "
-            "(allow_larger: true in a plan)"
         )

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from rich.console import Console
 from tyro.conf import UseAppendAction, arg
 
-from vdd_ros.commands.method_list import TEACHER_1, method_table, methods, print_settings
+from vdd_ros.commands.method_list import TEACHER_1, methods, print_methods, print_settings
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
@@ -113,7 +112,7 @@ class Args:
 def main(args: Args) -> dict:
     """Distil and say how long it took; raises UserError: unknown method or missing teacher."""
     if args.list:
-        Console().print(method_table(), highlight=False)
+        print_methods()
         return {"methods": methods()}
     if args.method == TEACHER_1:
         raise UserError(

@@ -13,6 +13,11 @@ from vdd_ros.policies.objectives.settings import METHODS, settings_of
 
 TEACHER_1 = "teacher-1"
 MIXTURE, FEW_STEP, TEACHER = "mixture", "few-step", "teacher"
+HEADINGS = {
+    MIXTURE: "a mixture of Gaussian experts, which has a density, by one network call",
+    FEW_STEP: "a network in its teacher's form, which makes a chunk of noise in few calls",
+    TEACHER: "the teacher itself",
+}
 
 
 def methods() -> list[dict]:
@@ -25,14 +30,17 @@ def methods() -> list[dict]:
     return [*map(_method, METHODS), _teacher_1()]
 
 
-def method_table() -> Table:
-    """A line for each."""
-    table = Table("method", "student", "NFE", "what it does", "paper")
-    for one in methods():
-        nfe = str(one["nfe"] or "-")
-        table.add_row(one["name"], one["student"], nfe, one["summary"], one["paper"] or "-")
-    table.caption = "settings of a method: vdd distill --method METHOD --help-settings"
-    return table
+def print_methods() -> None:
+    """A line for each, by what it makes."""
+    every = methods()
+    width = max(len(one["name"]) for one in every)
+    for student, heading in HEADINGS.items():
+        print(f"{heading}:")
+        for one in every:
+            if one["student"] == student:
+                paper = f" ({one['paper']})" if one["paper"] else ""
+                print(f"  {one['name']:<{width}}  {one['summary']}{paper}")
+    print("\nSettings of a method: `vdd distill --method METHOD --help-settings`")
 
 
 def print_settings(method: str) -> None:
@@ -81,7 +89,7 @@ def _teacher_1() -> dict:
     return {
         "name": TEACHER_1,
         "student": TEACHER,
-        "summary": "the teacher asked once; `vdd export --sampler-steps 1`, no training",
+        "summary": "asked once, without training: `vdd export --run TEACHER --sampler-steps 1`",
         "paper": None,
         "needs_demos": False,
         "needs_samples": False,
