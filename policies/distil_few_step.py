@@ -60,7 +60,10 @@ def distil_few_step(
     _require_known_noise(method, objective, teacher)
     _require_deterministic(method, objective, sampler)
     torch.manual_seed(training.seed)  # of what begins at random
-    student = objective.student(teacher.denoiser)
+    try:
+        student = objective.student(teacher.denoiser)
+    except ValueError as error:  # a net that it cannot be made of
+        raise UserError(f"{teacher.folder}: {error}") from None
     if not allow_larger:
         require_hardly_larger(student, teacher)
     data = _data(teacher, objective, pool, sampler, training.seed, visited)
@@ -104,7 +107,8 @@ def _data(
 ) -> Batch | Paired:
     """No more is drawn of the teacher than the objective reads."""
     if objective.needs_starts:
-        return paired_pool(teacher, pool, sampler, objective.noise, seed, visited)
+        ends = objective.needs_samples
+        return paired_pool(teacher, pool, sampler, objective.noise, seed, visited, ends)
     if objective.needs_samples:
         data = training_pool(teacher, pool, sampler, seed)
         return data if visited is None else and_visited(data, teacher, visited, sampler, seed)

@@ -70,14 +70,18 @@ def paired_pool(
     noise: NoiseConfig,
     seed: int,
     visited: np.ndarray | None = None,
+    with_ends: bool = True,
 ) -> Paired:
     """A pool whose samples are where the teacher's ODE leads, each with the noise that it came
-    from; kept in the teacher's folder. sampler: adds no noise; visited: as `and_visited` has it.
+    from; kept in the teacher's folder. sampler: adds no noise; visited: as `and_visited` has it;
+    with_ends: without them NaN stands for samples, and nothing is kept.
     """
     data, generator = _observations(teacher, config, seed)
     if visited is not None:
         data = with_visited(data, teacher, visited)
     starts = noise.sigma_max * torch.randn(data.demos.shape, generator=generator)
+    if not with_ends:
+        return Paired(*data, starts)
     settings = {"sampler": asdict(sampler), "noise": asdict(noise)}
     weights = teacher.denoiser.state_dict().values()
     key = fingerprint(settings, data.cond, starts, *weights)
