@@ -16,9 +16,9 @@ from torch import nn
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
-from vdd_ros.policies.few_step_graph import few_step_graph
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.runs import AnyStudent, FewStepStudent, Student, Teacher, training_data
@@ -107,7 +107,8 @@ def student_call(
 ) -> Callable[[], PolicyOutput]:
     """A chunk after a window (To, Do) in onnxruntime, of one noise where it is made of any."""
     if isinstance(student, FewStepStudent):
-        policy = opened(OnnxPolicy, few_step_graph(student, window.shape))
+        acting = ActingFewStep(student.net, student.normalizer, student.objective)
+        policy = opened(OnnxPolicy, few_step_graph(acting, window.shape))
         return partial(policy.infer, window, rng.normal(size=policy.noise_shape))
     graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
     return partial(opened(OnnxPolicy, graph).infer, window)

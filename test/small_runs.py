@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,8 +24,9 @@ TEACHER = [
 ]  # fmt: skip
 STUDENT = [
     "--student.n-experts", 3, "--student.width", 16, "--student.blocks", 1,
-    "--student.bottleneck", 4, "--pool.size", 200, "--sampler.name", "euler", "--sampler.steps", 2,
+    "--student.bottleneck", 4,
 ]  # fmt: skip
+POOL = ["--pool.size", 200, "--sampler.name", "euler", "--sampler.steps", 2]
 # kills its own process, as no one could catch, in the Nth call of a function
 KILLER = """
 import os, signal, sys
@@ -64,9 +66,11 @@ def train(episodes: Path, out: Path, *more: object, batch: int = BATCH) -> list[
     )  # fmt: skip
 
 
-def distill(teacher: Path, out: Path, *more: object, batch: int = BATCH) -> list[str]:
+def distill(
+    teacher: Path, out: Path, *more: object, batch: int = BATCH, student: Sequence = STUDENT
+) -> list[str]:
     return words(
-        "distill", "--teacher", teacher, "--out", out, *STUDENT, *TRAINING,
+        "distill", "--teacher", teacher, "--out", out, *student, *POOL, *TRAINING,
         "--training.batch-size", batch, *more,
     )  # fmt: skip
 

@@ -21,9 +21,9 @@ from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.planner import Planner
+from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.certify import PARITY_BOUND, parity
 from vdd_ros.policies.distil_few_step import require_hardly_larger
-from vdd_ros.policies.few_step_graph import ActingFewStep, few_step_graph, noise_size
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP
@@ -40,8 +40,6 @@ from vdd_ros.policies.runs import (
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, follow, make_teacher
 from vdd_ros.stream import Window
 
-# of a mixture, which these students are not
-OF_MIXTURES = ("--student.n-experts", "--student.width", "--student.blocks", "--student.bottleneck")
 SETTINGS = {
     "kd": ["sigma_max=20"],
     "cd": ["levels=6", "follow=average"],
@@ -52,12 +50,8 @@ NFE = {"kd": 1, "cd": 1, "progressive": 2}
 
 def few_step(teacher: Path, out: Path, method: str, *more: object) -> list[str]:
     """Words that distil by that method, its SETTINGS unless there are others in `more`."""
-    given = distill(teacher, out, "--method", method)
-    for name in OF_MIXTURES:
-        place = given.index(name)
-        del given[place : place + 2]
     own = () if "--objective" in more else ("--objective", *SETTINGS[method])
-    return [*given, *words(*own, *more)]
+    return distill(teacher, out, "--method", method, *own, *more, student=())
 
 
 @pytest.fixture(scope="module")
@@ -257,8 +251,8 @@ class Renoised(FewStepDenoiser):
         return SamplerConfig("renoised", 3)
 
 
-def untrained(objective, prediction="edm") -> tuple[FewStepStudent, np.ndarray]:
-    """A student that makes something of its inputs, and windows for it."""
+def untrained(objective, prediction="edm") -> tuple[ActingFewStep, Normalizer, np.ndarray]:
+    """A student that makes something of its inputs, its units, and windows for it."""
     rng = np.random.default_rng(0)
     windows = rng.normal(size=(20, 2, 3)).cumsum(1)
     chunks = windows[:, -1:] ** 2 + rng.normal(size=(20, 4, 3))
@@ -267,28 +261,25 @@ def untrained(objective, prediction="edm") -> tuple[FewStepStudent, np.ndarray]:
     config = TeacherConfig(2, 4, 5, width=16, blocks=1, prediction=prediction)
     begin = make_teacher(config, *normalizer.sizes)
     torch.nn.init.normal_(begin.net.leave.weight, std=0.2)
-    net = objective.student(begin).eval()
-    return FewStepStudent(Path(), None, "", objective, normalizer, net, {}), windows
+    net = objective.student(begin)
+    return ActingFewStep(net, normalizer, objective).eval(), normalizer, windows
 
 
 def test_all_noise_that_a_recipe_draws_is_an_input_of_its_graph(tmp_path):
-    student, windows = untrained(Renoised())
-    assert noise_size(student) == 3 * 5
-    acting, path = ActingFewStep(student).eval(), tmp_path / "policy.onnx"
-    path.write_bytes(few_step_graph(student, windows.shape[1:], candidates=2))
+    acting, normalizer, windows = untrained(Renoised())
+    assert acting.noise_size == 3 * 5
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(few_step_graph(acting, windows.shape[1:], candidates=2))
     assert parity(path, acting, windows, seed=0)["largest_mean_error"] < PARITY_BOUND
     window = torch.tensor(windows[0], dtype=torch.float32)
     noise = torch.randn(2, 15, generator=torch.Generator().manual_seed(0))
-    cond = torch.tensor(student.normalizer.features(windows[0]), dtype=torch.float32)
-    drawn = [noise[:, 5:10], noise[:, 10:]]
+    cond = torch.tensor(normalizer.features(windows[0]), dtype=torch.float32).expand(2, -1)
+    drawn = iter([noise[:, 5:10], noise[:, 10:]])
+    starts = acting.objective.sigma_max * noise[:, :5]
     with torch.no_grad():
-        starts = student.objective.sigma_max * noise[:, :5]
-        told = iter(drawn)
-        chunks = student.objective.sample(
-            student.net, starts, cond.expand(2, -1), lambda like: next(told)
-        )
+        chunks = acting.objective.sample(acting.student, starts, cond, lambda like: next(drawn))
         found = acting(window, noise)[1].numpy()
-    expected = student.normalizer.unnormalize(chunks.double().numpy(), windows[0])
+    expected = normalizer.unnormalize(chunks.double().numpy(), windows[0])
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -298,18 +289,18 @@ WAYS = {kind.sample: name for name, kind in reversed(FEW_STEP.items())}.values()
 
 @pytest.mark.parametrize("method", WAYS)
 def test_every_way_to_sample_can_be_exported(tmp_path, method):
-    student, windows = untrained(FEW_STEP[method]())
+    acting, _, windows = untrained(FEW_STEP[method]())
     path = tmp_path / "policy.onnx"
-    path.write_bytes(few_step_graph(student, windows.shape[1:]))
-    found = parity(path, ActingFewStep(student).eval(), windows[:5], seed=0)
+    path.write_bytes(few_step_graph(acting, windows.shape[1:]))
+    found = parity(path, acting, windows[:5], seed=0)
     assert 0.0 < found["largest_mean_error"] < PARITY_BOUND
 
 
 @pytest.mark.parametrize("prediction", ["edm", "epsilon", "v"])
 def test_a_consistency_function_changes_nothing_at_its_boundary_whatever_is_predicted(prediction):
-    student, _ = untrained(FEW_STEP["cd"](), prediction)
+    acting, normalizer, _ = untrained(FEW_STEP["cd"](), prediction)
     x = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
-    cond, net = torch.zeros(6, student.normalizer.sizes[1]), student.net
+    cond, net = torch.zeros(6, normalizer.sizes[1]), acting.student
     boundary, above = torch.tensor([net.boundary]), torch.tensor([3.0])
     with torch.no_grad():
         torch.testing.assert_close(net(x, boundary, cond), x, rtol=0, atol=1e-6)

@@ -144,9 +144,12 @@ def test_two_processes_take_up_what_was_killed(episodes, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["vdd", "vdd-paper"])
+@pytest.mark.parametrize("method", ["vdd", "vdd-paper", "kd"])
 def test_two_processes_distil_as_one_with_twice_the_batch(teacher, tmp_path, method):
     def given(name: str, batch: int, observations: int) -> list[str]:
+        if method == "kd":
+            how = ["--method", method]
+            return distill(teacher, tmp_path / name, *how, batch=batch, student=())
         how = ["--method", method, "--objective", f"observations={observations}"]
         how += ["--objective", "start=0.5"] if method == "vdd" else []
         return distill(teacher, tmp_path / name, *how, batch=batch)

@@ -10,8 +10,8 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
-from vdd_ros.policies.few_step_graph import ActingFewStep, few_step_graph, noise_size
 from vdd_ros.policies.ood import fit_detector
 from vdd_ros.policies.runs import (
     FewStepStudent,
@@ -82,16 +82,17 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
 
 def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported:
     windows = load_windows(teacher, held_out=True).observations
+    acting = ActingFewStep(student.net, student.normalizer, student.objective)
     return Exported(
         "diffusion",
         student.method,
         student.nfe,
-        noise_size(student) > student.normalizer.sizes[-1],
+        acting.drawn > 0,
         student.contract,
         student.normalizer,
         args.candidates,
-        ActingFewStep(student),
-        few_step_graph(student, windows.shape[1:], args.candidates),
+        acting,
+        few_step_graph(acting, windows.shape[1:], args.candidates),
         None,
         windows,
         _start(teacher),
