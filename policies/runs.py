@@ -127,7 +127,8 @@ def load_any_student(folder: str | Path) -> AnyStudent:
     try:
         return read(Path(folder), run, weights)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder}/run.json is damaged ({error!r}); distil anew") from None
+        fault = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{folder}/run.json is damaged ({fault}); distil anew") from None
 
 
 def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:
@@ -140,7 +141,10 @@ def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:
 
 def _few_step(folder: Path, run: Run, weights: dict[str, Tensor]) -> FewStepStudent:
     method = run.configs["method"]
-    objective = objective_of(method, run.configs["objective"])
+    try:
+        objective = objective_of(method, run.configs["objective"])
+    except UserError as error:
+        raise ValueError(str(error)) from None
     assert isinstance(objective, FewStep)
     net = objective.student(make_teacher(_teacher_config(run), *run.normalizer.sizes))
     load_weights(net, weights, folder)

@@ -184,9 +184,9 @@ def test_what_cannot_be_distilled_is_said_in_one_sentence(
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda raw: raw["configs"].pop("objective"), "run.json is damaged"),
-        (lambda raw: raw["configs"]["objective"].update(nobodys=1), "no setting 'nobodys'"),
-        (lambda raw: raw["configs"].pop("teacher"), "run.json is damaged"),
+        (lambda raw: raw["configs"].pop("objective"), "run.json is damaged (lacks 'objective')"),
+        (lambda raw: raw["configs"]["objective"].update(nobodys=1), "(kd has no setting 'nobodys'"),
+        (lambda raw: raw["configs"].pop("teacher"), "run.json is damaged (lacks 'teacher')"),
         (lambda raw: raw["configs"]["teacher"].update(width=24), "do not fit their own config"),
         (lambda raw: raw["configs"].update(method="nobodys"), "run.json is damaged"),
     ],
