@@ -23,7 +23,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.planner import Planner
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.certify import PARITY_BOUND, parity
-from vdd_ros.policies.distil_few_step import require_hardly_larger
+from vdd_ros.policies.distil_few_step import distil_few_step, require_hardly_larger
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP
@@ -38,6 +38,7 @@ from vdd_ros.policies.runs import (
     load_windows,
 )
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, follow, make_teacher
+from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.stream import Window
 
 SETTINGS = {
@@ -45,6 +46,8 @@ SETTINGS = {
     "cd": ["levels=6", "follow=average"],
     "progressive": ["steps=8", "ends=2"],
 }
+# ask what a teacher says without an observation, which this one does not know
+WITHOUT_OBSERVATION = ("guidance", "nfsd")
 NFE = {"kd": 1, "cd": 1, "progressive": 2}
 
 
@@ -116,6 +119,24 @@ def test_it_is_judged_as_its_teacher_is(teacher, run, capsys):
     for name in ("energy_distance", "sliced_w2", "off_support"):
         assert np.isfinite(figures[name])
     assert figures["nll"] is None and "no density" in figures["missing"]["nll"]
+
+
+@pytest.mark.parametrize("method", FEW_STEP)
+def test_every_method_distils_from_a_run(teacher, tmp_path, method):
+    run = load_teacher(teacher)
+    objective = objective_of(method, {}, run.config)
+    how = {"sampler": SamplerConfig("euler", 2), "allow_larger": True}  # than a teacher so small
+    training = TrainingConfig(steps=2, batch_size=8, bf16=False)
+    given = run, tmp_path / "run", method, training, objective, PoolConfig(32)
+    if method in WITHOUT_OBSERVATION:
+        with pytest.raises(UserError, match="without an observation|observations left out"):
+            distil_few_step(*given, **how)
+        return
+    student = distil_few_step(*given, **how)
+    cond = torch.zeros(3, run.normalizer.sizes[1])
+    chunks = student.sample(cond, torch.Generator().manual_seed(0))
+    assert chunks.shape == (3, 5) and chunks.isfinite().all()
+    assert not torch.equal(chunks[0], chunks[1])
 
 
 def test_who_needs_a_density_refuses_it(run):
