@@ -16,8 +16,8 @@ from torch import Tensor
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.distil import make_student
 from vdd_ros.policies.judge import Judge
-from vdd_ros.policies.learn import make_student
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import Objective, fit
 from vdd_ros.policies.pool import PoolConfig, fresh_pool

@@ -12,6 +12,10 @@ of sigma in c_skip and in the first factor of c_out, which makes it x itself at 
 DDPM, with alpha = 1 / sqrt(1 + sigma^2) and t the time of sigma in the cosine schedule:
 
     D(x; sigma) = the clean chunk that follows from the epsilon, x0 or v that F(alpha x, t) gives
+
+A consistency function of that form is where a straight step leads from sigma to the boundary:
+
+    f(x; sigma) = D + boundary / sigma (x - D)
 """
 
 from __future__ import annotations
@@ -65,7 +69,10 @@ class Denoiser(nn.Module):
         """(B, D), (B,), (B, C) -> (B, D)."""
         if self.prediction == "edm":
             return self._denoise_edm(x, sigma, cond)
-        return clean_of(self.prediction, self.predict(x, sigma, cond), x, sigma)
+        clean = clean_of(self.prediction, self.predict(x, sigma, cond), x, sigma)
+        if not self.boundary:
+            return clean
+        return clean + (self.boundary / sigma)[:, None] * (x - clean)
 
     def predict(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         """(B, D): what a DDPM's net itself says, an epsilon, x0 or v."""

@@ -21,11 +21,24 @@ from vdd_ros.policies.fidelity import (
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.runs import Student, Teacher, load_windows, to_tensors, training_data
+from vdd_ros.policies.runs import (
+    AnyStudent,
+    FewStepStudent,
+    Student,
+    Teacher,
+    load_windows,
+    to_tensors,
+    training_data,
+)
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows, require_positions
 
 NLL_ROWS = 128  # at a time; a covariance over a whole chunk is large
+# why a policy lacks a figure, where it is one of samples
+NO_DENSITY = {
+    "nll": "it makes chunks of noise and has no density",
+    "off_support_means": "it makes chunks of noise and has no experts",
+}
 
 
 @dataclass(frozen=True)
@@ -80,9 +93,14 @@ class Judge:
             "off_support_means": None,
         }
 
-    def of_student(self, student: Student) -> dict:
-        """Every figure of a student, see `of`."""
-        return self.of(lambda cond, observations: student.moe(cond))
+    def of_student(self, student: AnyStudent) -> dict:
+        """Every figure of a student, see `of`; of one that makes a chunk of noise those that
+        samples have."""
+        if isinstance(student, Student):
+            return self.of(lambda cond, observations: student.moe(cond))
+        cond = self.cond[self.index].repeat_interleave(self.config.samples, dim=0)
+        drawn = student.sample(cond, self._luck()).view(len(self.index), self.config.samples, -1)
+        return self._of_draws(student.nfe, self._standardize(drawn))
 
     @torch.no_grad()
     def of(self, predict: Predict) -> dict:
@@ -125,6 +143,7 @@ class Judge:
             **self._distances(samples),
             "off_support": self._off_support(samples),
             "off_support_means": None,
+            "missing": NO_DENSITY,
         }
 
     def _distances(self, samples: Tensor) -> dict:
@@ -176,7 +195,7 @@ class Judge:
 
 def judged(
     teacher: Teacher,
-    students: Mapping[str, Student],
+    students: Mapping[str, AnyStudent],
     baselines: Sequence[str],
     config: JudgeConfig,
     report: Callable[[int, int], None] = lambda done, count: None,
@@ -193,7 +212,8 @@ def judged(
         "teacher-1": judge.of_one_step_teacher() | size,
     }
     for done, (name, student) in enumerate(students.items(), start=1):
-        results[name] = judge.of_student(student) | {"parameters": count_parameters(student.moe)}
+        net = student.net if isinstance(student, FewStepStudent) else student.moe
+        results[name] = judge.of_student(student) | {"parameters": count_parameters(net)}
         report(done, count)
     data = training_data(teacher) if baselines else None
     for done, name in enumerate(baselines, start=len(students) + 1):

@@ -16,11 +16,12 @@ from torch import nn
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
 from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.runs import Student, Teacher, training_data
+from vdd_ros.policies.runs import AnyStudent, FewStepStudent, Student, Teacher, training_data
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import Timing, p50_ratio
@@ -86,7 +87,7 @@ def ways_to_a_chunk(
 
 def fast_ways(
     teacher: Teacher,
-    students: Mapping[str, Student],
+    students: Mapping[str, AnyStudent],
     baselines: Sequence[str],
     rng: np.random.Generator,
 ) -> dict[Name, Callable[[], object]]:
@@ -94,12 +95,23 @@ def fast_ways(
     window = typical_window(teacher.normalizer, rng)
     calls: dict[Name, Callable[[], object]] = {}
     for name, student in students.items():
-        graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
-        calls[name, "onnxruntime"] = partial(opened(OnnxPolicy, graph).infer, window)
+        calls[name, "onnxruntime"] = student_call(student, window, rng)
     data = training_data(teacher)
     for name in baselines:
         calls[name, "numpy"] = partial(BASELINES[name](data).act, window)
     return calls
+
+
+def student_call(
+    student: AnyStudent, window: np.ndarray, rng: np.random.Generator
+) -> Callable[[], PolicyOutput]:
+    """A chunk after a window (To, Do) in onnxruntime, of one noise where it is made of any."""
+    if isinstance(student, FewStepStudent):
+        acting = ActingFewStep(student.net, student.normalizer, student.objective)
+        policy = opened(OnnxPolicy, few_step_graph(acting, window.shape))
+        return partial(policy.infer, window, rng.normal(size=policy.noise_shape))
+    graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
+    return partial(opened(OnnxPolicy, graph).infer, window)
 
 
 def teacher_forms(teacher: Teacher) -> dict[Name, OnnxPolicy | StepByStep | Eager]:

@@ -17,9 +17,10 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import fingerprint, load_tensors, save_tensors
 from vdd_ros.policies.denoiser import ScoreModel
-from vdd_ros.policies.objectives import Batch
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.objectives import Batch, Paired
 from vdd_ros.policies.runs import Teacher, training_examples
-from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
+from vdd_ros.policies.teacher import SamplerConfig, follow, sample_chunks
 
 ROWS = 4096  # whose candidates are looked at together
 
@@ -62,6 +63,36 @@ def training_pool(teacher: Teacher, config: PoolConfig, sampler: SamplerConfig, 
     return data._replace(samples=load_tensors(path)["samples"])
 
 
+def paired_pool(
+    teacher: Teacher,
+    config: PoolConfig,
+    sampler: SamplerConfig,
+    noise: NoiseConfig,
+    seed: int,
+    visited: np.ndarray | None = None,
+    with_ends: bool = True,
+) -> Paired:
+    """A pool whose samples are where the teacher's ODE leads, each with the noise that it came
+    from; kept in the teacher's folder. sampler: adds no noise; visited: as `and_visited` has it;
+    with_ends: without them NaN stands for samples, and nothing is kept.
+    """
+    data, generator = _observations(teacher, config, seed)
+    if visited is not None:
+        data = with_visited(data, teacher, visited)
+    starts = noise.sigma_max * torch.randn(data.demos.shape, generator=generator)
+    if not with_ends:
+        return Paired(*data, starts)
+    settings = {"sampler": asdict(sampler), "noise": asdict(noise)}
+    weights = teacher.denoiser.state_dict().values()
+    key = fingerprint(settings, data.cond, starts, *weights)
+    path = teacher.folder / f"ends-{key}.safetensors"
+    if distributed.is_first() and not path.exists():
+        ends = follow(teacher.denoiser.denoise, starts, data.cond, noise, sampler)
+        save_tensors(path, {"ends": ends})
+    distributed.wait()
+    return Paired(data.cond, load_tensors(path)["ends"], data.demos, starts)
+
+
 def fresh_pool(
     teacher: Teacher,
     denoiser: ScoreModel | None,
@@ -83,11 +114,17 @@ def and_visited(
     data: Batch, teacher: Teacher, visited: np.ndarray, sampler: SamplerConfig, seed: int
 ) -> Batch:
     """A pool, and other observations (N, To, Do) with a teacher sample each."""
-    cond = torch.tensor(teacher.normalizer.features(visited), dtype=torch.float32)
-    generator = torch.Generator().manual_seed(seed)
+    both, generator = with_visited(data, teacher, visited), torch.Generator().manual_seed(seed)
+    cond = both.cond[len(data.cond) :]
     samples = _draw(teacher, teacher.denoiser, cond, sampler, generator)
-    nothing = torch.full_like(samples, torch.nan)
-    return Batch(*(torch.cat(both) for both in zip(data, (cond, samples, nothing), strict=True)))
+    return both._replace(samples=torch.cat([data.samples, samples]))
+
+
+def with_visited(data: Batch, teacher: Teacher, visited: np.ndarray) -> Batch:
+    """A pool, and other observations (N, To, Do) with NaN for samples and demos."""
+    cond = torch.tensor(teacher.normalizer.features(visited), dtype=torch.float32)
+    nothing = torch.full((len(cond), data.demos.shape[1]), torch.nan)
+    return Batch(*(torch.cat(both) for both in zip(data, (cond, nothing, nothing), strict=True)))
 
 
 def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batch, torch.Generator]:

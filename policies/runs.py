@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
-from vdd_ros.policies.checkpoint import load_run, load_weights
+from vdd_ros.policies.checkpoint import Run, load_run, load_weights
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.examples import (
     Examples,
@@ -23,11 +25,15 @@ from vdd_ros.policies.examples import (
 )
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, FewStep
+from vdd_ros.policies.objectives.settings import objective_of
+from vdd_ros.policies.samplers import drawing
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.windows import Windows
 
 MOST = 500_000  # windows that something is fitted on without a network
+ROWS = 512  # sampled at a time, few enough to stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Student:
-    """A distilled student; notes: its teacher's."""
+    """A distilled student that is a mixture; notes: its teacher's."""
 
     folder: Path
     contract: Contract
@@ -53,6 +59,37 @@ class Student:
     normalizer: Normalizer
     moe: GaussianMoE
     notes: dict
+
+
+@dataclass(frozen=True)
+class FewStepStudent:
+    """A distilled student that makes a chunk of noise; notes: its teacher's."""
+
+    folder: Path
+    contract: Contract
+    method: str
+    objective: FewStep
+    normalizer: Normalizer
+    net: nn.Module
+    notes: dict
+
+    @property
+    def nfe(self) -> int | None:
+        """Network evaluations per chunk."""
+        return self.objective.recipe.nfe
+
+    @torch.no_grad()
+    def sample(self, cond: Tensor, generator: torch.Generator) -> Tensor:
+        """(N, C) -> (N, R): one chunk per row, in normalised units."""
+        dim, sigma = self.normalizer.sizes[-1], self.objective.sigma_max
+        chunks = []
+        for rows in cond.split(ROWS):
+            starts = sigma * torch.randn(len(rows), dim, generator=generator)
+            chunks.append(self.objective.sample(self.net, starts, rows, drawing(generator)))
+        return torch.cat(chunks)
+
+
+AnyStudent = Student | FewStepStudent
 
 
 class WindowTensors(NamedTuple):
@@ -66,23 +103,59 @@ class WindowTensors(NamedTuple):
 def load_teacher(folder: str | Path) -> Teacher:
     """Read a teacher run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "teacher")
-    raw = run.configs["teacher"]
-    config = TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
+    config = _teacher_config(run)
     denoiser = make_teacher(config, *run.normalizer.sizes)
     load_weights(denoiser, weights, folder)
     return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval(), run.notes)
 
 
 def load_student(folder: str | Path) -> Student:
+    """Read the run of a mixture; raises UserError when it is missing, damaged or something else."""
+    student = load_any_student(folder)
+    if isinstance(student, FewStepStudent):
+        raise UserError(
+            f"{folder} is a student by {student.method}, which makes a chunk of noise and has no "
+            f"density: name a mixture, by {', '.join(OBJECTIVES)}"
+        )
+    return student
+
+
+def load_any_student(folder: str | Path) -> AnyStudent:
     """Read a student run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "student")
+    read = _few_step if run.configs.get("method") in FEW_STEP else _mixture
+    try:
+        return read(Path(folder), run, weights)
+    except (KeyError, TypeError, ValueError) as error:
+        fault = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{folder}/run.json is damaged ({fault}); distil anew") from None
+
+
+def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:
     config = StudentConfig(**run.configs["student"])
     moe = GaussianMoE(config, *run.normalizer.sizes)
     load_weights(moe, weights, folder)
     method = run.configs["method"]
-    return Student(
-        Path(folder), run.contract, method, config, run.normalizer, moe.eval(), run.notes
+    return Student(folder, run.contract, method, config, run.normalizer, moe.eval(), run.notes)
+
+
+def _few_step(folder: Path, run: Run, weights: dict[str, Tensor]) -> FewStepStudent:
+    method = run.configs["method"]
+    try:
+        objective = objective_of(method, run.configs["objective"])
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    assert isinstance(objective, FewStep)
+    net = objective.student(make_teacher(_teacher_config(run), *run.normalizer.sizes))
+    load_weights(net, weights, folder)
+    return FewStepStudent(
+        folder, run.contract, method, objective, run.normalizer, net.eval(), run.notes
     )
+
+
+def _teacher_config(run: Run) -> TeacherConfig:
+    raw = run.configs["teacher"]
+    return TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
 
 
 def load_windows(teacher: Teacher, held_out: bool) -> Windows:

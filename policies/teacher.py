@@ -122,6 +122,22 @@ def make_teacher(config: TeacherConfig, newest_dim: int, cond_dim: int, dim: int
 
 
 @torch.no_grad()
+def follow(
+    denoise: Denoise,
+    starts: Tensor,
+    cond: Tensor,
+    noise: NoiseConfig,
+    sampler: SamplerConfig,
+    batch: int = 512,
+) -> Tensor:
+    """(N, D), noise.sigma_max N(0, I), and (N, C) -> (N, D): where a sampler leads that adds no
+    noise."""
+    sigmas, sample = sampler.sigmas(noise), SAMPLERS[sampler.name]
+    parts = zip(starts.split(batch), cond.split(batch), strict=True)
+    return torch.cat([sample(denoise, x, sigmas, rows) for x, rows in parts])
+
+
+@torch.no_grad()
 def sample_chunks(
     denoise: Denoise,
     cond: Tensor,

@@ -21,8 +21,8 @@ from vdd_ros.policies.cost import (
     cost_ratios,
     first_as_close,
 )
+from vdd_ros.policies.distil import distil, make_student
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import distil, make_student
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Vdd, VddPaper, fit
 from vdd_ros.policies.pool import PoolConfig, fresh_pool, training_pool
@@ -226,7 +226,6 @@ def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, cap
         (["--every=30"], "every 30 steps: use a multiple of 50"),
         (["--every=0"], "every 0 steps"),
         (["--no-allow-larger", "--student.width=64"], "allow it with --allow-larger"),
-        (["--vdd-paper.start=0.5"], "vdd-paper has no setting 'start'"),
         (["--threads=0"], "threads is 0; use at least 1"),
         (["--plot=/"], "/ is a folder; name a PNG"),
     ],

@@ -9,8 +9,9 @@ from foreign_data import DATA, g1
 from vdd_ros import cli
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.policies.distil import distil
 from vdd_ros.policies.judge import Judge, JudgeConfig
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.runs import load_teacher

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from vdd_ros.errors import UserError
+from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distributed import OwnRows, is_first, process_group, processes
-from vdd_ros.policies.learn import distil
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.objectives import OBJECTIVES, Batch, fit
 from vdd_ros.policies.training import TrainingConfig

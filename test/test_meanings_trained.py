@@ -12,7 +12,8 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.commands import export
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.distil import distil
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig

@@ -11,7 +11,8 @@ import torch
 from vdd_ros import cli
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.distil import distil
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.pool import PoolConfig, _between, training_pool
 from vdd_ros.policies.runs import Teacher, load_windows, to_tensors

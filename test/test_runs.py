@@ -6,83 +6,34 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from recordings import record
-from safetensors.torch import load_file
+from small_runs import (
+    BATCH,
+    KILLER,
+    STEPS,
+    distill,
+    killed,
+    random_step,
+    train,
+    vdd,
+    weights,
+    words,
+)
 
 from vdd_ros import cli
-from vdd_ros.commands.distill import ObjectiveChanges
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.policies.metrics_log import read_metrics
 from vdd_ros.policies.moe import k_means
-from vdd_ros.policies.objectives import OBJECTIVES
 from vdd_ros.policies.pool import PoolConfig, training_pool
 from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.teacher import SamplerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS, SAVE_EVERY, BATCH = 60, 7, 16
-TRAINING = [
-    "--training.steps", STEPS, "--training.save-every", SAVE_EVERY,
-    "--training.no-bf16", "--threads", 1,
-]  # fmt: skip
-TEACHER = [
-    "--held-out", 1, "--teacher.horizon", 4, "--teacher.rank", 5, "--teacher.width", 16,
-    "--teacher.blocks", 1, "--teacher.observation-noise", 0.1,
-]  # fmt: skip
-STUDENT = [
-    "--student.n-experts", 3, "--student.width", 16, "--student.blocks", 1,
-    "--student.bottleneck", 4, "--pool.size", 200, "--sampler.name", "euler", "--sampler.steps", 2,
-]  # fmt: skip
-# kills its own process, as no one could catch, in the Nth call of a function
-KILLER = """
-import os, signal, sys
-from vdd_ros import cli
-from vdd_ros.policies import learn, training, training_state
-
-module, name, call = sys.argv[1:4]
-module = {"learn": learn, "training": training, "training_state": training_state}[module]
-real, seen = getattr(module, name), 0
-
-def killing(*given, **named):
-    global seen
-    seen += 1
-    if seen == int(call):
-        if name == "save_tensors":  # with half a file written
-            given[0].with_name(given[0].name + ".part").write_bytes(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*given, **named)
-
-setattr(module, name, killing)
-sys.exit(cli.main(sys.argv[4:]))
-"""
-
-
-def words(*given: object) -> list[str]:
-    return [str(word) for word in given]
-
-
-def vdd(*given: object) -> None:
-    assert cli.main(words(*given)) == 0
-
-
-def train(episodes: Path, out: Path, *more: object, batch: int = BATCH) -> list[str]:
-    return words(
-        "train", "--episodes", episodes, "--out", out, *TEACHER, *TRAINING,
-        "--training.batch-size", batch, *more,
-    )  # fmt: skip
-
-
-def distill(teacher: Path, out: Path, *more: object, batch: int = BATCH) -> list[str]:
-    return words(
-        "distill", "--teacher", teacher, "--out", out, *STUDENT, *TRAINING,
-        "--training.batch-size", batch, *more,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +50,6 @@ def teacher(episodes) -> Path:
     return episodes.parent / "teacher"
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "weights.safetensors")
-
-
 def same_figures(run: Path) -> list[dict]:
     """The lines of metrics.jsonl without what a clock says."""
     clocks = ("seconds", "examples_per_second")
@@ -110,19 +57,6 @@ def same_figures(run: Path) -> list[dict]:
         {name: value for name, value in line.items() if name not in clocks}
         for line in read_metrics(run)
     ]
-
-
-def killed(module: str, function: str, call: int, given: list[str]) -> None:
-    """Run `vdd` until that call of that function, and no further."""
-    command = [sys.executable, "-c", KILLER, module, function, str(call), *given]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == -9, done.stderr
-
-
-def random_step(seed: int) -> int:
-    return int(
-        torch.randint(SAVE_EVERY + 1, STEPS, (), generator=torch.Generator().manual_seed(seed))
-    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -210,11 +144,14 @@ def test_two_processes_take_up_what_was_killed(episodes, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["vdd", "vdd-paper"])
+@pytest.mark.parametrize("method", ["vdd", "vdd-paper", "kd"])
 def test_two_processes_distil_as_one_with_twice_the_batch(teacher, tmp_path, method):
     def given(name: str, batch: int, observations: int) -> list[str]:
-        how = ["--method", method, "--objective.observations", observations]
-        how += ["--objective.start", 0.5] if method == "vdd" else []
+        if method == "kd":
+            how = ["--method", method]
+            return distill(teacher, tmp_path / name, *how, batch=batch, student=())
+        how = ["--method", method, "--objective", f"observations={observations}"]
+        how += ["--objective", "start=0.5"] if method == "vdd" else []
         return distill(teacher, tmp_path / name, *how, batch=batch)
 
     vdd(*given("one", 2 * BATCH, 8))
@@ -265,9 +202,12 @@ def test_the_run_says_how_many_experts_are_left(teacher, tmp_path, capsys):
     ("given", "sentence"),
     [
         (["--method", "teacher-1"], "needs no training: `vdd export --run TEACHER"),
-        (["--method", "sds"], "no method 'sds': choose one of vdd, vdd-paper, nll, em, imc"),
-        (["--method", "imc", "--objective.start", "0.5"], "imc has no setting 'start', only eta"),
-        (["--objective.start", "1.5"], "start and settle are shares of the training"),
+        (["--method", "nobodys"], "no method 'nobodys': choose one of vdd, vdd-paper, nll, em"),
+        (["--method", "imc", "--objective", "start=0.5"], "imc has no setting 'start', only eta"),
+        (["--objective", "start=1.5"], "start and settle are shares of the training"),
+        (["--objective", "start=soon"], "vdd: start is 'soon'; write a number"),
+        (["--objective", "start"], "'start' is no setting: write NAME=VALUE, such as"),
+        (["--objective", "start=1", "--objective", "start=2"], "start is given twice, 1 and 2"),
         (["--prune", "1.0"], "prune is 1.0; it is a share of the gating"),
     ],
 )
@@ -294,10 +234,3 @@ def test_the_teacher_with_one_step_is_exported_as_it_is(teacher, tmp_path):
         chunk = run.denoiser.denoise(x, torch.tensor([sigma]), cond).double().numpy()
     expected = run.normalizer.unnormalize(chunk, window)
     np.testing.assert_allclose(policy.infer(window, noise).means, expected, atol=1e-4)
-
-
-def test_every_setting_of_every_method_can_be_changed():
-    settings = {one.name for kind in OBJECTIVES.values() for one in fields(kind)}
-    assert settings == {one.name for one in fields(ObjectiveChanges)}
-    assert ObjectiveChanges(eta=2.0).of("imc") == OBJECTIVES["imc"](eta=2.0)
-    assert ObjectiveChanges().of("vdd") == OBJECTIVES["vdd"]()

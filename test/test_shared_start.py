@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from vdd_ros import cli
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.checkpoint import load_tensors
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.distil import distil
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.metrics_log import read_metrics
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import Em, Nll, Objective, Vdd, VddPaper

@@ -14,6 +14,7 @@ from vdd_ros.commands.sweep.tasks.plots import (
     FIDELITY,
     LEAST,
     behaviour,
+    colours,
     dots,
     fidelity,
     plots,
@@ -50,6 +51,13 @@ def test_a_dot_is_the_mean_over_seeds_with_its_interval():
     assert dots(alone, "vdd", "success")[0] == pytest.approx((0.91, 0.91, 0.91))
     partly = [one for one in cells() if (one["task"], one["method"]) != ("task_1", "vdd")]
     assert [dot is None for dot in dots(partly, "vdd", "success")] == [False, True, *[False] * 7]
+
+
+def test_methods_without_a_colour_of_their_own_are_told_apart():
+    names = ["teacher", "kd", "vdd", "cd", "progressive", "ctm", "dmd", "ddgan"]
+    own = colours(names)
+    assert own["vdd"] == COLOURS["vdd"] and len(set(own.values())) == len(names)
+    assert colours(names[1:]).items() < own.items()
 
 
 def test_every_method_has_its_colour_and_every_task_its_dot():

@@ -103,8 +103,12 @@ def copied(done, tmp_path: Path, **changes) -> tuple[list[str], Path]:
     return ["sweep", str(plan), "--out", str(tmp_path / "out"), "--json"], tmp_path / "out"
 
 
-def test_a_student_that_is_added_is_all_that_is_trained_and_rolled_out(done, tmp_path):
-    students = SMALL["students"] | {"nll": {"method": "nll", "teachers": ["edm"]}}
+def test_students_that_are_added_are_all_that_is_trained_and_rolled_out(done, tmp_path):
+    """One is a mixture, one makes a chunk of noise."""
+    students = SMALL["students"] | {
+        "nll": {"method": "nll", "teachers": ["edm"]},
+        "kd": {"method": "kd", "objective": {"sigma_max": 20}, "rule": {"hold_ticks": 4}},
+    }
     words, out = copied(done, tmp_path, students=students, seeds=[1])
     folder = out / "avoid" / "1" / "edm"
     results = {kind: folder / "results" / f"{kind}.json" for kind in ("fidelity", "rollouts")}
@@ -113,13 +117,22 @@ def test_a_student_that_is_added_is_all_that_is_trained_and_rolled_out(done, tmp
     assert cli.main(words) == 0
     after = {kind: json.loads(path.read_text()) for kind, path in results.items()}
     assert {
-        kind: {n: one for n, one in told.items() if n != "nll"} for kind, told in after.items()
+        kind: {n: one for n, one in told.items() if n not in ("nll", "kd")}
+        for kind, told in after.items()
     } == before
-    assert "nll" in after["fidelity"] and "nll" in after["rollouts"]
+    assert all({"nll", "kd"} < told.keys() for told in after.values())
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
     cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
-    assert [cell["method"] for cell in cells] == [*METHODS[:3], "nll", *METHODS[3:]]
+    assert [cell["method"] for cell in cells] == [*METHODS[:3], "nll", "kd", *METHODS[3:]]
     assert all(cell["latency_us"]["p50"] > 0.0 for cell in cells)
+    of = {cell["method"]: cell for cell in cells}
+    made, own = of["kd"], of["teacher"]
+    assert (made["objective"], made["nfe"], made["experts"]) == ("kd", 1, None)
+    assert made["nll"] is None and "no density" in made["missing"]["nll"]
+    assert made["energy_distance"] is not None and made["parameters"] == own["parameters"]
+    assert made["acting_rule"] == own["acting_rule"].replace("for 5 ticks", "for 4 ticks")
+    bundle = Bundle.load(folder / "bundles" / "kd")
+    assert (bundle.manifest.method, bundle.manifest.nfe, bundle.density_path) == ("kd", 1, None)
 
 
 def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.diffusion_loss import denoising_loss
-from vdd_ros.policies.learn import Examples
+from vdd_ros.policies.examples import Examples
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.oracle import OracleTeacher
 from vdd_ros.policies.players import Nets, Player, parameters_of

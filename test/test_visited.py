@@ -7,7 +7,7 @@ import pytest
 
 from vdd_ros import cli
 from vdd_ros.errors import UserError
-from vdd_ros.policies.learn import distil
+from vdd_ros.policies.distil import distil
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import Teacher, load_teacher

@@ -36,7 +36,11 @@ OPTIONAL = ("density.onnx", START, OOD_DETECTOR)
 
 
 class Manifest(BaseModel):
-    """bundle.json. created: ISO 8601; files: sha256 of every other file by name."""
+    """bundle.json. created: ISO 8601; files: sha256 of every other file by name; method: what the
+    policy was distilled by, teacher for none; nfe: network evaluations per chunk; is_stochastic:
+    whether noise is added on the way from the noise that it starts from. Bundles made before these
+    were told lack them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +50,9 @@ class Manifest(BaseModel):
     n_obs_steps: int = Field(ge=1)
     horizon: int = Field(ge=1)
     n_experts: int = Field(ge=1)
+    method: str | None = None
+    nfe: int | None = Field(default=None, ge=1)
+    is_stochastic: bool | None = None
     acting_rule: dict
     interface_hash: str
     contract_hash: str
@@ -55,10 +62,14 @@ class Manifest(BaseModel):
 
     def hash(self) -> str:
         """sha256 of everything but `bundle_hash`; through `files` it covers the whole folder."""
-        text = json.dumps(
-            self.model_dump(exclude={"bundle_hash"}), sort_keys=True, separators=(",", ":")
-        )
+        told = self.told()
+        del told["bundle_hash"]
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def told(self) -> dict:
+        """As it is in the file, where nothing is said of what is not known."""
+        return self.model_dump(exclude_none=True)
 
 
 @dataclass(frozen=True)
@@ -183,6 +194,9 @@ def write_bundle(
     density_onnx: bytes | None = None,
     start: StartRange | None = None,
     ood_detector: OodDetector | None = None,
+    method: str | None = None,
+    nfe: int | None = None,
+    is_stochastic: bool | None = None,
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
@@ -215,6 +229,9 @@ def write_bundle(
         n_obs_steps=n_obs_steps,
         horizon=horizon,
         n_experts=n_experts,
+        method=method,
+        nfe=nfe,
+        is_stochastic=is_stochastic,
         acting_rule=rule.to_dict(),
         interface_hash=contract.interface_hash,
         contract_hash=contract.contract_hash,
@@ -222,7 +239,7 @@ def write_bundle(
         files={file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
     )
     manifest = manifest.model_copy(update={"bundle_hash": manifest.hash()})
-    contents[MANIFEST] = _to_json(manifest.model_dump())
+    contents[MANIFEST] = _to_json(manifest.told())
     _place(folder, contents)
     return Bundle.load(folder)
 

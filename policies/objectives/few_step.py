@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor
@@ -22,6 +23,7 @@ class FewStep(Objective[Net]):
 
     A method says what its student is made of (`student`) and how a chunk is made of noise: by
     `recipe`, one call as long as it says nothing else, or, where no sampler does it, by `sample`.
+    Export traces `sample` through: levels that it reads are made once, before, as `sigmas` are.
     """
 
     is_map: ClassVar[bool] = False
@@ -38,10 +40,14 @@ class FewStep(Objective[Net]):
     def noise(self) -> NoiseConfig:
         return NoiseConfig(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         """(n + 1,) float64: the noise levels that sampling visits, then 0."""
         return self.recipe.sigmas(self.noise)
+
+    def student(self, begin: Denoiser) -> Net:
+        """What is to be trained, made of a net like its teacher's."""
+        raise NotImplementedError(f"{type(self).__name__} needs a student")
 
     def sample(
         self, student: Net, starts: Tensor, cond: Tensor, draw: Draw | None = None

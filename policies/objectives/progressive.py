@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -55,7 +56,7 @@ class Progressive(FewStepDenoiser):
     def recipe(self) -> SamplerConfig:
         return SamplerConfig("euler", self.ends)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         return self.grid(self.phases)
 

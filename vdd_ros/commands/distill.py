@@ -1,94 +1,38 @@
-"""Distil a teacher into a mixture of Gaussian experts: one network call instead of many.
+"""Distil a teacher into a student that needs one network call, or few, instead of many.
 
-With --toy the teacher is the exact score of a distribution that is known, nothing is written, and
-the outcome is compared with the truth. torchrun shares the work among processes, see `vdd train`.
+The student is a mixture of Gaussian experts, or a network in its teacher's form that makes a chunk
+of noise; --list names the methods. With --toy the teacher is the exact score of a distribution that
+is known, nothing is written, and the outcome is compared with the truth. torchrun shares the work
+among processes, see `vdd train`.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from tyro.conf import UseAppendAction, arg
 
+from vdd_ros.commands.method_list import TEACHER_1, methods, print_methods, print_settings
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
+from vdd_ros.policies.distil import Start, distil
+from vdd_ros.policies.distil_few_step import distil_few_step
 from vdd_ros.policies.distributed import process_group
-from vdd_ros.policies.learn import Start, distil
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.objectives import OBJECTIVES, Objective
+from vdd_ros.policies.objectives import FewStep, Objective
+from vdd_ros.policies.objectives.settings import objective_of, read_words
 from vdd_ros.policies.pool import PoolConfig
-from vdd_ros.policies.runs import Teacher, load_teacher
+from vdd_ros.policies.runs import AnyStudent, Student, Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
-from vdd_ros.policies.training import TrainingConfig, use_threads
+from vdd_ros.policies.training import Report, TrainingConfig, use_threads
 
 TRAINING = TrainingConfig(steps=6_000, batch_size=256, learning_rate=1e-3, ema_decay=0.995)
-
-
-@dataclass(frozen=True)
-class ObjectiveChanges:
-    """What is to differ from the usual settings of the method; each has its own of these."""
-
-    observations: int | None = None
-    """vdd, vdd-paper: of a batch that ask the teacher."""
-    samples: int | None = None
-    """vdd, vdd-paper: per expert and observation."""
-    start: float | None = None
-    """vdd: share of training spent on the likelihood start; nll, em: share after which the schedule
-    of the learning rate runs once more."""
-    last_rate: float | None = None
-    """Learning rate after the start, over that of the start."""
-    settle: float | None = None
-    """vdd: share of the rest over which sigma_max falls; nll, em: share of training over which the
-    noise falls."""
-    sigma_start: float | None = None
-    """nll, em: noise at the beginning."""
-    sigma_min: float | None = None
-    """vdd"""
-    sigma_max_start: float | None = None
-    """vdd"""
-    sigma_max_end: float | None = None
-    """vdd"""
-    band: float | None = None
-    """vdd: largest over smallest sigma at a time."""
-    gating_weight: float | None = None
-    """vdd"""
-    forward_weight: float | None = None
-    """vdd: of the likelihood beside the exact gradient."""
-    sparsity: float | None = None
-    """vdd, nll, em: pressure on experts that are not needed; see --prune."""
-    levels: Literal["sigma", "timestep"] | None = None
-    """vdd-paper: how noise levels are drawn, for a teacher in EDM's way or in DDPM's."""
-    sigma_low: float | None = None
-    """vdd-paper"""
-    sigma_high: float | None = None
-    """vdd-paper"""
-    timesteps: int | None = None
-    """vdd-paper: T of the teacher's cosine schedule."""
-    t_low: int | None = None
-    """vdd-paper: first timestep, counted from 0."""
-    t_high: int | None = None
-    """vdd-paper: last timestep."""
-    expert_updates: int | None = None
-    """vdd-paper: to one of the gating."""
-    eta: float | None = None
-    """imc: weight of a curriculum's entropy, per number of a chunk."""
-
-    def of(self, method: str) -> Objective:
-        """The method with these changes; raises UserError for a setting that it does not have."""
-        objective = OBJECTIVES[method]
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        known = [item.name for item in fields(objective)]
-        if unknown := sorted(set(given) - set(known)):
-            raise UserError(f"{method} has no setting {unknown[0]!r}, only {', '.join(known)}")
-        try:
-            return objective(**given)
-        except ValueError as error:
-            raise UserError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -132,26 +76,31 @@ class Args:
     """ring8: eight narrow Gaussians on a circle, for a small student of its own that begins at
     k-means, and the settings of --toy-training."""
     method: str = "vdd"
-    """vdd: likelihood, then exact reverse KL beside it; vdd-paper: as published; nll: likelihood of
-    teacher samples; em: likelihood of the demonstrations; imc: curricula of the demonstrations, by
-    which experts choose what they learn. em and imc learn nothing of the teacher."""
+    """One of those that --list names."""
+    objective: Annotated[
+        tuple[tuple[str, ...], ...], UseAppendAction, arg(metavar="NAME=VALUE ...")
+    ] = ()
+    """Settings of the method that are to differ from its own, which --help-settings shows."""
+    list: bool = False
+    """List the methods, each with its paper, and distil nothing."""
+    help_settings: bool = False
+    """Show the method's settings, and distil nothing."""
     threads: int = 2
     """Processor threads."""
     pool: PoolConfig = field(default_factory=PoolConfig)
     """Observations to distil on, each with one teacher sample; those between recorded ones are for
-    methods that learn nothing from demonstrations: vdd and nll."""
+    methods that learn nothing from demonstrations, such as vdd, nll and kd."""
     start: Start = "random"
-    """Where the experts' centres begin: at random, or at k-means of the teacher's samples."""
+    """Where a mixture's centres begin: at random, or at k-means of the teacher's samples."""
     prune: float = 0.0
     """Take out experts whose gating stays below this share of the training windows, with 0 none;
-    --objective.sparsity makes experts that are not needed fall below it."""
+    --objective sparsity=VALUE makes experts that are not needed fall below it."""
     tensorboard: bool = False
     """Write event files beside metrics.jsonl."""
     student: StudentConfig = field(default_factory=StudentConfig)
+    """Of a mixture; other students have their teacher's form."""
     allow_larger: bool = False
     """Distil also into a student of more parameters than its teacher."""
-    objective: ObjectiveChanges = field(default_factory=ObjectiveChanges)
-    """Settings of the method; what is not given stays as usual."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     """How the teacher is sampled."""
     visited: VisitedArgs = field(default_factory=VisitedArgs)
@@ -162,56 +111,104 @@ class Args:
 
 def main(args: Args) -> dict:
     """Distil and say how long it took; raises UserError: unknown method or missing teacher."""
-    if args.method == "teacher-1":
+    if args.list:
+        print_methods()
+        return {"methods": methods()}
+    if args.method == TEACHER_1:
         raise UserError(
             "teacher-1 is the teacher with one step and needs no training: `vdd export --run "
             "TEACHER --out BUNDLE --name teacher-1 --sampler-steps 1`"
         )
-    if args.method not in OBJECTIVES:
-        raise UserError(f"no method {args.method!r}: choose one of {', '.join(OBJECTIVES)}")
+    given = read_words(args.method, [word for words in args.objective for word in words])
+    objective = objective_of(args.method, given)
+    if args.help_settings:
+        print_settings(args.method)
+        return {"method": args.method, "settings": asdict(objective)}
+    if isinstance(objective, FewStep):
+        _require_nothing_of_mixtures(args)
     use_threads(args.threads)
-    objective = args.objective.of(args.method)
     with process_group():
         if args.toy is not None:
             return _distil_toy(args, objective)
-        return _distil(args, objective)
+        return _distil(args, given)
 
 
-def _distil(args: Args, objective: Objective) -> dict:
+def _distil(args: Args, given: dict[str, str]) -> dict:
     if args.teacher is None or args.out is None:
         raise UserError("name the teacher's run with --teacher and a folder with --out, or a --toy")
     teacher = load_teacher(args.teacher)
+    objective = objective_of(args.method, given, teacher.config)
     started = time.monotonic()
     with progress(f"distilling {args.method}") as report:
-        student = distil(
-            teacher,
-            args.out,
-            args.method,
-            args.student,
-            args.training,
-            objective,
-            args.pool,
-            args.sampler,
-            report,
-            args.allow_larger,
-            args.start,
-            args.prune,
-            args.tensorboard,
-            args.visited.windows(teacher),
-        )
+        student = _student(args, args.out, teacher, objective, report)
     seconds = time.monotonic() - started
-    share = count_parameters(student.moe) / count_parameters(teacher.denoiser)
-    experts = student.config.n_experts
+    net = student.moe if isinstance(student, Student) else student.net
+    share = count_parameters(net) / count_parameters(teacher.denoiser)
+    experts = student.config.n_experts if isinstance(student, Student) else None
+    nfe = 1 if isinstance(student, Student) else student.nfe
+    form = f"{experts} experts" if experts else f"{nfe} network calls a chunk"
     print(
-        f"{args.method} in {args.out}, {experts} experts, {share:.2f} of the teacher's parameters, "
+        f"{args.method} in {args.out}, {form}, {share:.2f} of the teacher's parameters, "
         f"{seconds:.0f} s"
     )
     return {
         "run": args.out,
         "method": args.method,
         "experts": experts,
+        "nfe": nfe,
         "seconds": round(seconds, 1),
     }
+
+
+def _student(
+    args: Args, out: Path, teacher: Teacher, objective: Objective, report: Report
+) -> AnyStudent:
+    visited = args.visited.windows(teacher)
+    if isinstance(objective, FewStep):
+        return distil_few_step(
+            teacher,
+            out,
+            args.method,
+            args.training,
+            objective,
+            args.pool,
+            args.sampler,
+            report,
+            args.allow_larger,
+            args.tensorboard,
+            visited,
+        )
+    return distil(
+        teacher,
+        out,
+        args.method,
+        args.student,
+        args.training,
+        objective,
+        args.pool,
+        args.sampler,
+        report,
+        args.allow_larger,
+        args.start,
+        args.prune,
+        args.tensorboard,
+        visited,
+    )
+
+
+def _require_nothing_of_mixtures(args: Args) -> None:
+    """Raise UserError for what a student in its teacher's form cannot have."""
+    given = {
+        "--toy": args.toy is not None,
+        "--student": args.student != StudentConfig(),
+        "--start": args.start != "random",
+        "--prune": args.prune != 0.0,
+    }
+    if of_mixtures := [name for name, is_given in given.items() if is_given]:
+        raise UserError(
+            f"{args.method} distils into a net in its teacher's form, and {of_mixtures[0]} is for "
+            "mixtures: leave it out"
+        )
 
 
 def _distil_toy(args: Args, objective: Objective) -> dict:

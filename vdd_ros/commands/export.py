@@ -7,23 +7,17 @@ import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.errors import UserError
-from vdd_ros.ood_detector import OodDetector
-from vdd_ros.start_range import StartRange, start_range
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from vdd_ros.commands.exported import Exported
     from vdd_ros.conformal import Threshold
-    from vdd_ros.contract import Contract
-    from vdd_ros.normalizer import Normalizer
-    from vdd_ros.policies.runs import Teacher
 
 PARITY_WINDOWS = 200
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
@@ -81,9 +75,10 @@ class Args:
     fidelity: Path | None = None
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
-    """Network calls a chunk, for a teacher (Euler)."""
+    """Network calls a chunk, for a teacher (Euler); a student has its own."""
     candidates: int = 16
-    """Samples of a teacher to choose from at each replanning."""
+    """Samples to choose from at each replanning, of a policy that makes chunks of noise: a teacher,
+    or a student in its form."""
     calibration: Path | None = None
     """Folder of further recorded episodes: thresholds of what is out of distribution are calibrated
     on them and on those that were held out. Nothing is trained on them."""
@@ -94,23 +89,6 @@ class Args:
     seed: int = 0
 
 
-class _Policy(NamedTuple):
-    """What a run brings into its bundle. acting: the torch module that policy_onnx was made of;
-    windows: (N, To, Do), held out."""
-
-    kind: Literal["mixture", "diffusion"]
-    contract: Contract
-    normalizer: Normalizer
-    usual_rule: ActingRule
-    n_experts: int
-    acting: nn.Module
-    policy_onnx: bytes
-    density_onnx: bytes | None
-    windows: np.ndarray
-    start: StartRange | None
-    ood_detector: OodDetector
-
-
 def main(args: Args) -> dict:
     """Write the bundle; raises UserError: a run is missing or onnxruntime disagrees with torch."""
     kind = _kind(args.run)
@@ -118,8 +96,10 @@ def main(args: Args) -> dict:
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
-    policy = _student(args) if kind == "student" else _teacher(args)
-    rule = args.rule.of(policy.usual_rule)
+    from vdd_ros.commands.exported import exported_student, exported_teacher
+
+    policy = exported_student(args) if kind == "student" else exported_teacher(args)
+    rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,
@@ -136,75 +116,13 @@ def main(args: Args) -> dict:
         density_onnx=policy.density_onnx,
         start=policy.start,
         ood_detector=policy.ood_detector,
+        method=policy.method,
+        nfe=policy.nfe,
+        is_stochastic=policy.is_stochastic,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
     print(_of_threshold(policy.ood_detector.distance))
     return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
-
-
-def _student(args: Args) -> _Policy:
-    from vdd_ros.policies.export import ActingStudent, student_graphs
-    from vdd_ros.policies.ood import fit_detector
-    from vdd_ros.policies.runs import load_student, load_teacher, load_windows
-
-    if args.teacher is None:
-        raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
-    student, teacher = load_student(args.run), load_teacher(args.teacher)
-    windows = load_windows(teacher, held_out=True).observations
-    policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
-    detector = fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student)
-    return _Policy(
-        "mixture",
-        student.contract,
-        student.normalizer,
-        STUDENT_RULE,
-        student.config.n_experts,
-        ActingStudent(student.moe, student.normalizer),
-        policy_onnx,
-        density_onnx,
-        windows,
-        _start(teacher),
-        detector,
-    )
-
-
-def _teacher(args: Args) -> _Policy:
-    from vdd_ros.policies.export import ActingTeacher, teacher_graph
-    from vdd_ros.policies.ood import fit_detector
-    from vdd_ros.policies.runs import load_teacher, load_windows
-    from vdd_ros.policies.teacher import SamplerConfig
-
-    teacher = load_teacher(args.run)
-    windows = load_windows(teacher, held_out=True).observations
-    sampler = SamplerConfig("euler", args.sampler_steps)
-    parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise, sampler)
-    return _Policy(
-        "diffusion",
-        teacher.contract,
-        teacher.normalizer,
-        TEACHER_RULE,
-        args.candidates,
-        ActingTeacher(*parts),
-        teacher_graph(*parts, windows.shape[1:], args.candidates),
-        None,
-        windows,
-        _start(teacher),
-        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
-    )
-
-
-def _start(teacher: Teacher) -> StartRange | None:
-    """Where the demonstrations began that it was trained on."""
-    from vdd_ros.policies.stored_windows import open_windows
-
-    stored = open_windows(teacher.folder, held_out=False)
-    windows = stored.at(stored.firsts())
-    names, corrections = teacher.notes["trained_on"], teacher.notes.get("corrections", ())
-    begun = np.flatnonzero([name not in corrections for name in names])
-    windows = windows.of_episodes(begun)  # a correction begins where a policy had got to
-    if not len(windows.episode):
-        return None
-    return start_range(teacher.contract, windows.observations, windows.episode)
 
 
 def _of_threshold(distance: Threshold | None) -> str:
@@ -218,7 +136,7 @@ def _of_threshold(distance: Threshold | None) -> str:
     )
 
 
-def _certificate(args: Args, rule: ActingRule, policy: _Policy, fidelity: dict | None) -> dict:
+def _certificate(args: Args, rule: ActingRule, policy: Exported, fidelity: dict | None) -> dict:
     from vdd_ros.policies.certify import certificate, parity
 
     rng = np.random.default_rng(args.seed)

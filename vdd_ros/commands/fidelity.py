@@ -13,7 +13,7 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.durable import write_text
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.judge import JudgeConfig, judged
-from vdd_ros.policies.runs import load_student, load_teacher
+from vdd_ros.policies.runs import load_any_student, load_teacher
 from vdd_ros.policies.training import use_threads
 
 
@@ -36,7 +36,7 @@ def main(args: Args) -> dict:
     """Print the figures as a table; METRICS in docs/metrics.md defines each."""
     use_threads(args.threads)
     teacher = load_teacher(args.teacher)
-    students = {folder.name: load_student(folder) for folder in args.students}
+    students = {folder.name: load_any_student(folder) for folder in args.students}
     baselines = tuple(BASELINES) if args.baselines else ()
     with progress("judging") as report:
         results = judged(teacher, students, baselines, args.judge, report)

@@ -19,12 +19,13 @@ from tyro.conf import arg
 
 from vdd_ros.commands.bench import origin, warn_if_busy
 from vdd_ros.commands.bench.made import made, told
-from vdd_ros.commands.distill import TRAINING, ObjectiveChanges
+from vdd_ros.commands.distill import TRAINING
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies.cost import Checkpoint, Setup, cost_curve, cost_ratios, first_as_close
 from vdd_ros.policies.judge import Judge, JudgeConfig
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.objectives import Vdd, VddPaper
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
@@ -49,10 +50,8 @@ class Args:
     student: StudentConfig = field(default_factory=StudentConfig)
     allow_larger: bool = False
     """Distil also into a student of more parameters than its teacher."""
-    vdd: ObjectiveChanges = field(default_factory=ObjectiveChanges)
-    """Settings of vdd; what is not given stays as usual."""
-    vdd_paper: ObjectiveChanges = field(default_factory=ObjectiveChanges)
-    """Settings of vdd-paper; what is not given stays as usual."""
+    vdd: Vdd = field(default_factory=Vdd)
+    vdd_paper: VddPaper = field(default_factory=VddPaper)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     """How the teacher is sampled to be learned from."""
     judge: JudgeConfig = field(default_factory=JudgeConfig)
@@ -79,7 +78,7 @@ def main(args: Args) -> dict:
 def measure_cost(args: Args) -> dict:
     """Curves, ratios and how they were obtained; the whole of the `--json` line."""
     # ours first: what a process does only once, such as loading libraries, is at its cost
-    objectives = {OURS: args.vdd.of(OURS), PAPER: args.vdd_paper.of(PAPER)}
+    objectives = {OURS: args.vdd, PAPER: args.vdd_paper}
     setup = Setup(
         args.student, args.training, args.every, args.pool, args.sampler, args.allow_larger
     )

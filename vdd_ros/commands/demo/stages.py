@@ -67,7 +67,7 @@ def _start_distil(args, method: str) -> subprocess.Popen:
     if method == "nll":  # whose rate goes as vdd's: up to its exact phase both are one
         from vdd_ros.policies.objectives import Vdd
 
-        words = (*words, "--objective.start", Vdd().start)
+        words = (*words, "--objective", f"start={Vdd().start}")
     return _start(args, f"distill-{method}", *words)
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.objectives import FEW_STEP
+from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.training import TrainingConfig
 
@@ -18,10 +20,10 @@ class Part(BaseModel):
 
 
 class StudentPlan(Part):
-    """method: one of OBJECTIVES; objective: what differs from the method's defaults; student and
+    """method: one of METHODS; objective: what differs from the method's defaults; student and
     training: what differs from the plan's student and student_training; allow_larger: whether it
     may have more parameters than its teacher; pool: what differs from the usual PoolConfig; start
-    and prune: as `distil` has them.
+    and prune: as `distil` has them. student, start and prune are for mixtures.
     """
 
     method: str
@@ -35,17 +37,30 @@ class StudentPlan(Part):
 
     @model_validator(mode="after")
     def _is_a_method(self) -> StudentPlan:
-        if self.method not in OBJECTIVES:
-            raise ValueError(f"method is one of {', '.join(OBJECTIVES)}")
-        if self.pool.get("between") and OBJECTIVES[self.method].needs_demos:
+        if self.method not in METHODS:
+            raise ValueError(f"method is one of {', '.join(METHODS)}")
+        if self.pool.get("between") and METHODS[self.method].needs_demos:
             raise ValueError(f"{self.method} learns from demonstrations: leave out pool.between")
+        if not self.is_mixture and (self.student or self.start != "random" or self.prune):
+            raise ValueError(
+                f"{self.method} makes a net in its teacher's form: leave out student, start, prune"
+            )
+        try:
+            objective_of(self.method, self.objective)
+        except UserError as error:
+            raise ValueError(str(error)) from None
         return self
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether its student is a mixture, not a net that makes a chunk of noise."""
+        return self.method not in FEW_STEP
 
     @property
     def choices(self) -> list[tuple[type, dict[str, Any]]]:
         """As `require_choices` takes them."""
         return [
-            (OBJECTIVES[self.method], self.objective),
+            (METHODS[self.method], self.objective),
             (StudentConfig, self.student),
             (TrainingConfig, self.training),
             (PoolConfig, self.pool),

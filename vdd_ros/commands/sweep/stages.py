@@ -21,11 +21,14 @@ from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.policies.learn import distil, train_teacher
+from vdd_ros.policies.distil import distil
+from vdd_ros.policies.distil_few_step import distil_few_step
+from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
-from vdd_ros.policies.objectives import OBJECTIVES
+from vdd_ros.policies.objectives import FewStep
+from vdd_ros.policies.objectives.settings import objective_of
 from vdd_ros.policies.pool import PoolConfig
-from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
+from vdd_ros.policies.runs import AnyStudent, Teacher, load_any_student, load_teacher
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.window_cache import cached_windows
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
@@ -70,20 +73,34 @@ def student_in(
     config: Choices,
     training: Choices,
     visited: Callable[[], np.ndarray | None] = lambda: None,
-) -> Student:
+) -> AnyStudent:
     """The student in `folder`, distilled unless it has been. config and training: what the plan
     says of all its students, from which `wanted` differs; visited: as `distil` has it."""
     if (folder / "run.json").exists():
-        return load_student(folder)
+        return load_any_student(folder)
+    objective = objective_of(wanted.method, wanted.objective, teacher.config)
+    chosen, pool = replace(STUDENT_TRAINING, **{**training, **wanted.training}), wanted.pool
     with progress(f"student in {folder}") as report:
+        if isinstance(objective, FewStep):
+            return distil_few_step(
+                teacher,
+                folder,
+                wanted.method,
+                chosen,
+                objective,
+                PoolConfig(**pool),
+                report=report,
+                allow_larger=wanted.allow_larger,
+                visited=visited(),
+            )
         return distil(
             teacher,
             folder,
             wanted.method,
             StudentConfig(**{**config, **wanted.student}),
-            replace(STUDENT_TRAINING, **{**training, **wanted.training}),
-            OBJECTIVES[wanted.method](**wanted.objective),
-            PoolConfig(**wanted.pool),
+            chosen,
+            objective,
+            PoolConfig(**pool),
             report=report,
             allow_larger=wanted.allow_larger,
             start=wanted.start,

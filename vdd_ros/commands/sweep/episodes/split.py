@@ -13,7 +13,7 @@ from vdd_ros.durable import replace_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.latency import fast_ways
-from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
+from vdd_ros.policies.runs import AnyStudent, Teacher, load_any_student, load_teacher
 from vdd_ros.policies.training import use_threads
 
 
@@ -35,7 +35,7 @@ def work(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> None:
 def latencies(plan: Plan, folder: Path) -> dict[str, dict]:
     """p50 and p99 of one call of each policy in `folder`, finished before, all in one run."""
     use_threads(1)
-    students = {name: load_student(folder / name) for name in plan.students}
+    students = {name: load_any_student(folder / name) for name in plan.students}
     rng = np.random.default_rng(plan.seed)
     calls = fast_ways(load_teacher(folder / "teacher"), students, plan.baselines, rng)
     return {
@@ -62,6 +62,6 @@ def _teacher(plan: Plan, store: EpisodeStore, split: Split, folder: Path) -> Tea
     )
 
 
-def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> Student:
+def _student(plan: Plan, teacher: Teacher, name: str, folder: Path) -> AnyStudent:
     training = {**plan.student_training, "seed": plan.seed}
     return student_in(folder, teacher, plan.students[name], plan.student, training)

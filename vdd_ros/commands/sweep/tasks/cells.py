@@ -126,11 +126,11 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path, choices: str) -
         **rolled_out,
         **{name: value for name, value in judged.items() if not name.endswith(LISTS)},
         "energy_less_nll": _energy_less_nll(judged, told(folder, "fidelity").get(NLL)),
-        "nfe": TEACHER_STEPS.get(run, 1),
+        "nfe": TEACHER_STEPS.get(run, judged["nfe"]),
         "fidelity_nfe": judged["nfe"],  # the teacher is judged by its best sampler
-        "experts": student and _experts(trained),
+        "experts": _experts(trained) if student is not None and student.is_mixture else None,
         "latency_us": latency,
-        "missing": rolled_out["missing"] | untimed,
+        "missing": rolled_out["missing"] | judged.get("missing", {}) | untimed,
         "training_seconds": _training_seconds(trained),
     }
 

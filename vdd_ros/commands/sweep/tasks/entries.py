@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
+from vdd_ros.commands.export import RuleChanges
 from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
 from vdd_ros.errors import UserError
 
@@ -69,7 +69,7 @@ class ActingPlan(Part):
     tasks: tuple[str, ...] | None = None
 
 
-def require_rule(name: str, rule: dict[str, Any], usual: ActingRule = STUDENT_RULE) -> None:
+def require_rule(name: str, rule: dict[str, Any], usual: ActingRule) -> None:
     """Raises ValueError for what is no difference from the usual acting rule."""
     require_choices([(RuleChanges, rule)])
     try:

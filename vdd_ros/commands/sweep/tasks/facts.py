@@ -65,11 +65,11 @@ def _of_student(
     plan: TasksPlan, task: str, seed: int, own: TaskStudentPlan, above: dict[str, Facts]
 ) -> Facts:
     """above: facts of the teacher and of the students above, on which this one may depend."""
-    visited = own.visited
+    visited, config = own.visited, {**plan.student, **plan.tasks[task].student, **own.student}
     return {
         "method": own.method,
         "objective": own.objective,
-        "student": {**plan.student, **plan.tasks[task].student, **own.student},
+        "student": config if own.is_mixture else None,
         "training": {**plan.student_training, **own.training, "seed": seed},
         "start": own.start,
         "prune": own.prune,

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import NAME
-from vdd_ros.commands.export import TEACHER_RULE, RuleChanges
+from vdd_ros.commands.export import STUDENT_RULE, TEACHER_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Part, require_choices
 from vdd_ros.commands.sweep.tasks.entries import (
     ActingPlan,
@@ -77,7 +78,7 @@ class TasksPlan(Part):
                 raise ValueError(f"{name}: teachers are of {', '.join(self.teachers)}")
             self._require_tasks(name, student.tasks)
             self._require_before(name, student)
-            require_rule(name, student.rule)
+            require_rule(name, student.rule, self.usual_rule_of(name))
             for by in student.teachers or self.teachers:
                 choices += self.student_of(by, name).choices
         require_choices(choices)
@@ -108,7 +109,7 @@ class TasksPlan(Part):
             raise ValueError(
                 f"{name}: {acting.of} does not learn all of {list(acting.tasks or ())}"
             )
-        require_rule(name, acting.rule)
+        require_rule(name, acting.rule, self.usual_rule_of(name))
 
     def _require_tasks(self, name: str, tasks: tuple[str, ...] | None) -> None:
         for task in tasks or ():
@@ -184,6 +185,11 @@ class TasksPlan(Part):
         """What differs from the usual acting rule."""
         plans: dict[str, Any] = {**self.every_student, **self.acting}
         return RuleChanges(**plans[policy].rule) if policy in plans else RuleChanges()
+
+    def usual_rule_of(self, policy: str) -> ActingRule:
+        """By what kind of policy it is, a mixture or one that makes a chunk of noise."""
+        student = self.every_student.get(self.run_of(policy))
+        return STUDENT_RULE if student is not None and student.is_mixture else TEACHER_RULE
 
     @property
     def budget(self) -> str:

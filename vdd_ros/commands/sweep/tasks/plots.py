@@ -6,6 +6,7 @@ how close they are to the teacher.
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vdd_ros.commands.page.charts import EXPERTS, INK, PALE, STONE, STUDENT, plain, png
+from vdd_ros.commands.page.charts import EXPERTS, INK, PALE, STUDENT, plain, png
 from vdd_ros.commands.sweep.tasks.claims import TEACHER, VDD
 from vdd_ros.statistics import mean_interval
 
@@ -27,6 +28,7 @@ COLOURS = {
     "em": EXPERTS[3],
     "imc": EXPERTS[4],
 }
+FURTHER = ("#0f8b8d", "#b5651d", "#c2185b", "#6b8e23", "#4b0082", "#c9a227", "#59636e")  # in turn
 BEHAVIOUR = {"success": "success", "entropy": "entropy"}
 FIDELITY = {"energy_distance": "energy distance", "off_support": "off-support mass"}
 LEAST = {"energy_distance": 3e-4, "off_support": 5e-3}  # shown on an axis that has no zero
@@ -57,9 +59,10 @@ def behaviour(cells: list[dict]) -> Figure:
     """Success and entropy of every method, the teacher's among them."""
     methods = list(dict.fromkeys(cell["method"] for cell in cells))
     figure, panels = _panels(cells, BEHAVIOUR)
-    _legend(figure, [_dot(name) for name in methods])
+    own = colours(methods)
+    _legend(figure, [_dot(name, own[name]) for name in methods])
     for axes, name in zip(panels, BEHAVIOUR, strict=True):
-        _draw(axes, cells, methods, name)
+        _draw(axes, cells, own, name)
         axes.set_ylim(-0.03, 1.03)
     return figure
 
@@ -71,9 +74,10 @@ def fidelity(cells: list[dict]) -> Figure:
     students = [name for name in methods if name != TEACHER]
     figure, panels = _panels(cells, FIDELITY)
     floor = Line2D([], [], color=COLOURS[TEACHER], lw=FLOOR_WIDTH, label="teacher's floor")
-    _legend(figure, [floor, *(_dot(name) for name in students)])
+    own = colours(students)
+    _legend(figure, [floor, *(_dot(name, own[name]) for name in students)])
     for axes, name in zip(panels, FIDELITY, strict=True):
-        _draw(axes, cells, students, name)
+        _draw(axes, cells, own, name)
         for place, dot in enumerate(dots(cells, TEACHER, name)):
             if dot is not None:
                 ends = place - GROUP / 2, place + GROUP / 2
@@ -85,6 +89,12 @@ def fidelity(cells: list[dict]) -> Figure:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.tick_params(which="minor", color=PALE)
     return figure
+
+
+def colours(methods: list[str]) -> dict[str, str]:
+    """Each method's own, and one after another for those that have none."""
+    further = cycle(FURTHER)
+    return {name: COLOURS.get(name) or next(further) for name in methods}
 
 
 def dots(cells: list[dict], method: str, figure: str) -> list[Dot | None]:
@@ -126,23 +136,22 @@ def _legend(figure: Figure, handles: list[Line2D]) -> None:
     )  # fmt: skip
 
 
-def _dot(method: str) -> Line2D:
-    return Line2D([], [], marker="o", ls="", ms=5, color=_colour(method), label=method)
+def _dot(method: str, colour: str) -> Line2D:
+    return Line2D([], [], marker="o", ls="", ms=5, color=colour, label=method)
 
 
-def _draw(axes: Axes, cells: list[dict], methods: list[str], figure: str) -> None:
-    """A method's dots, each beside those of the others; what lies below the axis points down."""
+def _draw(axes: Axes, cells: list[dict], colours: dict[str, str], figure: str) -> None:
+    """A method's dots, each beside those of the others; what lies below the axis points down.
+
+    colours: of the methods, in their order.
+    """
     least = LEAST.get(figure, -np.inf)
-    for number, method in enumerate(methods):
-        shift = GROUP * ((number + 0.5) / len(methods) - 0.5)
+    for number, (method, colour) in enumerate(colours.items()):
+        shift = GROUP * ((number + 0.5) / len(colours) - 0.5)
         for place, dot in enumerate(dots(cells, method, figure)):
             if dot is None:
                 continue
             x, mean, low = place + shift, max(dot.mean, least), max(dot.low, least)
-            colour, marker = _colour(method), "o" if dot.mean >= least else "v"
+            marker = "o" if dot.mean >= least else "v"
             axes.vlines(x, low, max(dot.high, low), color=colour, lw=1.2)
             axes.plot(x, mean, marker, color=colour, ms=4.5, mec="white", mew=0.4)
-
-
-def _colour(method: str) -> str:
-    return COLOURS.get(method, STONE)

@@ -23,11 +23,11 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
-from vdd_ros.policies.export import student_graphs, teacher_graph
+from vdd_ros.policies.export import teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
-from vdd_ros.policies.latency import typical_window
-from vdd_ros.policies.runs import Student, Teacher, load_student, load_teacher
+from vdd_ros.policies.latency import student_call, typical_window
+from vdd_ros.policies.runs import AnyStudent, Teacher, load_any_student, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import use_threads
 from vdd_ros.sim.evaluate import evaluate
@@ -81,7 +81,7 @@ def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
     use_threads(1)
     folder = group.folder(out)
     names = plan.students_of(group.task, group.teacher)
-    students = {name: load_student(folder / name) for name in names}
+    students = {name: load_any_student(folder / name) for name in names}
     _time(load_teacher(folder / "teacher"), students, folder)
 
 
@@ -100,7 +100,7 @@ def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
     )
 
 
-def _student(plan: TasksPlan, group: Group, teacher: Teacher, name: str) -> Student:
+def _student(plan: TasksPlan, group: Group, teacher: Teacher, name: str) -> AnyStudent:
     task, seed, _ = group
     folder, wanted = teacher.folder.with_name(name), plan.student_of(group.teacher, name)
 
@@ -120,7 +120,7 @@ def _student(plan: TasksPlan, group: Group, teacher: Teacher, name: str) -> Stud
     )
 
 
-def _judge(teacher: Teacher, students: dict[str, Student], seed: int, folder: Path) -> None:
+def _judge(teacher: Teacher, students: dict[str, AnyStudent], seed: int, folder: Path) -> None:
     """Figures of those that have none yet; they do not depend on who else is judged."""
     known = told(folder, "fidelity")
     missing = {name: student for name, student in students.items() if name not in known}
@@ -154,7 +154,7 @@ def _bundle(plan: TasksPlan, policy: str, folder: Path) -> Path:
     bundle, changes = folder / "bundles" / policy, plan.rule_of(policy)
     name = plan.run_of(policy)
     is_teacher = name in TEACHER_STEPS
-    rule = changes.of(export.TEACHER_RULE if is_teacher else export.STUDENT_RULE)
+    rule = changes.of(plan.usual_rule_of(policy))
     if not bundle.exists() or Bundle.load(bundle).rule != rule:
         run = folder / ("teacher" if is_teacher else name)
         wanted = export.Args(run, bundle, policy, folder / "teacher", rule=changes)
@@ -162,7 +162,7 @@ def _bundle(plan: TasksPlan, policy: str, folder: Path) -> Path:
     return bundle
 
 
-def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
+def _time(teacher: Teacher, students: dict[str, AnyStudent], folder: Path) -> None:
     """p50 and p99 of one call of each policy. They are compared, so all are measured in one run,
     and again with one that is added."""
     if {*TEACHER_STEPS, *students} <= told(folder, "latency").keys():
@@ -176,8 +176,7 @@ def _time(teacher: Teacher, students: dict[str, Student], folder: Path) -> None:
         graph = teacher_graph(*parts, SamplerConfig("euler", steps), window.shape)
         calls[name] = partial(opened(OnnxPolicy, graph).infer, window, noise)
     for name, student in students.items():
-        graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
-        calls[name] = partial(opened(OnnxPolicy, graph).infer, window)
+        calls[name] = student_call(student, window, rng)
     measured = {
         name: {"p50": timing.percentile_us(50), "p99": timing.percentile_us(99)}
         for name, timing in timed(calls).items()

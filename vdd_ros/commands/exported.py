@@ -1,0 +1,135 @@
+"""What a run brings into its bundle: graphs, and what they are checked on and guarded by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
+from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
+from vdd_ros.policies.ood import fit_detector
+from vdd_ros.policies.runs import (
+    FewStepStudent,
+    Student,
+    Teacher,
+    load_any_student,
+    load_teacher,
+    load_windows,
+)
+from vdd_ros.policies.stored_windows import open_windows
+from vdd_ros.policies.teacher import SamplerConfig
+from vdd_ros.start_range import StartRange, start_range
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vdd_ros.commands.export import Args
+
+
+class Exported(NamedTuple):
+    """method, nfe, is_stochastic: as in the bundle's manifest; acting: the torch module that
+    policy_onnx was made of; windows: (N, To, Do), held out."""
+
+    kind: Literal["mixture", "diffusion"]
+    method: str
+    nfe: int | None
+    is_stochastic: bool
+    contract: Contract
+    normalizer: Normalizer
+    n_experts: int
+    acting: nn.Module
+    policy_onnx: bytes
+    density_onnx: bytes | None
+    windows: np.ndarray
+    start: StartRange | None
+    ood_detector: OodDetector
+
+
+def exported_student(args: Args) -> Exported:
+    """Raises UserError where a run is missing or damaged."""
+    if args.teacher is None:
+        raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
+    student, teacher = load_any_student(args.run), load_teacher(args.teacher)
+    if isinstance(student, Student):
+        return _mixture(args, student, teacher)
+    return _few_step(args, student, teacher)
+
+
+def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
+    windows = load_windows(teacher, held_out=True).observations
+    policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
+    return Exported(
+        "mixture",
+        student.method,
+        1,
+        False,
+        student.contract,
+        student.normalizer,
+        student.config.n_experts,
+        ActingStudent(student.moe, student.normalizer),
+        policy_onnx,
+        density_onnx,
+        windows,
+        _start(teacher),
+        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student),
+    )
+
+
+def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported:
+    windows = load_windows(teacher, held_out=True).observations
+    acting = ActingFewStep(student.net, student.normalizer, student.objective)
+    return Exported(
+        "diffusion",
+        student.method,
+        student.nfe,
+        acting.drawn > 0,
+        student.contract,
+        student.normalizer,
+        args.candidates,
+        acting,
+        few_step_graph(acting, windows.shape[1:], args.candidates),
+        None,
+        windows,
+        _start(teacher),
+        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
+    )
+
+
+def exported_teacher(args: Args) -> Exported:
+    """Raises UserError where the run is missing or damaged."""
+    teacher = load_teacher(args.run)
+    windows = load_windows(teacher, held_out=True).observations
+    sampler = SamplerConfig("euler", args.sampler_steps)
+    parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise, sampler)
+    return Exported(
+        "diffusion",
+        "teacher",
+        sampler.nfe,
+        False,
+        teacher.contract,
+        teacher.normalizer,
+        args.candidates,
+        ActingTeacher(*parts),
+        teacher_graph(*parts, windows.shape[1:], args.candidates),
+        None,
+        windows,
+        _start(teacher),
+        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
+    )
+
+
+def _start(teacher: Teacher) -> StartRange | None:
+    """Where the demonstrations began that it was trained on."""
+    stored = open_windows(teacher.folder, held_out=False)
+    windows = stored.at(stored.firsts())
+    names, corrections = teacher.notes["trained_on"], teacher.notes.get("corrections", ())
+    begun = np.flatnonzero([name not in corrections for name in names])
+    windows = windows.of_episodes(begun)  # a correction begins where a policy had got to
+    if not len(windows.episode):
+        return None
+    return start_range(teacher.contract, windows.observations, windows.episode)
