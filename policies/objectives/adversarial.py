@@ -51,9 +51,10 @@ GAMES = {
 
 
 class Judged(NamedTuple):
-    """clean: (B, D) what the student says of chunks at noise levels high (B,); made, shown: (B, D)
-    what of it, and of what was demonstrated, the discriminator gets, about as wide as 1; sigma:
-    (B,) the noise level that it is told; beside: (B, D) what both came from, where it sees pairs.
+    """clean: (B, D) what the student says of chunks at noise levels high, (B,) or (1,); made, shown:
+    (B, D) what of it, and of what was demonstrated, the discriminator gets, about as wide as 1;
+    sigma: (B,) the noise level that it is told; beside: (B, D) what both came from, where it sees
+    pairs.
     """
 
     clean: Tensor
@@ -154,7 +155,7 @@ class Adversarial(FewStepDenoiser, ABC):
 
 
 def noised(chunks: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, D), (B,) -> (B, D)."""
+    """(B, D), (B,) or (1,) -> (B, D)."""
     noise = torch.randn(chunks.shape, generator=generator, dtype=chunks.dtype)
     return chunks + sigma[:, None] * noise
 

@@ -49,7 +49,7 @@ class Ufogen(Adversarial):
 
     def examples(self, student: Denoiser, batch: Batch, generator: torch.Generator) -> Judged:
         count = len(batch.demos)
-        high = batch.demos.new_full((count,), self.sigma_max)
+        high = batch.demos.new_full((1,), self.sigma_max)
         clean = student(noised(batch.demos, high, generator), high, batch.cond)
         sigma = log_uniform(self.judge_low, self.judge_high, count, generator).to(clean)
         made, shown = (

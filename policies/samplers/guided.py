@@ -46,7 +46,7 @@ class Refinement:
         """s of each step that is refined, for a sampler that visits sigmas (n + 1,)."""
         if not self.weight:
             return []
-        levels = [level if level > 0.0 else self.last for level in sigmas[1:].tolist()]
+        levels = [level if level > 0.0 else self.last for level in sigmas.tolist()[1:]]
         return [level for level in levels[: self.steps] if level > 0.0]
 
 
