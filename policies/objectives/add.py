@@ -4,8 +4,9 @@
     hinge on d(x)  +  distillation E c(sigma) |x - D_teacher(sg(x) + sigma xi'; sigma, o)|^2
 
 with c = 1 / sqrt(1 + sigma^2). The teacher's side is held: gradients reach x alone. It is the step
-of score distillation, which pulls to modes, so half of the modes may be what is left: the method's
-known trade. Without the judge all of them go, into one point (`adversarial` 0).
+of score distillation, which pulls to modes. Without the judge every noise goes to one point
+(`adversarial` 0). The judge is told t, which the published one is not: blind to t it looks at what
+is easy to make, and of what is made of mere noise more modes are lost.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Add(Adversarial):
         made, shown = (
             to_unit_variance(chunks, none, student.sigma_data) for chunks in (clean, batch.demos)
         )
-        return Judged(clean, high, made, shown, none)
+        return Judged(clean, high, made, shown, high)
 
     def anchor(
         self, judged: Judged, teacher: ScoreModel, batch: Batch, generator: torch.Generator

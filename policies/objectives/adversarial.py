@@ -51,9 +51,9 @@ GAMES = {
 
 
 class Judged(NamedTuple):
-    """clean: (B, D) what the student says of chunks at noise levels high, (B,) or (1,); made, shown:
-    (B, D) what of it, and of what was demonstrated, the discriminator gets, about as wide as 1;
-    sigma: (B,) the noise level that it is told; beside: (B, D) what both came from, where it sees
+    """clean: (B, D) what the student says of chunks at noise levels high, (B,) or (1,); made and
+    shown: (B, D) what of it, and of what was demonstrated, the discriminator gets, about as wide as
+    1; sigma: (B,) the level that it is told; beside: (B, D) what both came from, where it sees
     pairs.
     """
 

@@ -38,6 +38,7 @@ class Ddgan(Adversarial):
     paper: ClassVar[str] = "Xiao et al., ICLR 2022, arXiv:2112.07804"
     shows_pairs: ClassVar[bool] = True
 
+    penalty: float = 0.02
     latent: int = 4
     steps: int = 4
     last: float = 0.25

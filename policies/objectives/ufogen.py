@@ -36,6 +36,7 @@ class Ufogen(Adversarial):
     summary: ClassVar[str] = "one call, told from demonstrations by a judge of noised chunks"
     paper: ClassVar[str] = "Xu et al., CVPR 2024, arXiv:2311.09257"
 
+    rate: float = 1.0
     judge_low: float = 0.03
     judge_high: float = 1.0
     reconstruction: float = 0.0
