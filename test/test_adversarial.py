@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.beds import BEDS
 from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, judged
 from vdd_ros.policies.objectives import STUDENT, Batch, Paired
@@ -240,7 +241,7 @@ def test_a_judge_is_made_for_whatever_net_a_teacher_has():
         config = TeacherConfig(net=net, width=16, blocks=1, octaves=2)
         teacher = make_teacher(config, newest_dim=3, cond_dim=6, dim=5)
         assert sizes_of(teacher.net) == Sizes(5, 3, 6, 2)
-    with pytest.raises(ValueError, match="perceptron"):
+    with pytest.raises(UserError, match="perceptron"):
         Ddgan().student(teacher)
 
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.nets import DenoiserNet
 from vdd_ros.policies.objectives.adversarial import (
@@ -57,7 +58,10 @@ class Ddgan(Adversarial):
     def student(self, begin: Denoiser) -> Denoiser:
         student = super().student(begin)
         if not isinstance(student.net, DenoiserNet):
-            raise ValueError("ddgan tells its latent to a perceptron: its teacher's net is none")
+            raise UserError(
+                "ddgan tells its latent to a perceptron, and this teacher's net is a transformer: "
+                "distil a teacher with net mlp, or by ufogen or add"
+            )
         student.net.enter = widened(student.net.enter, self.latent)
         return student
 
