@@ -4,8 +4,8 @@
 
 is judged beside a demonstrated pair: d(x_s, x_t; t, o). Over a large step the way back has several
 ends, which the mean and spread of a Gaussian cannot say; the latent z says which. The last step
-ends at x itself. z is told to the net as more of the observation, with weights that are 0 at first,
-so that the student begins as a denoiser that ignores it.
+ends at x itself. z is told to the net as more of the observation. Its weights are not 0 at first:
+the noise in x_t is a latent, too, and a student that begins by ignoring z goes on to.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Ddgan(Adversarial):
     shows_pairs: ClassVar[bool] = True
 
     penalty: float = 0.02
+    rate: float = 1.0
     latent: int = 4
     steps: int = 4
     last: float = 0.25
@@ -98,9 +99,9 @@ def posterior(
 
 
 def widened(layer: nn.Linear, count: int) -> nn.Linear:
-    """A layer of `count` further inputs, which it does not listen to yet."""
+    """The layer with `count` further inputs, listened to as those of an untrained one."""
     wide = nn.Linear(layer.in_features + count, layer.out_features)
     with torch.no_grad():
-        wide.weight.zero_()[:, : layer.in_features] = layer.weight
+        wide.weight[:, : layer.in_features] = layer.weight
         wide.bias.copy_(layer.bias)
     return wide
