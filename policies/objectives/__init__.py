@@ -1,5 +1,7 @@
 """Ways from a teacher to a student, one file each, all trained by the one loop in training.py."""
 
+from vdd_ros.policies.objectives.add import Add
+from vdd_ros.policies.objectives.asm import Asm
 from vdd_ros.policies.objectives.base import (
     STUDENT,
     Batch,
@@ -9,12 +11,14 @@ from vdd_ros.policies.objectives.base import (
     require_learnable,
 )
 from vdd_ros.policies.objectives.consistency import Cd, Ct
+from vdd_ros.policies.objectives.ddgan import Ddgan
 from vdd_ros.policies.objectives.em import Em
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.imc import Imc
 from vdd_ros.policies.objectives.kd import Kd
 from vdd_ros.policies.objectives.nll import Nll
 from vdd_ros.policies.objectives.progressive import Progressive
+from vdd_ros.policies.objectives.ufogen import Ufogen
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
 
@@ -33,6 +37,10 @@ FEW_STEP: dict[str, type[FewStep]] = {
     "progressive": Progressive,
     "cd": Cd,
     "ct": Ct,
+    "asm": Asm,
+    "ddgan": Ddgan,
+    "ufogen": Ufogen,
+    "add": Add,
 }
 
 __all__ = [

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives.base import Net, Objective
-from vdd_ros.policies.samplers import SAMPLERS, Draw
+from vdd_ros.policies.samplers import SAMPLERS, Denoise, Draw
+from vdd_ros.policies.samplers.base import no_noise
+from vdd_ros.policies.samplers.guided import Guided, Refinement
 from vdd_ros.policies.teacher import SamplerConfig
 
 
@@ -22,8 +24,9 @@ class FewStep(Objective[Net]):
     each noise to where the teacher's ODE does, instead of matching a distribution.
 
     A method says what its student is made of (`student`) and how a chunk is made of noise: by
-    `recipe`, one call as long as it says nothing else, or, where no sampler does it, by `sample`.
-    Export traces `sample` through: levels that it reads are made once, before, as `sigmas` are.
+    `recipe`, one call as long as it says nothing else, which asks the student as `denoiser` says,
+    or, where no sampler does it, by `sample`. Export traces `sample` through: levels that it reads
+    are made once, before, as `sigmas` are.
     """
 
     is_map: ClassVar[bool] = False
@@ -49,12 +52,32 @@ class FewStep(Objective[Net]):
         """What is to be trained, made of a net like its teacher's."""
         raise NotImplementedError(f"{type(self).__name__} needs a student")
 
+    def denoiser(self, student: Any, draw: Draw) -> Denoise:
+        """How samplers ask its student for a clean chunk; draw: for one that needs noise."""
+        return student
+
     def sample(
         self, student: Net, starts: Tensor, cond: Tensor, draw: Draw | None = None
     ) -> Tensor:
         """(B, D) starts, sigma_max N(0, I), and (B, C) -> (B, D) chunks; draw: for recipes that add
         noise on the way."""
-        return SAMPLERS[self.recipe.name](student, starts, self.sigmas, cond, draw)
+        asked = self.denoiser(student, draw or no_noise)
+        return SAMPLERS[self.recipe.name](asked, starts, self.sigmas, cond, draw)
+
+    def refined(
+        self,
+        student: Net,
+        teacher: ScoreModel,
+        refinement: Refinement,
+        starts: Tensor,
+        cond: Tensor,
+        own: Draw,
+        draw: Draw | None = None,
+    ) -> Tensor:
+        """`sample`, in which a teacher refines the first clean chunks (Distillation++); own: noise
+        for that, apart from what `draw` gives. Its student is asked once in a step."""
+        guided: Any = Guided(student, teacher.denoise, refinement, self.sigmas, cond, own)
+        return self.sample(guided, starts, cond, draw)
 
 
 @dataclass(frozen=True)
