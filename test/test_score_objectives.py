@@ -1,14 +1,14 @@
 """Objectives that follow the difference of two scores: closed forms, what moves whom, collapses."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import nn
 
 from vdd_ros.errors import UserError
-from vdd_ros.policies.beds import BEDS
+from vdd_ros.policies.beds import BEDS, g6
 from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, judged, pairs
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.mixture import GaussianMixture
@@ -410,34 +410,41 @@ def test_a_training_broken_off_between_two_turns_ends_with_the_same_bits(tmp_pat
 
 @pytest.fixture(scope="module")
 def beginning():
-    training = TrainingConfig(steps=1500, batch_size=512, learning_rate=2e-3, ema_decay=0.99)
-    return fitted(G6, NetConfig(), training), pairs(G6, 16_384, seed=2)
+    training = TrainingConfig(steps=1000, batch_size=512, learning_rate=2e-3, ema_decay=0.99)
+    return fitted(G6, NetConfig(), training), pairs(G6, 8192, seed=2)
 
 
-SHORT = TrainingConfig(steps=500, batch_size=256, learning_rate=1e-3, ema_decay=0.99)
+SHORT = TrainingConfig(steps=400, batch_size=256, learning_rate=1e-3, ema_decay=0.99)
+
+
+def trained(beginning, objective, rate=1.0):
+    begin, data = beginning
+    training = replace(SHORT, learning_rate=rate * SHORT.learning_rate)
+    return distilled(G6, begin, objective, data, training)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective",
-    [Vsd(fake_updates=3), DiffInstruct(), Dmd(), Dmd2(fake_updates=3)],
-    ids=NAMES,
+    "objective", [Vsd(), DiffInstruct(), Dmd(), Dmd2(fake_updates=1)], ids=NAMES
 )
 def test_a_short_training_leaves_a_student_that_knows_every_mode(beginning, objective):
     """To a loose band; long trainings are a benchmark's."""
-    begin, data = beginning
-    before = judged(G6, objective, begin)
-    assert before["off"] > 0.6
-    found = judged(G6, objective, distilled(G6, begin, objective, data, SHORT))
-    assert found["cov"] == 6 and found["tv"] < 0.15 and found["off"] < 0.4
-    assert 0.6 < found["stdr"] < 1.6 and found["sw2"] < 0.25
+    assert judged(G6, objective, beginning[0])["off"] > 0.8
+    found = judged(G6, objective, trained(beginning, objective))
+    assert found["cov"] == 6 and found["tv"] < 0.12 and found["off"] < 0.3
+    assert 0.75 < found["stdr"] < 1.4 and found["sw2"] < 0.15
 
 
 @pytest.mark.slow
-def test_a_generator_by_sds_ends_in_one_mode(beginning):
-    begin, data = beginning
-    found = judged(G6, Sds(), distilled(G6, begin, Sds(), data, SHORT))
-    assert found["cov"] <= 2 and found["tv"] > 0.5 and found["stdr"] < 0.4
+def test_a_student_of_sds_ends_in_one_mode_and_makes_the_same_of_every_noise(beginning):
+    objective = Sds(level_low=0.1, level_high=2.0, momentum=0.9)
+    student = trained(beginning, objective, rate=2.0)
+    found = judged(G6, objective, student)
+    assert found["cov"] <= 1 and found["tv"] > 0.5
+    cond, starts = torch.zeros(256, 1), 10.0 * torch.randn(256, 2, generator=seeded())
+    with torch.no_grad():
+        chunks = objective.sample(student, starts, cond)
+    assert chunks.std(0).max() < 0.5 * g6.STD
 
 
 class Frozen(Dmd):
@@ -446,8 +453,7 @@ class Frozen(Dmd):
 
 
 @pytest.mark.slow
-def test_with_an_own_score_that_never_learns_a_student_ends_in_few_modes(beginning):
-    begin, data = beginning
+def test_with_an_own_score_that_never_learns_modes_are_lost(beginning):
     objective = Frozen(regression=0.0, sigma_init=1.0)
-    found = judged(G6, objective, distilled(G6, begin, objective, data, SHORT))
+    found = judged(G6, objective, trained(beginning, objective))
     assert found["cov"] <= 3 and found["tv"] > 0.4

@@ -22,7 +22,7 @@ from torch.nn.functional import softplus
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.noise import log_uniform
-from vdd_ros.policies.objectives.base import STUDENT, Batch
+from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.objectives.dmd import DistributionMatching
 from vdd_ros.policies.objectives.fake_score import FAKE
 from vdd_ros.policies.players import Nets, parameters_of
@@ -59,22 +59,20 @@ class Dmd2(DistributionMatching):
     def fake_parameters(self, nets: Nets) -> tuple[nn.Parameter, ...]:
         return parameters_of(nets[FAKE], *([nets[HEAD]] if self.gan_weight else []))
 
-    @torch.autocast("cpu", enabled=False)
-    def student_loss(
-        self, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator
+    def loss_at(
+        self, x: Tensor, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator
     ) -> Tensor:
-        loss = super().student_loss(nets, teacher, batch, generator)
+        loss = super().loss_at(x, nets, teacher, batch, generator)
         if self.gan_weight:
-            x = self.generated(nets[STUDENT], batch, generator)
-            loss = loss + self.gan_weight * softplus(-self.judge(nets, x, batch, generator)).mean()
+            made = self.judge(nets, x, batch, generator)
+            loss = loss + self.gan_weight * softplus(-made).mean()
         return loss
 
-    @torch.autocast("cpu", enabled=False)
-    def fake_loss(self, nets: Nets, batch: Batch, generator: torch.Generator) -> Tensor:
-        loss = super().fake_loss(nets, batch, generator)
+    def fake_loss_at(
+        self, x: Tensor, nets: Nets, batch: Batch, generator: torch.Generator
+    ) -> Tensor:
+        loss = super().fake_loss_at(x, nets, batch, generator)
         if self.gan_weight:
-            with torch.no_grad():
-                x = self.generated(nets[STUDENT], batch, generator)
             made = self.judge(nets, x, batch, generator)
             shown = self.judge(nets, batch.demos, batch, generator)
             loss = loss + self.head_weight * (softplus(made) + softplus(-shown)).mean()

@@ -56,11 +56,16 @@ class FakeScore(ScoreDifference, ABC):
         """What learns while the student waits."""
         return parameters_of(nets[FAKE])
 
-    @torch.autocast("cpu", enabled=False)
     def fake_loss(self, nets: Nets, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Of denoising what the student makes now."""
+        """Of what the student makes now."""
         with torch.no_grad():
             x = self.generated(nets[STUDENT], batch, generator)
+        return self.fake_loss_at(x, nets, batch, generator)
+
+    def fake_loss_at(
+        self, x: Tensor, nets: Nets, batch: Batch, generator: torch.Generator
+    ) -> Tensor:
+        """Of denoising x (B, D)."""
         fake = nets[FAKE]
         assert isinstance(fake, Denoiser)
         return denoising_loss(fake, x, batch.cond, self.noise, generator)

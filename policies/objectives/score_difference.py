@@ -63,12 +63,17 @@ class ScoreDifference(FewStepDenoiser, ABC):
         moved = parameters_of(nets[STUDENT])
         return [Player(STUDENT, moved, loss, betas=(self.momentum, 0.999))]
 
-    @torch.autocast("cpu", enabled=False)  # g is the small difference of two large numbers
     def student_loss(
         self, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator
     ) -> Tensor:
-        """Whose gradient is g, at one level for each row."""
+        """Of a chunk for each observation of a batch."""
         x = self.generated(nets[STUDENT], batch, generator)
+        return self.loss_at(x, nets, teacher, batch, generator)
+
+    def loss_at(
+        self, x: Tensor, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator
+    ) -> Tensor:
+        """Whose gradient with respect to x (B, D) is g, at one level for each row."""
         noised, sigma = self.noised(x.detach(), generator)
         return follow(x, self.direction(nets, teacher, x.detach(), noised, sigma, batch.cond))
 
