@@ -1,7 +1,8 @@
 """The score of what a student makes, learned beside it by a network that begins as the teacher's.
 
-A fake score that lags behind is that of a student long gone. Where it never moves, student and
-teacher differ wherever it looks, and everything runs to one mode.
+A fake score that lags behind is that of a student some steps ago. It takes what the student has
+since moved for width, so modes come out narrower than the teacher's. One that never moves sees the
+same difference wherever the student goes, and everything runs to one mode.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ FAKE = "fake score"
 
 @dataclass(frozen=True)
 class FakeScore(ScoreDifference, ABC):
-    """fake_updates: of the fake score to one of the student; fake_rate: its learning rate over the
-    student's."""
+    """fake_updates: of the fake score to one of the student, whose `rate` is below the fake score's
+    for the same reason: one has to keep up with the other."""
 
+    rate: float = 0.3
     fake_updates: int = 1
-    fake_rate: float = 1.0
 
     def __post_init__(self):
         super().__post_init__()
-        if self.fake_updates < 1 or self.fake_rate <= 0.0:
-            raise ValueError(f"fake_updates and fake_rate must be positive: {self}")
+        if self.fake_updates < 1:
+            raise ValueError(f"fake_updates must be positive: {self}")
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
         return {FAKE: copy.deepcopy(student)}
@@ -46,7 +47,6 @@ class FakeScore(ScoreDifference, ABC):
             FAKE,
             self.fake_parameters(nets),
             loss,
-            rate=self.fake_rate,
             updates=self.fake_updates,
             betas=(self.momentum, 0.999),
         )

@@ -31,20 +31,21 @@ from vdd_ros.policies.samplers import Draw
 
 @dataclass(frozen=True)
 class ScoreDifference(FewStepDenoiser, ABC):
-    """sigma_init: the noise level at which the student takes its noise, at most sigma_max;
-    momentum: beta1 of Adam, none as gradients are those of single draws, of a difference that
-    changes with the student."""
+    """sigma_init: the noise level at which the student takes its noise, at most sigma_max; rate:
+    of the student's learning, times the training's; momentum: beta1 of Adam, none as gradients are
+    those of single draws, of a difference that changes with the student."""
 
     needs_samples: ClassVar[bool] = False
 
     sigma_init: float = 1.0
+    rate: float = 1.0
     momentum: float = 0.0
 
     def __post_init__(self):
         if not 0.0 < self.sigma_min <= self.sigma_init <= self.sigma_max:
             raise ValueError(f"sigma_init lies between sigma_min and sigma_max: {self}")
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum is 0 or more and below 1: {self}")
+        if not 0.0 <= self.momentum < 1.0 or self.rate <= 0.0:
+            raise ValueError(f"momentum is 0 or more and below 1, rate is positive: {self}")
 
     @property
     def sigmas(self) -> Tensor:
@@ -61,7 +62,7 @@ class ScoreDifference(FewStepDenoiser, ABC):
             return self.student_loss(nets, teacher, batch, generator)
 
         moved = parameters_of(nets[STUDENT])
-        return [Player(STUDENT, moved, loss, betas=(self.momentum, 0.999))]
+        return [Player(STUDENT, moved, loss, rate=self.rate, betas=(self.momentum, 0.999))]
 
     def student_loss(
         self, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator

@@ -16,7 +16,7 @@ from vdd_ros.policies.objectives.score_difference import NoiseDifference
 
 
 @dataclass(frozen=True)
-class Vsd(NoiseDifference, FakeScore):
+class Vsd(FakeScore, NoiseDifference):
     """See FakeScore and NoiseDifference."""
 
     summary: ClassVar[str] = "the noise that the teacher sees less what a learned own score sees"
