@@ -32,14 +32,15 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Dmd2(DistributionMatching):
-    """gan_weight: of the head in the student's loss, 0 for none; head_weight: in the fake score's;
+    """fake_updates: 5 as published, where both learn at one rate; gan_weight: of the head in the
+    student's loss, 0 for none; head_weight: in the fake score's;
     head_low, head_high: noise levels at which it judges, log-uniform."""
 
     summary: ClassVar[str] = "distribution matching without pairs, and a head that knows demos"
     paper: ClassVar[str] = "Yin et al., NeurIPS 2024, arXiv:2405.14867"
     needs_demos: ClassVar[bool] = True
 
-    fake_updates: int = 5
+    fake_updates: int = 2
     gan_weight: float = 3e-3
     head_weight: float = 1e-2
     head_low: float = 0.03

@@ -39,8 +39,7 @@ class Nfsd(NoiseDifference):
     """scale: of what the observation adds; the paper's 7.5 is for pictures."""
 
     summary: ClassVar[str] = (
-        "sds without the added noise, for teachers that can leave the observation out; ends in few "
-        "modes; the paper's negative prompt has no honest counterpart in a policy and is left out"
+        "sds without added noise; the negative prompt has no honest counterpart and is left out"
     )
     paper: ClassVar[str] = "Katzir et al., ICLR 2024, arXiv:2310.17590"
 
