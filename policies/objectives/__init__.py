@@ -12,15 +12,21 @@ from vdd_ros.policies.objectives.base import (
 )
 from vdd_ros.policies.objectives.consistency import Cd, Ct
 from vdd_ros.policies.objectives.ddgan import Ddgan
+from vdd_ros.policies.objectives.diff_instruct import DiffInstruct
+from vdd_ros.policies.objectives.dmd import Dmd
+from vdd_ros.policies.objectives.dmd2 import Dmd2
 from vdd_ros.policies.objectives.em import Em
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.imc import Imc
 from vdd_ros.policies.objectives.kd import Kd
+from vdd_ros.policies.objectives.nfsd import Nfsd
 from vdd_ros.policies.objectives.nll import Nll
 from vdd_ros.policies.objectives.progressive import Progressive
+from vdd_ros.policies.objectives.sds import Sds
 from vdd_ros.policies.objectives.ufogen import Ufogen
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
+from vdd_ros.policies.objectives.vsd import Vsd
 
 # students that are mixtures of Gaussian experts
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -41,6 +47,12 @@ FEW_STEP: dict[str, type[FewStep]] = {
     "ddgan": Ddgan,
     "ufogen": Ufogen,
     "add": Add,
+    "sds": Sds,
+    "nfsd": Nfsd,
+    "vsd": Vsd,
+    "diff-instruct": DiffInstruct,
+    "dmd": Dmd,
+    "dmd2": Dmd2,
 }
 
 __all__ = [
