@@ -8,15 +8,16 @@ even where the pooled cloud of points looks right.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from vdd_ros.policies.beds.teacher import BedTeacher
 from vdd_ros.policies.fidelity import energy_distance, sliced_w2
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.oracle import OracleTeacher
 
 JUDGED = 8192  # observations, one sample of each
 DISTANCE_POINTS = 2000  # of them, for the energy distance, whose cost is their square
@@ -39,7 +40,8 @@ class Bed(ABC):
 
     @abstractmethod
     def mixture(self, cond: Tensor) -> GaussianMixture:
-        """(B, 1) -> B mixtures, the truth, in the precision of `cond`."""
+        """(B, 1) -> B mixtures, the truth, in the precision of `cond`; all modes have one
+        covariance."""
 
     @abstractmethod
     def turned(self, chunks: Tensor, cond: Tensor) -> Tensor:
@@ -51,9 +53,9 @@ class Bed(ABC):
         of their mass or more; tv, total variation of the modes' weights; off, share beside all
         modes; stdr, spread within a mode over the true one; and what is this bed's alone."""
 
-    @property
-    def teacher(self) -> OracleTeacher:
-        return OracleTeacher(self.mixture)
+    @cached_property
+    def teacher(self) -> BedTeacher:
+        return BedTeacher(self.mixture)
 
     def figures(
         self, chunks: Tensor, cond: Tensor, ends: Tensor | None = None
