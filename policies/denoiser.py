@@ -76,7 +76,18 @@ class Denoiser(nn.Module):
 
     def predict(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         """(B, D): what a DDPM's net itself says, an epsilon, x0 or v."""
-        return self.net(signal_scale(sigma)[:, None] * x, time_at(sigma), cond)
+        return self.net(*self._inputs(x, sigma), cond)
+
+    def hidden(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
+        """(B, W): what the net knows before its last layer, for a head of another purpose."""
+        return self.net.hidden(*self._inputs(x, sigma), cond)
+
+    def _inputs(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """What the net gets of x (B, D) and sigma (B,): x about as wide as 1, and a number."""
+        if self.prediction == "edm":
+            c_in = 1.0 / (sigma[:, None] ** 2 + self.sigma_data**2).sqrt()
+            return c_in * x, sigma.log() / 4.0  # c_noise
+        return signal_scale(sigma)[:, None] * x, time_at(sigma)
 
     def _denoise_edm(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         sigma_ = sigma[:, None]
@@ -84,8 +95,6 @@ class Denoiser(nn.Module):
         above = sigma_ - self.boundary
         c_skip = self.sigma_data**2 / (above**2 + self.sigma_data**2)
         c_out = above * self.sigma_data / variance.sqrt()
-        c_in = 1.0 / variance.sqrt()
-        c_noise = sigma.log() / 4.0
-        return c_skip * x + c_out * self.net(c_in * x, c_noise, cond)
+        return c_skip * x + c_out * self.net(*self._inputs(x, sigma), cond)
 
     forward = denoise

@@ -89,11 +89,15 @@ class DenoiserNet(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        return self.leave(self.hidden(x, noise, cond))
+
+    def hidden(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        """(B, width): what it knows before its last layer."""
         embedding = self.embed(self.noise_features(noise[:, None]))
         hidden = self.enter(torch.cat([x, self.observation(cond)], dim=1))
         for block in self.blocks:
             hidden = block(hidden, embedding)
-        return self.leave(hidden)
+        return hidden
 
 
 class Trunk(nn.Module):

@@ -114,13 +114,21 @@ class TransformerDenoiserNet(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        return self.leave(self._tokens(x, noise, cond)).flatten(1)[:, : self.dim]
+
+    def hidden(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        """(B, width): what it knows before its last layer, over the tokens of a chunk."""
+        return self._tokens(x, noise, cond).mean(1)
+
+    def _tokens(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        """(B, tokens of a chunk, width)."""
         padded = nn.functional.pad(x, (0, self.count * self.PER_TOKEN - self.dim))
         chunk = self.enter(padded.unflatten(1, (self.count, self.PER_TOKEN)))
         level = self.level(self.waves(noise[:, None]))[:, None].expand(len(x), -1, -1)
         tokens = torch.cat([level, self.window(cond), chunk], dim=1) + self.position
         for block in self.blocks:
             tokens = block(tokens)
-        return self.leave(self.norm(tokens[:, -self.count :])).flatten(1)[:, : self.dim]
+        return self.norm(tokens[:, -self.count :])
 
 
 def require_heads(width: int, heads: int) -> None:
