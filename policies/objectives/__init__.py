@@ -8,13 +8,22 @@ from vdd_ros.policies.objectives.base import (
     fit,
     require_learnable,
 )
+from vdd_ros.policies.objectives.boot import Boot
 from vdd_ros.policies.objectives.consistency import Cd, Ct
+from vdd_ros.policies.objectives.ctm import Ctm
+from vdd_ros.policies.objectives.dsno import Dsno
 from vdd_ros.policies.objectives.em import Em
 from vdd_ros.policies.objectives.few_step import FewStep
+from vdd_ros.policies.objectives.guidance import Guidance
+from vdd_ros.policies.objectives.ict import Ict
 from vdd_ros.policies.objectives.imc import Imc
+from vdd_ros.policies.objectives.instaflow import Instaflow
 from vdd_ros.policies.objectives.kd import Kd
+from vdd_ros.policies.objectives.lcm import Lcm
 from vdd_ros.policies.objectives.nll import Nll
 from vdd_ros.policies.objectives.progressive import Progressive
+from vdd_ros.policies.objectives.reflow import Reflow
+from vdd_ros.policies.objectives.tract import Tract
 from vdd_ros.policies.objectives.vdd import Vdd
 from vdd_ros.policies.objectives.vdd_paper import VddPaper
 
@@ -31,8 +40,17 @@ OBJECTIVES: dict[str, type[Objective]] = {
 FEW_STEP: dict[str, type[FewStep]] = {
     "kd": Kd,
     "progressive": Progressive,
+    "tract": Tract,
+    "reflow": Reflow,
+    "instaflow": Instaflow,
+    "dsno": Dsno,
     "cd": Cd,
     "ct": Ct,
+    "ict": Ict,
+    "lcm": Lcm,
+    "ctm": Ctm,
+    "boot": Boot,
+    "guidance": Guidance,
 }
 
 __all__ = [
