@@ -5,10 +5,11 @@ import math
 
 import pytest
 import torch
+from g6_beginning import beginning
 from one_gaussian import HIGH, LOW, MU, TEACHER, EndOfFlow, a_batch
 
 from vdd_ros.policies.beds import BEDS
-from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, judged, pairs
+from vdd_ros.policies.beds.distilled import NetConfig, distilled, judged
 from vdd_ros.policies.objectives import Paired
 from vdd_ros.policies.objectives.consistency import Cd, Ct
 from vdd_ros.policies.objectives.kd import Kd
@@ -126,21 +127,15 @@ def test_steps_that_cannot_be_halved_are_refused(bad):
         Progressive(**bad)
 
 
-@pytest.fixture(scope="module")
-def beginning():
-    training = TrainingConfig(steps=1500, batch_size=512, learning_rate=2e-3, ema_decay=0.99)
-    return fitted(G6, NetConfig(), training), pairs(G6, 16_384, seed=2)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "least"),
     [(Kd(), 0.2), (Cd(levels=18), 0.3), (Progressive(steps=16), 0.3)],
     ids=["kd", "cd", "progressive"],
 )
-def test_a_short_training_leaves_a_map_near_the_teachers(beginning, objective, least):
+def test_a_short_training_leaves_a_map_near_the_teachers(objective, least):
     """To a loose band; long trainings are a benchmark's."""
-    begin, data = beginning
+    begin, data = beginning()
     before = judged(G6, objective, begin)
     assert before["off"] > 0.9 and before["prmse"] > 0.8
     training = TrainingConfig(steps=1500, batch_size=512, learning_rate=1e-3, ema_decay=0.99)
