@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
@@ -67,7 +68,7 @@ class Ctm(FewStepDenoiser):
     def recipe(self) -> SamplerConfig:
         return SamplerConfig("euler", self.steps)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         """(steps + 1,), down to sigma_min, where its jumps end."""
         return rho(self.steps + 1, self.sigma_max, self.sigma_min, self.noise.rho)

@@ -10,6 +10,7 @@ in which the points of a path learn of each other. As for `kd`, paths are data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -56,7 +57,7 @@ class Dsno(FromNoise):
         if self.points < 2 or self.steps < self.points or self.steps % self.points:
             raise ValueError(f"steps are a multiple of points, of which there are several: {self}")
 
-    @property
+    @cached_property
     def levels(self) -> Tensor:
         """(M,) float32, falling to 0: of the points."""
         grid = sigma_grid(self.noise, self.steps).float()

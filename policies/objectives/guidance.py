@@ -10,6 +10,7 @@ where guidance takes two; in the second stage its steps are halved, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -70,7 +71,7 @@ class Guidance(FewStepDenoiser):
             return self.second.recipe
         return SamplerConfig("heun", self.steps, sigma_last=self.sigma_min)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         return self.second.sigmas if self.ends else super().sigmas
 

@@ -17,6 +17,7 @@ drawn tau come near it, and one step is made from nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -51,7 +52,7 @@ class Reflow(FewStepDenoiser):
     def recipe(self) -> SamplerConfig:
         return SamplerConfig("euler", self.steps)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         return levels(torch.linspace(TAU, 1.0, self.steps + 1, dtype=torch.float64))
 

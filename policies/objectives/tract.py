@@ -12,6 +12,7 @@ larger groups: where progressive distillation halves steps six times, two phases
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
@@ -66,7 +67,7 @@ class Tract(FewStepDenoiser):
     def recipe(self) -> SamplerConfig:
         return SamplerConfig("euler", self.ends)
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         return self.grid(self.phases)
 
