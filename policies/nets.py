@@ -71,7 +71,7 @@ class ObservationFeatures(nn.Module):
 
 class DenoiserNet(nn.Module):
     """F(x, noise, cond): (B, D), (B,) or (1,), (B, C) -> (B, D); noise: a number of the order of 1,
-    one for all rows or one for each."""
+    one for all rows or one for each; beside: (B, embedding_dim), added to what is made of it."""
 
     EMBEDDING = 128
 
@@ -79,6 +79,7 @@ class DenoiserNet(nn.Module):
         self, dim: int, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int
     ):
         super().__init__()
+        self.embedding_dim = self.EMBEDDING
         self.noise_features = noise_waves()
         self.observation = ObservationFeatures(newest_dim, cond_dim, octaves)
         self.embed = nn.Sequential(nn.Linear(self.noise_features.size, self.EMBEDDING), nn.SiLU())
@@ -88,16 +89,50 @@ class DenoiserNet(nn.Module):
         nn.init.zeros_(self.leave.weight)  # starts as the best linear denoiser
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
-        return self.leave(self.hidden(x, noise, cond))
+    def forward(
+        self, x: Tensor, noise: Tensor, cond: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
+        return self.leave(self.hidden(x, noise, cond, beside))
 
-    def hidden(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+    def hidden(
+        self, x: Tensor, noise: Tensor, cond: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
         """(B, width): what it knows before its last layer."""
-        embedding = self.embed(self.noise_features(noise[:, None]))
-        hidden = self.enter(torch.cat([x, self.observation(cond)], dim=1))
+        hidden, embedding = self.begin(x, noise, cond, beside)
         for block in self.blocks:
             hidden = block(hidden, embedding)
         return hidden
+
+    def begin(
+        self, x: Tensor, noise: Tensor, cond: Tensor, beside: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, width) and (B, embedding_dim) or (1, embedding_dim): what the blocks are given."""
+        level, bend = self.embed
+        embedding = level(self.noise_features(noise[:, None]))
+        embedding = bend(embedding if beside is None else embedding + beside)
+        return self.enter(torch.cat([x, self.observation(cond)], dim=1)), embedding
+
+
+class Told(nn.Module):
+    """A net that is told `count` numbers more, of the order of 1: the last ones of its cond.
+
+    They are added to what it makes of the noise level, by weights that are 0 at first: it begins as
+    the net that it is made of.
+    """
+
+    OCTAVES = 4
+
+    def __init__(self, net: nn.Module, count: int):
+        super().__init__()
+        self.net, self.count = net, count
+        self.waves = FourierFeatures(count, self.OCTAVES, lowest=math.pi / 4)
+        self.beside = nn.Linear(self.waves.size, net.embedding_dim)
+        nn.init.zeros_(self.beside.weight)
+        nn.init.zeros_(self.beside.bias)
+
+    def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+        cond, more = cond[:, : -self.count], cond[:, -self.count :]
+        return self.net(x, noise, cond, self.beside(self.waves(more)))
 
 
 class Trunk(nn.Module):

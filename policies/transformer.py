@@ -80,7 +80,7 @@ class TransformerTrunk(nn.Module):
 
 class TransformerDenoiserNet(nn.Module):
     """F(x, noise, cond): (B, D), (B,) or (1,), (B, C) -> (B, D), in the form of BESO (Reuss et al.
-    2023).
+    2023); beside: (B, embedding_dim), added to the noise level's token.
 
     Tokens: the noise level, the rows of the window, then the chunk, PER_TOKEN numbers a token and
     zeros after the last. Attention is full. BESO's is causal because its actions are told step by
@@ -102,6 +102,7 @@ class TransformerDenoiserNet(nn.Module):
     ):
         super().__init__()
         self.dim, self.count = dim, -(-dim // self.PER_TOKEN)
+        self.embedding_dim = width
         self.waves = noise_waves()
         self.level = nn.Linear(self.waves.size, width)
         self.window = WindowTokens(newest_dim, cond_dim, width, octaves)
@@ -113,18 +114,24 @@ class TransformerDenoiserNet(nn.Module):
         nn.init.zeros_(self.leave.weight)  # starts as the best linear denoiser
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
-        return self.leave(self._tokens(x, noise, cond)).flatten(1)[:, : self.dim]
+    def forward(
+        self, x: Tensor, noise: Tensor, cond: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
+        return self.leave(self._tokens(x, noise, cond, beside)).flatten(1)[:, : self.dim]
 
     def hidden(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
         """(B, width): what it knows before its last layer, over the tokens of a chunk."""
         return self._tokens(x, noise, cond).mean(1)
 
-    def _tokens(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
+    def _tokens(
+        self, x: Tensor, noise: Tensor, cond: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
         """(B, tokens of a chunk, width)."""
         padded = nn.functional.pad(x, (0, self.count * self.PER_TOKEN - self.dim))
         chunk = self.enter(padded.unflatten(1, (self.count, self.PER_TOKEN)))
-        level = self.level(self.waves(noise[:, None]))[:, None].expand(len(x), -1, -1)
+        level = self.level(self.waves(noise[:, None]))
+        level = level if beside is None else level + beside
+        level = level[:, None].expand(len(x), -1, -1)
         tokens = torch.cat([level, self.window(cond), chunk], dim=1) + self.position
         for block in self.blocks:
             tokens = block(tokens)

@@ -5,46 +5,21 @@ import math
 
 import pytest
 import torch
+from g6_beginning import beginning
+from one_gaussian import HIGH, LOW, MU, TEACHER, EndOfFlow, a_batch
 
 from vdd_ros.policies.beds import BEDS
-from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, judged, pairs
-from vdd_ros.policies.covariance import Diagonal
-from vdd_ros.policies.mixture import GaussianMixture
-from vdd_ros.policies.objectives import Batch, Paired
+from vdd_ros.policies.beds.distilled import NetConfig, distilled, judged
+from vdd_ros.policies.objectives import Paired
 from vdd_ros.policies.objectives.consistency import Cd, Ct
 from vdd_ros.policies.objectives.kd import Kd
-from vdd_ros.policies.objectives.progressive import Progressive, ddim_step
-from vdd_ros.policies.oracle import OracleTeacher
+from vdd_ros.policies.objectives.progressive import Progressive
+from vdd_ros.policies.objectives.steps import ddim_step
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig
 
-MU, SPREAD = 0.7, 0.3
-LOW, HIGH = 0.01, 10.0
 G6 = BEDS["g6"]
 ONCE = SamplerConfig("euler", 1)
-
-
-def gaussian(cond):
-    means = cond.new_full((len(cond), 1, 2), MU)
-    return GaussianMixture(cond.new_zeros(len(cond), 1), means, Diagonal(means * 0 + SPREAD))
-
-
-TEACHER = OracleTeacher(gaussian)
-
-
-def a_batch(count=256):
-    generator = torch.Generator().manual_seed(0)
-    cond = torch.zeros(count, 1)
-    demos = gaussian(cond).sample(1, generator)[:, 0]
-    return Batch(cond, demos, demos), generator
-
-
-class EndOfFlow(torch.nn.Module):
-    """Of one Gaussian, where the exact ODE leads from any level, down to LOW."""
-
-    def forward(self, x, sigma, cond):
-        ratio = ((SPREAD**2 + LOW**2) / (SPREAD**2 + sigma**2)).sqrt()
-        return MU + (x - MU) * ratio[:, None]
 
 
 def a_net(boundary=0.0, seed=0):
@@ -152,21 +127,15 @@ def test_steps_that_cannot_be_halved_are_refused(bad):
         Progressive(**bad)
 
 
-@pytest.fixture(scope="module")
-def beginning():
-    training = TrainingConfig(steps=1500, batch_size=512, learning_rate=2e-3, ema_decay=0.99)
-    return fitted(G6, NetConfig(), training), pairs(G6, 16_384, seed=2)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "least"),
     [(Kd(), 0.2), (Cd(levels=18), 0.3), (Progressive(steps=16), 0.3)],
     ids=["kd", "cd", "progressive"],
 )
-def test_a_short_training_leaves_a_map_near_the_teachers(beginning, objective, least):
+def test_a_short_training_leaves_a_map_near_the_teachers(objective, least):
     """To a loose band; long trainings are a benchmark's."""
-    begin, data = beginning
+    begin, data = beginning()
     before = judged(G6, objective, begin)
     assert before["off"] > 0.9 and before["prmse"] > 0.8
     training = TrainingConfig(steps=1500, batch_size=512, learning_rate=1e-3, ema_decay=0.99)

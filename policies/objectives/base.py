@@ -76,6 +76,11 @@ class Objective(Generic[Net]):
         """What the training is up to the last phase, None where nobody else's is the same."""
         return None
 
+    def prepared(self, data: Any, teacher: ScoreModel) -> Any:
+        """What batches are drawn from: `data` (N rows) with whatever else the teacher has to be
+        asked for once, before the training, without drawing anything."""
+        return data
+
     def auxiliaries(self, student: Net, teacher: ScoreModel) -> dict[str, nn.Module]:
         """Networks that are trained beside the student, by name, as they begin."""
         return {}
@@ -130,6 +135,7 @@ def fit(
     require_learnable(objective)
     nets = Nets({STUDENT: student, **objective.auxiliaries(student, teacher)}, training.ema_decay)
     players = objective.players(nets, teacher)
+    data = objective.prepared(data, teacher)
 
     def tell(done: int, steps: int, loss: float) -> None:
         report(done, steps, loss)

@@ -1,9 +1,10 @@
-"""cd, ct: a function that is the same along every path of the ODE (Song et al. 2023).
+"""cd, ct, ict: a function that is the same along every path of the ODE (Song et al. 2023).
 
     d( f(x_t, t; o), sg f(x_s, s; o) ) weight(t, s),    x_t = a + t xi,   s the next level below t
 
 cd    x_s is the teacher's step of Heun's from x_t
 ct    x_s = a + s xi with the same noise: no teacher
+ict   as ct, with ever finer levels (Song and Dhariwal 2024)
 
 At the lowest level f is the identity by its form (`Denoiser.boundary`), which is what all levels
 above get their answers from. Without it, f = 0 everywhere is a perfect solution.
@@ -25,6 +26,7 @@ from torch import Tensor
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import rho
 
@@ -63,7 +65,7 @@ class Consistency(FewStepDenoiser, ABC):
         target = student if self.follow == "student" else nets.average(STUDENT)
 
         def loss(batch: Batch, progress: float, generator: torch.Generator) -> Tensor:
-            return self.pair_loss(student, target, teacher, batch, generator)
+            return self.pair_loss(student, target, teacher, batch, generator, progress)
 
         return [Player(STUDENT, parameters_of(student), loss)]
 
@@ -74,11 +76,10 @@ class Consistency(FewStepDenoiser, ABC):
         teacher: ScoreModel,
         batch: Batch,
         generator: torch.Generator,
+        progress: float = 0.0,
     ) -> Tensor:
-        """Of one pair of neighbouring levels for each row; nothing flows through the target."""
-        grid, count = self.grid, len(batch.demos)
-        level = torch.randint(self.levels - 1, (count,), generator=generator)
-        high, low = grid[level], grid[level + 1]
+        """Of one pair of levels for each row; nothing flows through the target."""
+        high, low = self.draw_levels(len(batch.demos), progress, generator)
         noise = torch.randn(batch.demos.shape, generator=generator)
         x = batch.demos + high[:, None] * noise
         with torch.no_grad():
@@ -86,6 +87,13 @@ class Consistency(FewStepDenoiser, ABC):
             aim = target(below, low, batch.cond)
         distance = self._distance(student(x, high, batch.cond) - aim)
         return (self._weights(high, low) * distance).mean()
+
+    def draw_levels(
+        self, count: int, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """(count,) each: neighbouring levels, the upper and the lower one."""
+        level = torch.randint(self.levels - 1, (count,), generator=generator)
+        return self.grid[level], self.grid[level + 1]
 
     @abstractmethod
     def step(
@@ -115,11 +123,7 @@ class Cd(Consistency):
     def step(
         self, teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, batch: Batch, noise: Tensor
     ) -> Tensor:
-        length = (low - high)[:, None]
-        slope = (x - teacher.denoise(x, high, batch.cond)) / high[:, None]
-        ahead = x + length * slope
-        there = (ahead - teacher.denoise(ahead, low, batch.cond)) / low[:, None]
-        return x + length * (slope + there) / 2
+        return heun_step(teacher, x, high, low, batch.cond)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Ct(Consistency):
     """Consistency training: along the line to the demonstration, which is right on average."""
 
     summary: ClassVar[str] = "cd without a teacher, along lines from demonstrations to noise"
-    paper: ClassVar[str] = "Song and Dhariwal, ICLR 2024, arXiv:2310.14189"
+    paper: ClassVar[str] = "Song et al., ICML 2023, arXiv:2303.01469"
 
     def step(
         self, teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, batch: Batch, noise: Tensor

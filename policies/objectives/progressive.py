@@ -11,7 +11,6 @@ are every second one of the phase before. A grid made anew for each number of st
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -21,7 +20,9 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT, Batch
+from vdd_ros.policies.objectives.copies import PhaseTeacher
 from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.steps import clean_target, ddim_step, snr_weight
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import sigma_grid
 from vdd_ros.policies.teacher import SamplerConfig
@@ -65,16 +66,15 @@ class Progressive(FewStepDenoiser):
         return sigma_grid(self.noise, self.steps).float()[:: 2**phase]
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
-        return {SELF: _Phase(student)}
+        return {SELF: PhaseTeacher(student)}
 
     def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
         student, own = nets[STUDENT], nets[SELF]
-        assert isinstance(own, _Phase)
+        assert isinstance(own, PhaseTeacher)
 
         def loss(batch: Batch, progress: float, generator: torch.Generator) -> Tensor:
             phase = int(progress * self.phases)
-            if int(own.phase) < phase:
-                own.begin(phase, nets.average(STUDENT))
+            own.begin(phase, nets.average(STUDENT))
             model = teacher if phase == 0 else own.denoiser
             return self.phase_loss(student, model, phase, batch, generator)
 
@@ -96,26 +96,6 @@ class Progressive(FewStepDenoiser):
         with torch.no_grad():
             there = ddim_step(teacher, x, high, middle, batch.cond)
             there = ddim_step(teacher, there, middle, low, batch.cond)
-            ratio = (low / high)[:, None]
-            target = (there - ratio * x) / (1.0 - ratio)
-        weight = (high**-2).clamp_min(1.0)
-        return (weight * (student(x, high, batch.cond) - target).square().mean(1)).mean()
-
-
-class _Phase(nn.Module):
-    """The teacher of a phase, a copy of the student before, kept with a training's state."""
-
-    def __init__(self, student: Denoiser):
-        super().__init__()
-        self.denoiser = copy.deepcopy(student).requires_grad_(False)
-        self.register_buffer("phase", torch.zeros((), dtype=torch.long))
-
-    def begin(self, phase: int, student: nn.Module) -> None:
-        self.denoiser.load_state_dict(student.state_dict())
-        self.phase.fill_(phase)
-
-
-def ddim_step(teacher: ScoreModel, x: Tensor, high: Tensor, low: Tensor, cond: Tensor) -> Tensor:
-    """(B, D): from levels high (B,) to low (B,)."""
-    clean = teacher.denoise(x, high, cond)
-    return clean + (low / high)[:, None] * (x - clean)
+            target = clean_target(x, high, there, low)
+        error = (student(x, high, batch.cond) - target).square().mean(1)
+        return (snr_weight(high) * error).mean()
