@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from vdd_ros.commands.page.charts import EXPERTS, INK, PALE, STONE, STUDENT, STYLE, plain, png
@@ -103,7 +104,7 @@ def calls(cells: list[dict]) -> Figure:
         axes.set_yscale("log")
         axes.set_xlabel(f"network calls, {title}", **STYLE)
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter("{x:g}")
+        _plain_logarithm(axes)
         axes.legend(
             loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=6.5
         )
@@ -145,6 +146,14 @@ def cost(cells: list[dict]) -> Figure:
         axes.set_yscale("log")
         axes.margins(x=0.25)
         axes.set_xlabel(label, **STYLE)
-        axes.yaxis.set_major_formatter("{x:g}")
+        _plain_logarithm(axes)
     panels[0].set_ylabel("share beside all modes", **STYLE)
     return figure
+
+
+def _plain_logarithm(axes: Axes) -> None:
+    """Numbers at 1, 2 and 5 of each decade."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="minor", color=PALE)
