@@ -68,12 +68,32 @@ class Cost(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """What a place's policies have in common; pairs_cost: what ends of the ODE cost."""
+    """What a place's policies share; config: of the net that students begin as; pairs_cost:
+    what ends of the ODE cost."""
 
     bed: Bed
-    net: Denoiser
+    folder: Path
+    config: NetConfig
     exam: Exam
     pairs_cost: Cost
+
+    @classmethod
+    def of(cls, plan: BedsPlan, place: Place, out: Path) -> Begun:
+        """Raises UserError where it was not made."""
+        folder = out / place.part / BEGIN
+        config, exam = NetConfig(**plan.beds[place.bed].net), Exam.load(folder / EXAM)
+        cost = Cost(**json.loads((folder / PAIRS_COST).read_text()))
+        return cls(BEDS[place.bed], folder, config, exam, cost)
+
+    def net(self) -> Denoiser:
+        """As students begin."""
+        net, file = self.config.make(self.bed), self.folder / NET
+        load_weights(net, load_tensors(file), file)
+        return net.eval()
+
+    def data(self) -> Paired:
+        """Pairs to learn from."""
+        return Paired(**load_tensors(self.folder / PAIRS))
 
 
 def is_begun(folder: Path) -> bool:
@@ -86,25 +106,25 @@ def begin(plan: BedsPlan, place: Place, out: Path) -> None:
     use_threads(1)
     folder, bed = out / place.part / BEGIN, BEDS[place.bed]
     folder.mkdir(parents=True, exist_ok=True)
-    training = TrainingConfig(**plan.begin, seed=place.seed)
-    if not (folder / NET).exists():
-        with progress(f"{place.part}: the net to begin with") as report:
-            net = fitted(bed, NetConfig(**plan.beds[place.bed].net), training, report)
-        save_tensors(folder / "net.safetensors", net.state_dict())
     if not (folder / PAIRS_COST).exists():
         counted = CountedTeacher(bed.teacher)
         with _spent(counted) as cost:
             data = pairs(bed, plan.pairs, place.seed, counted)
-        save_tensors(folder / "pairs.safetensors", data._asdict())
-        replace_text(folder / "pairs.json", json.dumps(cost[0]._asdict()))
+        save_tensors(folder / PAIRS, data._asdict())
+        replace_text(folder / PAIRS_COST, json.dumps(cost[0]._asdict()))
     if not (folder / EXAM).exists():
         Exam.of(bed, EXAM_SEED + place.seed).save(folder / EXAM)
+    if not (folder / NET).exists():
+        config = NetConfig(**plan.beds[place.bed].net)
+        with progress(f"{place.part}: the net to begin with") as report:
+            net = fitted(bed, config, TrainingConfig(**plan.begin, seed=place.seed), report)
+        save_tensors(folder / NET, net.state_dict())
 
 
 def sample_all(plan: BedsPlan, place: Place, out: Path) -> None:
     """A cell for every sampler that has none."""
     use_threads(1)
-    begun = _begun(plan, place, out)
+    begun = Begun.of(plan, place, out)
     left = {
         name: own
         for name, own in plan.samplers_on(*place).items()
@@ -112,9 +132,10 @@ def sample_all(plan: BedsPlan, place: Place, out: Path) -> None:
     }
     with progress(f"{place.part}: samplers") as report:
         for done, (name, (own, config)) in enumerate(left.items()):
-            model = begun.bed.teacher if own.of == "exact" else begun.net
+            net = begun.net() if own.of == "net" else None
+            model = begun.bed.teacher if net is None else net
             answer = of_sampler(config, begun.bed, model, begun.exam, place.seed)
-            parameters = None if own.of == "exact" else count_parameters(begun.net)
+            parameters = None if net is None else count_parameters(net)
             _tell(begun, answer, out / place.part / name, Cost(), parameters)
             report(done + 1, len(left))
 
@@ -125,31 +146,29 @@ def work(plan: BedsPlan, place: Place, name: str, out: Path) -> None:
     folder = out / place.part / name
     if (folder / CELL).exists():
         return
-    begun, method = _begun(plan, place, out), plan.every_method[name]
+    begun, method = Begun.of(plan, place, out), plan.every_method[name]
     if method.method == MEANS:
         _tell(begun, of_means(begun.bed, begun.exam), folder, Cost(), None)
         return
     assert method.kind is not None
     objective = method.kind(**method.objective)
-    data = Paired(**load_tensors(out / place.part / BEGIN / PAIRS))
     training = TrainingConfig(**plan.training_of(name, place.seed))
-    asked = objective.needs_samples or objective.needs_starts
-    counted = CountedTeacher(begun.bed.teacher)
+    counted, data, exam = CountedTeacher(begun.bed.teacher), begun.data(), begun.exam
     with progress(f"{place.part}: {name}") as report, _spent(counted) as cost:
+        learn = (data, training, report, counted)
         if method.is_mixture:
             config = StudentConfig(**plan.student_of(name, place.bed))
-            mixture = distilled_mixture(
-                begun.bed, objective, config, data, training, report, counted
-            )
+            mixture = distilled_mixture(begun.bed, objective, config, *learn)
         else:
             assert isinstance(objective, FewStepDenoiser)
-            student = distilled(begun.bed, begun.net, objective, data, training, report, counted)
+            student = distilled(begun.bed, begun.net(), objective, *learn)
     if method.is_mixture:
-        answer, net = of_mixture(mixture, begun.exam, place.seed), mixture
+        answer, size = of_mixture(mixture, exam, place.seed), count_parameters(mixture)
     else:
-        answer, net = of_student(objective, student, begun.exam, place.seed), student
+        answer, size = of_student(objective, student, exam, place.seed), count_parameters(student)
+    asked = objective.needs_samples or objective.needs_starts
     spent = cost[0].and_(begun.pairs_cost) if asked else cost[0]
-    _tell(begun, answer, folder, spent, count_parameters(net))
+    _tell(begun, answer, folder, spent, size)
 
 
 @contextmanager
@@ -160,17 +179,6 @@ def _spent(counted: CountedTeacher) -> Iterator[list[Cost]]:
     yield cost
     wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
     cost.append(Cost(wall, cpu, counted.calls))
-
-
-def _begun(plan: BedsPlan, place: Place, out: Path) -> Begun:
-    """Raises UserError where it was not made."""
-    folder, bed = out / place.part / BEGIN, BEDS[place.bed]
-    net = NetConfig(**plan.beds[place.bed].net).make(bed)
-    file = folder / "net.safetensors"
-    load_weights(net, load_tensors(file), file)
-    exam = Exam.load(folder / EXAM)
-    cost = Cost(**json.loads((folder / PAIRS_COST).read_text()))
-    return Begun(bed, net.eval(), exam, cost)
 
 
 def _tell(begun: Begun, answer: Answer, folder: Path, cost: Cost, parameters: int | None) -> None:
