@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from foreign_data import CONFIG
 from vdd_ros import cli
 from vdd_ros.commands.sweep.beds.bands import Bands
 from vdd_ros.commands.sweep.beds.cells import count_cells, finished_cells, known_cells
-from vdd_ros.commands.sweep.beds.page import left_out
+from vdd_ros.commands.sweep.beds.page import left_out, section
 from vdd_ros.commands.sweep.beds.plan import BedsPlan
 from vdd_ros.errors import UserError
 from vdd_ros.policies.beds import BEDS
@@ -121,6 +122,25 @@ def test_plots_are_small_and_there_for_every_method(done):
         *(f"g6_{name}" for name in ("kd", "cd", "nll", "posterior-mean")),
     }
     assert all(path.stat().st_size < 12_000 for path in plots.glob("g6_*.png"))
+
+
+def test_cells_are_taken_over_with_their_pictures(done, tmp_path, monkeypatch):
+    path = CONFIG.parent / "docs" / "results" / "fill_readme.py"
+    spec = importlib.util.spec_from_file_location("fill_readme", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "PICTURES", tmp_path)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
+    cells, plots = done[1] / "cells.jsonl", done[1] / "plots"
+    module.take_over(cells)
+    assert (tmp_path / "small.jsonl").read_text() == cells.read_text()
+    copied = {path.name for path in (tmp_path / "small").iterdir()}
+    assert copied == {path.name for path in plots.iterdir()}
+    plan = BedsPlan.from_yaml(Path(done[0][1]))
+    page = section(plan, list(cells_in(done[1]).values()), "pictures/small", copied)
+    assert "7 cells of 7, up to 1 seed of a method" in page and "Not measured" not in page
+    assert "| kd | 1 | " in page and "| posterior-mean | 0.0 | " in page
+    assert all(f"(pictures/small/{name})" in page for name in copied)
 
 
 def test_what_another_plan_led_to_is_not_mixed_in(done, tmp_path, capsys):
