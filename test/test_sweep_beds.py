@@ -16,6 +16,7 @@ from vdd_ros.commands.sweep.beds.bands import Bands
 from vdd_ros.commands.sweep.beds.cells import count_cells, finished_cells, known_cells
 from vdd_ros.commands.sweep.beds.page import left_out, section
 from vdd_ros.commands.sweep.beds.plan import BedsPlan
+from vdd_ros.commands.sweep.beds.plots import COSTS, calls, cost
 from vdd_ros.errors import UserError
 from vdd_ros.policies.beds import BEDS
 from vdd_ros.policies.beds.bed import JUDGED
@@ -122,6 +123,23 @@ def test_plots_are_small_and_there_for_every_method(done):
         *(f"g6_{name}" for name in ("kd", "cd", "nll", "posterior-mean")),
     }
     assert all(path.stat().st_size < 12_000 for path in plots.glob("g6_*.png"))
+
+
+def test_lines_are_over_calls_and_students_beside_them(done):
+    cells = cells_in(done[1])
+    for axes in calls(list(cells.values())).axes:
+        lines = {line.get_label(): line for line in axes.lines}
+        assert list(lines) == ["euler", "students"]
+        assert list(lines["euler"].get_xdata()) == [1, 16]
+        assert list(lines["euler"].get_ydata()) == [
+            cells[f"euler-{steps}"]["sw2"] for steps in (1, 16)
+        ]
+        assert list(lines["students"].get_ydata()) == [
+            cells[name]["sw2"] for name in ("kd", "cd", "nll")
+        ]
+    for axes, key in zip(cost(list(cells.values())).axes, COSTS, strict=True):
+        drawn = {text.get_text(): text.xy[0] for text in axes.texts}
+        assert drawn == {name: max(cells[name][key], 1.0) for name in ("kd", "cd", "nll")}
 
 
 def test_cells_are_taken_over_with_their_pictures(done, tmp_path, monkeypatch):
