@@ -8,20 +8,39 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from vdd_ros.commands.page.charts import EXPERTS, INK, PALE, STONE, STUDENT, STYLE, plain, png
 from vdd_ros.commands.sweep.beds.table import by_kind, mean
 from vdd_ros.commands.sweep.beds.unit import SAMPLES
 from vdd_ros.policies.beds.look import density, true_chunks
+from vdd_ros.policies.samplers import SAMPLERS
 
 SIDE = 1.35  # [inch] of a picture of samples, 216 pixels
-COLOURS = 24  # of its palette: a third of the bytes
 PATHS = 60  # chunks in a picture of them
 SIZE = (7.0, 3.4)  # [inch] of other plots
 MARKS = "osD^vP*X<>p"
+PLAINEST = {"of": "exact", "name": "euler", "spacing": "rho", "sigma_last": 0.01}
+ONE_STEP = ("heun", "dpm_2s", "dpmpp_2s", "genie")
+
+
+def _is_usual(sampler: dict) -> bool:
+    return all(sampler[key] == PLAINEST[key] for key in ("spacing", "sigma_last"))
+
+
+KINDS: dict[str, Callable[[dict], bool]] = {
+    "solvers of one step": lambda one: _is_usual(one) and one["name"] in ONE_STEP,
+    "solvers that remember": lambda one: (
+        _is_usual(one)
+        and one["name"] not in (*ONE_STEP, PLAINEST["name"])
+        and not SAMPLERS[one["name"]].is_stochastic
+    ),
+    "with noise on the way": lambda one: SAMPLERS[one["name"]].is_stochastic,
+    "other levels": lambda one: not _is_usual(one),
+}
 COSTS = {
     "cpu_seconds": "seconds of one processor",
     "teacher_calls": "chunks denoised by the teacher",
@@ -42,9 +61,9 @@ def plots(cells: list[dict], out: Path) -> dict[str, bytes]:
                 with np.load(file) as kept:
                     chunks = kept["chunks"].astype(np.float32)
                 made[f"{bed}_{cell['method']}.png"] = samples(bed, chunks)
-        made[f"{bed}-calls.png"] = png(calls(own))
+        made[f"{bed}-calls.png"] = with_few_colours(png(calls(own)), 64)
         if by_kind(own)[0]:
-            made[f"{bed}-cost.png"] = png(cost(own))
+            made[f"{bed}-cost.png"] = with_few_colours(png(cost(own)), 32)
     return made
 
 
@@ -54,9 +73,13 @@ def samples(bed: str, chunks: np.ndarray) -> bytes:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     DRAWN[bed](axes, chunks)
     axes.set_axis_off()
-    image = Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(COLOURS)
+    return with_few_colours(png(figure), 24)
+
+
+def with_few_colours(image: bytes, count: int) -> bytes:
+    """A PNG with a palette: a third of the bytes."""
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    Image.open(io.BytesIO(image)).convert("RGB").quantize(count).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -82,33 +105,29 @@ DRAWN: dict[str, Callable[[Axes, np.ndarray], None]] = {"g6": _points, "t2": _pa
 
 
 def calls(cells: list[dict]) -> Figure:
-    """SW2 over network calls: solvers of the exact teacher, spacings, and students beside both."""
+    """SW2 over network calls of the exact teacher's samplers, kind by kind, and students beside."""
     methods, _, samplers = by_kind(cells)
     exact = [one for one in samplers if one["sampler"]["of"] == "exact"]
-    usual = [one for one in exact if one["sampler"]["spacing"] == "rho"]
-    spaced = [one for one in exact if one["sampler"]["name"] == "euler"]
-    figure = Figure(figsize=(SIZE[0], 4.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, some, title in zip(panels, (usual, spaced), ("solvers", "spacings"), strict=True):
+    figure = Figure(figsize=(SIZE[0], 6.4), layout="constrained")
+    panels = figure.subplots(2, 2, sharey=True, sharex=True).flat
+    for axes, (kind, is_of) in zip(panels, KINDS.items(), strict=True):
         plain(axes)
-        for number, (name, own) in enumerate(_lines(some).items()):
-            axes.plot(
-                *zip(*own, strict=True), "-" if number < len(EXPERTS) else ":", lw=0.9, ms=3,
-                color=EXPERTS[number % len(EXPERTS)], marker=MARKS[number % len(MARKS)], label=name,
-            )  # fmt: skip
-        nfe, sw2 = (
-            [mean(one[key] for one in own) for own in _seeds(methods)] for key in ("nfe", "sw2")
-        )
+        own = [one for one in exact if one["sampler"] == PLAINEST or is_of(one["sampler"])]
+        for number, (name, points) in enumerate(_lines(own).items()):
+            look = {"color": EXPERTS[number % len(EXPERTS)], "marker": MARKS[number % len(MARKS)]}
+            axes.plot(*zip(*points, strict=True), lw=0.9, ms=3, label=name, **look)
+        students = _seeds(methods)
+        nfe, sw2 = ([mean(c[key] for c in seeds) for seeds in students] for key in ("nfe", "sw2"))
         axes.plot(nfe, sw2, "+", ms=7, color=INK, label="students")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xlabel(f"network calls, {title}", **STYLE)
+        axes.set_ylim(0.02, 1.0)  # what diverges leaves it
+        axes.set_title(kind, loc="left", **STYLE)
         axes.xaxis.set_major_formatter("{x:g}")
-        _plain_logarithm(axes)
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=6.5
-        )
-    panels[0].set_ylabel("sliced W2 to the truth", **STYLE)
+        _plain_logarithm(axes.yaxis)
+        axes.legend(frameon=False, fontsize=6.5, handlelength=1.2, borderaxespad=0.1)
+    figure.supxlabel("network calls", **STYLE)
+    figure.supylabel("sliced W2 to the truth", **STYLE)
     return figure
 
 
@@ -146,14 +165,16 @@ def cost(cells: list[dict]) -> Figure:
         axes.set_yscale("log")
         axes.margins(x=0.25)
         axes.set_xlabel(label, **STYLE)
-        _plain_logarithm(axes)
+        _plain_logarithm(axes.xaxis)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        _plain_logarithm(axes.yaxis)
     panels[0].set_ylabel("share beside all modes", **STYLE)
     return figure
 
 
-def _plain_logarithm(axes: Axes) -> None:
+def _plain_logarithm(axis: Axis) -> None:
     """Numbers at 1, 2 and 5 of each decade."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(which="minor", color=PALE)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which="minor", color=PALE)
