@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vdd_ros.commands.sweep.beds.begun import begin, is_begun
 from vdd_ros.commands.sweep.beds.cells import Known, count_cells, finished_cells, known_cells
 from vdd_ros.commands.sweep.beds.facts import facts_of, places
 from vdd_ros.commands.sweep.beds.plan import BEGIN, SAMPLERS_PART, BedsPlan
 from vdd_ros.commands.sweep.beds.table import tables
-from vdd_ros.commands.sweep.beds.unit import CELL, begin, is_begun, sample_all, work
+from vdd_ros.commands.sweep.beds.unit import CELL, sample_all, work
 from vdd_ros.commands.sweep.cells import write_cells
 from vdd_ros.commands.sweep.same import keep, require_same
 from vdd_ros.commands.sweep.workers import require_none, spread
