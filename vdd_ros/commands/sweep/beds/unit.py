@@ -86,7 +86,7 @@ def work(plan: BedsPlan, place: Place, name: str, out: Path) -> None:
             student = distilled(begun.bed, begun.net(), objective, *learn)
             answer, size = partial(of_student, objective, student), count_parameters(student)
     cost = meter.read()
-    if objective.needs_samples or objective.needs_starts:
+    if objective.needs_samples:
         cost = cost.and_(begun.pairs_cost)
     _tell(begun, answer(begun.exam, place.seed), folder, cost, size)
 
