@@ -182,7 +182,9 @@ def test_cells_that_are_known_are_left_to_who_has_them(done, tmp_path):
         "nll",
         "posterior-mean",
     ]
-    assert left_out(plan, found) == "g6 with seed 1 kd" and count_cells(plan) == 7
+    assert left_out(plan, found) == "g6 with seed 1: kd" and count_cells(plan) == 7
+    assert left_out(plan, found[3:]) == "g6 with seed 1: all samplers, kd"
+    assert left_out(plan, []) == "g6 with seed 1: everything"
     words = ["sweep", str(written(tmp_path)), "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--known", str(out / "cells.jsonl")]) == 0
     assert cells_in(tmp_path / "out") == cells_in(out)

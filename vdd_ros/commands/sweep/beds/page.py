@@ -25,7 +25,7 @@ def section(plan: BedsPlan, cells: list[dict], folder: str, pictures: Collection
     told = f"{origin(cells)}: {len(cells)} cells of {wanted}, up to {_counted(seeds)} of a method"
     parts = [f"{told}; figures are means over seeds."]
     if lacking := left_out(plan, cells):
-        parts.append(f"**Not measured yet, and in no figure: {lacking}.**")
+        parts.append(f"**Not measured yet, and in no figure:** {lacking}.")
     for bed in dict.fromkeys(cell["testbed"] for cell in cells):
         own = [cell for cell in cells if cell["testbed"] == bed]
         parts.append(f"### {bed.upper()}")
@@ -42,15 +42,20 @@ def section(plan: BedsPlan, cells: list[dict], folder: str, pictures: Collection
 
 
 def left_out(plan: BedsPlan, cells: list[dict]) -> str:
-    """What of a plan no cell is of: per bed and seed, all or which methods."""
+    """What of a plan no cell is of: per bed and seed everything, or all or some of its samplers and
+    methods by name."""
     done = {(cell["testbed"], cell["seed"], cell["method"]) for cell in cells}
     told = []
     for place in places(plan):
-        names = [*plan.samplers_on(*place), *plan.methods_on(place.bed)]
-        lacking = [name for name in names if (*place, name) not in done]
+        samplers, methods = list(plan.samplers_on(*place)), plan.methods_on(place.bed)
+        lacking = [name for name in samplers + methods if (*place, name) not in done]
+        which = ", ".join(lacking)
+        if len(lacking) == len(samplers) + len(methods):
+            which = "everything"
+        elif samplers and set(samplers) <= set(lacking):
+            which = ", ".join(["all samplers", *(name for name in lacking if name in methods)])
         if lacking:
-            which = "all" if len(lacking) == len(names) else ", ".join(lacking)
-            told.append(f"{place.bed} with seed {place.seed} {which}")
+            told.append(f"{place.bed} with seed {place.seed}: {which}")
     return "; ".join(told)
 
 

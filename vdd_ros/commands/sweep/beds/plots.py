@@ -61,8 +61,10 @@ def plots(cells: list[dict], out: Path) -> dict[str, bytes]:
                 with np.load(file) as kept:
                     chunks = kept["chunks"].astype(np.float32)
                 made[f"{bed}_{cell['method']}.png"] = samples(bed, chunks)
-        made[f"{bed}-calls.png"] = with_few_colours(png(calls(own)), 64)
-        if by_kind(own)[0]:
+        methods, _, samplers = by_kind(own)
+        if samplers:
+            made[f"{bed}-calls.png"] = with_few_colours(png(calls(own)), 64)
+        if methods:
             made[f"{bed}-cost.png"] = with_few_colours(png(cost(own)), 32)
     return made
 
