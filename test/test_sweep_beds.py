@@ -196,7 +196,8 @@ def test_cells_that_are_known_are_left_to_who_has_them(done, tmp_path):
     [
         ({"seeds": [1, 1]}, "seeds repeat"),
         ({"beds": {"g7": {}}}, "bed 'g7' is none of g6, t2"),
-        ({"methods": {"kd": {"objective": {"sgma": 1}}}}, "Kd has no 'sgma'"),
+        ({"methods": {"kd": {"objective": {"sgma": 1}}}}, "kd has no setting 'sgma'"),
+        ({"methods": {"cd": {"objective": {"levels": "x"}}}}, "levels is 'x'; write a whole"),
         ({"methods": {"kdd": {}}}, "kdd: method 'kdd' is none of vdd, "),
         ({"methods": {"kd": {"training": {"step": 1}}}}, "TrainingConfig has no 'step'"),
         ({"methods": {"kd": {"student": {"width": 1}}}}, "kd: only mixtures have a student"),

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vdd_ros.commands.sweep.choices import Part
+from vdd_ros.errors import UserError
 from vdd_ros.policies.beds.controls import CONTROLS, MEANS
-from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, FewStep, Objective
+from vdd_ros.policies.objectives import OBJECTIVES, Objective
+from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
 
 Count = Annotated[int, Field(ge=1)]
-EVERY_FEW_STEP: dict[str, type[FewStep]] = {**FEW_STEP, **CONTROLS}
+EVERY: dict[str, type[Objective]] = {**METHODS, **CONTROLS}
 
 
 class BedPlan(Part):
@@ -25,7 +27,7 @@ class BedPlan(Part):
 
 
 class MethodPlan(Part):
-    """method: one of OBJECTIVES, FEW_STEP or CONTROLS, the entry's own name if not given;
+    """method: one of METHODS or CONTROLS, the entry's own name if not given;
     objective: what differs from the method's defaults; training: from the plan's; student: of a
     mixture, from the plan's; band: that it is judged by, the method's own if not given; control:
     whether it has to fail; beds: None for all.
@@ -42,7 +44,7 @@ class MethodPlan(Part):
     @property
     def kind(self) -> type[Objective] | None:
         """What it learns by, None for what needs no training."""
-        return {**OBJECTIVES, **EVERY_FEW_STEP}.get(self.method)
+        return EVERY.get(self.method)
 
     @property
     def is_mixture(self) -> bool:
@@ -51,13 +53,18 @@ class MethodPlan(Part):
     def named(self, name: str) -> MethodPlan:
         """With its own name for what is not given; raises ValueError for no method."""
         method = self.method or name
-        if method != MEANS and method not in {**OBJECTIVES, **EVERY_FEW_STEP}:
-            known = ", ".join([*OBJECTIVES, *EVERY_FEW_STEP, MEANS])
+        if method != MEANS and method not in EVERY:
+            known = ", ".join([*EVERY, MEANS])
             raise ValueError(f"{name}: method {method!r} is none of {known}")
         if (method in CONTROLS or method == MEANS) and not self.control:
             raise ValueError(f"{name}: {method} is known to fail, write control: true")
         if method not in OBJECTIVES and self.student:
             raise ValueError(f"{name}: only mixtures have a student to be described")
+        if method in METHODS:
+            try:
+                objective_of(method, self.objective)
+            except UserError as error:
+                raise ValueError(f"{name}: {error}") from None
         return self.model_copy(update={"method": method, "band": self.band or method})
 
 
