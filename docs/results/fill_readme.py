@@ -3,13 +3,13 @@
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
         [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl] [recorder_prefixes.jsonl]
-        [damage.json]
+        [damage.json] [out/methods/cells.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
 Of a sweep over tasks plots are drawn, too, into docs/pictures/, and of its rollouts in `avoid`;
-all tables of a sweep go to a page beside its cells. A result that is not there leaves nothing
-between its markers.
+all tables of a sweep go to a page beside its cells. The plots of a sweep over beds are copied. A
+result that is not there leaves nothing between its markers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.pictures import Rollouts, routes_beside
 from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
+from vdd_ros.commands.sweep.beds.page import section as section_of_beds
+from vdd_ros.commands.sweep.beds.plan import BedsPlan
 from vdd_ros.commands.sweep.cells import origin, page
 from vdd_ros.commands.sweep.episodes.table import folds_table, held_out_table
 from vdd_ros.commands.sweep.tasks.claims import claims
@@ -137,6 +139,15 @@ def of_toy(text: str) -> str:
         for one in sorted(found, key=lambda one: (one["method"], one["seed"]))
     ]
     return to_markdown(Table(heads, rows)) + "\n"
+
+
+def of_methods(text: str) -> str:
+    """The section for the cells of a sweep over beds."""
+    cells = cells_of(text)
+    name = cells[0]["benchmark"]
+    plan = BedsPlan.from_yaml(ROOT / "config" / "benchmarks" / f"{name}.yaml")
+    there = {path.name for path in (PICTURES / name).glob("*.png")}
+    return section_of_beds(plan, cells, f"pictures/{name}", there)
 
 
 def of_bench_sim(text: str) -> str:
@@ -406,6 +417,7 @@ ELSEWHERE = {
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
     "bench_loader.jsonl": ("data.md", of_bench_loader),
+    "methods.jsonl": ("methods.md", of_methods),
 }
 
 
@@ -473,6 +485,10 @@ def take_over(path: Path) -> None:
             benchmark = "bench_loader"
             text = re.sub(r" --folder \S+", "", text)
         name = f"{benchmark}.jsonl"
+        if "testbed" in first:
+            (PICTURES / benchmark).mkdir(exist_ok=True)
+            for plot in (path.parent / "plots").glob("*.png"):
+                (PICTURES / benchmark / plot.name).write_bytes(plot.read_bytes())
         if SECTIONS.get(name) is of_tasks:
             for plot, image in plots(cells_of(text)).items():
                 (PICTURES / f"{benchmark}_{plot}").write_bytes(image)

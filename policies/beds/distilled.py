@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.beds.bed import JUDGED, Bed
-from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.nets import DenoiserNet
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives import STUDENT, Paired, fit
@@ -71,21 +71,28 @@ def fitted(
 
 
 @torch.no_grad()
-def pairs(bed: Bed, count: int, seed: int) -> Paired:
-    """Observations with a demonstration, a start and where the exact ODE leads from it."""
+def pairs(bed: Bed, count: int, seed: int, teacher: ScoreModel | None = None) -> Paired:
+    """Observations with a demonstration, a start and where the exact ODE leads from it; teacher:
+    asked in the exact one's place, as one that counts."""
     generator = torch.Generator().manual_seed(seed)
     cond = bed.observe(count, generator)
     demos = bed.mixture(cond).sample(1, generator)[:, 0]
     starts = bed.noise.sigma_max * torch.randn(count, bed.dim, generator=generator)
-    ends = flow(bed, starts, cond)
+    ends = flow(bed, starts, cond, teacher)
     return Paired(cond, ends, demos, starts)
 
 
-def flow(bed: Bed, starts: Tensor, cond: Tensor) -> Tensor:
+def flow(
+    bed: Bed,
+    starts: Tensor,
+    cond: Tensor,
+    teacher: ScoreModel | None = None,
+    sampler: SamplerConfig = FLOW,
+) -> Tensor:
     """(N, D): where the exact ODE leads, in batches that stay in a processor's cache."""
-    sigmas = FLOW.sigmas(bed.noise)
+    sigmas, model = sampler.sigmas(bed.noise), teacher or bed.teacher
     parts = zip(starts.split(4096), cond.split(4096), strict=True)
-    return torch.cat([SAMPLERS["heun"](bed.teacher.denoise, x, sigmas, c) for x, c in parts])
+    return torch.cat([SAMPLERS[sampler.name](model.denoise, x, sigmas, c) for x, c in parts])
 
 
 def distilled(
@@ -95,10 +102,13 @@ def distilled(
     data: Paired,
     training: TrainingConfig,
     report: Report = QUIET,
+    teacher: ScoreModel | None = None,
 ) -> Denoiser:
-    """A net that began as `begin` after training by an objective on the exact teacher."""
-    student = objective.student(begin)
-    student.load_state_dict(fit(student, bed.teacher, data, objective, training, report=report))
+    """A net that began as `begin` after training by an objective on the exact teacher; teacher: as
+    `pairs` has it."""
+    torch.manual_seed(training.seed)  # of what begins at random
+    student, model = objective.student(begin), teacher or bed.teacher
+    student.load_state_dict(fit(student, model, data, objective, training, report=report))
     return student.eval()
 
 

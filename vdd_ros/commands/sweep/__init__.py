@@ -1,11 +1,12 @@
 """Train, distil and judge everything that a file of config/benchmarks/ names, cell by cell.
 
-A plan is one of recorded episodes (held-out ones and folds) or one of simulated tasks (recorded,
-trained, judged and rolled out with several seeds). Each part is worked on by a process of its own,
-so many at a time as --processes allows, and calls are timed all in one run. A sweep that was broken
-off is taken up where it stopped, also by a plan of tasks that has got more to do or changed in what
-is not finished. Each finished cell is a JSON line in <out>/cells.jsonl, whenever a part has ended;
-the sweep ends with tables, also in <out>/tables.md, and of tasks with plots in <out>/plots.
+A plan is one of recorded episodes (held-out ones and folds), one of simulated tasks (recorded,
+trained, judged and rolled out with several seeds), or one of test beds (methods and samplers beside
+an exact teacher). Each part is worked on by a process of its own, so many at a time as --processes
+allows, and calls are timed all in one run. A sweep that was broken off is taken up where it
+stopped, also by a plan of tasks or beds that has got more to do or changed in what is not finished.
+Each finished cell is a JSON line in <out>/cells.jsonl, whenever a part has ended; the sweep ends
+with tables, also in <out>/tables.md, and of tasks and beds with plots in <out>/plots.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from rich import table as rich_table
 from rich.console import Console
 from tyro.conf import Positional
 
+from vdd_ros.commands.sweep.beds.plan import BedsPlan
+from vdd_ros.commands.sweep.beds.sweep import sweep_beds
 from vdd_ros.commands.sweep.cells import page, write_cells
 from vdd_ros.commands.sweep.episodes.plan import Plan
 from vdd_ros.commands.sweep.episodes.sweep import sweep_episodes
@@ -43,8 +46,9 @@ class Args:
     part: str | None = None
     """Work on this part alone, in this process."""
     known: Path | None = None
-    """Cells that another sweep of this plan's tasks has finished, such as those in docs/results/:
-    tasks, seeds and teachers that it has all policies of, by the same choices, are left to it."""
+    """Cells that another sweep of this plan's tasks or beds has finished, such as those in
+    docs/results/: tasks, seeds and teachers that it has all policies of, by the same choices, are
+    left to it; on beds each policy by itself."""
     show: bool = False
     """Work on nothing: lines, tables and plots of what is finished so far."""
 
@@ -55,10 +59,13 @@ def main(args: Args) -> dict:
         raise UserError(f"processes is {args.processes}; use at least 1")
     if args.show and (args.part is not None or not args.out.is_dir()):
         raise UserError("--show is of what a whole sweep has left in --out: name that folder alone")
-    if "tasks" in read_map(args.plan, "plan"):
+    keys = read_map(args.plan, "plan")
+    if "tasks" in keys:
         from vdd_ros.commands.sweep.tasks.sweep import sweep_tasks  # the simulator takes seconds
 
         made = sweep_tasks(TasksPlan.from_yaml(args.plan), args)
+    elif "beds" in keys:
+        made = sweep_beds(BedsPlan.from_yaml(args.plan), args)
     else:
         made = sweep_episodes(Plan.from_yaml(args.plan), args)
     if args.part is not None:

@@ -6,6 +6,7 @@ plan may get more to do, and may change in what is not finished.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,6 +51,17 @@ def keep(folder: Path, facts: Mapping[str, Any]) -> None:
     if now != before:
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(_path(folder), json.dumps(now, indent=1))
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """Short hash of what decides a policy; what is null or empty says nothing."""
+    return hashlib.sha256(json.dumps(_told(facts), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _told(facts: Any) -> Any:
+    if not isinstance(facts, Mapping):
+        return facts
+    return {name: _told(one) for name, one in facts.items() if one not in (None, {}, ())}
 
 
 def _path(folder: Path) -> Path:

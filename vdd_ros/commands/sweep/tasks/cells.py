@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.commands.sweep.cells import read_cells
-from vdd_ros.commands.sweep.tasks.facts import digest_of, facts_of
+from vdd_ros.commands.sweep.same import digest_of
+from vdd_ros.commands.sweep.tasks.facts import facts_of
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.commands.sweep.tasks.results import told
 from vdd_ros.policies.metrics_log import read_metrics

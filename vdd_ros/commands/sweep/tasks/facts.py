@@ -3,8 +3,6 @@ another plan's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +23,6 @@ def facts_of(plan: TasksPlan, task: str, seed: int, teacher: str) -> dict[str, F
     for name in plan.acting_of(task, teacher):
         made[name] = {"of": made[plan.run_of(name)], "rule": plan.acting[name].rule}
     return made
-
-
-def digest_of(facts: Facts) -> str:
-    """Short hash of what decides a policy; what is null or empty says nothing."""
-    return hashlib.sha256(json.dumps(_told(facts), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _told(facts: Any) -> Any:
-    if not isinstance(facts, dict):
-        return facts
-    return {name: _told(one) for name, one in facts.items() if one not in (None, {}, ())}
 
 
 def require_same_plan(plan: TasksPlan, out: Path) -> None:
