@@ -21,3 +21,5 @@ class Vsd(FakeScore, NoiseDifference):
 
     summary: ClassVar[str] = "the noise that the teacher sees less what a learned own score sees"
     paper: ClassVar[str] = "Wang et al., NeurIPS 2023, arXiv:2305.16213"
+
+    fake_updates: int = 3  # the weights of modes waver with less
