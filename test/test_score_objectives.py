@@ -427,7 +427,12 @@ def trained(beginning, objective, rate=1.0):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
-    [Vsd(rate=1.0), DiffInstruct(rate=1.0), Dmd(rate=1.0), Dmd2(rate=1.0, fake_updates=1)],
+    [
+        Vsd(rate=1.0, fake_updates=1),
+        DiffInstruct(rate=1.0),
+        Dmd(rate=1.0),
+        Dmd2(rate=1.0, fake_updates=1),
+    ],
     ids=NAMES,
 )
 def test_a_short_training_leaves_a_student_that_knows_every_mode(beginning, objective):
