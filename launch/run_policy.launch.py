@@ -121,12 +121,6 @@ def generate_launch_description():
                 "command, so that commands leave evenly; 0: as soon as it is known",
             ),
             DeclareLaunchArgument(
-                "rehearse",
-                default_value="0.0",
-                description="Seconds before a control tick at which the policy is evaluated for "
-                "nothing, so that the tick is quicker; 0: never",
-            ),
-            DeclareLaunchArgument(
                 "realtime_priority",
                 default_value="0",
                 description="SCHED_FIFO priority of the control thread; 0: none",
@@ -204,7 +198,6 @@ def generate_launch_description():
                         "seed": parameter("seed", int),
                         "autostart": parameter("autostart", bool),
                         "send_after": parameter("send_after", float),
-                        "rehearse": parameter("rehearse", float),
                         "realtime_priority": parameter("realtime_priority", int),
                         "cpu": parameter("cpu", int),
                     }

@@ -72,11 +72,13 @@ def node_parameters(tree: ast.AST) -> dict[str, set[str]]:
 
 
 def node_declares(executable: str) -> set[str]:
-    """Fields of the parameter dataclass in vdd_ros/nodes/<executable>.py."""
-    tree = ast.parse((ROOT / "vdd_ros" / "nodes" / f"{executable}.py").read_text())
+    """Fields of the parameter dataclass in vdd_ros/nodes/<executable>.py, or the file beside it."""
+    nodes = ROOT / "vdd_ros" / "nodes"
+    beside = nodes / f"{executable.removesuffix('_node')}_parameters.py"
+    path = beside if beside.exists() else nodes / f"{executable}.py"
     return {
         item.target.id
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
         for item in node.body
         if isinstance(item, ast.AnnAssign)

@@ -226,13 +226,6 @@ class ActionLoop:
             self._plan and self._plan.window,
         )
 
-    def rehearse(self) -> None:
-        """Shortly before a tick that plans: do for nothing what it will do, to have it done
-        quickly."""
-        is_due = self._ticks_since_plan >= self.rule.replan_ticks
-        if self._planning is None and self._plan is not None and self.running and is_due:
-            self._planner.rehearse(self._plan.window)
-
     def look_ahead(self, result: TickResult) -> None:
         """Between two ticks, once the command of `result` has left: do what the next plan would
         have to wait for."""

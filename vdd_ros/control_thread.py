@@ -38,12 +38,11 @@ class Arrival(NamedTuple):
 class ControlThread:
     """now_ns: the ROS clock; receive: gives what has come by a tick since it was last called; send:
     takes each TickResult and publishes what is in it; listening: whether anyone hears what is sent
-    (nothing is, before it does); send_after_s: so long after the beginning of a tick its result
-    is sent, 0 for as soon as it is there; rehearse_s: so long before a tick the policy is
-    evaluated for nothing, 0 for never; most_missed: so many missed deadlines lately are a stop
-    (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy
-    drives on observations unlike those it was trained on: warn (nothing here), slow (down to
-    slow_speed, a share of the velocity limits) or hold (a stop)."""
+    (nothing is, before it does); send_after_s: so long after the beginning of a tick its result is
+    sent, 0 for as soon as it is there; most_missed: so many missed deadlines lately are a stop
+    (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy drives
+    on observations unlike those it was trained on: warn (nothing here), slow (down to slow_speed, a
+    share of the velocity limits) or hold (a stop)."""
 
     def __init__(
         self,
@@ -58,7 +57,6 @@ class ControlThread:
         on_out_of_distribution: str = "warn",
         slow_speed: float = 0.1,
         send_after_s: float = 0.0,
-        rehearse_s: float = 0.0,
         priority: int = 0,
         cpu: int = -1,
         most_missed: int = 0,
@@ -78,7 +76,6 @@ class ControlThread:
         self._density, self.detector = density, detector
         self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
         self._send_after_ns = round(send_after_s * 1e9)
-        self._lead_ns = round(rehearse_s * 1e9)
         self._priority, self._cpu = priority, cpu
         self._most_missed = most_missed
         self._keep_log = keep_log
@@ -135,8 +132,7 @@ class ControlThread:
             self.refused += lock_memory()
         with undisturbed():
             try:
-                rehearse = self.loop.rehearse if self._lead_ns else None
-                for wake in pace(self.loop.contract.control_period_ns, self._lead_ns, rehearse):
+                for wake in pace(self.loop.contract.control_period_ns):
                     if self._ending.is_set():
                         return
                     self._tick(wake)

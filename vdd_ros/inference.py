@@ -127,9 +127,16 @@ class OnnxDensity:
         return self._mixture
 
 
-def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> float:
-    """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any;
-    gives what planning takes, the median [s].
+class Warm(NamedTuple):
+    """What a call of the policy takes, and a choice among samples, medians [s]; 0 without a
+    density, which has none."""
+
+    plan_s: float
+    choice_s: float
+
+
+def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> Warm:
+    """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
     draws: samples of each expert where the policy has a density. Raises UserError when the policy
     fails, gives something that is no mixture, or has another mixture's density.
@@ -138,11 +145,11 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
     noise = None if shape is None else np.zeros(shape)
     rng = np.random.default_rng(0)
     try:
-        (log_gating, means), seconds = _repeated(lambda: policy.infer(window, noise), calls)
+        (log_gating, means), plan_s = _repeated(lambda: policy.infer(window, noise), calls)
         drawn: Draws | None = None
+        choice_s = 0.0
         if (density := policy.density) is not None:
-            drawn, longest = _repeated(lambda: density.draw(window, draws, rng), calls)
-            seconds = max(seconds, longest)
+            drawn, choice_s = _repeated(lambda: density.draw(window, draws, rng), calls)
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
     probability = np.exp(log_gating)
@@ -153,12 +160,12 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
             f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
         )
     if drawn is None:
-        return seconds
+        return Warm(plan_s, choice_s)
     if not _is_same(drawn, probability, means.reshape(len(means), -1)):
         raise UserError("the density is that of another policy than the bundle's: export it again")
     if not all(np.isfinite(part).all() for part in drawn):
         raise UserError("the density gives numbers that are not finite: export it again")
-    return seconds
+    return Warm(plan_s, choice_s)
 
 
 def _is_same(drawn: Draws, probability: np.ndarray, means: np.ndarray) -> bool:

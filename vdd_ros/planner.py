@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -87,12 +86,6 @@ class Planner:
             steps, fault = None, StopReason.NOT_FINITE
         infer_s = self._stopwatch() - begin
         return Plan(window, steps, actions, expert, output.log_gating, infer_s, fault, detail)
-
-    def rehearse(self, window: Window) -> None:
-        """Evaluate the policy for nothing: what that needs is then in the processor's caches."""
-        shape = self._policy.noise_shape
-        with suppress(PolicyError):  # the plan that it is for finds out
-            self._policy.infer(window.values, None if shape is None else np.zeros(shape))
 
     def choose_ahead(self, window: Window, running: ActionChunk | None, ticks: int) -> None:
         """Make the choice that is due at the next plan, asked for so many ticks after the last.

@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -24,13 +24,10 @@ class Wake(NamedTuple):
     now_ns: int
 
 
-def pace(
-    period_ns: int, lead_ns: int = 0, rehearse: Callable[[], None] | None = None
-) -> Iterator[Wake]:
+def pace(period_ns: int) -> Iterator[Wake]:
     """Yield once a period, sleeping to absolute deadlines.
 
-    rehearse: called lead_ns before each of them, unless it is later than that. Deadlines that
-    passed while the consumer was busy are left out, never made up for in a burst.
+    Deadlines that passed while the consumer was busy are left out, never made up for in a burst.
     """
     due_ns = time.monotonic_ns()
     while True:
@@ -38,9 +35,6 @@ def pace(
         if behind_ns > 0:
             due_ns += behind_ns // period_ns * period_ns
         else:
-            if rehearse is not None and behind_ns < -lead_ns:
-                sleep_until(due_ns - lead_ns)
-                rehearse()
             sleep_until(due_ns)
         yield Wake(due_ns, time.monotonic_ns())
         due_ns += period_ns

@@ -155,7 +155,6 @@ class ActionNode(LifecycleNode):
             detector=bundle.ood_detector,
             on_out_of_distribution=settings.on_out_of_distribution,
             slow_speed=settings.slow_speed,
-            rehearse_s=settings.rehearse,
             keep_log=bool(settings.log_ticks),
         )
         reporter = Reporter(self, bundle, control, inputs, outputs)

@@ -69,12 +69,6 @@ class ActionParameters:
         "docs/architecture.md)",
         lower=0.0,
     )
-    rehearse: float = parameter(
-        0.0,
-        "seconds before a control tick at which the policy is evaluated for nothing, so that the "
-        "processor has at hand what the tick needs; 0: never (see docs/architecture.md)",
-        lower=0.0,
-    )
     log_ticks: str = parameter(
         "", "write samples and ticks of each run to this .npz; empty: do not"
     )

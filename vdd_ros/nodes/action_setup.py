@@ -18,9 +18,10 @@ from vdd_ros.homing import require_pose
 from vdd_ros.inference import OnnxDensity, warm_up
 from vdd_ros.nodes.action_parameters import ActionParameters
 
-# That planning may take to be done within it. In a run, with cold caches, a plan takes several
-# times what it takes in warm-up; ticks that differ as much make commands uneven.
-MOST_OF_A_TICK = 0.05
+# Of a tick, that a plan may take to be made within it, and a choice to be made before the next. In
+# a run, with cold caches, both take several times what they take in warm-up; ticks that differ as
+# much make commands uneven.
+MOST_OF_A_TICK, MOST_OF_A_PAUSE = 0.05, 0.3
 
 
 class Ready(NamedTuple):
@@ -64,12 +65,11 @@ def prepared(settings: ActionParameters) -> Ready:
     home = _home(bundle, contract, settings.home)
     policy = bundle.open_policy()
     _require_detector(settings, bundle)
-    plan_s = warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
+    warm = warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
     space = action_space(contract)
-    plan_s += seconds_to_decode(contract, space, policy.horizon)
-    threaded = settings.planning == "thread" or (
-        settings.planning == "auto" and plan_s > MOST_OF_A_TICK * period_s
-    )
+    plan_s = warm.plan_s + seconds_to_decode(contract, space, policy.horizon)
+    is_slow = plan_s > MOST_OF_A_TICK * period_s or warm.choice_s > MOST_OF_A_PAUSE * period_s
+    threaded = settings.planning == "thread" or (settings.planning == "auto" and is_slow)
     loop = ActionLoop(
         contract,
         policy,
@@ -90,11 +90,6 @@ def _require_within_tick(settings: ActionParameters, period_s: float) -> None:
         raise UserError(
             f"send_after is {settings.send_after:g} s and a control tick {period_s:g} s: the "
             "command has to be sent before the next tick"
-        )
-    if settings.rehearse >= period_s:
-        raise UserError(
-            f"rehearse is {settings.rehearse:g} s and a control tick {period_s:g} s: there has to "
-            "be time between two ticks, use less or 0"
         )
 
 

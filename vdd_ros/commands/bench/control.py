@@ -60,8 +60,6 @@ class Args:
     """Where the student plans, as action_node has it."""
     send_after: float = 0.0
     """Seconds from the beginning of a tick to the sending of its command; 0: once it is known."""
-    rehearse: float = 0.0
-    """Seconds before a tick at which the policy is evaluated for nothing; 0: never."""
     seed: int = 0
     """Of the policies' draws."""
 
@@ -104,7 +102,7 @@ def measure_control(student_folder: Path, teacher_folder: Path | None, args: Arg
         path = on.contract_path
         shared = {"contract": path, "start_tolerance": ANYWHERE, "autostart": True}
         shared |= {"realtime_priority": args.realtime_priority, "seed": args.seed}
-        shared |= {"send_after": args.send_after, "rehearse": args.rehearse}
+        shared["send_after"] = args.send_after
         shared["most_missed"] = 0  # deadlines that are missed are what is to be measured
         runs: dict[str, tuple[str, dict[str, Any]]] = {
             BARE: (
@@ -133,7 +131,6 @@ def measure_control(student_folder: Path, teacher_folder: Path | None, args: Arg
         "planning": args.planning,
         "policy": told(args.student is not None),
         "send_after_s": args.send_after,
-        "rehearse_s": args.rehearse,
         "rows": rows,
         "ratios": ratios_of(rows),
         **origin(args.seed),
