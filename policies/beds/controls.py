@@ -15,8 +15,10 @@ from torch import Tensor
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives import FewStep, Paired
 from vdd_ros.policies.objectives.consistency import Cd
+from vdd_ros.policies.objectives.dmd import Dmd
 from vdd_ros.policies.objectives.kd import Kd
 from vdd_ros.policies.objectives.progressive import Progressive
+from vdd_ros.policies.players import Nets, Player
 from vdd_ros.policies.spacing import sigma_grid
 
 MEANS = "posterior-mean"  # a control that needs no training
@@ -67,8 +69,22 @@ class CdUnbounded(Cd):
         return student
 
 
+@dataclass(frozen=True)
+class DmdFrozen(Dmd):
+    """A fake score that stays the teacher's: the two differ nowhere, and what is left of the
+    gradient leads all noise to one mode."""
+
+    summary: ClassVar[str] = "dmd whose fake score never learns what its student makes"
+
+    regression: float = 0.0
+
+    def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
+        return super().players(nets, teacher)[:1]
+
+
 CONTROLS: dict[str, type[FewStep]] = {
     "kd-unpaired": KdUnpaired,
     "progressive-not-nested": ProgressiveNotNested,
     "cd-unbounded": CdUnbounded,
+    "dmd-frozen": DmdFrozen,
 }

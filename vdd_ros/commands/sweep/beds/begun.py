@@ -13,10 +13,10 @@ from vdd_ros.commands.sweep.beds.facts import Place
 from vdd_ros.commands.sweep.beds.plan import BEGIN, BedsPlan
 from vdd_ros.durable import replace_text
 from vdd_ros.policies.beds import BEDS, Bed
+from vdd_ros.policies.beds.counted import CountedExact
 from vdd_ros.policies.beds.distilled import NetConfig, fitted, pairs
 from vdd_ros.policies.beds.exam import Exam
 from vdd_ros.policies.checkpoint import load_tensors, load_weights, save_tensors
-from vdd_ros.policies.cost import CountedTeacher
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.objectives import Paired
 from vdd_ros.policies.training import TrainingConfig, use_threads
@@ -66,7 +66,7 @@ def begin(plan: BedsPlan, place: Place, out: Path) -> None:
     folder, bed = out / place.part / BEGIN, BEDS[place.bed]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / PAIRS_COST).exists():
-        counted = CountedTeacher(bed.teacher)
+        counted = CountedExact(bed)
         meter = Meter(counted)
         data = pairs(bed, plan.pairs, place.seed, counted)
         cost = meter.read()

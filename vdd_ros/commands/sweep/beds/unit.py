@@ -19,6 +19,7 @@ from vdd_ros.commands.sweep.beds.plan import BedsPlan
 from vdd_ros.commands.sweep.stages import hardware
 from vdd_ros.durable import replace_text
 from vdd_ros.policies.beds.controls import MEANS
+from vdd_ros.policies.beds.counted import CountedExact
 from vdd_ros.policies.beds.distilled import distilled
 from vdd_ros.policies.beds.exam import (
     Answer,
@@ -31,7 +32,6 @@ from vdd_ros.policies.beds.exam import (
     shown,
 )
 from vdd_ros.policies.beds.mixtures import distilled_mixture
-from vdd_ros.policies.cost import CountedTeacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives.few_step import FewStepDenoiser
@@ -72,7 +72,7 @@ def work(plan: BedsPlan, place: Place, name: str, out: Path) -> None:
     assert method.kind is not None
     objective = method.kind(**method.objective)
     training = TrainingConfig(**plan.training_of(name, place.seed))
-    counted, data = CountedTeacher(begun.bed.teacher), begun.data()
+    counted, data = CountedExact(begun.bed), begun.data()
     answer: Callable[[Exam, int], Answer]
     meter = Meter(counted)
     with progress(f"{place.part}: {name}") as report:
