@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, running, wait_for
-from rclpy.context import Context
-
-from vdd_ros.nodes.hosting import make_executor, spin
 
 TOY = """
 import sys
@@ -89,20 +84,3 @@ def test_a_bad_parameter_ends_in_one_sentence_and_exit_code_2(domain, settings, 
         assert said in node.output
         assert "Traceback" not in node.output
         assert len(node.output.strip().splitlines()) == 1
-
-
-def test_spinning_leaves_nothing_behind(domain):
-    context = Context()
-    rclpy.init(context=context, domain_id=domain)
-    executor = make_executor(context)
-
-    def held_after(times: int) -> int:
-        for _ in range(times):
-            spin(executor, 1e-5)
-        gc.collect()
-        return sys.getallocatedblocks()
-
-    before = held_after(500)
-    assert held_after(2000) - before < 200
-    executor.shutdown()
-    rclpy.shutdown(context=context)
