@@ -8,21 +8,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, node_command, running, running_node, wait_for
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from mcap.reader import make_reader
 from rclpy.serialization import deserialize_message
-from robots import HOME, Robot, steady_bundle
+from robots import HOME, Robot, lossless_contract, steady_bundle
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import read_bag
 from vdd_ros.command_gate import PRECEDENCE, StopReason
+from vdd_ros.contract import Contract
 from vdd_ros.flight_recorder import AFTERMATH_NS, SILENT_NS
 from vdd_ros.nodes.decision_messages import decisions_of
 from vdd_ros.nodes.messages import message_class
+
+
+@pytest.fixture(scope="module")
+def lossless(folder, contract_path) -> Contract:
+    """Of an arm so slow that it is still on its way when it is stopped."""
+    lossless_contract(folder / "contract.yaml", contract_path)
+    raw = yaml.safe_load((folder / "contract.yaml").read_text())
+    for joint in raw["joints"]:
+        joint["velocity"] = 0.1
+    (folder / "contract.yaml").write_text(yaml.safe_dump(raw))
+    return Contract.from_yaml(folder / "contract.yaml")
 
 
 @pytest.fixture(scope="module")
