@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser
-from vdd_ros.policies.noise import NoiseConfig, training_sigmas
+from vdd_ros.policies.noise import NoiseConfig, noised, training_sigmas
 from vdd_ros.policies.predictions import DdpmPrediction, prediction_of
 
 
@@ -25,10 +25,10 @@ def _edm_loss(
 ) -> Tensor:
     """lambda(sigma) = (sigma^2 + sd^2) / (sigma sd)^2 (Karras et al. 2022, eq. 2)."""
     sigma = training_sigmas(noise, len(chunks), generator)
-    noised = chunks + sigma[:, None] * torch.randn(chunks.shape, generator=generator)
+    x = noised(chunks, sigma, generator)
     sd = denoiser.sigma_data
     weight = (sigma**2 + sd**2) / (sigma * sd) ** 2
-    error = denoiser(noised, sigma, cond) - chunks
+    error = denoiser(x, sigma, cond) - chunks
     return (weight * error.square().mean(1)).mean()
 
 
@@ -42,6 +42,6 @@ def _ddpm_loss(
     """Mean squared error of what is predicted, every level as often (Ho et al. 2020, eq. 14)."""
     levels = level_sigmas(denoiser.levels).to(chunks.dtype)
     sigma = levels[torch.randint(len(levels), (len(chunks),), generator=generator)]
-    noised = chunks + sigma[:, None] * torch.randn(chunks.shape, generator=generator)
-    aim = prediction_of(kind, chunks, noised, sigma)
-    return (denoiser.predict(noised, sigma, cond) - aim).square().mean()
+    x = noised(chunks, sigma, generator)
+    aim = prediction_of(kind, chunks, x, sigma)
+    return (denoiser.predict(x, sigma, cond) - aim).square().mean()

@@ -43,8 +43,8 @@ def guided(teacher: ScoreModel) -> GuidedTeacher:
     """Raises UserError for a teacher that knows nothing without an observation."""
     if not isinstance(teacher, Guidable):
         raise UserError(
-            "this teacher cannot be guided: it was never trained without an observation, so there "
-            "is nothing to guide it away from; leave guidance at 0"
+            "this teacher was never trained without an observation, so there is nothing to guide "
+            "it away from: leave guidance at 0, or choose a method without it, such as kd or vsd"
         )
     return GuidedTeacher(teacher)
 

@@ -1,4 +1,4 @@
-"""Noise levels that networks are trained at (EDM notation); spacing.py: those of samplers."""
+"""Noise that networks are trained at (EDM notation); spacing.py: the levels of samplers."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def training_sigmas(config: NoiseConfig, count: int, generator: torch.Generator)
     """(count,) ln sigma ~ N(P_mean, P_std^2), kept inside the range (Karras et al. 2022, eq. 8)."""
     log_sigma = config.log_mean + config.log_std * torch.randn(count, generator=generator)
     return log_sigma.exp().clamp(config.sigma_min, config.sigma_max)
+
+
+def noised(chunks: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, D) chunks with noise of sigma, (B,) or (1,), in their precision."""
+    noise = torch.randn(chunks.shape, generator=generator, dtype=chunks.dtype)
+    return chunks + sigma[:, None] * noise
 
 
 def log_uniform(low: float, high: float, count: int, generator: torch.Generator) -> Tensor:

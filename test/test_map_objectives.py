@@ -5,11 +5,11 @@ import math
 
 import pytest
 import torch
-from g6_beginning import beginning
+from g6_beginning import beginning, judged
 from one_gaussian import HIGH, LOW, MU, TEACHER, EndOfFlow, a_batch
 
 from vdd_ros.policies.beds import BEDS
-from vdd_ros.policies.beds.distilled import NetConfig, distilled, judged
+from vdd_ros.policies.beds.distilled import NetConfig, distilled
 from vdd_ros.policies.objectives import Paired
 from vdd_ros.policies.objectives.consistency import Cd, Ct
 from vdd_ros.policies.objectives.kd import Kd
@@ -136,9 +136,9 @@ def test_steps_that_cannot_be_halved_are_refused(bad):
 def test_a_short_training_leaves_a_map_near_the_teachers(objective, least):
     """To a loose band; long trainings are a benchmark's."""
     begin, data = beginning()
-    before = judged(G6, objective, begin)
+    before = judged(objective, begin)
     assert before["off"] > 0.9 and before["prmse"] > 0.8
     training = TrainingConfig(steps=1500, batch_size=512, learning_rate=1e-3, ema_decay=0.99)
-    found = judged(G6, objective, distilled(G6, begin, objective, data, training))
+    found = judged(objective, distilled(G6, begin, objective, data, training))
     assert found["cov"] == 6 and found["tv"] < 0.1 and found["off"] < 0.45
     assert found["prmse"] < least and not math.isnan(found["sw2"])

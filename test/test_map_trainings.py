@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from g6_beginning import G6, beginning
+from g6_beginning import G6, beginning, judged
 
-from vdd_ros.policies.beds.distilled import NetConfig, distilled, judged, pairs
+from vdd_ros.policies.beds.distilled import NetConfig, distilled, pairs
 from vdd_ros.policies.objectives import FEW_STEP, fit
 from vdd_ros.policies.objectives.boot import Boot
 from vdd_ros.policies.objectives.ctm import Ctm
@@ -95,7 +95,7 @@ def test_a_training_with_copies_of_its_student_ends_as_if_never_broken_off(
 def test_a_short_training_leaves_a_map_near_the_teachers(objective, off, least):
     """To a loose band; long trainings are a benchmark's."""
     begin, data = beginning()
-    found = judged(G6, objective, distilled(G6, begin, objective, data, SHORT))
+    found = judged(objective, distilled(G6, begin, objective, data, SHORT))
     assert found["cov"] == 6 and found["tv"] < 0.1 and found["off"] < off
     assert found["prmse"] < least
 
@@ -109,7 +109,7 @@ def test_paths_are_straight_after_a_short_reflow():
         for model in (G6.teacher.denoise, student)
     )
     assert before > 0.5 and after < 0.05
-    found = judged(G6, Reflow(), student)
+    found = judged(Reflow(), student)
     assert found["cov"] == 6 and found["off"] < 0.45 and found["prmse"] < 0.3
 
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from g6_beginning import judged
 from torch import nn
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.beds import BEDS, g6
-from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, judged, pairs
+from vdd_ros.policies.beds.controls import DmdFrozen
+from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, pairs
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.nets import DenoiserNet
@@ -185,7 +187,7 @@ def test_a_bed_without_observation_is_the_mean_over_observations(bed):
 
 
 def test_nfsd_refuses_a_teacher_that_always_needs_an_observation():
-    with pytest.raises(UserError, match="trained with observations left out"):
+    with pytest.raises(UserError, match="never trained without an observation"):
         Nfsd().players(nets_of(Nfsd()), a_net())
 
 
@@ -437,8 +439,8 @@ def trained(beginning, objective, rate=1.0):
 )
 def test_a_short_training_leaves_a_student_that_knows_every_mode(beginning, objective):
     """To a loose band, at a rate for the student that is too high for long trainings."""
-    assert judged(G6, objective, beginning[0])["off"] > 0.8
-    found = judged(G6, objective, trained(beginning, objective))
+    assert judged(objective, beginning[0])["off"] > 0.8
+    found = judged(objective, trained(beginning, objective))
     assert found["cov"] == 6 and found["tv"] < 0.12 and found["off"] < 0.3
     assert 0.75 < found["stdr"] < 1.4 and found["sw2"] < 0.15
 
@@ -447,7 +449,7 @@ def test_a_short_training_leaves_a_student_that_knows_every_mode(beginning, obje
 def test_a_student_of_sds_ends_in_one_mode_and_makes_the_same_of_every_noise(beginning):
     objective = Sds(level_low=0.1, level_high=2.0, momentum=0.9)
     student = trained(beginning, objective, rate=2.0)
-    found = judged(G6, objective, student)
+    found = judged(objective, student)
     assert found["cov"] <= 1 and found["tv"] > 0.5
     cond, starts = torch.zeros(256, 1), 10.0 * torch.randn(256, 2, generator=seeded())
     with torch.no_grad():
@@ -455,13 +457,8 @@ def test_a_student_of_sds_ends_in_one_mode_and_makes_the_same_of_every_noise(beg
     assert chunks.std(0).max() < 0.5 * g6.STD
 
 
-class Frozen(Dmd):
-    def players(self, nets, teacher):
-        return super().players(nets, teacher)[:1]
-
-
 @pytest.mark.slow
 def test_with_an_own_score_that_never_learns_modes_are_lost(beginning):
-    objective = Frozen(regression=0.0, sigma_init=1.0)
-    found = judged(G6, objective, trained(beginning, objective))
+    objective = DmdFrozen(sigma_init=1.0)
+    found = judged(objective, trained(beginning, objective))
     assert found["cov"] <= 3 and found["tv"] > 0.4

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vdd_ros.policies.beds.bed import JUDGED, Bed
+from vdd_ros.policies.beds.bed import Bed
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.nets import DenoiserNet
-from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives import STUDENT, Paired, fit
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.players import Nets, Player, parameters_of
-from vdd_ros.policies.samplers import SAMPLERS, drawing
+from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
 
@@ -58,7 +58,7 @@ def fitted(
 
     def loss(batch: _Examples, progress: float, generator: torch.Generator) -> Tensor:
         sigma = log_uniform(noise.sigma_min, noise.sigma_max, len(batch.cond), generator)
-        x = batch.chunks + sigma[:, None] * torch.randn(batch.chunks.shape, generator=generator)
+        x = noised(batch.chunks, sigma, generator)
         with torch.no_grad():
             aim = teacher.denoise(x, sigma, batch.cond)
         weight = (sigma**2 + net.sigma_data**2) / (sigma * net.sigma_data) ** 2
@@ -98,7 +98,7 @@ def flow(
 def distilled(
     bed: Bed,
     begin: Denoiser,
-    objective: FewStepDenoiser,
+    objective: FewStep,
     data: Paired,
     training: TrainingConfig,
     report: Report = QUIET,
@@ -110,14 +110,3 @@ def distilled(
     student, model = objective.student(begin), teacher or bed.teacher
     student.load_state_dict(fit(student, model, data, objective, training, report=report))
     return student.eval()
-
-
-@torch.no_grad()
-def judged(bed: Bed, objective: FewStepDenoiser, student: Denoiser, seed: int = 1) -> dict:
-    """The bed's figures of one sample for each of JUDGED observations, and how it was sampled."""
-    generator = torch.Generator().manual_seed(seed)
-    cond = bed.observe(JUDGED, generator)
-    starts = bed.noise.sigma_max * torch.randn(JUDGED, bed.dim, generator=generator)
-    chunks = objective.sample(student, starts, cond, drawing(generator))
-    ends = flow(bed, starts, cond) if objective.is_map else None
-    return {"nfe": objective.recipe.nfe, **bed.figures(chunks, cond, ends)}

@@ -19,14 +19,8 @@ from torch import Tensor
 
 from vdd_ros.policies import spacing
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import log_uniform
-from vdd_ros.policies.objectives.adversarial import (
-    Adversarial,
-    Judged,
-    drawn,
-    noised,
-    to_unit_variance,
-)
+from vdd_ros.policies.noise import log_uniform, noised
+from vdd_ros.policies.objectives.adversarial import Adversarial, Judged, drawn
 from vdd_ros.policies.objectives.base import Batch
 
 
@@ -53,11 +47,7 @@ class Add(Adversarial):
         levels = spacing.log_uniform(self.student_levels, self.sigma_max, self.lowest_level)
         high = levels.to(batch.demos)[drawn(levels, len(batch.demos), generator)]
         clean = student(noised(batch.demos, high, generator), high, batch.cond)
-        none = torch.full_like(high, self.sigma_min)
-        made, shown = (
-            to_unit_variance(chunks, none, student.sigma_data) for chunks in (clean, batch.demos)
-        )
-        return Judged(clean, high, made, shown, high)
+        return self.of_clean(student, clean, high, batch)
 
     def anchor(
         self, judged: Judged, teacher: ScoreModel, batch: Batch, generator: torch.Generator

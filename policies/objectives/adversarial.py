@@ -25,7 +25,7 @@ from torch.nn.functional import softplus
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.discriminator import Discriminator, sizes_of, squared_slope
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.players import Nets, Player, parameters_of
 
 DISCRIMINATOR = "discriminator"
@@ -66,7 +66,7 @@ class Judged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adversarial(FewStepDenoiser, ABC):
+class Adversarial(FewStep, ABC):
     """adversarial: weight of the discriminator in the student's loss; penalty: R1's; penalised: one
     row in so many has it; width, blocks: of the discriminator; rate: times the learning rate, of
     both."""
@@ -92,6 +92,15 @@ class Adversarial(FewStepDenoiser, ABC):
     @abstractmethod
     def examples(self, student: nn.Module, batch: Batch, generator: torch.Generator) -> Judged:
         """What the student makes, with its gradient, beside what was demonstrated."""
+
+    def of_clean(self, student: Denoiser, clean: Tensor, high: Tensor, batch: Batch) -> Judged:
+        """Clean chunks (B, D), from levels high (B,), are judged without noise; the judge is told
+        that level."""
+        none = torch.full_like(high, self.sigma_min)
+        made, shown = (
+            to_unit_variance(chunks, none, student.sigma_data) for chunks in (clean, batch.demos)
+        )
+        return Judged(clean, high, made, shown, high)
 
     def anchor(
         self, judged: Judged, teacher: ScoreModel, batch: Batch, generator: torch.Generator
@@ -152,12 +161,6 @@ class Adversarial(FewStepDenoiser, ABC):
             few = shown[: -(-len(shown) // self.penalised)]
             loss = loss + self.penalty / 2 * squared_slope(of, few).mean()
         return loss
-
-
-def noised(chunks: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, D), (B,) or (1,) -> (B, D)."""
-    noise = torch.randn(chunks.shape, generator=generator, dtype=chunks.dtype)
-    return chunks + sigma[:, None] * noise
 
 
 def to_unit_variance(chunks: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:

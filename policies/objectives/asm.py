@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import log_uniform
-from vdd_ros.policies.objectives.adversarial import Adversarial, Judged, noised, to_unit_variance
+from vdd_ros.policies.noise import log_uniform, noised
+from vdd_ros.policies.objectives.adversarial import Adversarial, Judged
 from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -42,11 +42,7 @@ class Asm(Adversarial):
         count = len(batch.demos)
         high = log_uniform(self.sigma_min, self.sigma_max, count, generator).to(batch.demos)
         clean = student(noised(batch.demos, high, generator), high, batch.cond)
-        none = torch.full_like(high, self.sigma_min)
-        made, shown = (
-            to_unit_variance(chunks, none, student.sigma_data) for chunks in (clean, batch.demos)
-        )
-        return Judged(clean, high, made, shown, high)
+        return self.of_clean(student, clean, high, batch)
 
     def anchor(
         self, judged: Judged, teacher: ScoreModel, batch: Batch, generator: torch.Generator

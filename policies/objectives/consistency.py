@@ -25,14 +25,14 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT, Batch
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import rho
 
 
 @dataclass(frozen=True)
-class Consistency(FewStepDenoiser, ABC):
+class Consistency(FewStep, ABC):
     """levels: noise levels from sigma_max to the boundary; width: the c above; weight: of a pair of
     levels, one over their distance, 1 + 1 / t^2 or the same; follow: whether the self-target is
     the running average of the student, or the student itself."""

@@ -26,9 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
+from vdd_ros.policies.noise import noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.copies import Follower
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.objectives.told import told
 from vdd_ros.policies.players import Nets, Player, parameters_of
@@ -40,7 +41,7 @@ SELF = "self-target"
 
 
 @dataclass(frozen=True)
-class Ctm(FewStepDenoiser):
+class Ctm(FewStep):
     """levels: from sigma_max to sigma_min; denoising: weight of the loss as a denoiser; decay: of
     the self-target; steps: in which its student is sampled; noise_share: gamma of the paper, how
     much of the noise of a level is new there, 0 for the ODE, 1 for a consistency function's way.
@@ -118,7 +119,7 @@ class Ctm(FewStepDenoiser):
         further = torch.rand((count,), generator=generator) * (self.levels - 1 - first)
         t, u, s = grid[first], grid[first + 1], grid[first + 1 + further.long()]
         low = grid[-1:].expand(count)
-        x = batch.demos + t[:, None] * torch.randn(batch.demos.shape, generator=generator)
+        x = noised(batch.demos, t, generator)
         with torch.no_grad():
             below = heun_step(teacher, x, t, u, cond)
             aim = jump(held, jump(held, below, u, s, cond), s, low, cond)

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.nets import DenoiserNet
+from vdd_ros.policies.noise import noised
 from vdd_ros.policies.objectives.adversarial import (
     Adversarial,
     Judged,
     drawn,
-    noised,
     to_unit_variance,
 )
 from vdd_ros.policies.objectives.base import Batch

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.objectives.dmd import DistributionMatching
 from vdd_ros.policies.objectives.fake_score import FAKE
@@ -82,10 +82,9 @@ class Dmd2(DistributionMatching):
     def judge(self, nets: Nets, x: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """(B,): how much chunks look demonstrated, each noised at a level of its own."""
         sigma = log_uniform(self.head_low, self.head_high, len(x), generator).to(x)
-        noised = x + sigma[:, None] * torch.randn(x.shape, generator=generator, dtype=x.dtype)
         fake = nets[FAKE]
         assert isinstance(fake, Denoiser)
-        return nets[HEAD](fake.hidden(noised, sigma, batch.cond))
+        return nets[HEAD](fake.hidden(noised(x, sigma, generator), sigma, batch.cond))
 
 
 class Head(nn.Module):

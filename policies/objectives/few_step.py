@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.objectives.base import Net, Objective
+from vdd_ros.policies.objectives.base import Objective
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, Draw
 from vdd_ros.policies.samplers.base import no_noise
 from vdd_ros.policies.samplers.guided import Guided, Refinement
@@ -19,7 +19,7 @@ from vdd_ros.policies.teacher import SamplerConfig
 
 
 @dataclass(frozen=True)
-class FewStep(Objective[Net]):
+class FewStep(Objective[Denoiser]):
     """sigma_min, sigma_max: the noise levels that its student knows; is_map: whether it is to lead
     each noise to where the teacher's ODE does, instead of matching a distribution.
 
@@ -48,16 +48,23 @@ class FewStep(Objective[Net]):
         """(n + 1,) float64: the noise levels that sampling visits, then 0."""
         return self.recipe.sigmas(self.noise)
 
-    def student(self, begin: Denoiser) -> Net:
-        """What is to be trained, made of a net like its teacher's."""
-        raise NotImplementedError(f"{type(self).__name__} needs a student")
+    @property
+    def boundary(self) -> float:
+        """The noise level at which its student changes nothing, 0 for a denoiser."""
+        return 0.0
+
+    def student(self, begin: Denoiser) -> Denoiser:
+        """What is to be trained: a copy of a net like its teacher's, or more made of one."""
+        student = copy.deepcopy(begin).train()
+        student.boundary = self.boundary
+        return student
 
     def denoiser(self, student: Any, draw: Draw) -> Denoise:
         """How samplers ask its student for a clean chunk; draw: for one that needs noise."""
         return student
 
     def sample(
-        self, student: Net, starts: Tensor, cond: Tensor, draw: Draw | None = None
+        self, student: Any, starts: Tensor, cond: Tensor, draw: Draw | None = None
     ) -> Tensor:
         """(B, D) starts, sigma_max N(0, I), and (B, C) -> (B, D) chunks; draw: for recipes that add
         noise on the way."""
@@ -66,7 +73,7 @@ class FewStep(Objective[Net]):
 
     def refined(
         self,
-        student: Net,
+        student: Any,
         teacher: ScoreModel,
         refinement: Refinement,
         starts: Tensor,
@@ -78,19 +85,3 @@ class FewStep(Objective[Net]):
         for that, apart from what `draw` gives. Its student is asked once in a step."""
         guided: Any = Guided(student, teacher.denoise, refinement, self.sigmas, cond, own)
         return self.sample(guided, starts, cond, draw)
-
-
-@dataclass(frozen=True)
-class FewStepDenoiser(FewStep[Denoiser]):
-    """Its student is a net in the form of its teacher's, and begins as that."""
-
-    @property
-    def boundary(self) -> float:
-        """The noise level at which its student changes nothing, 0 for a denoiser."""
-        return 0.0
-
-    def student(self, begin: Denoiser) -> Denoiser:
-        """A copy to be trained."""
-        student = copy.deepcopy(begin).train()
-        student.boundary = self.boundary
-        return student

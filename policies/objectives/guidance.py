@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.guidance import GuidedTeacher, guided, with_scale
-from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.copies import PhaseTeacher
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.progressive import SELF, Progressive
 from vdd_ros.policies.objectives.steps import snr_weight
 from vdd_ros.policies.objectives.told import told
@@ -31,7 +31,7 @@ from vdd_ros.policies.teacher import SamplerConfig
 
 
 @dataclass(frozen=True)
-class Guidance(FewStepDenoiser):
+class Guidance(FewStep):
     """guidance_max: the largest w that is learned; guidance: w of the chunks that are made; steps:
     of Heun's in which the student of stage 1 is sampled; ends: steps of DDIM of the student of
     stage 2, a power of two, 0: there is no stage 2; halved: steps that stage 2 begins with; start:
@@ -107,7 +107,7 @@ class Guidance(FewStepDenoiser):
     ) -> Tensor:
         """Of observations with w."""
         sigma = log_uniform(self.sigma_min, self.sigma_max, len(batch.cond), generator)
-        x = batch.demos + sigma[:, None] * torch.randn(batch.demos.shape, generator=generator)
+        x = noised(batch.demos, sigma, generator)
         with torch.no_grad():
             target = guide.denoise(x, sigma, batch.cond)
         error = (student(x, sigma, batch.cond) - target).square().mean(1)

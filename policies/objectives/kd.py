@@ -16,11 +16,11 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import Paired
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 
 
 @dataclass(frozen=True)
-class Kd(FewStepDenoiser):
+class Kd(FewStep):
     """sigma_max: the noise level of the starts."""
 
     summary: ClassVar[str] = "one call to where the teacher's ODE leads from the same noise"

@@ -15,23 +15,14 @@ For scale 1 that is the gradient of sds with xi left in it. Like sds it keeps no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from torch import Tensor
 
-from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.guidance import guided, with_scale
 from vdd_ros.policies.objectives.score_difference import NoiseDifference
 from vdd_ros.policies.players import Nets, Player
-
-
-@runtime_checkable
-class Unconditional(Protocol):
-    """Of teachers that were also trained with observations left out."""
-
-    def denoise_blind(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """(B, D), (B,) or (1,) -> (B, D): the mean of the clean chunk whatever was observed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -46,22 +37,12 @@ class Nfsd(NoiseDifference):
     scale: float = 2.0
 
     def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
-        require_blind(teacher)
+        guided(teacher)  # refuses one that knows nothing without an observation
         return super().players(nets, teacher)
 
     def own(self, nets: Nets, x: Tensor, noised: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         return noised
 
     def real(self, teacher: ScoreModel, noised: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
-        blind = require_blind(teacher).denoise_blind(noised, sigma)
-        return blind + self.scale * (teacher.denoise(noised, sigma, cond) - blind)
-
-
-def require_blind(teacher: ScoreModel) -> Unconditional:
-    """The teacher; UserError for one that always needs an observation."""
-    if not isinstance(teacher, Unconditional):
-        raise UserError(
-            "nfsd needs a teacher that was also trained with observations left out, and this one "
-            "cannot do without: choose another method, such as vsd or diff-instruct"
-        )
-    return teacher
+        """Of delta_D + scale delta_C, which is guidance of scale - 1."""
+        return guided(teacher).denoise(noised, sigma, with_scale(cond, self.scale - 1.0))

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
+from vdd_ros.policies.noise import noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.copies import PhaseTeacher
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import clean_target, ddim_step, snr_weight
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import sigma_grid
@@ -31,7 +32,7 @@ SELF = "teacher of this phase"
 
 
 @dataclass(frozen=True)
-class Progressive(FewStepDenoiser):
+class Progressive(FewStep):
     """steps: of the first teacher, a power of two; ends: steps of the last student, another."""
 
     summary: ClassVar[str] = "half as many steps of DDIM, again and again"
@@ -92,7 +93,7 @@ class Progressive(FewStepDenoiser):
         grid = self.grid(phase)
         first = 2 * torch.randint(len(grid) // 2, (len(batch.demos),), generator=generator)
         high, middle, low = grid[first], grid[first + 1], grid[first + 2]
-        x = batch.demos + high[:, None] * torch.randn(batch.demos.shape, generator=generator)
+        x = noised(batch.demos, high, generator)
         with torch.no_grad():
             there = ddim_step(teacher, x, high, middle, batch.cond)
             there = ddim_step(teacher, there, middle, low, batch.cond)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import Paired
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.samplers import SAMPLERS, Draw
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -34,7 +34,7 @@ AT_BEGINNING = 0.1  # of all draws
 
 
 @dataclass(frozen=True)
-class Reflow(FewStepDenoiser):
+class Reflow(FewStep):
     """steps: in which its student is sampled, equal ones of tau."""
 
     summary: ClassVar[str] = "the teacher's paths from noise to a chunk, made straight"

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import ScoreModel
-from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.samplers import Draw
 
 
 @dataclass(frozen=True)
-class ScoreDifference(FewStepDenoiser, ABC):
+class ScoreDifference(FewStep, ABC):
     """sigma_init: the noise level at which the student takes its noise, at most sigma_max; rate:
     of the student's learning, times the training's; momentum: beta1 of Adam, none as gradients are
     those of single draws, of a difference that changes with the student."""
@@ -75,8 +75,8 @@ class ScoreDifference(FewStepDenoiser, ABC):
         self, x: Tensor, nets: Nets, teacher: ScoreModel, batch: Batch, generator: torch.Generator
     ) -> Tensor:
         """Whose gradient with respect to x (B, D) is g, at one level for each row."""
-        noised, sigma = self.noised(x.detach(), generator)
-        return follow(x, self.direction(nets, teacher, x.detach(), noised, sigma, batch.cond))
+        x_sigma, sigma = self.noised(x.detach(), generator)
+        return follow(x, self.direction(nets, teacher, x.detach(), x_sigma, sigma, batch.cond))
 
     def generated(self, student: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """(B, D): a chunk of noise for each observation of a batch."""
@@ -86,8 +86,7 @@ class ScoreDifference(FewStepDenoiser, ABC):
     def noised(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """x_sigma (B, D) and sigma (B,)."""
         sigma = self.levels(len(x), generator).to(x)
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        return x + sigma[:, None] * noise, sigma
+        return noised(x, sigma, generator), sigma
 
     @abstractmethod
     def levels(self, count: int, generator: torch.Generator) -> Tensor:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.told import told
 
 
 @dataclass(frozen=True)
-class FromNoise(FewStepDenoiser):
+class FromNoise(FewStep):
     """Its student begins with the teacher's first answer at every level. Levels below sigma_min are
     told as sigma_min."""
 

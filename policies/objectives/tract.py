@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
+from vdd_ros.policies.noise import noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.copies import Follower, PhaseTeacher
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import clean_target, ddim_step, snr_weight
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import sigma_grid
@@ -32,7 +33,7 @@ TEACHER, SELF = "teacher of this phase", "self-target"
 
 
 @dataclass(frozen=True)
-class Tract(FewStepDenoiser):
+class Tract(FewStep):
     """steps, middle, ends: of the first teacher, of the student of the first phase and of that of
     the second, each a multiple of the next; with middle as ends there is one phase; decay: of the
     self-target."""
@@ -105,7 +106,7 @@ class Tract(FewStepDenoiser):
         level = torch.randint(len(grid) - 1, (len(batch.demos),), generator=generator)
         end = grid[(level // group + 1) * group]
         high, low = grid[level], grid[level + 1]
-        x = batch.demos + high[:, None] * torch.randn(batch.demos.shape, generator=generator)
+        x = noised(batch.demos, high, generator)
         with torch.no_grad():
             there = ddim_step(teacher, x, high, low, batch.cond)
             level_there = low.clamp_min(self.sigma_min)  # at 0 there is nothing to ask

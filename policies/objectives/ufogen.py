@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
-from vdd_ros.policies.noise import log_uniform
+from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives.adversarial import (
     Adversarial,
     Judged,
-    noised,
     to_unit_variance,
 )
 from vdd_ros.policies.objectives.base import Batch

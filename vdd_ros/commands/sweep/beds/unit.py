@@ -34,7 +34,7 @@ from vdd_ros.policies.beds.exam import (
 from vdd_ros.policies.beds.mixtures import distilled_mixture
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.objectives.few_step import FewStepDenoiser
+from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.training import TrainingConfig, use_threads
 
 CELL, SAMPLES = "cell.json", "samples.npz"
@@ -82,7 +82,7 @@ def work(plan: BedsPlan, place: Place, name: str, out: Path) -> None:
             mixture = distilled_mixture(begun.bed, objective, config, *learn)
             answer, size = partial(of_mixture, mixture), count_parameters(mixture)
         else:
-            assert isinstance(objective, FewStepDenoiser)
+            assert isinstance(objective, FewStep)
             student = distilled(begun.bed, begun.net(), objective, *learn)
             answer, size = partial(of_student, objective, student), count_parameters(student)
     cost = meter.read()
