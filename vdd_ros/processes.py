@@ -15,6 +15,7 @@ from random import SystemRandom
 from typing import NamedTuple
 
 from vdd_ros.errors import UserError
+from vdd_ros.shared_memory import left_behind, remove
 
 HIGHEST_DOMAIN = 100  # above, ports of ROS collide with those of outgoing connections
 PATIENCE_S = {signal.SIGINT: 10.0, signal.SIGTERM: 3.0, signal.SIGKILL: 3.0}
@@ -22,11 +23,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def free_domain() -> int:
-    """A ROS_DOMAIN_ID in which no other participant of this machine is; raises UserError."""
+    """A ROS_DOMAIN_ID in which no other participant of this machine is, nor what a killed one left
+    that would keep others from hearing each other; raises UserError."""
     domains = list(range(1, HIGHEST_DOMAIN + 1))
     SystemRandom().shuffle(domains)  # so that two programs hardly ever pick the same at a time
     for domain in domains:
         if not is_inhabited(domain):
+            remove(left_behind(domain))
             return domain
     raise UserError(f"all ROS domains up to {HIGHEST_DOMAIN} are in use: end some ROS programs")
 

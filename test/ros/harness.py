@@ -23,8 +23,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
-from vdd_ros.nodes.hosting import make_executor, spin
+from vdd_ros.nodes.hosting import make_executor, spin_until
 from vdd_ros.processes import HIGHEST_DOMAIN, is_inhabited
+from vdd_ros.shared_memory import left_behind, remove
 
 ROOT = Path(__file__).parents[2]
 CONTRACT_PATH = ROOT / "config" / "panda_avoid.yaml"
@@ -44,6 +45,7 @@ def free_domain() -> Iterator[int]:
             except BlockingIOError:
                 continue
             if not is_inhabited(domain):
+                remove(left_behind(domain))
                 yield domain
                 return
     raise AssertionError("all ROS domains of this machine are in use")
@@ -167,7 +169,8 @@ class Observer:
         self._executor = make_executor(self.context)
         self._executor.add_node(self.node)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
+        spinning = self._executor, self.node, self._ended.is_set
+        self._thread = threading.Thread(target=spin_until, args=spinning)
 
     def __enter__(self) -> Observer:
         self._thread.start()
@@ -179,10 +182,6 @@ class Observer:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
-
-    def _spin(self) -> None:
-        while not self._ended.is_set():
-            spin(self._executor, 0.05)
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 1000) -> list:
         """Messages on `topic` from now on, in a list that grows."""

@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
 from vdd_ros.bag import Topic
-from vdd_ros.nodes.hosting import make_executor, spin
+from vdd_ros.nodes.hosting import make_executor
 from vdd_ros.nodes.messages import clock_message
 from vdd_ros.nodes.raw_streams import Information, listen_to, origin_of
 from vdd_ros.nodes.receive_clock import FAR_NS, ReceiveClock
@@ -64,7 +64,7 @@ class Listener:
         """Take what waits, until so many have been heard."""
 
         def enough() -> bool:
-            spin(self._executor, 0.05)
+            self._executor.spin_once(0.05)
             return len(self.heard) >= count
 
         wait_for(enough, f"{count} messages")
@@ -111,7 +111,7 @@ def test_in_simulated_time_it_is_received_by_the_simulation_s_clock(listening):
 
     def told() -> bool:
         listener.clock.publish(clock_message(5 * SECOND))
-        spin(listener._executor, 0.05)
+        listener._executor.spin_once(0.05)
         return listener.clock_in.now_ns() == 5 * SECOND
 
     wait_for(told, "the clock")

@@ -23,6 +23,7 @@ from vdd_ros.machine import (
     python_check,
     realtime_check,
 )
+from vdd_ros.shared_memory import FOLDER, left_behind, remove
 
 LOOPBACK_DEADLINE_S = 10.0
 # what each group of packages is for; the first two are needed on every machine
@@ -48,10 +49,14 @@ ROS_MODULES = (
 class Args:
     folder: Path = Path()
     """Where episodes and results will be written; its disk is checked."""
+    clear_shared_memory: bool = False
+    """Remove what killed ROS programs left in shared memory, before anything is checked."""
 
 
 def main(args: Args) -> dict:
     """Print one line per check; the result is not `ok` when something necessary is missing."""
+    if args.clear_shared_memory:
+        print(f"{remove(left_behind())} files removed from {FOLDER}")
     checks = []
     for check in all_checks(args.folder):
         print(f"{check.state:<8} {check.name:<12} {check.found}  ({check.why})", flush=True)
@@ -68,6 +73,7 @@ def all_checks(folder: Path) -> Iterator[Check]:
     yield python_check(sys.version_info[:3])
     for extra in PURPOSE:
         yield package_check(extra)
+    yield shared_memory_check()
     yield from ros_checks()
     yield onnxruntime_check()
     yield module_check("tensorrt", "runs TensorRT engines on an NVIDIA GPU or a Jetson")
@@ -115,6 +121,19 @@ def package_faults(requirements: list[str], extra: str) -> tuple[list[str], int]
         if not requirement.specifier.contains(installed, prereleases=True):
             faults.append(f"{requirement.name} {installed} is not {requirement.specifier}")
     return faults, len(wanted)
+
+
+def shared_memory_check() -> Check:
+    """What killed ROS programs left there."""
+    found = len(left_behind())
+    return judge(
+        "shared memory",
+        not found,
+        f"{found} files of programs that were killed" if found else "nothing left behind",
+        "nodes that inherit them may not hear each other",
+        "vdd doctor --clear-shared-memory",
+        needed=False,
+    )
 
 
 def ros_checks() -> Iterator[Check]:

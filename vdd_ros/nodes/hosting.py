@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -20,7 +21,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.nodes.messages import Health, diagnostics_message
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SPIN_SLICE_S = 0.1
+LOOK_PERIOD_S = 0.1
+LONG_S = 3600.0
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
@@ -43,8 +45,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
     try:
         node = make_node()
         executor.add_node(node)
-        while not stop.is_set() and getattr(node, "exit_code", None) is None:
-            spin(executor, SPIN_SLICE_S)
+        spin_until(executor, node, partial(_is_over, node, stop))
         return getattr(node, "exit_code", None) or 0
     except UserError as error:
         print(error, file=sys.stderr)
@@ -70,14 +71,28 @@ def make_executor(context=None) -> Executor:
     return EventsExecutor(context=context)
 
 
-def spin(executor: Executor, duration_s: float) -> None:
-    """Run callbacks for `duration_s`, then come back (a signal handler needs the interpreter).
+def _is_over(node: Node, stop: threading.Event) -> bool:
+    return stop.is_set() or getattr(node, "exit_code", None) is not None
 
-    Each time it leaves 32 bytes behind in the events executor: pybind11 3 does not free the record
-    of a function (pybind/pybind11#6010). With `spin_once` instead it leaves none, but a node that
-    stood still for longer than DDS remembers it did not drive again.
+
+def spin_until(executor: Executor, node: Node, over: Callable[[], bool]) -> None:
+    """Run callbacks until `over()`, which `node`, one of the executor's, asks ten times a second.
+
+    Its timer's callback also gives signal handlers the interpreter. To come back for that and spin
+    anew would cost memory each time: the events executor keeps 32 bytes of every call, as
+    pybind11 3 does not free the record of a function (pybind/pybind11#6010).
     """
-    executor.spin_until_future_complete(Future(), timeout_sec=duration_s)
+    done = Future()
+
+    def ask() -> None:
+        if over():
+            done.set_result(None)
+
+    steady = Clock(clock_type=ClockType.STEADY_TIME)
+    timer = node.create_timer(LOOK_PERIOD_S, ask, clock=steady)
+    while not done.done():  # without a time-out the events executor runs no callback at all
+        executor.spin_until_future_complete(done, timeout_sec=LONG_S)
+    node.destroy_timer(timer)
 
 
 def full_name(node: Node) -> str:

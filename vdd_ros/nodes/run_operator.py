@@ -24,7 +24,7 @@ from std_msgs.msg import Bool, String
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.fault_relay import FAULTS
-from vdd_ros.nodes.hosting import make_executor, spin
+from vdd_ros.nodes.hosting import make_executor, spin_until
 from vdd_ros.nodes.messages import command_message, latched_qos, message_class, qos_of
 
 TRANSITIONS = {
@@ -63,7 +63,8 @@ class RunOperator:
         self._changes = self._node.create_client(ChangeState, "/action_node/change_state")
         self._states = self._node.create_client(GetState, "/action_node/get_state")
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
+        spinning = self._executor, self._node, self._ended.is_set
+        self._thread = threading.Thread(target=spin_until, args=spinning)
         self._thread.start()
 
     def close(self) -> None:
@@ -136,10 +137,6 @@ class RunOperator:
         self._wait(
             lambda: self._faults.get_subscription_count() >= count, f"{count} relays do not listen"
         )
-
-    def _spin(self) -> None:
-        while not self._ended.is_set():
-            spin(self._executor, 0.05)
 
     @staticmethod
     def _wait(condition, what: str) -> None:
