@@ -35,14 +35,12 @@ class ActingFewStep(nn.Module):
         teacher: Denoiser | None = None,
         refinement: Refinement = NOT_REFINED,
     ):
-        """Raises ValueError for a refinement without a teacher, or of what no sampler samples."""
+        """Raises ValueError for a refinement without a teacher."""
         super().__init__()
         self.student, self.units, self.objective = student, Units(normalizer), objective
-        self.refinement, self.levels = refinement, refinement.levels(objective.sigmas)
+        self.refinement, self.levels = refinement, objective.refined_levels(refinement)
         if self.levels and teacher is None:
             raise ValueError("a refinement needs a teacher to ask")
-        if self.levels and type(objective).sample is not FewStep.sample:
-            raise ValueError(f"{type(objective).__name__} is sampled in a way that is no sampler's")
         self.teacher = teacher if self.levels else None
         _, cond_dim, self.dim = normalizer.sizes
         self.drawn = self._count(torch.zeros(1, self.dim), torch.zeros(1, cond_dim))

@@ -37,6 +37,7 @@ from vdd_ros.policies.runs import (
     load_teacher,
     load_windows,
 )
+from vdd_ros.policies.samplers.guided import Refinement
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, follow, make_teacher
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.stream import Window
@@ -109,6 +110,50 @@ def test_the_bundle_says_what_it_is_and_does_what_the_student_does(teacher, run,
     planner = Planner(contract, policy, bundle.rule, rng, action_space(contract))
     plan = planner.plan(Window(window, np.zeros((1, 1), np.int64), 0, 0), None, 1)
     assert plan.fault is None and plan.steps.shape == (4, contract.action_dim)
+
+
+def test_a_teacher_in_the_bundle_refines_what_the_student_does(teacher, run, tmp_path):
+    how = ["--run", run, "--teacher", teacher, "--candidates", 2, "--refine.weight", 0.5]
+    how += ["--refine.steps", 3, "--refine.last", 0.1]
+    vdd("export", *how, "--out", tmp_path / "bundle")
+    bundle = Bundle.load(tmp_path / "bundle")
+    manifest, policy = bundle.manifest, bundle.open_policy()
+    levels = load_any_student(run).objective.refined_levels(Refinement(0.5, 3, 0.1))
+    assert manifest.method == f"{run.name}, refined with weight 0.5" and manifest.is_stochastic
+    assert manifest.nfe == NFE[run.name] + len(levels) and levels
+    window = load_windows(load_teacher(teacher), held_out=True).observations[0]
+    noise = np.random.default_rng(0).normal(size=policy.noise_shape).astype(np.float32)
+    vdd("export", "--run", run, "--teacher", teacher, "--candidates", 2, "--out", tmp_path / "own")
+    plain = Bundle.load(tmp_path / "own").open_policy()
+    own = policy.noise_shape[1] - plain.noise_shape[1]
+    assert own == len(levels) * 5
+    refined, alone = policy.infer(window, noise), plain.infer(window, noise[:, :-own])
+    assert np.isfinite(refined.means).all() and not np.allclose(refined.means, alone.means)
+
+
+def test_a_refinement_that_cannot_be_is_refused(teacher, tmp_path, capsys):
+    runs = {name: teacher.with_name(name) for name in ("kd", "nll")}
+    for name, folder in runs.items():
+        if not folder.exists():
+            own = few_step(teacher, folder, name) if name == "kd" else distill(teacher, folder)
+            vdd(*own)
+    other = tmp_path / "other"
+    record(tmp_path / "episodes", 0.5)
+    record(tmp_path / "episodes", 0.7)
+    vdd(*train(tmp_path / "episodes", other))
+    for run, of, more, sentence in (
+        (runs["kd"], teacher, {"weight": 2.0}, "weight is from 0 to 1"),
+        (runs["kd"], teacher, {"weight": 0.5}, "kd has no step to refine: name the noise level"),
+        (runs["kd"], teacher, {"weight": 0.5, "last": 0.1, "steps": 0}, "has no step to refine"),
+        (runs["kd"], other, {"weight": 0.5, "last": 0.1}, "is not the teacher of this student"),
+        (runs["nll"], teacher, {"weight": 0.5}, "is for few-step students"),
+        (teacher, teacher, {"weight": 0.5}, "is for few-step students"),
+    ):
+        how = [word for key, value in more.items() for word in (f"--refine.{key}", value)]
+        capsys.readouterr()
+        out = ["--out", tmp_path / "bundle"]
+        assert cli.main(words("export", "--run", run, "--teacher", of, *how, *out)) == 2
+        assert sentence in capsys.readouterr().err and not (tmp_path / "bundle").exists()
 
 
 def test_it_is_judged_as_its_teacher_is(teacher, run, capsys):

@@ -15,6 +15,7 @@ from vdd_ros.policies.beds import BEDS
 from vdd_ros.policies.certify import parity
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.mixture import GaussianMixture
+from vdd_ros.policies.objectives import FEW_STEP
 from vdd_ros.policies.objectives.consistency import Cd
 from vdd_ros.policies.objectives.ddgan import Ddgan
 from vdd_ros.policies.objectives.kd import Kd
@@ -48,7 +49,8 @@ def test_without_a_weight_a_sample_is_what_it_was_to_the_last_bit(name):
     (x, cond), sigmas = begun(50), SamplerConfig(name, 5).sigmas(NOISE)
     plain = SAMPLERS[name](G6.teacher.denoise, x, sigmas, cond, drawing(generator(3)))
     for refinement in (Refinement(0.0, steps=5), Refinement(0.5, steps=0)):
-        guided = Guided(G6.teacher.denoise, refuses, refinement, sigmas, cond, refuses)
+        levels = refinement.levels(sigmas.tolist())
+        guided = Guided(G6.teacher.denoise, refuses, refinement.weight, levels, cond, refuses)
         found = SAMPLERS[name](guided, x, sigmas, cond, drawing(generator(3)))
         assert torch.equal(found, plain)
 
@@ -75,7 +77,8 @@ def test_a_teacher_is_asked_at_the_next_level_of_the_first_steps(name, steps):
         return drawn[-1]
 
     own = drawing(generator(5))
-    guided = Guided(student, teacher, Refinement(0.5, steps), sigmas, cond, own)
+    levels = Refinement(0.5, steps).levels(sigmas.tolist())
+    guided = Guided(student, teacher, 0.5, levels, cond, own)
     SAMPLERS[name](guided, x, sigmas, cond, draw)
     assert told == pytest.approx(sigmas[:-1].tolist())
     assert [level for level, _ in asked] == pytest.approx(sigmas[1 : 1 + steps].tolist())
@@ -86,10 +89,10 @@ def test_a_teacher_is_asked_at_the_next_level_of_the_first_steps(name, steps):
 
 def test_the_last_step_is_left_alone_unless_a_level_is_named_for_it():
     sigmas = torch.tensor([10.0, 1.0, 0.0], dtype=torch.float64)
-    assert Refinement(0.5, steps=9).levels(sigmas) == [1.0]
-    assert Refinement(0.5, steps=9, last=0.05).levels(sigmas) == [1.0, 0.05]
-    assert Refinement(0.5, steps=1, last=0.05).levels(sigmas) == [1.0]
-    assert Refinement(0.5).levels(sigmas[1:]) == []
+    assert Refinement(0.5, steps=9).levels(sigmas.tolist()) == [1.0]
+    assert Refinement(0.5, steps=9, last=0.05).levels(sigmas.tolist()) == [1.0, 0.05]
+    assert Refinement(0.5, steps=1, last=0.05).levels(sigmas.tolist()) == [1.0]
+    assert Refinement(0.5).levels(sigmas[1:].tolist()) == []
 
 
 @pytest.mark.parametrize(("level", "weight"), [(0.25, 0.5), (0.25, 1.0), (1.0, 0.25), (3.0, 0.7)])
@@ -104,11 +107,10 @@ def test_bias_and_spread_after_a_refinement_are_those_of_the_closed_form(level, 
     cond = torch.zeros(count, 1, dtype=torch.float64)
     said = torch.randn(count, 1, generator=generator(6), dtype=torch.float64)
     said = MU + bias + spread * said
-    sigmas = torch.tensor([10.0, level, 0.0], dtype=torch.float64)
     teacher = OracleTeacher(gaussian).denoise
     own = drawing(generator(7))
-    guided = Guided(lambda *_: said, teacher, Refinement(weight), sigmas, cond, own)
-    found = guided(said, sigmas[:1], cond)
+    guided = Guided(lambda *_: said, teacher, weight, [level], cond, own)
+    found = guided(said, torch.tensor([10.0]), cond)
     known = SPREAD**2 / (SPREAD**2 + level**2)
     kappa = 1 - weight * (1 - known)
     assert found.mean().item() - MU == pytest.approx(bias * kappa, abs=4e-3)
@@ -126,7 +128,8 @@ def unweighted(cond):
 def refined(student, refinement, steps=16, count=6144):
     (x, cond), sigmas = begun(count), SamplerConfig("euler", steps).sigmas(NOISE)
     own = drawing(generator(8))
-    guided = Guided(student.denoise, G6.teacher.denoise, refinement, sigmas, cond, own)
+    beside = G6.teacher.denoise, refinement.weight, refinement.levels(sigmas.tolist())
+    guided = Guided(student.denoise, *beside, cond, own)
     return G6.figures(SAMPLERS["euler"](guided, x, sigmas, cond), cond)
 
 
@@ -247,14 +250,45 @@ def test_without_a_refinement_no_teacher_is_in_a_graph(normalizer, windows):
         assert torch.equal(plain(*given)[1], beside(*given)[1])
 
 
-def test_what_cannot_be_a_graph_is_refused(normalizer):
-    student = a_teacher(normalizer, 3)
+# one method for each way to sample that some of them have
+WAYS = {kind.sample: name for name, kind in reversed(FEW_STEP.items())}.values()
 
-    class OwnWay(Progressive):
-        def sample(self, student, starts, cond, draw=None):
-            return starts
 
-    with pytest.raises(ValueError, match="no sampler's"):
-        ActingFewStep(student, normalizer, OwnWay(ends=4), student, Refinement(0.5))
+@pytest.mark.parametrize("method", WAYS)
+def test_whatever_is_sampled_is_refined_and_its_graph_says_the_same(
+    tmp_path, normalizer, windows, method
+):
+    """With all the teacher's weight the last word is the teacher's, in one evaluation more."""
+    objective = FEW_STEP[method]()
+    teacher = a_teacher(normalizer, 2)
+    student = objective.student(a_teacher(normalizer, 3)).eval()
+    refinement = Refinement(1.0, steps=99, last=0.3)
+    acting = ActingFewStep(student, normalizer, objective, teacher, refinement).eval()
+    steps = len(objective.sigmas) - 1 if objective.says_clean else 1
+    assert len(acting.levels) == steps and acting.levels[-1] == 0.3
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(few_step_graph(acting, windows.shape[1:]))
+    assert parity(path, acting, windows, seed=0)["windows"] == 20
+    asked = []
+
+    class Told:
+        def denoise(self, x, sigma, cond):
+            asked.append((float(sigma), cond.shape[1]))
+            return torch.full_like(x, 7.0)
+
+    cond = torch.zeros(4, normalizer.sizes[1])
+    draws = drawing(generator(1)), drawing(generator(2))
+    starts = 10.0 * torch.randn(4, RANK, generator=generator())
+    with torch.no_grad():
+        found = objective.refined(student, Told(), refinement, starts, cond, *draws)
+    assert [level for level, _ in asked] == pytest.approx(acting.levels)
+    assert {width for _, width in asked} == {cond.shape[1]}
+    if objective.says_clean and method != "ddgan":
+        torch.testing.assert_close(found, torch.full_like(found, 7.0))
+
+
+def test_a_refinement_needs_a_teacher(normalizer):
     with pytest.raises(ValueError, match="needs a teacher"):
-        ActingFewStep(student, normalizer, Progressive(ends=4), None, Refinement(0.5))
+        ActingFewStep(
+            a_teacher(normalizer, 3), normalizer, Progressive(ends=4), None, Refinement(0.5)
+        )

@@ -74,6 +74,10 @@ class Ctm(FewStep):
         """(steps + 1,), down to sigma_min, where its jumps end."""
         return rho(self.steps + 1, self.sigma_max, self.sigma_min, self.noise.rho)
 
+    @property
+    def says_clean(self) -> bool:
+        return False
+
     def student(self, begin: Denoiser) -> Denoiser:
         return told(super().student(begin))
 

@@ -71,6 +71,20 @@ class FewStep(Objective[Denoiser]):
         asked = self.denoiser(student, draw or no_noise)
         return SAMPLERS[self.recipe.name](asked, starts, self.sigmas, cond, draw)
 
+    @property
+    def says_clean(self) -> bool:
+        """Whether `sample` asks its student once in each of its steps, for a clean chunk."""
+        return True
+
+    @cached_property
+    def _visited(self) -> list[float]:
+        return self.sigmas.tolist()
+
+    def refined_levels(self, refinement: Refinement) -> list[float]:
+        """The noise level of each refinement of a chunk. One whose steps say no clean chunk is
+        refined at the end alone."""
+        return refinement.levels(self._visited if self.says_clean else [self.sigma_max, 0.0])
+
     def refined(
         self,
         student: Any,
@@ -81,7 +95,10 @@ class FewStep(Objective[Denoiser]):
         own: Draw,
         draw: Draw | None = None,
     ) -> Tensor:
-        """`sample`, in which a teacher refines the first clean chunks (Distillation++); own: noise
-        for that, apart from what `draw` gives. Its student is asked once in a step."""
-        guided: Any = Guided(student, teacher.denoise, refinement, self.sigmas, cond, own)
-        return self.sample(guided, starts, cond, draw)
+        """`sample`, in which a teacher refines clean chunks on the way (Distillation++); own: noise
+        for that, apart from what `draw` gives."""
+        levels = self.refined_levels(refinement)
+        guided: Any = Guided(student, teacher.denoise, refinement.weight, levels, cond, own)
+        if self.says_clean:
+            return self.sample(guided, starts, cond, draw)
+        return guided.refine(self.sample(student, starts, cond, draw))

@@ -75,6 +75,10 @@ class Guidance(FewStep):
     def sigmas(self) -> Tensor:
         return self.second.sigmas if self.ends else super().sigmas
 
+    @property
+    def says_clean(self) -> bool:
+        return bool(self.ends)  # Heun's rule asks twice in a step
+
     def student(self, begin: Denoiser) -> Denoiser:
         return told(super().student(begin))
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -47,7 +48,7 @@ class ScoreDifference(FewStep, ABC):
         if not 0.0 <= self.momentum < 1.0 or self.rate <= 0.0:
             raise ValueError(f"momentum is 0 or more and below 1, rate is positive: {self}")
 
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
         return torch.tensor([self.sigma_init, 0.0], dtype=torch.float64)
 

@@ -21,6 +21,10 @@ class FromNoise(FewStep):
     """Its student begins with the teacher's first answer at every level. Levels below sigma_min are
     told as sigma_min."""
 
+    @property
+    def says_clean(self) -> bool:
+        return False
+
     def student(self, begin: Denoiser) -> Denoiser:
         return told(super().student(begin))
 

@@ -19,6 +19,7 @@ high level pulls to the mean of everything; in the last step it narrows modes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -42,35 +43,39 @@ class Refinement:
         if not 0.0 <= self.weight <= 1.0 or self.steps < 0 or self.last < 0.0:
             raise ValueError(f"weight is from 0 to 1, steps and last are not negative: {self}")
 
-    def levels(self, sigmas: Tensor) -> list[float]:
-        """s of each step that is refined, for a sampler that visits sigmas (n + 1,)."""
+    def levels(self, sigmas: Sequence[float]) -> list[float]:
+        """s of each step that is refined, for a sampler that visits n + 1 sigmas."""
         if not self.weight:
             return []
-        levels = [level if level > 0.0 else self.last for level in sigmas.tolist()[1:]]
+        levels = [level if level > 0.0 else self.last for level in sigmas[1:]]
         return [level for level in levels[: self.steps] if level > 0.0]
 
 
 class Guided:
     """A student with its teacher beside it, for one sampling of B chunks.
 
-    sigmas: that its sampler visits, asking once in each step; cond: (B, C) that the teacher knows,
-    where a student is told more; draw: noise of its own, so that the sampler's stays what it is.
+    levels: of the refinements, one for each of its first steps; cond: (B, C) that the teacher
+    knows, where a student is told more; draw: noise of its own, so that the sampler's stays what it
+    is.
     """
 
     def __init__(
         self,
         student: Denoise,
         teacher: Denoise,
-        refinement: Refinement,
-        sigmas: Tensor,
+        weight: float,
+        levels: list[float],
         cond: Tensor,
         draw: Draw,
     ):
-        self._student, self._teacher, self._weight = student, teacher, refinement.weight
-        self._levels, self._cond, self._draw = refinement.levels(sigmas), cond, draw
+        self._student, self._teacher, self._weight = student, teacher, weight
+        self._levels, self._cond, self._draw = list(levels), cond, draw
 
     def __call__(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
-        clean = self._student(x, sigma, cond)
+        return self.refine(self._student(x, sigma, cond))
+
+    def refine(self, clean: Tensor) -> Tensor:
+        """A clean chunk after the next refinement, as it is where none is left."""
         if not self._levels:
             return clean
         level = self._levels.pop(0)

@@ -63,6 +63,20 @@ class RuleChanges:
 
 
 @dataclass(frozen=True)
+class Refine:
+    """How a few-step student is refined by its teacher while it is sampled (Distillation++)."""
+
+    weight: float = 0.0
+    """How far a clean chunk moves towards what the teacher makes of it, from 0, not at all, to
+    1."""
+    steps: int = 1
+    """The first so many steps are refined; each costs one evaluation of the teacher."""
+    last: float = 0.0
+    """Noise level of the refinement of a last step, the only one of students of one call; 0 leaves
+    it alone."""
+
+
+@dataclass(frozen=True)
 class Args:
     run: Path
     """Run folder of a student or a teacher."""
@@ -71,7 +85,8 @@ class Args:
     name: str | None = None
     """Name of the policy; that of the run folder if not given."""
     teacher: Path | None = None
-    """Run folder of the teacher whose held-out windows the graph is checked on (for a student)."""
+    """Run folder of the teacher whose held-out windows the graph is checked on (for a student), and
+    which refines its samples."""
     fidelity: Path | None = None
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
@@ -85,6 +100,7 @@ class Args:
     false_alarm_rate: float = 0.05
     """Of those thresholds: largest share of episodes like these in which there is an alarm. Fewer
     than 19 scenes do not allow for .05; the smallest rate possible is then taken, and said."""
+    refine: Refine = field(default_factory=Refine)
     rule: RuleChanges = field(default_factory=RuleChanges)
     seed: int = 0
 

@@ -21,6 +21,7 @@ from vdd_ros.policies.runs import (
     load_teacher,
     load_windows,
 )
+from vdd_ros.policies.samplers.guided import Refinement
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.start_range import StartRange, start_range
@@ -28,7 +29,7 @@ from vdd_ros.start_range import StartRange, start_range
 if TYPE_CHECKING:
     from torch import nn
 
-    from vdd_ros.commands.export import Args
+    from vdd_ros.commands.export import Args, Refine
 
 
 class Exported(NamedTuple):
@@ -56,6 +57,7 @@ def exported_student(args: Args) -> Exported:
         raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
     student, teacher = load_any_student(args.run), load_teacher(args.teacher)
     if isinstance(student, Student):
+        _require_not_refined(args, "a mixture")
         return _mixture(args, student, teacher)
     return _few_step(args, student, teacher)
 
@@ -82,12 +84,15 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
 
 def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported:
     windows = load_windows(teacher, held_out=True).observations
-    acting = ActingFewStep(student.net, student.normalizer, student.objective)
+    refinement = _refinement(args.refine, student, teacher)
+    parts = (student.net, student.normalizer, student.objective, teacher.denoiser, refinement)
+    acting = ActingFewStep(*parts)
+    refined = f", refined with weight {refinement.weight:g}" if acting.levels else ""
     return Exported(
         "diffusion",
-        student.method,
-        student.nfe,
-        acting.drawn > 0,
+        student.method + refined,
+        student.nfe and student.nfe + len(acting.levels),
+        acting.drawn > 0 or bool(acting.levels),
         student.contract,
         student.normalizer,
         args.candidates,
@@ -100,8 +105,31 @@ def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported
     )
 
 
+def _refinement(refine: Refine, student: FewStepStudent, teacher: Teacher) -> Refinement:
+    try:
+        refinement = Refinement(refine.weight, refine.steps, refine.last)
+    except ValueError as error:
+        raise UserError(f"--refine: {error}") from None
+    if not refine.weight:
+        return refinement
+    if student.normalizer.to_dict() != teacher.normalizer.to_dict():
+        raise UserError(f"{teacher.folder} is not the teacher of this student: it cannot refine it")
+    if not student.objective.refined_levels(refinement):
+        raise UserError(
+            f"{student.method} has no step to refine: name the noise level of a refinement at the "
+            "end with --refine.last (such as 0.1), and --refine.steps of 1 or more"
+        )
+    return refinement
+
+
+def _require_not_refined(args: Args, what: str) -> None:
+    if args.refine.weight:
+        raise UserError(f"--refine is for few-step students, and {args.run} is {what}")
+
+
 def exported_teacher(args: Args) -> Exported:
     """Raises UserError where the run is missing or damaged."""
+    _require_not_refined(args, "a teacher")
     teacher = load_teacher(args.run)
     windows = load_windows(teacher, held_out=True).observations
     sampler = SamplerConfig("euler", args.sampler_steps)
