@@ -27,7 +27,8 @@ MOST_OF_A_TICK, MOST_OF_A_PAUSE = 0.05, 0.3
 class Ready(NamedTuple):
     """density: of the bundle's policy, for the monitor, where it has one; home: (Da,) [unit] where
     ~/go_home brings the arm, None where nobody knows; plan_s: what a plan took in warm-up;
-    threaded: whether plans are made beside the ticks."""
+    threaded: whether plans are made beside the ticks; knows_robot: whether who listens to commands
+    is told from who looks on by a name."""
 
     bundle: Bundle
     loop: ActionLoop
@@ -35,14 +36,20 @@ class Ready(NamedTuple):
     home: np.ndarray | None
     plan_s: float
     threaded: bool
+    knows_robot: bool
 
     @property
     def warnings(self) -> list[str]:
         """What whoever runs it should know."""
-        lacking = self.loop.gate.filter.lacking
-        anywhere = "the bundle does not say where demonstrations began: a run may begin anywhere"
-        known = self.bundle.start is not None
-        return [*([lacking] if lacking else []), *([] if known else [anywhere])]
+        found = {
+            self.loop.gate.filter.lacking: True,
+            "the bundle does not say where demonstrations began: a run may begin anywhere": (
+                self.bundle.start is None
+            ),
+            "any subscriber of its commands counts as the robot: name its controller with the "
+            "parameter robot": not self.knows_robot,
+        }
+        return [warning for warning, holds in found.items() if warning and holds]
 
     def __str__(self) -> str:
         period_ms = self.loop.contract.control_period_ns * 1e-6
@@ -82,7 +89,8 @@ def prepared(settings: ActionParameters) -> Ready:
     )
     # A session of its own: the monitor's thread must not hold up the policy's.
     density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
-    return Ready(bundle, loop, density, home, plan_s, threaded)
+    knows_robot = bool(settings.robot) or settings.mode == "shadow"
+    return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

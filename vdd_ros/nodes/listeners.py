@@ -21,7 +21,7 @@ ASK_PERIOD_S = 1.0
 # Nodes that only look on; names of `ros2 topic echo` and the like begin with the second.
 ONLOOKERS = (
     "recorder_node", "flight_recorder_node", "trial_node", "command_observer", "teleop_node",
-    "rosbag2_recorder",
+    "rosbag2_recorder", "foxglove_bridge", "rosbridge_websocket",
 )  # fmt: skip
 COMMAND_LINE = "_ros2cli"
 UNKNOWN = "_NODE_NAME_UNKNOWN_"  # an endpoint whose node has not been discovered yet
