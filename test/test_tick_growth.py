@@ -32,7 +32,8 @@ HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
 START_NS = 1_700_000_000 * 10**9
 LOOK_TICKS = 10  # the state is told ten times a second
 FILLED, TICKS = 300, 2_000
-# One object of the smallest size kept a tick would be 64 KB; measured are 200 bytes.
+# One object of the smallest size kept a tick would be 64 KB; measured are 200 bytes, and less than
+# NOTHING in 100,000 ticks as well, which take two minutes.
 NOTHING = 4 * 1024
 
 
