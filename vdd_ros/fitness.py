@@ -11,6 +11,7 @@ from vdd_ros.manifest import Level, Manifest, Verdict
 from vdd_ros.verdict import judge
 
 TRIMMED, TRIMMED_BEFORE = "trimmed", "before"  # in `meta`: what `vdd dataset trim` notes
+IMPORTED_FROM, EXPORTED_AS = "imported_from", "exported_as"  # in `meta`: what an import notes
 WORSE: tuple[Level, ...] = ("PASS", "WARN", "FAIL")
 SAVED_AS = "it was saved as"
 AMOUNT = re.compile(r"\d+\.\d+")
@@ -33,8 +34,20 @@ def judged_anew(episode: Episode) -> Verdict:
     lost = {name: stream.lost for name, stream in manifest.streams.items()}
     missing = {name: stream.missing for name, stream in manifest.streams.items()}
     return judge(
-        manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost, missing=missing
+        manifest.contract,
+        episode.streams,
+        manifest.started_ns,
+        ended_ns,
+        lost,
+        missing=missing,
+        cameras={} if manifest.camera_file is None else manifest.cameras,
+        imported=is_imported(manifest.meta),
     )
+
+
+def is_imported(meta: Mapping[str, object]) -> bool:
+    """Whether an episode was recorded elsewhere, as its notes say."""
+    return IMPORTED_FROM in meta or EXPORTED_AS in meta
 
 
 def beyond_streams(episode: Episode) -> Verdict:

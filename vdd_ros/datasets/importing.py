@@ -28,7 +28,7 @@ from vdd_ros.datasets.source import Source
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import worse_of
+from vdd_ros.fitness import EXPORTED_AS, IMPORTED_FROM, worse_of
 from vdd_ros.manifest import FileSummary, Provenance
 
 FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
@@ -147,7 +147,7 @@ def _write_one(
     first_ns, last_ns = messages[0].received_ns, messages[-1].received_ns
     started, stop_ns, name = UNKNOWN_DATE, last_ns + contract.policy_period_ns, None
     meta = {
-        "imported_from": source.origin.model_dump(mode="json", exclude_none=True),
+        IMPORTED_FROM: source.origin.model_dump(mode="json", exclude_none=True),
         "recording": converted.name,
         "findings": list(found),
         **converted.meta,
@@ -155,7 +155,7 @@ def _write_one(
     if facts is not None:
         recorder.task, recorder.provenance = facts.task, facts.provenance
         started, name = facts.started, facts.name
-        meta = {**facts.meta, "exported_as": source.format.kind}
+        meta = {**facts.meta, EXPORTED_AS: source.format.kind}
     if converted.not_read:
         meta["not_read"] = list(converted.not_read)
     if converted.messages is not None:
