@@ -22,10 +22,11 @@ from vdd_ros.datasets.checks import (
 )
 from vdd_ros.datasets.converted import Converted, convert
 from vdd_ros.datasets.description import EpisodeFacts
+from vdd_ros.datasets.own_recorder import OwnRecorder
 from vdd_ros.datasets.readers import READERS
 from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.rosbag2 import PICTURES
 from vdd_ros.datasets.source import Source
-from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import EXPORTED_AS, IMPORTED_FROM, worse_of
@@ -38,7 +39,8 @@ UNKNOWN_DATE = "unknown"
 
 class Imported(NamedTuple):
     """One episode made of a recording. findings: clauses worth knowing; verdict: of the
-    episode, where it was exported the worse of what was said then and what is found now."""
+    episode, where it was exported the worse of what was said then and what is found now; not_read:
+    what of the recording is not in it."""
 
     name: str
     recording: str
@@ -46,6 +48,7 @@ class Imported(NamedTuple):
     seconds: float
     findings: tuple[str, ...]
     verdict: str
+    not_read: tuple[str, ...] = ()
 
 
 def read(path: Path, source: Source) -> list[Recording]:
@@ -123,7 +126,7 @@ def write(
         with TemporaryDirectory(prefix=f".import-{folder.name}-", dir=folder.parent) as scratch:
             part = Path(scratch) / folder.name
             provenance = Provenance(licence=source.origin.licence)
-            recorder = DemoRecorder(contract, part, "episode", source.task, provenance)
+            recorder = OwnRecorder(contract, part, "episode", source.task, provenance)
             for converted, found in checked:
                 known = (facts or {}).get(converted.name)
                 imported.append(_write_one(recorder, converted, found, source, known))
@@ -136,7 +139,7 @@ def write(
 
 
 def _write_one(
-    recorder: DemoRecorder,
+    recorder: OwnRecorder,
     converted: Converted,
     found: tuple[str, ...],
     source: Source,
@@ -156,14 +159,19 @@ def _write_one(
         recorder.task, recorder.provenance = facts.task, facts.provenance
         started, name = facts.started, facts.name
         meta = {**facts.meta, EXPORTED_AS: source.format.kind}
-    if converted.not_read:
-        meta["not_read"] = list(converted.not_read)
+    pictures = facts if facts is not None and facts.pictures and contract.cameras else None
+    not_read = tuple(one for one in converted.not_read if one != PICTURES or pictures is None)
+    if not_read:
+        meta["not_read"] = list(not_read)
+    recorder.facts = facts
     if converted.messages is not None:
         stop_ns = last_ns
         if facts is not None:
             first_ns = facts.started_ns
             stop_ns = first_ns + round(facts.duration_s * 1e9)
     recorder.start(first_ns, started, name)
+    if pictures is not None:
+        recorder.take_pictures(Path(converted.where), pictures)
     for message in messages:
         recorder.add(message.stream, message.data, message.received_ns)
     recorder.annotate(meta)
@@ -180,7 +188,7 @@ def _write_one(
     recorder.save(last_ns)
     times_s = converted.times_s
     seconds = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
-    return Imported(name, converted.name, len(times_s), seconds, found, verdict)
+    return Imported(name, converted.name, len(times_s), seconds, found, verdict, not_read)
 
 
 def _framed(converted: Converted, contract: Contract) -> list[RawMessage]:

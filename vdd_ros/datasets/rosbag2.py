@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.bag import RawMessage, header_stamp_ns
+from vdd_ros.camera_images import CAMERAS
 from vdd_ros.datasets.bags import ARRAY, TRAJECTORY, TYPES, bags_in, decoded, opened_bag
 from vdd_ros.datasets.formats import Rosbag2Format, TopicColumns
 from vdd_ros.datasets.recording import Recording, Track, Tracks
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
+
+PICTURES = f"{CAMERAS}/"
 
 
 def read_rosbag2(path: Path, source: Source, layout: Rosbag2Format) -> list[Recording]:
@@ -62,7 +65,7 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
         command=_track(path, layout.command, used["command"], source, types, messages),
         others=_others(layout, types, messages),
     )
-    pictures = ["cameras/"] if (path / "cameras").is_dir() else []
+    pictures = [PICTURES] if (path / CAMERAS).is_dir() else []
     return _framed(path, layout, tracks, (*sorted(sent - topics), *pictures))
 
 
