@@ -13,6 +13,7 @@ import numpy as np
 from vdd_ros.bag import RawMessage, header_stamp_ns
 from vdd_ros.camera_images import CAMERAS
 from vdd_ros.datasets.bags import ARRAY, TRAJECTORY, TYPES, bags_in, decoded, opened_bag
+from vdd_ros.datasets.bounded import require_bounded
 from vdd_ros.datasets.formats import Rosbag2Format, TopicColumns
 from vdd_ros.datasets.recording import Recording, Track, Tracks
 from vdd_ros.datasets.source import Source
@@ -44,8 +45,9 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
                 )
         messages: dict[str, list[tuple[int, bytes]]] = {topic: [] for topic in topics}
         sent = {one.topic for one in reader.connections if one.msgcount}
-        wanted = [one for one in reader.connections if one.topic in topics]
+        wanted, total = [one for one in reader.connections if one.topic in topics], 0
         for connection, received_ns, data in reader.messages(connections=wanted):
+            require_bounded(f"{path}: what is declared of it", total := total + len(data))
             messages[connection.topic].append((received_ns, bytes(data)))
         counts = dict.fromkeys(topics, 0)
         for one in wanted:
