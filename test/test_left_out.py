@@ -78,6 +78,8 @@ def test_episodes_that_vanished_are_told_by_whoever_takes_the_folder(demos, tmp_
     shutil.copytree(demos, folder)
     shutil.rmtree(folder / "episode_0003")
     told = f"not there, and so left out: 1 episode (episode_0003), saved in {folder}"
+    assert cli.main(["dataset", "stats", str(folder)]) == 0
+    assert told in capsys.readouterr().out
     words = ["dataset", "export", str(folder), str(tmp_path / "out"), "--format", "rosbag2"]
     assert cli.main(words) == 0
     assert told in capsys.readouterr().out
