@@ -24,7 +24,7 @@ from vdd_ros.datasets.converted import Converted, convert
 from vdd_ros.datasets.description import EpisodeFacts
 from vdd_ros.datasets.own_recorder import OwnRecorder
 from vdd_ros.datasets.readers import READERS
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recordings
 from vdd_ros.datasets.rosbag2 import PICTURES
 from vdd_ros.datasets.source import Source
 from vdd_ros.durable import sync_folder
@@ -51,7 +51,10 @@ class Imported(NamedTuple):
     not_read: tuple[str, ...] = ()
 
 
-def read(path: Path, source: Source) -> list[Recording]:
+Checked = OneAtATime[tuple[Converted, tuple[str, ...]]]
+
+
+def read(path: Path, source: Source) -> Recordings:
     """Every recording of a dataset; raises UserError where it is not what was declared."""
     _require_file(path, source)
     return READERS[source.format.kind](path, source, source.format)
@@ -70,19 +73,19 @@ def _require_file(path: Path, source: Source) -> None:
 
 
 def check(
-    recordings: list[Recording], source: Source, contract: Contract, is_own: bool = False
-) -> list[tuple[Converted, tuple[str, ...]]]:
+    recordings: Recordings, source: Source, contract: Contract, is_own: bool = False
+) -> Checked:
     """Recordings in the contract's terms, each with its findings; raises UserError at a fault.
 
     is_own: it is an export of this project's own episodes, whose units nobody declared anew: what
-    would be a fault of others is a finding.
+    would be a fault of others is a finding. One recording is in memory at a time where they are
+    read one by one; it is read again to be written.
     """
-    if not recordings:
+    if not len(recordings):
         raise UserError(f"{source.path} holds no episode; name another dataset")
     source.require_fits(contract)
-    checked: list[tuple[Converted, tuple[str, ...]]] = []
-    odd = odd_lengths(np.array([len(recording) for recording in recordings]))
-    for recording, is_odd in zip(recordings, odd, strict=True):
+    told, lengths, extents = [], [], []
+    for recording in recordings:
         faults: list[str] = []
         with _noting(faults, is_own):
             require_sound(recording, source, contract)
@@ -90,11 +93,19 @@ def check(
         if len(recording) > 1:
             with _noting(faults, is_own):
                 require_plausible(converted, contract)
-        length = (f"odd length: {len(recording)} frames",) if is_odd else ()
-        told = findings(converted, contract) if len(recording) > 1 else ()
-        checked.append((converted, (*faults, *told, *length)))
-    small = small_motions([converted for converted, _ in checked], source, contract)
-    return [(converted, (*small, *found)) for converted, found in checked]
+        more = findings(converted, contract) if len(recording) > 1 else ()
+        told.append((*faults, *more))
+        lengths.append(len(recording))
+        extents.append(np.ptp(converted.state, axis=0))
+    odd = odd_lengths(np.array(lengths))
+    small = small_motions(extents, source, contract)
+
+    def checked(number: int) -> tuple[Converted, tuple[str, ...]]:
+        length = (f"odd length: {lengths[number]} frames",) if odd[number] else ()
+        converted = convert(recordings[number], source, contract)
+        return converted, (*small, *told[number], *length)
+
+    return OneAtATime(len(lengths), checked)
 
 
 @contextmanager
@@ -108,7 +119,7 @@ def _noting(faults: list[str], is_own: bool) -> Iterator[None]:
 
 
 def write(
-    checked: list[tuple[Converted, tuple[str, ...]]],
+    checked: Checked,
     source: Source,
     contract: Contract,
     folder: Path,

@@ -15,22 +15,23 @@ from vdd_ros.camera_images import CAMERAS
 from vdd_ros.datasets.bags import ARRAY, TRAJECTORY, TYPES, bags_in, decoded, opened_bag
 from vdd_ros.datasets.bounded import require_bounded
 from vdd_ros.datasets.formats import Rosbag2Format, TopicColumns
-from vdd_ros.datasets.recording import Recording, Track, Tracks
+from vdd_ros.datasets.recording import OneAtATime, Recording, Track, Tracks
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 
 PICTURES = f"{CAMERAS}/"
 
 
-def read_rosbag2(path: Path, source: Source, layout: Rosbag2Format) -> list[Recording]:
-    """One recording per bag; raises UserError where one is not what was declared."""
+def read_rosbag2(path: Path, source: Source, layout: Rosbag2Format) -> OneAtATime[Recording]:
+    """One recording per bag, which is read when it is asked for; then UserError is raised where it
+    is not what was declared."""
     bags = bags_in(path)
     if source.episodes not in (None, len(bags)):
         raise UserError(
             f"{path} holds {len(bags)} bags, the source declares {source.episodes}: restore what "
             f"is missing or correct the number"
         )
-    return [_read(bag, source, layout) for bag in bags]
+    return OneAtATime(len(bags), lambda number: _read(bags[number], source, layout))
 
 
 def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
