@@ -16,6 +16,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, StreamData
+from vdd_ros.leader_verdict import LEADER
 from vdd_ros.manifest import Level
 
 REST_S = 0.25  # a joint that has stood for so long is at rest
@@ -25,7 +26,6 @@ FEWEST_AROUND_A_STEP = 2
 SCATTERS = 4.0  # what is found has to be larger than chance
 FITTED = 3  # numbers of a step and a line, which make what is left look smaller than it is
 GAUSSIAN_MAD = 1.4826  # standard deviation over median absolute deviation, of a Gaussian
-LEADER = "teleop_command"
 
 
 class RestOffset(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import is_failure
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.runs import MOST, Teacher, load_windows
 from vdd_ros.policies.stored_windows import open_windows
@@ -72,7 +73,7 @@ def split_of_run(teacher: Teacher, further: Path | None, tried: Path) -> Split:
 
 def split_of_recordings(folder: Path) -> Split:
     """In the order in which they were made, so that what changes meanwhile is not mixed evenly."""
-    names = EpisodeStore(folder).list()
+    names = _demonstrations(EpisodeStore(folder))
     if len(names) < 3:
         raise UserError(f"{len(names)} episodes in {folder}: to fit, calibrate and try takes more")
     contract = EpisodeStore(folder).load(names[0]).contract
@@ -86,9 +87,14 @@ def split_of_recordings(folder: Path) -> Split:
     return Split(contract, normalizer, training, calibration, test)
 
 
+def _demonstrations(store: EpisodeStore) -> list[str]:
+    """Names of episodes that nobody labelled as a failure, as `vdd train` takes them."""
+    return [name for name in store.list() if not is_failure(store.manifest(name))]
+
+
 def _recorded(folder: Path, contract: Contract, n_obs_steps: int, horizon: int) -> Windows:
     store = EpisodeStore(folder, contract)
-    episodes = [store.load(name) for name in store.list()]
+    episodes = [store.load(name) for name in _demonstrations(store)]
     return windows_of(contract, episodes, n_obs_steps, horizon)
 
 

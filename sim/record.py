@@ -51,6 +51,11 @@ def record(
     """
     if "teleop_command" not in contract.streams:
         raise UserError("the contract has no stream teleop_command: nobody could lead the arm")
+    if contract.cameras:
+        raise UserError(
+            f"{contract.name} names cameras, and here are none: record over ROS, where somebody "
+            "publishes their pictures, or with a contract without"
+        )
     wiring = wire(contract, env.task_name)
     for episode, mode in enumerate(modes):
         context = first_context + scene_of(episode, env.task.n_modes)

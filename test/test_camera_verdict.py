@@ -8,8 +8,11 @@ from pictures import camera, contract_with, end_of, feed_cameras, recorder_with,
 from recordings import SECOND, STARTED, feed, joint_state_cdr, position_at
 
 from vdd_ros.camera_images import CameraImages, camera_bag
-from vdd_ros.camera_verdict import MOST_LOOKS, looks
+from vdd_ros.camera_verdict import looks
 from vdd_ros.cdr import image_cdr
+from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.episode import Episode, EpisodeStore
+from vdd_ros.fitness import judged_anew, verdict_of
 
 SECONDS = 3.0
 ONE = {"front": camera("front")}
@@ -61,7 +64,9 @@ def test_half_the_pictures_are_told(tmp_path):
 
 
 def test_pictures_that_are_old_when_they_come_are_told(tmp_path):
-    (reason,) = reasons(tmp_path, front=lambda one, now: frame(one, now - SECOND // 2, at=now))
+    told = reasons(tmp_path, front=lambda one, now: frame(one, now - SECOND // 2, at=now))
+    reason, skew = told
+    assert skew.startswith("front comes 0.505 s later after its stamp than joint_state")
     assert reason.startswith("front is received 0.505 s after its stamp")
 
 
@@ -164,5 +169,58 @@ def test_a_long_recording_takes_no_more_looks(tmp_path):
     part = tmp_path / ".part-episode_0001"
     recorder.cameras.stop()
     images = CameraImages(camera_bag(part, "episode_0001"), recorder.contract, "front")
-    seen = list(looks(images))
-    assert len(seen) == MOST_LOOKS and all(look.same for look in seen[1:])
+    limits = recorder.contract.recording.of_images
+    seen = list(looks(images, limits))
+    assert len(seen) == limits.most_looks == 240 and all(look.same for look in seen[1:])
+    few = limits.model_copy(update={"most_looks": 10})
+    assert len(list(looks(images, few))) == 10
+
+
+def test_a_camera_later_than_the_joints_is_told(tmp_path):
+    """Its pictures say when they were taken, a long time before they come."""
+
+    def old(one, now):
+        return image_cdr(one, scene(one, now), now - 150_000_000)
+
+    (reason,) = reasons(tmp_path, contract_with(), wrist=old)
+    assert reason == (
+        "wrist comes 0.155 s later after its stamp than joint_state (at most 0.05): is one of them "
+        "late, or a clock off? (WARN)"
+    )
+
+
+def test_a_contract_s_camera_that_was_not_recorded_is_a_fail_unless_imported(tmp_path):
+    without = DemoRecorder(contract_with(), tmp_path, "episode", "avoid")
+
+    def told(**meta: object) -> list[str]:
+        without.start(SECOND, STARTED)
+        feed(without, SECOND, 1.0)
+        without.annotate(meta)
+        without.save(end_of(1.0))
+        episode = EpisodeStore(tmp_path).load(without.name)
+        assert episode.manifest.verdict == judged_anew(episode) == without.verdict
+        return list(without.verdict.reasons)
+
+    assert told() == [
+        "front has no picture (front/image) (FAIL)",
+        "wrist has no picture (wrist/image) (FAIL)",
+    ]
+    assert told(imported_from={"url": ""}) == [
+        "front has no picture (front/image) (WARN)",
+        "wrist has no picture (wrist/image) (WARN)",
+    ]
+
+
+def test_pictures_that_a_manifest_no_longer_names_are_missed(tmp_path):
+    recorder = recorder_with(contract_with(ONE), tmp_path)
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, SECONDS)
+    feed_cameras(recorder, SECOND, SECONDS)
+    recorder.save(end_of(SECONDS))
+    episode = EpisodeStore(tmp_path).load(recorder.name)
+    assert verdict_of(episode).level == "PASS"
+    files = {name: one for name, one in episode.manifest.files.items() if "/" not in name}
+    for update in ({"cameras": {}}, {"files": files}):
+        lacking = Episode(episode.manifest.model_copy(update=update), episode.streams)
+        assert verdict_of(lacking).level == "FAIL"
+        assert "front has no picture" in str(verdict_of(lacking))

@@ -41,15 +41,18 @@ from scipy.spatial.transform import Rotation
 
 from vdd_ros.bag import read_bag
 from vdd_ros.cdr import poses_cdr
+from vdd_ros.clock_offset import ClockOffset
 from vdd_ros.contract import Contract
 from vdd_ros.datasets import parquet_files
 from vdd_ros.datasets.frames import frames_of
 from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.datasets.source import Source
 from vdd_ros.demo_recorder import DemoRecorder
-from vdd_ros.manifest import Provenance, Verdict
+from vdd_ros.episode import EpisodeStore
+from vdd_ros.manifest import Calibration, Provenance, Verdict
 
 SECOND = 1_000_000_000
+CONTRACT_WITH_CAMERAS = contract_with()
 PROVENANCE = Provenance(operator="otter", licence="CC0-1.0", prompt="move the arm about")
 
 
@@ -224,7 +227,7 @@ def test_a_verdict_that_only_the_manifest_knows_is_not_lost(tmp_path, capsys, na
 
 @pytest.mark.parametrize("name", ["lerobot_v3 float64", "robomimic", "rosbag2"])
 def test_pictures_come_along_or_are_said_to_be_lost(tmp_path, capsys, name):
-    recorder = recorded(contract_with(), tmp_path / "own")
+    recorder = recorded(CONTRACT_WITH_CAMERAS, tmp_path / "own")
     recorder.save(end_of(1.0))
     round_trip(tmp_path / "own", FORMATS[name], tmp_path)
     lost = described(tmp_path / "exported")["lost"]
@@ -235,10 +238,73 @@ def test_pictures_come_along_or_are_said_to_be_lost(tmp_path, capsys, name):
             {path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders
         )
         assert before == after and before
-        assert lost == [] and "not read: cameras/" in said
+        assert lost == [] and "not read" not in said
+        (first,), (second,) = (episodes_in(tmp_path / place) for place in ("own", "again"))
+        assert first.manifest.cameras == second.manifest.cameras
+        assert "not_read" not in second.manifest.meta and second.manifest.verdict.level == "PASS"
+        EpisodeStore(tmp_path / "again").check_images("episode_0001")
+        for name in CONTRACT_WITH_CAMERAS.cameras:
+            one, other = (list(episode.images(name)) for episode in (first, second))
+            assert len(one) == len(other) == 30
+            for shown, again in zip(one, other, strict=True):
+                np.testing.assert_array_equal(shown.pixels, again.pixels)
+                assert (shown.stamp_ns, shown.received_ns) == (again.stamp_ns, again.received_ns)
     else:
         assert {"camera front: 30 pictures", "camera wrist: 30 pictures"} <= set(lost)
         assert "lost: camera front: 30 pictures" in said
+        (after,) = episodes_in(tmp_path / "again")
+        assert "front has no picture (front/image) (WARN)" in after.manifest.verdict.reasons
+
+
+def test_pictures_of_a_merged_episode_come_back_under_the_name_of_their_file(tmp_path):
+    recorded(CONTRACT_WITH_CAMERAS, tmp_path / "own").save(end_of(1.0))
+    assert vdd("dataset", "merge", tmp_path / "own", "--out", tmp_path / "merged") == 0
+    again = round_trip(tmp_path / "merged", FORMATS["rosbag2"], tmp_path)
+    (after,) = episodes_in(again)
+    assert (after.name, len(after.images("wrist"))) == ("a_episode_0001", 30)
+
+
+@pytest.mark.parametrize("spoil", ["changed", "gone"])
+def test_pictures_that_are_not_those_exported_end_the_import(tmp_path, capsys, spoil):
+    recorded(CONTRACT_WITH_CAMERAS, tmp_path / "own").save(end_of(1.0))
+    assert vdd("dataset", "export", tmp_path / "own", tmp_path / "e", *FORMATS["rosbag2"]) == 0
+    (bag,) = (tmp_path / "e" / "episode_0001" / "cameras").glob("*.mcap")
+    content = bag.read_bytes()
+    bag.unlink()  # it is a link to the episode's
+    if spoil == "changed":
+        bag.write_bytes(content[:-100] + bytes(100))
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 2
+    said = capsys.readouterr().err
+    assert str(bag) in said and ("sha256" in said or "is not readable" in said)
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_manifest_says_beside_its_streams_comes_back(tmp_path, name):
+    """Calibration, clocks, losses, delays and software are of the recording, not of the import."""
+    folder = tmp_path / "own"
+    made = Calibration(sha256="c" * 64, made="2026-01-01")
+    recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid", PROVENANCE, calibration=made)
+    recorder.beside.note_clock("robot", ClockOffset(offset_s=0.002, within_s=0.0005))
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 4.0)
+    recorder.add_lost("joint_state", 7)
+    recorder.save(SECOND + 4 * SECOND)
+    path = folder / "episode_0001" / "manifest.json"
+    raw = json.loads(path.read_text())
+    raw |= {"software": "vdd_ros 0.0.1", "response_s": {"panda_joint1": 0.02}}
+    raw["streams"]["robot_command"]["missing"] = 3
+    path.write_text(json.dumps(raw))
+    (folder / "episodes.jsonl").unlink()  # it knows the manifest as it was
+    (before,) = episodes_in(folder)
+    (after,) = episodes_in(round_trip(folder, FORMATS[name], tmp_path))
+    for key in ("calibration", "clocks", "response_s", "software", "provenance", "task"):
+        assert getattr(after.manifest, key) == getattr(before.manifest, key), key
+    assert after.manifest.calibration == made and "robot" in after.manifest.clocks
+    losses = {stream: (one.lost, one.missing) for stream, one in after.manifest.streams.items()}
+    assert losses["joint_state"] == (7, 0) and losses["robot_command"] == (0, 3)
+    said = str(after.manifest.verdict)
+    assert said.count("joint_state lost 7 messages") == 1
 
 
 @contextmanager

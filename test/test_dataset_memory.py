@@ -12,7 +12,9 @@ import pytest
 from recordings import CONTRACT, SECOND, STARTED, array_cdr, joint_state_cdr, position_at
 
 from vdd_ros.contract import Contract
+from vdd_ros.datasets.description import Description
 from vdd_ros.datasets.exporting import export
+from vdd_ros.datasets.importing import check, read, write
 from vdd_ros.datasets.lerobot_statistics import statistics_of
 from vdd_ros.demo_recorder import DemoRecorder
 
@@ -65,6 +67,27 @@ def test_of_more_episodes_no_more_is_in_memory_at_a_time(folders, tmp_path, kind
         tracemalloc.stop()
     assert peaks[MANY] - peaks[FEW] < 0.25 * (MANY - FEW) * OF_ONE
     assert not list(tmp_path.glob(".*"))
+
+
+def test_of_more_bags_no_more_is_in_memory_at_a_time(folders, tmp_path):
+    """All are read and checked before the first episode is written, and yet one by one."""
+    peaks = {}
+    for count, folder in folders.items():
+        exported = tmp_path / f"bags_{count}"
+        export(folder, exported, "rosbag2")
+        own = Description.read(exported)
+
+        def imported(name: str, exported: Path = exported, own: Description = own) -> None:
+            checked = check(read(exported, own.source), own.source, own.contract, is_own=True)
+            write(checked, own.source, own.contract, tmp_path / name)
+
+        if count == FEW:
+            imported("first")  # which imports what it needs
+        tracemalloc.start()
+        imported(f"again_{count}")
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[MANY] - peaks[FEW] < 0.5 * (MANY - FEW) * OF_ONE
 
 
 def test_statistics_that_come_part_by_part_are_those_of_the_whole():

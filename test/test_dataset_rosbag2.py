@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import struct
 from collections.abc import Callable
@@ -29,9 +30,10 @@ from exported_data import (
 )
 from recordings import array_cdr, joint_state_cdr
 
-from vdd_ros.bag import read_bag
+from vdd_ros.bag import read_bag, typestore
 from vdd_ros.cdr import joints_cdr
 from vdd_ros.contract import Contract
+from vdd_ros.datasets.bounded import require_bounded
 
 FRAME_NS = 10_000_000
 
@@ -78,6 +80,50 @@ def test_topics_that_nobody_declared_are_said_not_to_be_read(tmp_path, contract,
     assert "not read: /gripper/state\n" in capsys.readouterr().out
     (episode,) = episodes_in(tmp_path / "episodes")
     assert episode.manifest.meta["not_read"] == ["/gripper/state"]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bag_may_be_larger_than_memory_but_not_what_is_wanted_of_it(
+    tmp_path, contract, capsys, monkeypatch, storage
+):
+    """Pictures that nobody reads do not count: 3 MiB of them, where two are to be read at once."""
+    rng = np.random.default_rng(0)
+    pictures = [
+        ("/front", "sensor_msgs/msg/CompressedImage", received_ns, compressed_image(rng))
+        for _, _, received_ns, _ in foreign_messages(contract)[::10]
+    ]
+    messages = sorted([*foreign_messages(contract), *pictures], key=lambda one: one[2])
+    path = write_bag(tmp_path / "bag", storage, messages)
+    files = [one for one in path.iterdir() if one.suffix in (".mcap", ".db3")]
+    source = foreign_declaration(contract, tmp_path)
+    monkeypatch.setattr(require_bounded, "__defaults__", (2 << 20,))
+    assert sum(one.stat().st_size for one in files) > 3 << 20
+    assert taken(tmp_path, contract, source, path) == 0
+    assert "not read: /front\n" in capsys.readouterr().out
+    (episode,) = episodes_in(tmp_path / "episodes")
+    assert len(episode.streams["joint_state"]) == 300
+    shutil.rmtree(tmp_path / "episodes")
+    monkeypatch.setattr(require_bounded, "__defaults__", (50_000,))
+    refused(tmp_path, contract, source, path, capsys, "(declared of it|bag).* would take")
+
+
+def test_a_chunk_larger_than_memory_is_refused(tmp_path, contract, capsys):
+    magic, kind = b"\x89MCAP0\r\n", b""
+    chunk = struct.pack("<QQQII", 0, 0, 3 << 30, 0, len(kind)) + kind + struct.pack("<Q", 0)
+    content = magic + struct.pack("<BQ", 6, len(chunk)) + chunk + magic
+    (tmp_path / "large.mcap").write_bytes(content)
+    source = foreign_declaration(contract, tmp_path)
+    refused(tmp_path, contract, source, tmp_path / "large.mcap", capsys, "would take 3072 MiB")
+
+
+def compressed_image(rng: np.random.Generator) -> bytes:
+    """Of 100 kB that nothing packs any further."""
+    types = typestore().types
+    stamp = types["builtin_interfaces/msg/Time"](1, 0)
+    header = types["std_msgs/msg/Header"](stamp, "front")
+    data = rng.integers(0, 256, 100_000, dtype=np.uint8)
+    message = types["sensor_msgs/msg/CompressedImage"](header, "jpeg", data)
+    return bytes(typestore().serialize_cdr(message, "sensor_msgs/msg/CompressedImage"))
 
 
 def test_times_of_receipt_stamp_a_bag_where_that_is_declared(tmp_path, contract):

@@ -10,7 +10,8 @@ from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.verdict import judge
 
-SECONDS, RATES = 4.0, {"joint_state": 200, "robot_command": 100, "policy_command": 100}
+SECONDS = 4.0
+RATES = {"joint_state": 200, "robot_command": 100, "policy_command": 100, "teleop_command": 100}
 
 
 def swing(contract: Contract, times_s: np.ndarray) -> np.ndarray:
@@ -28,7 +29,12 @@ class Recording:
         self.delay_s = {name: np.full(len(self.times_s[name]), 1e-3) for name in RATES}
         self.position = {name: swing(contract, times) for name, times in self.times_s.items()}
 
-    def reasons(self) -> tuple[str, ...]:
+    def without(self, name: str) -> Recording:
+        """Nothing came on a stream."""
+        del self.times_s[name]
+        return self
+
+    def reasons(self, imported: bool = False) -> tuple[str, ...]:
         streams = {
             name: StreamData(
                 stamps_ns=_ns(times_s),
@@ -37,7 +43,8 @@ class Recording:
             )
             for name, times_s in self.times_s.items()
         }
-        return judge(self.contract, streams, 0, round(self.seconds * 1e9)).reasons
+        ended_ns = round(self.seconds * 1e9)
+        return judge(self.contract, streams, 0, ended_ns, imported=imported).reasons
 
 
 def _ns(times_s: np.ndarray) -> np.ndarray:
@@ -69,7 +76,7 @@ def test_an_uneven_stream_is_told(recording):
     in_bursts_s = np.ceil(times_s / 0.03) * 0.03  # six at a time
     recording.delay_s["joint_state"] = in_bursts_s - times_s
     (reason,) = recording.reasons()
-    assert reason.startswith("joint_state came unevenly: one interval in twenty is ")
+    assert reason.startswith("joint_state came unevenly: one interval in 20 is ")
     assert reason.endswith("(at most 10.0) (WARN)")
 
 
@@ -87,11 +94,13 @@ def test_streams_that_are_not_as_old_as_each_other_are_told(contract):
 
 
 def test_a_joint_that_does_not_do_as_told_is_named(recording):
+    recording.without("teleop_command")
     recording.position["joint_state"][:, 2] = recording.position["joint_state"][0, 2]
     assert recording.reasons() == ("panda_joint3: told to move and did not (WARN)",)
 
 
 def test_a_joint_far_from_its_command_is_named(recording):
+    recording.without("teleop_command")
     tracking = recording.contract.joints[4].tracking
     half = recording.times_s["joint_state"] > SECONDS / 2
     recording.position["joint_state"][half, 4] += 1.2 * tracking
@@ -103,7 +112,7 @@ def test_a_joint_far_from_its_command_is_named(recording):
 
 def test_a_joint_at_the_end_of_its_range_is_named_unless_it_may_be(contract, recording):
     def at_the_end(one: Recording) -> tuple[str, ...]:
-        for name in ("joint_state", "robot_command"):
+        for name in ("joint_state", "robot_command", "teleop_command"):
             late = one.times_s[name] > SECONDS / 2
             one.position[name][late, 1] = one.contract.joints[1].upper
         return one.reasons()
@@ -114,6 +123,110 @@ def test_a_joint_at_the_end_of_its_range_is_named_unless_it_may_be(contract, rec
     del raw["joints"][1]["tracking"]
     assert at_the_end(Recording(Contract.from_dict(raw))) == ()
     assert at_the_end(Recording(limited(contract, saturated=0.6))) == ()
+
+
+def beyond_upper(recording: Recording, joint: int, share: float, times: float) -> Recording:
+    """A joint of which that share of the messages lies beyond its end by `times` its range."""
+    for name in ("joint_state", "robot_command"):
+        late = recording.times_s[name] > SECONDS * (1 - share)
+        one = recording.contract.joints[joint]
+        recording.position[name][late, joint] = one.upper + times * (one.upper - one.lower)
+    return recording
+
+
+def test_a_joint_that_is_often_beyond_its_limits_is_named(contract, recording):
+    told = [one for one in beyond_upper(recording, 1, 1.0, 0.09).reasons() if "limits" in one]
+    assert told == [
+        f"{name} is beyond the position limits at panda_joint2 in 100% of its messages (at most "
+        "5%) (WARN)"
+        for name in ("joint_state", "robot_command")
+    ]
+    assert not any(
+        "limits" in one for one in beyond_upper(Recording(contract), 1, 0.04, 0.09).reasons()
+    )
+    lenient = Recording(limited(contract, motion={"beyond": 0.2}))
+    assert not any("limits" in one for one in beyond_upper(lenient, 1, 0.15, 0.09).reasons())
+    raw = contract.to_dict()
+    del raw["joints"][1]["tracking"]
+    gripper = Recording(Contract.from_dict(raw))
+    assert not any("limits" in one for one in beyond_upper(gripper, 1, 1.0, 0.09).reasons())
+    far = Recording(limited(contract, motion={"wrong_unit": 0.05}))
+    assert any("is the unit right?" in one for one in beyond_upper(far, 1, 0.04, 0.09).reasons())
+
+
+def test_an_arm_that_is_away_from_its_leader_is_told(contract, recording):
+    tracking = contract.joints[4].tracking
+    recording.position["teleop_command"][:, 4] += 0.9 * tracking
+    assert recording.reasons() == ()
+    recording.position["teleop_command"][:, 4] += 0.2 * tracking
+    assert recording.reasons() == (
+        "panda_joint5: further from its leader than `tracking` for more than 10% of the time "
+        "(WARN)",
+    )
+    recording.contract = limited(contract, motion={"led_astray": 1.0})
+    assert recording.reasons() == ()
+
+
+def test_an_arm_that_follows_late_is_not_away_from_its_leader(contract):
+    """A quarter of a second behind a leader that moves fast; beside it, no lag explains that."""
+    recording = Recording(contract)
+    times_s, ahead_s = recording.times_s["teleop_command"], 0.25
+    for name in RATES:
+        recording.position[name] *= 1.0
+        recording.position[name][:, 0] = 1.2 * np.sin(1.5 * recording.times_s[name])
+    recording.position["teleop_command"][:, 0] = 1.2 * np.sin(1.5 * (times_s + ahead_s))
+    apart = 2 * 1.2 * np.sin(1.5 * ahead_s / 2)
+    assert apart > contract.joints[0].tracking
+    assert recording.reasons() == ()
+    recording.position["teleop_command"][:, 0] += 0.35
+    (reason,) = recording.reasons()
+    assert reason.startswith("panda_joint1: further from its leader")
+
+
+def test_a_recording_that_nobody_led_is_told_unless_imported_or_of_a_policy(contract, recording):
+    del contract
+    recording.without("policy_command").without("teleop_command")
+    told = "nobody led the arm: teleop_command has no complete message (teleop/command) (WARN)"
+    assert recording.reasons() == (told,)
+    assert recording.reasons(imported=True) == ()
+    assert Recording(recording.contract).without("teleop_command").reasons() == ()
+
+
+def test_of_a_policy_s_episode_only_what_a_person_drove_is_judged(contract):
+    def of_policy(share_driven: float) -> Recording:
+        recording = Recording(contract)
+        driven = recording.times_s["teleop_command"] < SECONDS * share_driven
+        recording.times_s["teleop_command"] = recording.times_s["teleop_command"][driven]
+        recording.delay_s["teleop_command"] = recording.delay_s["teleop_command"][driven]
+        recording.position["teleop_command"] = recording.position["teleop_command"][driven]
+        return recording
+
+    short = of_policy(0.25)
+    assert short.reasons() == ()
+    short.position["teleop_command"][:, 4] += 0.8
+    (reason,) = short.reasons()
+    assert reason.startswith("panda_joint5: further from its leader")
+
+
+def test_a_contract_without_a_leader_s_stream_expects_none(contract):
+    raw = contract.to_dict()
+    del raw["streams"]["teleop_command"]
+    recording = Recording(Contract.from_dict(raw)).without("teleop_command")
+    assert recording.without("policy_command").reasons() == ()
+
+
+def test_what_may_be_odd_is_the_contract_s_to_say(contract):
+    recording = Recording(contract)
+    recording.delay_s["joint_state"][::10] += 0.02
+    assert any("came unevenly" in one for one in recording.reasons())
+    recording.contract = limited(contract, timing={"few": 0.3})
+    assert not any("came unevenly" in one for one in recording.reasons())
+
+
+def test_a_contract_that_sets_none_of_them_is_hashed_as_before(contract):
+    """What was found for a robot (`vdd evaluate`) is known by this hash."""
+    told = contract.to_dict()["recording"]
+    assert not {"motion", "timing", "images"} & set(told)
 
 
 def test_an_arm_that_stands_is_told(recording):

@@ -9,7 +9,7 @@ import numpy as np
 from vdd_ros.clock_offset import ClockOffset, clock_fault
 from vdd_ros.manifest import ClockSummary
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.verdict import Finding
+from vdd_ros.timing_verdict import Finding
 
 
 class Beside:

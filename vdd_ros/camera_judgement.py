@@ -17,7 +17,7 @@ from vdd_ros.durable import make_folder, sync_folder
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import StreamSummary
-from vdd_ros.verdict import Finding
+from vdd_ros.timing_verdict import Finding
 
 QUARANTINE = ".quarantine"  # of a folder of episodes: what could not become one
 

@@ -20,10 +20,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.images import decode_image, frame_of, grey, header_size
 from vdd_ros.manifest import Level, StreamSummary
 from vdd_ros.recording_limits import ImageLimits
-from vdd_ros.verdict import Finding, losses, summarise, timing_findings
-
-LOOKS_HZ, MOST_LOOKS = 4.0, 240
-BLACK = 16.0  # grey level below which a picture that shows nothing is called black
+from vdd_ros.timing_verdict import Finding, losses, summarise, timing_findings
+from vdd_ros.verdict import NO_PICTURE
 
 
 class Look(NamedTuple):
@@ -60,17 +58,20 @@ def judge_camera(
     `streams`; lost: pictures that the middleware says did not arrive; missing: gaps in the numbers
     of who published them."""
     data = StreamData(images.stamps_ns, images.received_ns, {})
+    has_stamps = images.camera.timeline == "header"
     if len(images) == 0:
-        found = [Finding("FAIL", f"has no picture ({images.camera.topic})")]
-        return CameraJudgement(summarise(data, lost, missing=missing), _named(images.name, found))
-    seen = list(looks(images))
+        found = [Finding("FAIL", NO_PICTURE.format(images.camera.topic))]
+        summary = summarise(data, lost, has_stamps, missing)
+        return CameraJudgement(summary, _named(images.name, found))
+    seen = list(looks(images, contract.recording.of_images))
     unreadable = sum(look.fault is not None for look in seen)
     found = timing_findings(images.camera, data, started_ns, stopped_ns, contract.recording)
     found += losses(lost, missing, "pictures")
     limits = contract.recording.of_images
     found += [*_faults(seen, limits), *_frames(images, seen), *_blank(seen, limits)]
     found += _frozen(contract, seen, streams, limits)
-    summary = summarise(data, lost, missing=missing).model_copy(update={"incomplete": unreadable})
+    summary = summarise(data, lost, has_stamps, missing)
+    summary = summary.model_copy(update={"incomplete": unreadable})
     return CameraJudgement(summary, _named(images.name, found))
 
 
@@ -78,10 +79,10 @@ def _named(name: str, findings: list[Finding]) -> list[Finding]:
     return [Finding(level, f"{name} {reason}") for level, reason in findings]
 
 
-def looks(images: CameraImages) -> Iterator[Look]:
+def looks(images: CameraImages, limits: ImageLimits) -> Iterator[Look]:
     """Pictures spread evenly over the recording."""
     seconds = float(np.ptp(images.received_ns)) * 1e-9
-    count = min(len(images), MOST_LOOKS, math.ceil(seconds * LOOKS_HZ) + 1)
+    count = min(len(images), limits.most_looks, math.ceil(seconds * limits.looks_hz) + 1)
     digest, before = None, None
     for number in np.unique(np.linspace(0, len(images) - 1, count).round().astype(int)):
         time_ns = int(images.stamps_ns[number])
@@ -123,7 +124,7 @@ def _blank(seen: list[Look], limits: ImageLimits) -> Iterator[Finding]:
     good = [look for look in seen if look.fault is None]
     blank = [look for look in good if look.spread < limits.uniform]
     if blank and len(blank) > limits.blank * len(good):
-        what = "is black" if max(look.level for look in blank) < BLACK else "shows nothing"
+        what = "is black" if max(look.level for look in blank) < limits.black else "shows nothing"
         yield Finding(
             "FAIL",
             f"{what} in {len(blank)} of {len(good)} pictures looked at (at most "

@@ -30,7 +30,7 @@ from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
 from vdd_ros.episode_notes import noted
 from vdd_ros.episode_pictures import CameraRecorder, EpisodePictures
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import worse_of
+from vdd_ros.fitness import is_imported, worse_of
 from vdd_ros.manifest import (
     FILE_NAME,
     Calibration,
@@ -44,7 +44,8 @@ from vdd_ros.manifest import (
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import Finding, judge, summarise, verdict_of
+from vdd_ros.timing_verdict import Finding, summarise
+from vdd_ros.verdict import judge, verdict_of
 
 PART_PREFIX = ".part-"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
@@ -211,6 +212,8 @@ class DemoRecorder:
             self._lost,
             beside,
             self._numbers.missing,
+            self._judged.summaries,
+            is_imported(self.meta),
         )
         segments = takeovers(self.contract, streams)
         if segments is not None:

@@ -13,7 +13,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
 from vdd_ros.episode import StreamData
 from vdd_ros.manifest import FileSummary, files_of
-from vdd_ros.verdict import Finding
+from vdd_ros.timing_verdict import Finding
 
 
 class CameraRecorder(Protocol):

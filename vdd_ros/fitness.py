@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from vdd_ros.episode import Episode
+from vdd_ros.episode import Episode, EpisodeStore
+from vdd_ros.episode_log import binned
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Level, Manifest, Verdict
 from vdd_ros.verdict import judge
 
 TRIMMED, TRIMMED_BEFORE = "trimmed", "before"  # in `meta`: what `vdd dataset trim` notes
+IMPORTED_FROM, EXPORTED_AS = "imported_from", "exported_as"  # in `meta`: what an import notes
 WORSE: tuple[Level, ...] = ("PASS", "WARN", "FAIL")
 SAVED_AS = "it was saved as"
+FEW_NAMES = 5  # in one line
 AMOUNT = re.compile(r"\d+\.\d+")
 
 
@@ -33,8 +36,20 @@ def judged_anew(episode: Episode) -> Verdict:
     lost = {name: stream.lost for name, stream in manifest.streams.items()}
     missing = {name: stream.missing for name, stream in manifest.streams.items()}
     return judge(
-        manifest.contract, episode.streams, manifest.started_ns, ended_ns, lost, missing=missing
+        manifest.contract,
+        episode.streams,
+        manifest.started_ns,
+        ended_ns,
+        lost,
+        missing=missing,
+        cameras={} if manifest.camera_file is None else manifest.cameras,
+        imported=is_imported(manifest.meta),
     )
+
+
+def is_imported(meta: Mapping[str, object]) -> bool:
+    """Whether an episode was recorded elsewhere, as its notes say."""
+    return IMPORTED_FROM in meta or EXPORTED_AS in meta
 
 
 def beyond_streams(episode: Episode) -> Verdict:
@@ -80,6 +95,39 @@ def _require_no_failure(name: str, verdict: Verdict) -> None:
             f"episode {name} is not fit to learn from, {verdict}; look at it (`vdd dataset show`), "
             f"then delete it or cut out what is sound (`vdd dataset delete`, `trim`)"
         )
+
+
+def vanished(store: EpisodeStore) -> dict[str, str]:
+    """By name, a sentence for each episode that was saved, was not deleted, and is not there."""
+    in_bin = binned(store.folder)
+    return {
+        name: f"{store.folder / name} was saved and is not there: restore it, or have it forgotten "
+        f"(`vdd dataset delete {store.folder} {name}`)"
+        for name, manifest in sorted(store.log().kept.items())
+        if not (store.folder / name).is_dir() and manifest not in in_bin
+    }
+
+
+def told_of_vanished(store: EpisodeStore) -> str:
+    """One line on them, for whoever takes the episodes of a folder; empty where there are none."""
+    if not (gone := vanished(store)):
+        return ""
+    return (
+        f"not there, and so left out: {named_few(gone)}, saved in {store.folder} and not deleted "
+        f"(`vdd dataset check {store.folder}`)"
+    )
+
+
+def named_few(names: Collection[str]) -> str:
+    """How many episodes, and the first names."""
+    told = ", ".join(list(names)[:FEW_NAMES]) + (", ..." if len(names) > FEW_NAMES else "")
+    return f"{len(names)} episode{'s' if len(names) > 1 else ''} ({told})"
+
+
+def is_failure(manifest: Manifest) -> bool:
+    """Whether somebody said that it went wrong, and nothing in it is to be learned: of a policy's
+    episode the corrections are, however it ended. What nobody labelled is no failure."""
+    return manifest.meta.get("success") is False and not manifest.meta.get("takeovers_s")
 
 
 def duplicates(manifests: Iterable[Manifest]) -> dict[str, str]:

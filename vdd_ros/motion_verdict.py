@@ -10,16 +10,13 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import StreamData
 from vdd_ros.recording_limits import RecordingLimits
 
-# Shares of a joint's range: what a standing joint's encoder tells, and how close its end is.
-RESTLESS, AT_END = 1e-3, 2e-3
-
 
 def motion_findings(
     contract: Contract, streams: dict[str, StreamData], limits: RecordingLimits
 ) -> Iterator[str]:
     """A clause for everything that is odd about how the arm moved. A joint without `tracking`, such
     as a gripper, may stand at an end of its range and hold what keeps it from its command."""
-    measured = _finite(streams["joint_state"])
+    measured = finite_positions(streams["joint_state"])
     if measured is None:
         return
     times_ns, position = measured
@@ -27,34 +24,34 @@ def motion_findings(
     watched = np.isfinite(contract.tracking)
     if ranges.max() < limits.least_motion:
         yield f"the arm hardly moved: no joint through {limits.least_motion:.1%} of its range"
-    margin = AT_END * contract.span
+    margin = limits.of_motion.at_end * contract.span
     at_end = (position < contract.limit("lower") + margin) | (
         position > contract.limit("upper") - margin
     )
-    yield from _named(
+    yield from named(
         contract,
         watched & (at_end.mean(0) > limits.saturated),
         f"at the end of its range for more than {limits.saturated:.0%} of the time",
     )
-    commanded = _finite(streams[contract.action.stream])
+    commanded = finite_positions(streams[contract.action.stream])
     if commanded is None:
         return
-    target = _held(*commanded, times_ns)
+    target = held(*commanded, times_ns)
     if not np.isfinite(target).any():  # nothing was commanded while the arm was measured
         return
     told = np.nanmax(target, axis=0) - np.nanmin(target, axis=0)
-    stuck = (ranges < RESTLESS) & (told / contract.span > limits.stuck)
-    yield from _named(contract, stuck, "told to move and did not")
+    stuck = (ranges < limits.of_motion.restless) & (told / contract.span > limits.stuck)
+    yield from named(contract, stuck, "told to move and did not")
     with np.errstate(invalid="ignore"):
         far = np.abs(position - target) > contract.tracking
-    yield from _named(
+    yield from named(
         contract,
         ~stuck & (far.mean(0) > limits.astray),
         f"further from its command than `tracking` for more than {limits.astray:.0%} of the time",
     )
 
 
-def _finite(data: StreamData) -> tuple[np.ndarray, np.ndarray] | None:
+def finite_positions(data: StreamData) -> tuple[np.ndarray, np.ndarray] | None:
     """(N,) stamps [ns] in order and (N, Da) positions, all finite; None with fewer than two."""
     position = data.fields.get("position", np.zeros((0, 1)))
     good = np.isfinite(position).all(axis=1)
@@ -64,12 +61,13 @@ def _finite(data: StreamData) -> tuple[np.ndarray, np.ndarray] | None:
     return data.stamps_ns[good][order], position[good][order]
 
 
-def _held(stamps_ns: np.ndarray, values: np.ndarray, at_ns: np.ndarray) -> np.ndarray:
+def held(stamps_ns: np.ndarray, values: np.ndarray, at_ns: np.ndarray) -> np.ndarray:
     """(N, Da) the newest value at each time, NaN before the first."""
     place = np.searchsorted(stamps_ns, at_ns, side="right") - 1
     return np.where((place >= 0)[:, None], values[np.maximum(place, 0)], np.nan)
 
 
-def _named(contract: Contract, where: np.ndarray, what: str) -> Iterator[str]:
+def named(contract: Contract, where: np.ndarray, what: str) -> Iterator[str]:
+    """A clause that names the joints where something holds, (Da,); nothing where none does."""
     if where.any():
         yield f"{', '.join(np.array(contract.joint_names)[where])}: {what}"

@@ -17,9 +17,13 @@ LEAST_MOTION = 0.02  # share of its range that a joint is told to move
 LEAST_CORRELATION = 0.8  # below which there is no one lag
 
 
-def responses_s(contract: Contract, streams: Mapping[str, StreamData]) -> dict[str, float]:
-    """By joint [s], of joints that moved and followed; empty where a stream is missing."""
-    command, state = (streams.get(name) for name in (contract.action.stream, "joint_state"))
+def responses_s(
+    contract: Contract, streams: Mapping[str, StreamData], commands: str | None = None
+) -> dict[str, float]:
+    """By joint [s], of joints that moved and followed; empty where a stream is missing. commands:
+    the stream of what it is to follow, the robot's own where none is named."""
+    names = commands or contract.action.stream, "joint_state"
+    command, state = (streams.get(name) for name in names)
     if command is None or state is None or min(len(command), len(state)) < 2:
         return {}
     begin = max(int(one.stamps_ns.min()) for one in (command, state))

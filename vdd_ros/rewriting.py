@@ -11,10 +11,11 @@ from vdd_ros.bag import BagWriter, RawMessage, read_bag
 from vdd_ros.durable import link_or_copy, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import worse_of
+from vdd_ros.fitness import is_imported, worse_of
 from vdd_ros.manifest import FILE_NAME, FileSummary, Manifest, Verdict
 from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.verdict import judge, summarise
+from vdd_ros.timing_verdict import summarise
+from vdd_ros.verdict import judge
 
 
 def rewrite(
@@ -51,7 +52,17 @@ def rewrite(
     segments = takeovers(source.contract, streams)
     if segments is not None:
         kept["takeovers_s"] = [list(one) for one in in_seconds(segments, begin_ns)]
-    verdict = judge(source.contract, streams, begin_ns, end_ns, lost, missing=missing)
+    cameras = source.cameras if pictures is not None and source.camera_file is not None else {}
+    verdict = judge(
+        source.contract,
+        streams,
+        begin_ns,
+        end_ns,
+        lost,
+        missing=missing,
+        cameras=cameras,
+        imported=is_imported(source.meta),
+    )
     if told is not None:
         verdict = worse_of(verdict, told)
     files = {file.name: FileSummary.of(file) for file in (path, path.with_name("metadata.yaml"))}
@@ -73,7 +84,7 @@ def rewrite(
                 name: summarise(data, lost.get(name, 0), missing=missing.get(name, 0))
                 for name, data in streams.items()
             },
-            "cameras": source.cameras if pictures is not None else {},
+            "cameras": cameras,
             "files": files,
         }
     )

@@ -14,7 +14,8 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.environment import is_first_process
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.fitness import doubts
+from vdd_ros.errors import UserError
+from vdd_ros.fitness import doubts, is_failure, named_few, told_of_vanished
 from vdd_ros.policies.distributed import process_group, wait
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
@@ -35,6 +36,8 @@ class Args:
     """The robot's contract."""
     held_out: int = 24
     """The last so many episodes are never trained on."""
+    failures: bool = False
+    """Train on episodes that were labelled as failures as well."""
     threads: int = 2
     """Processor threads."""
     cache: Path | None = None
@@ -51,13 +54,14 @@ def main(args: Args) -> dict:
     contract = Contract.from_yaml(args.contract)
     store = EpisodeStore(args.episodes, contract)
     started = time.monotonic()
+    names = _chosen(store, args.failures)
     with process_group():
         with progress("reading episodes") as report:
             source = cached_windows(
-                store, store.list(), contract, args.teacher.sizes, args.cache, report, wait
+                store, names, contract, args.teacher.sizes, args.cache, report, wait
             )
         if is_first_process():
-            manifests = (store.manifest(name) for name in store.list())
+            manifests = (store.manifest(name) for name in names)
             for doubt in doubts(manifests, {one.name: one.warning for one in source.facts}):
                 print(f"trained on all the same: {doubt}")
         with progress("training the teacher") as report:
@@ -75,3 +79,22 @@ def main(args: Args) -> dict:
     parameters = count_parameters(teacher.denoiser)
     print(f"teacher of {parameters} parameters in {args.out}, {seconds:.0f} s")
     return {"run": args.out, "parameters": parameters, "seconds": round(seconds, 1)}
+
+
+def _chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
+    """Names of the episodes to learn from; says what is left out, and raises UserError where that
+    is all."""
+    manifests = [store.manifest(name) for name in store.list()]
+    failed = [one.name for one in manifests if is_failure(one) and not failures]
+    chosen = tuple(one.name for one in manifests if one.name not in failed)
+    if is_first_process():
+        if told := told_of_vanished(store):
+            print(told)
+        if failed:
+            print(f"labelled as failures, and so left out: {named_few(failed)}; or say --failures")
+    if failed and not chosen:
+        raise UserError(
+            f"every episode in {store.folder} is labelled as a failure: record others, or say "
+            "--failures"
+        )
+    return chosen

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -14,19 +13,22 @@ from vdd_ros.datasets.bounded import MOST_BYTES, read_text, require_bounded
 from vdd_ros.errors import UserError
 
 MCAP_MAGIC_BYTES = 8
-CHUNK = 0x06
+NO_RECORD, FOOTER, CHUNK, ATTACHMENT = 0x00, 0x02, 0x06, 0x09  # codes of records
+CHUNK_HEAD = struct.Struct("<16xQ4xI")  # size of its records, length of the name of its packing
+PACKED_LENGTH_BYTES, LONGEST_NAME = 8, 16
+PACKINGS = ("zstd", "lz4")
 PIECE = 1 << 20
 
 
 def require_bag_bounded(path: Path) -> None:
-    """Raise UserError where a bag is too large to be read at once, or is compressed as a whole."""
+    """Raise UserError where a piece of a bag is too large to be unpacked at once, or all of it is
+    compressed as a whole. Bags themselves may be larger than memory."""
     files = [path]
     if path.is_dir():
         _require_uncompressed(path / "metadata.yaml")
         files = [one for one in path.iterdir() if one.suffix in (".mcap", ".db3")]
     try:
         for file in files:
-            require_bounded(str(file), file.stat().st_size)
             if file.suffix == ".mcap":
                 _require_mcap_bounded(file)
     except OSError as error:
@@ -50,38 +52,44 @@ def _require_uncompressed(path: Path) -> None:
 
 
 def _require_mcap_bounded(path: Path) -> None:
-    total = 0
-    for compression, size, packed in _chunks(path):
-        total += size
-        require_bounded(str(path), total)
-        if _unpacks_beyond(compression, packed, size):
-            raise UserError(f"{path}: a chunk unpacks to more than it says; restore the bag")
-
-
-def _chunks(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Compression, size and content of each chunk; as far as the file goes."""
+    """Each record by itself, as far as the file goes: its reader has one chunk in memory at a time,
+    or as many as overlap."""
     with path.open("rb") as file:
         file.seek(MCAP_MAGIC_BYTES)
         while len(head := file.read(9)) == 9:
             code, length = struct.unpack("<BQ", head)
-            if code != CHUNK:
-                file.seek(length, io.SEEK_CUR)
-                continue
-            require_bounded(str(path), length)
-            record = file.read(length)
-            if len(record) < 32:
+            if code in (NO_RECORD, FOOTER):
                 return
-            size, name_length = struct.unpack_from("<16xQ4xI", record)
-            begin = 32 + name_length
-            yield record[32:begin].decode(errors="replace"), size, record[begin + 8 :]
+            if code != ATTACHMENT:  # which nobody reads
+                require_bounded(f"{path}: a piece of it", length)
+            end = file.tell() + length
+            if code == CHUNK:
+                _require_chunk_bounded(path, file, end)
+            file.seek(end)
+
+
+def _require_chunk_bounded(path: Path, file: IO[bytes], end: int) -> None:
+    """The file stands behind the head of a chunk's record, which ends there."""
+    head = file.read(CHUNK_HEAD.size)
+    if len(head) < CHUNK_HEAD.size:
+        return
+    size, name_length = CHUNK_HEAD.unpack(head)
+    require_bounded(f"{path}: a chunk of it", size)
+    if name_length > LONGEST_NAME:
+        return
+    compression = file.read(name_length).decode(errors="replace")
+    if compression not in PACKINGS:
+        return
+    file.seek(PACKED_LENGTH_BYTES, io.SEEK_CUR)
+    packed = file.read(max(0, end - file.tell()))
+    if _unpacks_beyond(compression, packed, size):
+        raise UserError(f"{path}: a chunk unpacks to more than it says; restore the bag")
 
 
 def _unpacks_beyond(compression: str, packed: bytes, size: int) -> bool:
     import lz4.frame
     import zstandard
 
-    if compression not in ("zstd", "lz4"):
-        return False
     stream: Any
     if compression == "zstd":
         stream = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vdd_ros.errors import UserError
 
-MOST_BYTES = 2 << 30  # of one array or one file's columns, unpacked
+MOST_BYTES = 2 << 30  # of one array, one file's columns or what is wanted of one bag, unpacked
 MOST_TEXT = 64 << 20  # of a file of metadata
 
 

@@ -261,11 +261,11 @@ def _repeated_in_motion(state: np.ndarray) -> np.ndarray:
 
 
 def small_motions(
-    converted: Sequence[Converted], source: Source, contract: Contract
+    extents: Sequence[np.ndarray], source: Source, contract: Contract
 ) -> tuple[str, ...]:
-    """One clause for each declared unit in which no joint moves as far as demonstrations do."""
-    span = contract.span
-    extent = np.max([np.ptp(one.state, axis=0) for one in converted], axis=0) / span
+    """One clause for each declared unit in which no joint moves as far as demonstrations do;
+    extents: (Da,) of each recording, how far the joints moved."""
+    extent = np.max(extents, axis=0) / contract.span
     units = [str(channel.state.unit) for channel in source.in_order_of(contract)]
     largest = {unit: max(extent[[one == unit for one in units]]) for unit in units}
     return tuple(

@@ -7,21 +7,30 @@ place for; what even this file does not keep is said in it.
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from vdd_ros.camera_images import CAMERAS
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.formats import Rosbag2Format
 from vdd_ros.datasets.source import Source
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
-from vdd_ros.manifest import Manifest, Provenance, Verdict
+from vdd_ros.manifest import (
+    Calibration,
+    ClockSummary,
+    FileSummary,
+    Manifest,
+    Provenance,
+    Verdict,
+)
 from vdd_ros.yaml_file import checked
 
 FILE_NAME = "vdd_ros.json"
+PICTURES = rf"^{CAMERAS}/[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 LONGEST_PERIODS = 2.5  # of frames: how old a sample may be before it is missed
 
 
@@ -32,8 +41,19 @@ class _Part(BaseModel):
 EpisodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
+class Losses(_Part):
+    """Messages of a stream that did not arrive, as in `StreamSummary`."""
+
+    lost: Annotated[int, Field(ge=0)] = 0
+    missing: Annotated[int, Field(ge=0)] = 0
+
+
 class EpisodeFacts(_Part):
-    """What a manifest said of an episode; recording: what the dataset calls it."""
+    """What a manifest said of an episode, and no format has a place for; recording: what the
+    dataset calls it; losses: by stream; pictures: files of its cameras that lie beside it, in a
+    rosbag2, with what their summaries say was lost. software and response_s are None in what older
+    versions exported.
+    """
 
     recording: str
     name: EpisodeName
@@ -44,11 +64,56 @@ class EpisodeFacts(_Part):
     verdict: Verdict
     provenance: Provenance
     meta: dict[str, JsonValue]
+    software: str | None = None
+    calibration: Calibration | None = None
+    clocks: dict[str, ClockSummary] = {}
+    response_s: dict[str, float] | None = None
+    losses: dict[str, Losses] = {}
+    pictures: dict[Annotated[str, Field(pattern=PICTURES)], FileSummary] = {}
+
+    @model_validator(mode="after")
+    def _has_one_bag_of_pictures(self) -> EpisodeFacts:
+        bags = [name for name in self.pictures if name.endswith(".mcap")]
+        if self.pictures and len(bags) != 1:
+            raise ValueError(f"pictures name {len(bags)} recordings, one is expected")
+        return self
+
+    @property
+    def picture_bag(self) -> PurePath:
+        """The recording of its cameras, seen from that of its joints; only where there is one."""
+        return PurePath(next(name for name in self.pictures if name.endswith(".mcap")))
 
     @classmethod
-    def of(cls, manifest: Manifest, recording: str) -> EpisodeFacts:
-        facts = {name: getattr(manifest, name) for name in cls.model_fields if name != "recording"}
-        return cls(recording=recording, **facts)
+    def of(cls, manifest: Manifest, recording: str, has_pictures: bool) -> EpisodeFacts:
+        """has_pictures: whether the files of its cameras come along."""
+        own = {"recording", "losses", "pictures"}
+        facts = {name: getattr(manifest, name) for name in cls.model_fields if name not in own}
+        cameras = manifest.cameras if has_pictures else {}
+        files = {name: one for name, one in manifest.files.items() if "/" in name}
+        losses = {
+            name: Losses(lost=one.lost, missing=one.missing)
+            for name, one in (manifest.streams | cameras).items()
+            if one.lost or one.missing
+        }
+        pictures = files if has_pictures else {}
+        return cls(recording=recording, losses=losses, pictures=pictures, **facts)
+
+    def told_in(self, manifest: Manifest) -> Manifest:
+        """The manifest of an episode that was made of this one, with what was said of this one."""
+        streams = {
+            name: one.model_copy(update=self.losses[name].model_dump())
+            for name, one in manifest.streams.items()
+            if name in self.losses
+        }
+        known = {"software": self.software, "response_s": self.response_s}
+        return manifest.model_copy(
+            update={
+                **{name: value for name, value in known.items() if value is not None},
+                "calibration": self.calibration,
+                "clocks": self.clocks,
+                "streams": manifest.streams | streams,
+            }
+        )
 
 
 class Description(_Part):

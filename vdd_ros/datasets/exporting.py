@@ -197,7 +197,7 @@ def _described(written: Written, manifests: list[Manifest], contract: Contract) 
         ),
         contract=contract,
         episodes=tuple(
-            EpisodeFacts.of(manifest, recording)
+            EpisodeFacts.of(manifest, recording, has_pictures=is_bag)
             for manifest, recording in zip(manifests, written.recordings, strict=True)
         ),
         lost=tuple(lost),

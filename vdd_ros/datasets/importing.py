@@ -22,13 +22,14 @@ from vdd_ros.datasets.checks import (
 )
 from vdd_ros.datasets.converted import Converted, convert
 from vdd_ros.datasets.description import EpisodeFacts
+from vdd_ros.datasets.own_recorder import OwnRecorder
 from vdd_ros.datasets.readers import READERS
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recordings
+from vdd_ros.datasets.rosbag2 import PICTURES
 from vdd_ros.datasets.source import Source
-from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import worse_of
+from vdd_ros.fitness import EXPORTED_AS, IMPORTED_FROM, worse_of
 from vdd_ros.manifest import FileSummary, Provenance
 
 FIRST_STAMP_NS = 1_000_000_000  # of every episode; zero would mean "no stamp"
@@ -38,7 +39,8 @@ UNKNOWN_DATE = "unknown"
 
 class Imported(NamedTuple):
     """One episode made of a recording. findings: clauses worth knowing; verdict: of the
-    episode, where it was exported the worse of what was said then and what is found now."""
+    episode, where it was exported the worse of what was said then and what is found now; not_read:
+    what of the recording is not in it."""
 
     name: str
     recording: str
@@ -46,9 +48,13 @@ class Imported(NamedTuple):
     seconds: float
     findings: tuple[str, ...]
     verdict: str
+    not_read: tuple[str, ...] = ()
 
 
-def read(path: Path, source: Source) -> list[Recording]:
+Checked = OneAtATime[tuple[Converted, tuple[str, ...]]]
+
+
+def read(path: Path, source: Source) -> Recordings:
     """Every recording of a dataset; raises UserError where it is not what was declared."""
     _require_file(path, source)
     return READERS[source.format.kind](path, source, source.format)
@@ -67,19 +73,19 @@ def _require_file(path: Path, source: Source) -> None:
 
 
 def check(
-    recordings: list[Recording], source: Source, contract: Contract, is_own: bool = False
-) -> list[tuple[Converted, tuple[str, ...]]]:
+    recordings: Recordings, source: Source, contract: Contract, is_own: bool = False
+) -> Checked:
     """Recordings in the contract's terms, each with its findings; raises UserError at a fault.
 
     is_own: it is an export of this project's own episodes, whose units nobody declared anew: what
-    would be a fault of others is a finding.
+    would be a fault of others is a finding. One recording is in memory at a time where they are
+    read one by one; it is read again to be written.
     """
-    if not recordings:
+    if not len(recordings):
         raise UserError(f"{source.path} holds no episode; name another dataset")
     source.require_fits(contract)
-    checked: list[tuple[Converted, tuple[str, ...]]] = []
-    odd = odd_lengths(np.array([len(recording) for recording in recordings]))
-    for recording, is_odd in zip(recordings, odd, strict=True):
+    told, lengths, extents = [], [], []
+    for recording in recordings:
         faults: list[str] = []
         with _noting(faults, is_own):
             require_sound(recording, source, contract)
@@ -87,11 +93,19 @@ def check(
         if len(recording) > 1:
             with _noting(faults, is_own):
                 require_plausible(converted, contract)
-        length = (f"odd length: {len(recording)} frames",) if is_odd else ()
-        told = findings(converted, contract) if len(recording) > 1 else ()
-        checked.append((converted, (*faults, *told, *length)))
-    small = small_motions([converted for converted, _ in checked], source, contract)
-    return [(converted, (*small, *found)) for converted, found in checked]
+        more = findings(converted, contract) if len(recording) > 1 else ()
+        told.append((*faults, *more))
+        lengths.append(len(recording))
+        extents.append(np.ptp(converted.state, axis=0))
+    odd = odd_lengths(np.array(lengths))
+    small = small_motions(extents, source, contract)
+
+    def checked(number: int) -> tuple[Converted, tuple[str, ...]]:
+        length = (f"odd length: {lengths[number]} frames",) if odd[number] else ()
+        converted = convert(recordings[number], source, contract)
+        return converted, (*small, *told[number], *length)
+
+    return OneAtATime(len(lengths), checked)
 
 
 @contextmanager
@@ -105,7 +119,7 @@ def _noting(faults: list[str], is_own: bool) -> Iterator[None]:
 
 
 def write(
-    checked: list[tuple[Converted, tuple[str, ...]]],
+    checked: Checked,
     source: Source,
     contract: Contract,
     folder: Path,
@@ -123,7 +137,7 @@ def write(
         with TemporaryDirectory(prefix=f".import-{folder.name}-", dir=folder.parent) as scratch:
             part = Path(scratch) / folder.name
             provenance = Provenance(licence=source.origin.licence)
-            recorder = DemoRecorder(contract, part, "episode", source.task, provenance)
+            recorder = OwnRecorder(contract, part, "episode", source.task, provenance)
             for converted, found in checked:
                 known = (facts or {}).get(converted.name)
                 imported.append(_write_one(recorder, converted, found, source, known))
@@ -136,7 +150,7 @@ def write(
 
 
 def _write_one(
-    recorder: DemoRecorder,
+    recorder: OwnRecorder,
     converted: Converted,
     found: tuple[str, ...],
     source: Source,
@@ -147,7 +161,7 @@ def _write_one(
     first_ns, last_ns = messages[0].received_ns, messages[-1].received_ns
     started, stop_ns, name = UNKNOWN_DATE, last_ns + contract.policy_period_ns, None
     meta = {
-        "imported_from": source.origin.model_dump(mode="json", exclude_none=True),
+        IMPORTED_FROM: source.origin.model_dump(mode="json", exclude_none=True),
         "recording": converted.name,
         "findings": list(found),
         **converted.meta,
@@ -155,15 +169,20 @@ def _write_one(
     if facts is not None:
         recorder.task, recorder.provenance = facts.task, facts.provenance
         started, name = facts.started, facts.name
-        meta = {**facts.meta, "exported_as": source.format.kind}
-    if converted.not_read:
-        meta["not_read"] = list(converted.not_read)
+        meta = {**facts.meta, EXPORTED_AS: source.format.kind}
+    pictures = facts if facts is not None and facts.pictures and contract.cameras else None
+    not_read = tuple(one for one in converted.not_read if one != PICTURES or pictures is None)
+    if not_read:
+        meta["not_read"] = list(not_read)
+    recorder.facts = facts
     if converted.messages is not None:
         stop_ns = last_ns
         if facts is not None:
             first_ns = facts.started_ns
             stop_ns = first_ns + round(facts.duration_s * 1e9)
     recorder.start(first_ns, started, name)
+    if pictures is not None:
+        recorder.take_pictures(Path(converted.where), pictures)
     for message in messages:
         recorder.add(message.stream, message.data, message.received_ns)
     recorder.annotate(meta)
@@ -180,7 +199,7 @@ def _write_one(
     recorder.save(last_ns)
     times_s = converted.times_s
     seconds = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
-    return Imported(name, converted.name, len(times_s), seconds, found, verdict)
+    return Imported(name, converted.name, len(times_s), seconds, found, verdict, not_read)
 
 
 def _framed(converted: Converted, contract: Contract) -> list[RawMessage]:

@@ -17,6 +17,7 @@ from vdd_ros.datasets.bags import (
     decoded,
     opened_bag,
 )
+from vdd_ros.datasets.bounded import require_bounded
 from vdd_ros.datasets.sight import Pair, Row, Sight, between, declaration
 from vdd_ros.datasets.source import OPEN
 
@@ -28,8 +29,10 @@ def look_at_rosbag2(path: Path, joints: Sequence[str]) -> Sight:
     with opened_bag(bags[0]) as reader:
         types = {one.topic: one.msgtype for one in reader.connections}
         messages: dict[str, list[tuple[int, bytes]]] = {topic: [] for topic in sorted(types)}
+        total = 0
         for connection, received_ns, data in reader.messages():
             kept = bytes(data) if connection.msgtype in TYPES else b""
+            require_bounded(f"{bags[0]}: what it says of joints", total := total + len(kept))
             messages[connection.topic].append((received_ns, kept))
     rows = tuple(_row(topic, types[topic], found) for topic, found in messages.items())
     for topic, found in messages.items():

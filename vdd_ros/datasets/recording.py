@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from pydantic import JsonValue
 
 from vdd_ros.bag import RawMessage
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,23 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.times_s)
+
+
+class OneAtATime(Generic[Item]):
+    """What is made anew, by its number, whenever it is asked for, so that one of them is in memory
+    at a time."""
+
+    def __init__(self, count: int, make: Callable[[int], Item]):
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Item:
+        return self._make(number)
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._make, range(self._count))
+
+
+Recordings = Sequence[Recording] | OneAtATime[Recording]

@@ -11,22 +11,27 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.bag import RawMessage, header_stamp_ns
+from vdd_ros.camera_images import CAMERAS
 from vdd_ros.datasets.bags import ARRAY, TRAJECTORY, TYPES, bags_in, decoded, opened_bag
+from vdd_ros.datasets.bounded import require_bounded
 from vdd_ros.datasets.formats import Rosbag2Format, TopicColumns
-from vdd_ros.datasets.recording import Recording, Track, Tracks
+from vdd_ros.datasets.recording import OneAtATime, Recording, Track, Tracks
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 
+PICTURES = f"{CAMERAS}/"
 
-def read_rosbag2(path: Path, source: Source, layout: Rosbag2Format) -> list[Recording]:
-    """One recording per bag; raises UserError where one is not what was declared."""
+
+def read_rosbag2(path: Path, source: Source, layout: Rosbag2Format) -> OneAtATime[Recording]:
+    """One recording per bag, which is read when it is asked for; then UserError is raised where it
+    is not what was declared."""
     bags = bags_in(path)
     if source.episodes not in (None, len(bags)):
         raise UserError(
             f"{path} holds {len(bags)} bags, the source declares {source.episodes}: restore what "
             f"is missing or correct the number"
         )
-    return [_read(bag, source, layout) for bag in bags]
+    return OneAtATime(len(bags), lambda number: _read(bags[number], source, layout))
 
 
 def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
@@ -41,8 +46,9 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
                 )
         messages: dict[str, list[tuple[int, bytes]]] = {topic: [] for topic in topics}
         sent = {one.topic for one in reader.connections if one.msgcount}
-        wanted = [one for one in reader.connections if one.topic in topics]
+        wanted, total = [one for one in reader.connections if one.topic in topics], 0
         for connection, received_ns, data in reader.messages(connections=wanted):
+            require_bounded(f"{path}: what is declared of it", total := total + len(data))
             messages[connection.topic].append((received_ns, bytes(data)))
         counts = dict.fromkeys(topics, 0)
         for one in wanted:
@@ -62,7 +68,7 @@ def _read(path: Path, source: Source, layout: Rosbag2Format) -> Recording:
         command=_track(path, layout.command, used["command"], source, types, messages),
         others=_others(layout, types, messages),
     )
-    pictures = ["cameras/"] if (path / "cameras").is_dir() else []
+    pictures = [PICTURES] if (path / CAMERAS).is_dir() else []
     return _framed(path, layout, tracks, (*sorted(sent - topics), *pictures))
 
 

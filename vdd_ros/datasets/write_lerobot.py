@@ -85,6 +85,10 @@ def write_lerobot(
     features |= {key: _picture_feature(taken, name) for key, name in pictured.items()}
     write_json(folder / "meta/info.json", info_of(taken, features, first, len(tasks), file_mb))
     lost = [
+        f"camera {name}, once it is read again: `vdd dataset import` takes no pictures of LeRobot"
+        for name in taken.cameras
+    ]
+    lost += [
         f"camera {name}: {count} that cannot be read" for name, count in spoilt.items() if count
     ]
     if dtype == "float32" and (error := taken.rounding):

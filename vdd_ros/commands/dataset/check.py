@@ -19,9 +19,8 @@ from vdd_ros.calibration.leader_drift import drift_of, rest_offset
 from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore
-from vdd_ros.episode_log import binned
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import duplicates, verdict_of
+from vdd_ros.fitness import duplicates, vanished, verdict_of
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "BROKEN": "bold red"}
 
@@ -49,7 +48,7 @@ def main(args: Args) -> dict:
         rows.append(_judged(episode))
         manifests.append(episode.manifest)
         offsets.append(rest_offset(episode))
-    rows += [_broken(name, reason) for name, reason in _vanished(store).items()]
+    rows += [_broken(name, reason) for name, reason in vanished(store).items()]
     for name, other in duplicates(manifests).items():
         _warn(next(row for row in rows if row["name"] == name), f"of the same recording as {other}")
     drift = drift_of(offsets)
@@ -114,17 +113,6 @@ def _broken(name: str, reason: str) -> dict:
         "images": 0,
         "meta": {},
         "calibration": None,
-    }
-
-
-def _vanished(store: EpisodeStore) -> dict[str, str]:
-    """Episodes that were saved, were not deleted, and are not there."""
-    in_bin = binned(store.folder)
-    return {
-        name: f"{store.folder / name} was saved and is not there: restore it, or have it forgotten "
-        f"(`vdd dataset delete {store.folder} {name}`)"
-        for name, manifest in sorted(store.log().kept.items())
-        if not (store.folder / name).is_dir() and manifest not in in_bin
     }
 
 

@@ -20,7 +20,9 @@ from tyro.conf import Positional
 
 from vdd_ros.commands.progress import progress
 from vdd_ros.datasets.exporting import Exported, Settings, export
+from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import told_of_vanished, vanished
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ def main(args: Args) -> dict:
 
         exported = export(args.folder, args.out, args.format, settings, report)
     _print(exported, args)
+    store = EpisodeStore(args.folder)
+    if told := told_of_vanished(store):
+        print(told)
     description = exported.description
     return {
         "ok": True,
@@ -82,6 +87,7 @@ def main(args: Args) -> dict:
             for one, rows in zip(description.episodes, exported.rows, strict=True)
         ],
         "lost": list(description.lost),
+        "vanished": list(vanished(store)),
     }
 
 

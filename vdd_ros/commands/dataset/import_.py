@@ -66,7 +66,7 @@ def main(args: Args) -> dict:
     with progress("writing episodes") as report:
         imported = write(checked, source, contract, args.out, report, facts)
     _print(imported, args.out)
-    not_read = list(dict.fromkeys(name for one in recordings for name in one.not_read))
+    not_read = list(dict.fromkeys(name for one in imported for name in one.not_read))
     if not_read:
         print(f"not read: {', '.join(not_read)}")
     episodes = [one._asdict() for one in imported]

@@ -14,7 +14,7 @@ from tyro.conf import Positional
 
 from vdd_ros.commands.dataset.listed import calibration_of, listed
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.fitness import TRIMMED
+from vdd_ros.fitness import TRIMMED, told_of_vanished, vanished
 from vdd_ros.manifest import Manifest
 
 
@@ -37,6 +37,7 @@ def main(args: Args) -> dict:
     result = {
         "ok": True,
         "episodes": len(manifests),
+        "vanished": list(vanished(store)),
         "seconds": round(sum(durations), 2),
         "seconds_median": round(statistics.median(durations), 2) if durations else None,
         "verdicts": verdicts,
@@ -57,6 +58,8 @@ def main(args: Args) -> dict:
         values = ", ".join(f"{value} ({count})" for value, count in counts.items())
         table.add_row(f"declared {key}", escape(f"{len(counts)} different: {values}"))
     Console().print(table, highlight=False)
+    if told := told_of_vanished(store):
+        print(told)
     return result
 
 
