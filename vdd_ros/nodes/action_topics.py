@@ -43,7 +43,7 @@ RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the
 OLD_LOOKS = 5
 # So long a run may make no tick, and so many periods, before its thread hangs: a plan that is made
 # within the tick may take long, though not that long.
-HUNG_NS, HUNG_PERIODS = 500_000_000, 5
+HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
