@@ -228,6 +228,7 @@ def test_the_way_home_knows_nothing_of_what_a_policy_s_actions_mean(meaning):
     contract = homing_contract(two_arms(meaning))
     goal = home_of(contract) + 0.1
     bench = Bench(contract, Homing(contract, goal, 1.0), RULE)
+    bench.loop.policy.attend(bench.loop.gate)
     while not bench.loop.policy.arrived:
         bench.tick()
     np.testing.assert_allclose(bench.arm, goal, atol=1e-6)

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from itertools import pairwise
@@ -10,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from vdd_ros import control_thread
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop, TickResult
@@ -17,6 +19,7 @@ from vdd_ros.command_gate import STANDING_NS, GateOutput, StopReason
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
+from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
 from vdd_ros.realtime import claim, pace
 from vdd_ros.stream import Window
@@ -30,12 +33,13 @@ class Away:
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 2, 4, 7, 1, None
     density = None
-    broken = False
+    broken = out = False
 
     def infer(self, window, noise=None):
         if self.broken:
             raise ZeroDivisionError("nobody expected this")
-        return PolicyOutput(np.zeros(1), np.tile(window[-1] + 0.3, (1, 4, 1)))
+        wish = window[-1] + (np.nan if self.out else 0.3)
+        return PolicyOutput(np.zeros(1), np.tile(wish, (1, 4, 1)))
 
 
 class Bench:
@@ -54,6 +58,7 @@ class Bench:
         self.arrivals: deque[Arrival] = deque()
         self.heard = True
         self.mute = False
+        self.leader: np.ndarray | None = None  # (7,) that a person wants of the arm
         self.arm = HOME
         self.now_ns = time.time_ns
         self.thread = ControlThread(
@@ -68,6 +73,9 @@ class Bench:
             self.sent_s = time.monotonic()
         if not self.mute:
             self.tell(time.time_ns())
+        if self.leader is not None:
+            now_ns, wish = time.time_ns(), {"position": self.leader}
+            self.arrivals.append(Arrival("teleop_command", wish, now_ns, now_ns))
 
     def tell(self, stamp_ns):
         position = {"position": self.arm}
@@ -170,7 +178,7 @@ def test_a_clock_that_leaps_ahead_is_a_stop(bench):
 def test_a_gap_is_one_by_real_time_and_by_what_the_robot_tells(bench, real, ros, arm, stands, gap):
     gate, now_ns = bench.thread.loop.gate, time.time_ns()
     gate._measured_ns, gate._measured_then_ns = now_ns, now_ns - round(arm * 1e9)
-    bench.thread._sent_real_ns = time.monotonic_ns() - round(real * 1e9)
+    bench.thread.last.real_ns = time.monotonic_ns() - round(real * 1e9)
     bench.thread._clock.stands = stands
     found_s = bench.thread._gap_ns(now_ns, now_ns - round(ros * 1e9)) * 1e-9
     assert found_s == pytest.approx(gap, rel=0.5) and found_s >= gap
@@ -218,6 +226,67 @@ def test_a_short_press_of_the_e_stop_is_not_missed(bench):
     bench.thread.e_stop(False)
     bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
     bench.assert_at_rest(StopReason.E_STOP)
+
+
+def test_another_who_drives_is_heeded_while_a_leader_does_and_the_policy_is_out(bench):
+    bench.start().wait_for_motion()
+    bench.leader = HOME - 0.5
+    bench.wait_for(lambda: bench.thread.loop.gate.source == "teleop")
+    bench.policy.out = True
+    bench.wait_for(lambda: bench.thread.loop.policy_fault is StopReason.NOT_FINITE)
+    bench.thread.halt(StopReason.RIVAL, "/another drives")
+    bench.thread.halt(StopReason.CONTROL_HUNG, "the first word counts")
+    bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+    bench.assert_at_rest(StopReason.RIVAL)
+    assert bench.thread.loop.detail == "/another drives"
+
+
+def test_one_that_would_not_hear_the_e_stop_comes_to_rest(contract):
+    """It does not matter while nobody moves the arm."""
+    beats, heard = itertools.count(1), [True]
+    bench = Bench(contract, beat=lambda: next(beats) if heard[0] else 0)
+    try:
+        bench.start().wait_for_motion()
+        heard[0] = False
+        bench.wait_for(lambda: bench.thread.loop.reason and bench.thread.loop.gate.silent)
+        bench.assert_at_rest(StopReason.EXECUTOR_HUNG)
+    finally:
+        bench.thread.stop()
+
+
+def test_one_that_hangs_is_not_waited_for_and_keeps_the_next_run_from_beginning(bench, monkeypatch):
+    bench.start().wait_for_motion()
+    infer, go_on, hangs = bench.policy.infer, threading.Event(), threading.Event()
+
+    def hang(window, noise=None):
+        hangs.set()
+        go_on.wait(60.0)
+        return infer(window)
+
+    bench.policy.infer = hang
+    assert hangs.wait(10.0)
+    monkeypatch.setattr(control_thread, "END_S", 0.0)
+    try:
+        assert not bench.thread.stop() and bench.thread.hangs
+        with pytest.raises(UserError, match="hangs: start the node anew"):
+            bench.thread.start()
+    finally:
+        go_on.set()
+    assert bench.thread.stop()
+    bench.assert_at_rest(StopReason.DEACTIVATED)
+    bench.policy.infer = infer
+    bench.start().wait_for_motion()
+
+
+def test_controls_of_one_arm_know_what_the_other_sent(contract):
+    """Whichever sent last, and however its run ended."""
+    last = LastCommand()
+    one, other = (Bench(contract, last=last) for _ in range(2))
+    for bench in (one, other, one):
+        bench.start().wait_for_motion()
+        bench.thread.stop()
+        np.testing.assert_array_equal(last.held[0], bench.sent[-1])
+        assert last.held[1] == bench.thread.loop.gate.held[1]
 
 
 def test_it_does_not_start_while_the_e_stop_is_pressed(bench):

@@ -117,6 +117,23 @@ def test_a_run_that_stops_before_it_has_told_anything_is_saved(recorder):
     assert recorder.due(9 * S + AFTERMATH_NS) == "E_STOP"
 
 
+def test_a_policy_that_fails_while_a_leader_drives_is_saved_once(recorder):
+    """The run goes on; what stops it later is another flight."""
+    run(recorder, 1)
+    for tenth in range(10, 40):
+        recorder.hear("", tenth * S // 10, tenth * S // 10, "NOT_FINITE")
+    assert recorder.due(4 * S) == "NOT_FINITE" and recorder.running
+    recorder.save("NOT_FINITE", "one")
+    recorder.hear("", 4 * S, 4 * S, "NOT_FINITE")
+    assert recorder.due(5 * S) is None and recorder.pending is None
+    recorder.hear("SOURCE_SILENT", 10 * S, 10 * S, "NOT_FINITE")
+    assert recorder.due(13 * S) == "SOURCE_SILENT"
+    recorder.save("SOURCE_SILENT", "two")
+    recorder.hear("", 20 * S, S // 20)  # a new run
+    recorder.hear("", 21 * S, S, "NOT_FINITE")
+    assert recorder.due(24 * S) == "NOT_FINITE"
+
+
 def test_one_that_is_ended_before_it_has_told_anything_is_not(recorder):
     tell(recorder, 5.0)
     recorder.hear("DEACTIVATED", 5 * S, S // 20)

@@ -61,6 +61,19 @@ def test_the_number_that_is_off_comes_first_and_is_said_with_its_unit(contract):
     )
 
 
+def test_of_a_number_that_a_cluster_does_not_weigh_nothing_is_expected(contract):
+    """A bundle may say so; it is no reason for a run to end."""
+    whitener = 10.0 * np.eye(14)
+    whitener[:, [0, 7]] = 0.0  # joint 1, at both times
+    made = OodDetector(Clusters(np.zeros((1, 14)), whitener[None]), 5, Threshold(4.0, 0.05, 9, 9))
+    window = np.zeros((2, 7))
+    window[:, :2] = 1.0, 0.5
+    first, *others = made.deviations(window, contract)
+    assert first.name.endswith("joint2") and first.share > 0.0
+    (joint1,) = (one for one in others if one.name.endswith("joint1"))
+    assert (joint1.value, joint1.expected, joint1.share) == (1.0, 1.0, 0.0)
+
+
 def test_every_number_of_an_observation_has_a_name():
     contract = Contract.from_yaml("config/panda_lift_choice.yaml")
     names = observation_names(contract)

@@ -145,7 +145,8 @@ class ActionLoop:
         if not self.gate.reset(now_ns):
             raise UserError("the e-stop is pressed or the arm still moves: release it, then start")
         if self._held is not None:
-            self.gate.hold(*self._held)
+            position, sent_ns = self._held
+            self.gate.hold(position, min(sent_ns, now_ns))  # the clock may have been set back
         self._forget()
         self._start_ns = self._now_ns = now_ns
         self.running = True

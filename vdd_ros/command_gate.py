@@ -60,6 +60,8 @@ class StopReason(Enum):
     CLOCK_STILL = "the clock stands still"
     DEACTIVATED = "deactivated"
     LOOP_ENDED = "the control loop ended"
+    EXECUTOR_HUNG = "the node's executor hangs and would not hear the e-stop"
+    CONTROL_HUNG = "the control thread hangs"
 
 
 class GateOutput(NamedTuple):

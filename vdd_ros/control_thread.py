@@ -2,7 +2,8 @@
 
 At every tick it takes what has come since the last one, and the word of the e-stop from a slot, so
 that the loop and the gate are only ever touched by this thread. However the thread ends, by request
-or by an exception, it brings the arm to rest first.
+or by an exception, it brings the arm to rest first. It and the thread of its owner, which hears the
+e-stop, watch each other: `beat` of the one, `beat_ns` of the other.
 """
 
 from __future__ import annotations
@@ -15,14 +16,25 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.action_loop import ActionLoop, Fault, TickResult
+from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.clock_watch import ClockWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake, claim, lock_memory, pace, sleep_until, undisturbed
 from vdd_ros.tick_log import TickLog
+
+# So long the owner's thread may do something else while the arm moves. It looks for the e-stop a
+# hundred times a second; the state of a run and what it asks of the graph take some ten
+# milliseconds, on a busy machine some hundred.
+DEAF_NS = 500_000_000
+COUNTED_PERIODS = 2  # of that, from one tick to the next (see `BeatWatch`)
+# A thread that has been told to end needs no longer than the arm to come to rest, and this [s].
+# Longer than a plan that is late: what is waited for then does not come back.
+END_S = 2.0
 
 
 class Arrival(NamedTuple):
@@ -42,7 +54,8 @@ class ControlThread:
     sent, 0 for as soon as it is there; most_missed: so many missed deadlines lately are a stop
     (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy drives
     on observations unlike those it was trained on: warn (nothing here), slow (down to slow_speed, a
-    share of the velocity limits) or hold (a stop)."""
+    share of the velocity limits) or hold (a stop); last: where the arm's commands are noted; beat:
+    a number that changes as long as the e-stop is heard."""
 
     def __init__(
         self,
@@ -61,6 +74,8 @@ class ControlThread:
         cpu: int = -1,
         most_missed: int = 0,
         keep_log: bool = False,
+        last: LastCommand | None = None,
+        beat: Callable[[], int] | None = None,
     ):
         self.loop = loop
         self.refused: list[str] = []  # what the system did not permit
@@ -71,7 +86,9 @@ class ControlThread:
         self._listening = listening
         self._begun = False
         self._last_ns = 0  # what the time was at the last tick
-        self._sent_real_ns = 0  # when a command left, by a steady clock
+        self.last = last or LastCommand()
+        self.beat_ns = 0  # when the last tick began, by a steady clock; 0: none has
+        self._beat = beat
         self._clock = ClockWatch(loop.contract)
         self._density, self.detector = density, detector
         self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
@@ -80,7 +97,8 @@ class ControlThread:
         self._most_missed = most_missed
         self._keep_log = keep_log
         self._e_stop_pressed = self._e_stop_seen = False
-        self._halted: tuple[StopReason, str] | None = None
+        self._hearing = self._watch_of_hearing()
+        self.halted: tuple[StopReason, str] | None = None  # the first word of `halt`
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
@@ -91,8 +109,15 @@ class ControlThread:
         """Whether ticks are being made."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def hangs(self) -> bool:
+        """Whether ticks, or one, go on though they were to end."""
+        return self.running and self._ending.is_set()
+
     def start(self) -> None:
-        """Begin a run; raises UserError while the e-stop is pressed."""
+        """Begin a run; raises UserError while the e-stop is pressed, or the last run hangs."""
+        if self.running:
+            raise UserError("the control thread of the last run hangs: start the node anew")
         if self._e_stop_pressed:
             raise UserError("the e-stop is pressed: release it, then activate")
         contract, policy = self.loop.contract, self.loop.policy
@@ -100,22 +125,26 @@ class ControlThread:
         self.loop.start(self._now_ns())
         self._forget_arrivals(self._now_ns())
         self._e_stop_seen = self._begun = False
-        self._halted = None
+        self.halted = None
+        self.beat_ns = 0
+        self._hearing = self._watch_of_hearing()
         self._clock = ClockWatch(contract)
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
         self.log = None
         if self._keep_log:
             self.log = TickLog(policy.n_obs_steps, contract.observation_dim, contract.n_joints)
-        self._thread = threading.Thread(target=self._run, name="control")
+        # one that hangs does not keep the process from its end
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Bring the arm to rest, then end; does nothing if there is no run."""
+    def stop(self) -> bool:
+        """Bring the arm to rest, then end; does nothing if there is no run. Whether it has ended:
+        one that hangs, in a policy, is not waited for."""
         self._ending.set()
         if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+            self._thread.join(longest_braking_ns(self.loop.contract) * 1e-9 + END_S)
+        return not self.running
 
     def e_stop(self, pressed: bool) -> None:
         """Leave word of the e-stop; even a short press is seen by the next tick."""
@@ -123,8 +152,9 @@ class ControlThread:
         self._e_stop_seen |= pressed
 
     def halt(self, reason: StopReason, detail: str) -> None:
-        """Leave word that the arm is to be brought to rest, for a reason known elsewhere."""
-        self._halted = reason, detail
+        """Leave word that the arm is to be brought to rest, for a reason known elsewhere; the first
+        word of a run counts."""
+        self.halted = self.halted or (reason, detail)
 
     def _run(self) -> None:
         self.refused = claim(self._priority, self._cpu)
@@ -139,16 +169,18 @@ class ControlThread:
             finally:
                 self._bring_to_rest()
 
+    def _watch_of_hearing(self) -> BeatWatch:
+        return BeatWatch(COUNTED_PERIODS * self.loop.contract.control_period_ns)
+
     def _tick(self, wake: Wake) -> None:
+        self.beat_ns = wake.now_ns
         now_ns = self._time_ns(wake.now_ns)
         self._take_e_stop(now_ns)
         if not self._begin():
             self._forget_arrivals(now_ns)
             return
         self._heed_clock()
-        if self._halted is not None and self.loop.running:
-            reason, self.loop.detail = self._halted
-            self.loop.stop(reason)
+        self._heed_owner(wake.now_ns)
         for arrival in self._receive(now_ns):
             self._take(arrival)
         result = self.loop.tick(now_ns)
@@ -174,11 +206,22 @@ class ControlThread:
         """For how long no command has left: by real time and by the ROS clock, which may jump, or
         wait for a slow simulator, or by the arm's own, where the ROS clock alone is slow; by real
         time alone where that clock stands."""
-        real_ns, gate = time.monotonic_ns() - self._sent_real_ns, self.loop.gate
+        real_ns, gate = time.monotonic_ns() - self.last.real_ns, self.loop.gate
         is_stale = self._clock.stands or gate.is_behind(now_ns)
         # not by the time of the tick, at whose beginning a plan may have been begun that took long
         told_ns = max(self._now_ns() - sent_ns, gate.arm_gap_ns)
         return real_ns if is_stale else min(real_ns, told_ns)
+
+    def _heed_owner(self, real_ns: int) -> None:
+        """What its thread has left word of; and that it goes on, while the arm is moved."""
+        if self._beat is not None:
+            self._hearing.see(self._beat(), real_ns)
+        gate = self.loop.gate
+        if self.halted is not None and (gate.source is not None or not gate.locked):
+            reason, self.loop.detail = self.halted
+            self.loop.stop(reason)
+        elif gate.source is not None and self._hearing.still_ns > DEAF_NS:
+            self.loop.stop(StopReason.EXECUTOR_HUNG)
 
     def _heed_clock(self) -> None:
         """A clock that stands makes everything look new for ever, one that leaps makes it look old.
@@ -237,7 +280,7 @@ class ControlThread:
             sleep_until(wake.due_ns + self._send_after_ns)
         self._send(result)
         if result.output is not None:
-            self._sent_real_ns = time.monotonic_ns()
+            self.last.note(result.output.position, result.tick_ns)
         if self.log is not None:
             self.log.tick(result)
 
@@ -246,6 +289,7 @@ class ControlThread:
         self.loop.stop(StopReason.DEACTIVATED if ended else StopReason.LOOP_ENDED)
         give_up_ns = time.monotonic_ns() + longest_braking_ns(self.loop.contract)
         for wake in pace(self.loop.contract.control_period_ns):
+            self.beat_ns = wake.now_ns
             now_ns = self._time_ns(wake.now_ns, ending=True)
             self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)), wake)
             if self.loop.gate.silent or wake.now_ns > give_up_ns:

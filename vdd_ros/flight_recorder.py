@@ -59,6 +59,7 @@ class FlightRecorder:
         self._seconds_ns = round(seconds * 1e9)
         self.running = False  # whether the last word of a run was that it goes on
         self._heard_ns = listens_since
+        self._policy_is_out = False  # as the last word said
         self._stop: tuple[str, int] | None = None  # why, and when it was known
 
     @property
@@ -84,11 +85,15 @@ class FlightRecorder:
     def _forget_oldest(self) -> None:
         self.kept_bytes -= len(self._kept.popleft().data) + MESSAGE_BYTES
 
-    def hear(self, stop_reason: str, steady_ns: int, ran_ns: int) -> None:
+    def hear(self, stop_reason: str, steady_ns: int, ran_ns: int, policy_fault: str = "") -> None:
         """Take the stop reason of a policy state, empty while the run goes on, and for how long the
-        run has gone on. One that began since the last word may have stopped before its first."""
+        run has gone on. One that began since the last word may have stopped before its first.
+        policy_fault: why the policy is out while a leader drives, empty where it is not."""
         is_new = ran_ns < steady_ns - self._heard_ns
         self._heard_ns = steady_ns
+        if policy_fault and (is_new or not self._policy_is_out):
+            self._stop = self._stop or (policy_fault, steady_ns)
+        self._policy_is_out = bool(policy_fault)
         if not stop_reason:
             self.running = True
         elif self.running or is_new:

@@ -69,7 +69,7 @@ class OodDetector(NamedTuple):
         found = []
         for place, (name, unit) in enumerate(observation_names(contract)):
             group = np.arange(place, flat.size, window.shape[-1])
-            back = np.linalg.solve(precision[np.ix_(group, group)], pull[group])
+            back = _solved(precision[np.ix_(group, group)], pull[group])
             value = float(window[-1, place])
             share = float(pull[group] @ back)
             found.append(Deviation(name, unit, value, value - float(back[-1]), share))
@@ -120,6 +120,19 @@ class OodDetector(NamedTuple):
         if not (fits and ticks > 0 and np.isfinite(means).all() and np.isfinite(whiteners).all()):
             raise fault
         return cls(Clusters(means, whiteners), ticks, *thresholds)
+
+
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The smallest (n,) that `matrix` (n, n) turns into `right` (n,), as nearly as it can: of a
+    number that a cluster does not weigh, nothing is expected. Zeros where there is none."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        return np.linalg.lstsq(matrix, right, rcond=None)[0]
+    except np.linalg.LinAlgError:
+        return np.zeros_like(right)
 
 
 def _threshold(raw: dict | None) -> Threshold | None:

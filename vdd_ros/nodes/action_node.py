@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,11 +25,12 @@ from rclpy.timer import Timer
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
+from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.action_parameters import ActionParameters
-from vdd_ros.nodes.action_setup import prepared
+from vdd_ros.nodes.action_setup import Ready, prepared
 from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
 from vdd_ros.nodes.e_stop import EStopListener
-from vdd_ros.nodes.go_home import GoHome, Held
+from vdd_ros.nodes.go_home import HANGS, GoHome
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
@@ -94,6 +95,8 @@ class ActionNode(LifecycleNode):
         assert self._parts is not None
         self._wait_for_discovery()
         try:
+            if self._parts.home.hangs:
+                raise UserError(HANGS)
             self._require_no_rival(self._parts.outputs)
         except UserError as error:
             return self._fail(error)
@@ -133,11 +136,26 @@ class ActionNode(LifecycleNode):
         super().destroy_node()
 
     def _configure(self) -> None:
-        settings, began_s = self.settings, time.monotonic()
-        ready = prepared(settings)
-        loop, contract, bundle = ready.loop, ready.loop.contract, ready.bundle
+        began_s = time.monotonic()
+        ready = prepared(self.settings)
+        with ExitStack() as made:  # what was made before a failure would be in the graph for good
+            made.callback(ready.loop.close)
+            self._parts = self._make_parts(ready, made)
+            made.pop_all()
+        self._take_e_stop(self._listen_to_e_stop(ready.loop.contract).pressed)
+        self.fault = None
+        for warning in ready.warnings:
+            self.get_logger().warning(warning)
+        seconds = time.monotonic() - began_s
+        self.get_logger().info(f"{ready}; configured in {seconds:.1f} s")
+
+    def _make_parts(self, ready: Ready, made: ExitStack) -> Parts:
+        settings, loop, contract = self.settings, ready.loop, ready.loop.contract
+        listener, last = self._listen_to_e_stop(contract), LastCommand()
         outputs = Outputs(self, contract, settings.robot, settings.mode == "shadow")
+        made.callback(outputs.destroy)
         inputs = Inputs(self, contract)
+        made.callback(inputs.destroy)
         make = partial(
             ControlThread,
             now_ns=lambda: self.get_clock().now().nanoseconds,
@@ -148,26 +166,22 @@ class ActionNode(LifecycleNode):
             priority=settings.realtime_priority,
             cpu=settings.cpu,
             most_missed=settings.most_missed,
+            last=last,
+            beat=lambda: listener.beat_ns,
         )
         control = make(
             loop,
             density=ready.density,
-            detector=bundle.ood_detector,
+            detector=ready.bundle.ood_detector,
             on_out_of_distribution=settings.on_out_of_distribution,
             slow_speed=settings.slow_speed,
             keep_log=bool(settings.log_ticks),
         )
-        reporter = Reporter(self, bundle, control, inputs, outputs)
-        going = GoHome(
-            self, contract, ready.home, settings.home_speed, make, self._make_way, reporter
-        )
-        self._parts = Parts(control, reporter, inputs, outputs, going)
-        self._take_e_stop(self._listen_to_e_stop(contract).pressed)
-        self.fault = None
-        for warning in ready.warnings:
-            self.get_logger().warning(warning)
-        seconds = time.monotonic() - began_s
-        self.get_logger().info(f"{ready}; configured in {seconds:.1f} s")
+        reporter = Reporter(self, ready.bundle, control, inputs, outputs)
+        made.callback(reporter.destroy)
+        ways = make, self._make_way, listener.look, reporter
+        going = GoHome(self, contract, ready.home, settings.home_speed, last, *ways)
+        return Parts(control, reporter, inputs, outputs, going)
 
     def _health(self) -> Health:
         if self.fault is not None:
@@ -195,17 +209,16 @@ class ActionNode(LifecycleNode):
             self._parts.control.e_stop(pressed)
             self._parts.home.e_stop(pressed)
 
-    def _make_way(self) -> Held:
-        """Bring what moves the arm to rest, and tell where; UserError where the node may not move
-        it."""
+    def _make_way(self) -> None:
+        """Bring the policy's run to rest; UserError where the node may not move the arm."""
         assert self._parts is not None
         if not self._active:
             raise UserError("activate the node first: nothing moves before")
         if self.settings.mode == "shadow":
             raise UserError("a shadow moves nothing")
         self._require_no_rival(self._parts.outputs)
-        self._end_run()
-        return self._parts.control.loop.gate.held
+        if not self._end_run():
+            raise UserError(HANGS)
 
     def _require_no_rival(self, outputs: Outputs) -> None:
         if rival := outputs.rival():
@@ -214,19 +227,25 @@ class ActionNode(LifecycleNode):
     def _halt(self) -> None:
         self._active = False
         if self._parts is not None:
-            self._parts.home.stop()
-            self._end_run()
+            ended = self._parts.home.stop(), self._end_run()
+            if not all(ended):  # silent from now on, as its publishers are
+                self.fault = HANGS
+                self.get_logger().error(HANGS)
 
-    def _end_run(self) -> None:
+    def _end_run(self) -> bool:
+        """Whether it has ended."""
         assert self._parts is not None
         control = self._parts.control
         ran = control.running
-        control.stop()
+        has_ended = control.stop()
         if ran:  # who listens can tell a run that was ended from a node that died
             self._parts.reporter.say()
+        if not has_ended:
+            return False
         log, control.log = control.log, None
         if log is not None:
             self._save(log)
+        return True
 
     def _save(self, log: TickLog) -> None:
         path = Path(self.settings.log_ticks)

@@ -14,6 +14,7 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray
 
 from vdd_ros.action_loop import Fault, TickResult
+from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.bundle import Bundle
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
@@ -40,6 +41,9 @@ STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
 # Of two nodes of one name the newer gives way: who ran for so long before knowing is the older.
 OLD_LOOKS = 5
+# So long a run may make no tick, and so many periods, before its thread hangs: a plan that is made
+# within the tick may take long, though not that long.
+HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
 LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
@@ -231,6 +235,7 @@ class Reporter:
         self._outputs = outputs
         self._thresholds = _thresholds(control.detector)
         self._ran = False  # whether the last word was that of a run
+        self._ticking = BeatWatch(round(2e9 * STATE_PERIOD_S))
         self._looks = 0
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
@@ -238,6 +243,7 @@ class Reporter:
     def watch(self, control: ControlThread, doing: str, done: str) -> None:
         """Say how this one goes from now on, and what it does and has done."""
         self._control, self._doing, self._done = control, doing, done
+        self._hung_s: float | None = None  # for how long it has made no tick, where that is long
 
     def _publish(self) -> None:
         control = self._control
@@ -248,6 +254,7 @@ class Reporter:
             return
         self._ran = True
         self._looks += 1
+        self._heed_ticks(control)
         is_look = self._looks % RIVAL_LOOKS == 0
         if is_look and (rival := self._outputs.rival(True, self._looks > OLD_LOOKS)):
             control.halt(StopReason.RIVAL, f"{rival}: end it, then activate again")
@@ -255,6 +262,16 @@ class Reporter:
             self._node.get_logger().warning("; ".join(control.refused), once=True)
         gc.collect(1)  # the control thread has switched automatic collection off
         self.say()
+
+    def _heed_ticks(self, control: ControlThread) -> None:
+        """One that hangs can send nothing, not even a ramp; should it go on, it is to stop."""
+        self._ticking.see(control.beat_ns, time.monotonic_ns())
+        most_ns = max(HUNG_NS, HUNG_PERIODS * control.loop.contract.control_period_ns)
+        has_begun = control.beat_ns > 0
+        hangs = has_begun and self._ticking.still_ns > most_ns
+        self._hung_s = self._ticking.still_ns * 1e-9 if hangs else None
+        if hangs:
+            control.halt(StopReason.CONTROL_HUNG, "no command left meanwhile")
 
     def say(self) -> None:
         """How the run goes, or why it ended."""
@@ -265,9 +282,13 @@ class Reporter:
         """The run in one line, its figures, and why it stopped."""
         control = self._control
         reason, gate = control.loop.reason, control.loop.gate
+        if reason is None and control.halted is not None:  # from now on, or when it goes on
+            reason = control.halted[0]
+        fault = control.loop.policy_fault
         values = _figures(control.monitor.state()) | {
             "stop_reason": "" if reason is None else reason.name,
             "stop_detail": control.loop.detail,
+            "policy_fault": "" if fault is None else fault.name,
             "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
             "stops": gate.stops,
             "refused": control.loop.aligner.refused,
@@ -276,14 +297,17 @@ class Reporter:
             **self._thresholds,
             "limits": control.loop.gate.filter.holds,
         }
+        if control.running and self._hung_s is not None:
+            why = f"the control thread hangs: no tick for {self._hung_s:.1f} s"
+            return Health("error", f"{why}, and no command", values)
         if reason not in (None, StopReason.DEACTIVATED):
             why = control.loop.detail
             more = f": {why}" if why else ""
             return Health("warn", f"stopped: {reason.value}{more}", values)
         if not control.running:
             return Health("ok", self._done, values)
-        if control.loop.policy_fault is not None:
-            why = f"{control.loop.policy_fault.value}; {control.loop.detail}".rstrip("; ")
+        if fault is not None:
+            why = f"{fault.value}; {control.loop.detail}".rstrip("; ")
             return Health("warn", f"a leader drives, the policy is out: {why}", values)
         if faults := self._inputs.faults():
             return Health("warn", "; ".join(faults), values)

@@ -7,7 +7,10 @@ The contract's topic   std_msgs/Bool, True for pressed, from publishers of any n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -37,6 +40,7 @@ class EStopListener:
         self, node: Node, topic: str, take: Callable[[bool], None], by_service: bool = True
     ):
         self.topic = topic
+        self.beat_ns = 0  # when it last looked, by a steady clock
         self._node, self._take = node, take
         self._state = EStop()
         self._newest: dict[bytes | str, int] = {}  # number of each publisher's last word
@@ -58,12 +62,15 @@ class EStopListener:
         return self._state.pressed
 
     def look(self) -> None:
-        """Hear what has been said since; called by itself as long as the node's executor runs."""
+        """Hear what has been said since; called by itself as long as the node's executor runs. No
+        more than may wait: a flood does not hold up who looks."""
         for subscription in self._subscriptions:
             handle = subscription.handle
             with handle:
-                while (taken := handle.take_message(Bool, False)) is not None:
+                waiting = iter(partial(handle.take_message, Bool, False), None)
+                for taken in islice(waiting, DEPTH):
                     self._hear(*taken)
+        self.beat_ns = time.monotonic_ns()
 
     def _hear(self, message: Bool, information: Mapping[str, Any]) -> None:
         who, number = _gid(information), information.get("publication_sequence_number")

@@ -102,7 +102,8 @@ class FlightRecorderNode(Node):
             for status in deserialize_message(data, DiagnosticArray).status:
                 values = {item.key: item.value for item in status.values}
                 ran_ns = int(values["ticks"]) * self.recorder.contract.control_period_ns
-                self.recorder.hear(values["stop_reason"], steady_ns, ran_ns)
+                fault = values.get("policy_fault", "")
+                self.recorder.hear(values["stop_reason"], steady_ns, ran_ns, fault)
 
     def _watch(self) -> None:
         reason = self.recorder.due(time.monotonic_ns())

@@ -14,19 +14,21 @@ from vdd_ros.command_gate import HELD_WITHIN
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
-from vdd_ros.homing import RULE, Homing, homing_contract
+from vdd_ros.homing import Homing, homing_contract, way_home
+from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.action_topics import Reporter
 
 LOOK_PERIOD_S = 0.1
-Held = tuple[np.ndarray, int] | None
+HANGS = "the control thread hangs: start the node anew"
 
 
 class GoHome:
     """Offers the service while the node is configured.
 
-    goal: (Da,) [unit], None where nobody knows; share: of the contract's velocity and acceleration
-    limits; make: a ControlThread for a loop; make_way: brings what moves the arm to rest and tells
-    `CommandGate.held`, raises UserError where nothing may move; reporter: is told what goes on.
+    goal: (Da,) [unit], None where nobody knows; share: of the contract's limits; last: what was
+    sent to the arm last, by whomever; make: a ControlThread for a loop, which takes note there;
+    make_way: brings what else moves the arm to rest, raises UserError where nothing may move; hear:
+    passes on what has been said of the e-stop since; reporter: is told what goes on.
     """
 
     def __init__(
@@ -35,35 +37,46 @@ class GoHome:
         contract: Contract,
         goal: np.ndarray | None,
         share: float,
+        last: LastCommand,
         make: Callable[[ActionLoop], ControlThread],
-        make_way: Callable[[], Held],
+        make_way: Callable[[], None],
+        hear: Callable[[], None],
         reporter: Reporter,
     ):
         self.control: ControlThread | None = None
         self._homing: Homing | None = None
-        self._pressed = False
+        self._pressed = self._press_seen = False
         self._node = node
         self._contract = homing_contract(contract)
         self._goal, self._share = goal, share
-        self._make, self._make_way, self._reporter = make, make_way, reporter
+        self._last, self._make = last, make
+        self._make_way, self._hear, self._reporter = make_way, hear, reporter
         self._service = node.create_service(Trigger, "~/go_home", self._answer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
 
-    def stop(self) -> Held:
-        """Bring the arm to rest if it is on its way; `CommandGate.held` where it was at all."""
-        control, self.control = self.control, None
+    def stop(self) -> bool:
+        """Bring the arm to rest if it is on its way; False where its thread hangs."""
+        control = self.control
         if control is None:
-            return None
+            return True
         ran = control.running
-        control.stop()
+        has_ended = control.stop()
         if ran:  # who listens can tell a run that was ended from a node that died
             self._reporter.say()
-        return control.loop.gate.held
+        if has_ended:
+            self.control = None
+        return has_ended
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the thread that was to end still has not."""
+        return self.control is not None and self.control.hangs
 
     def e_stop(self, pressed: bool) -> None:
         """Pass on word of the e-stop."""
         self._pressed = pressed
+        self._press_seen |= pressed
         if self.control is not None:
             self.control.e_stop(pressed)
 
@@ -87,12 +100,17 @@ class GoHome:
             raise UserError(
                 "the bundle does not say where demonstrations began: set the parameter home"
             )
-        held = self._make_way()
-        held = self.stop() or held
-        self._homing = Homing(self._contract, self._goal, self._share)
-        rng = np.random.default_rng(0)
-        control = self._make(ActionLoop(self._contract, self._homing, RULE, rng, held=held))
+        self._hear()
+        self._press_seen = False
+        self._make_way()
+        if not self.stop():
+            raise UserError(HANGS)
+        self._homing, loop = way_home(self._contract, self._goal, self._share, self._last.held)
+        control = self._make(loop)
+        self._hear()  # nobody did while the arm came to rest
         control.e_stop(self._pressed)
+        if self._press_seen and not self._pressed:
+            raise UserError("the e-stop was pressed meanwhile: ask again")
         control.start()
         self.control = control
         self._reporter.watch(control, "going home", "stopped on the way home")

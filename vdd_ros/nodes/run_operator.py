@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -61,6 +62,7 @@ class RunOperator:
         self._rival: Any = None
         self._faults = self._node.create_publisher(String, FAULTS, 100)
         self._changes = self._node.create_client(ChangeState, "/action_node/change_state")
+        self._ways_home = self._node.create_client(Trigger, "/action_node/go_home")
         self._states = self._node.create_client(GetState, "/action_node/get_state")
         self._ended = threading.Event()
         spinning = self._executor, self._node, self._ended.is_set
@@ -84,6 +86,13 @@ class RunOperator:
     def change(self, name: str) -> bool:
         """Whether a transition of action_node succeeded."""
         return self.answer(self.begin_change(name)).success
+
+    def go_home(self) -> None:
+        """Send the arm home; raises UserError where action_node refuses."""
+        self._wait(self._ways_home.service_is_ready, "action_node knows no way home")
+        answer = self.answer(self._ways_home.call_async(Trigger.Request()))
+        if not answer.success:
+            raise UserError(f"the arm does not go home: {answer.message}")
 
     def answer(self, future):
         """Of a call."""

@@ -32,6 +32,16 @@ def begin(stage: Stage, name: str) -> None:
     stage.operator.begin_change(name)
 
 
+def go_home(stage: Stage) -> None:
+    """The arm is sent to where demonstrations began."""
+    stage.operator.go_home()
+
+
+def inject(stage: Stage) -> None:
+    """What is judged begins here: all before is how it came to that."""
+    stage.event("inject")
+
+
 def press(stage: Stage, pressed: bool, reliable: bool = True) -> None:
     """The e-stop, by a publisher that keeps its last word, or by one that may lose any."""
     stage.operator.press(pressed, reliable)
@@ -135,6 +145,8 @@ LEADERS: dict[str, Callable[[np.ndarray, int], tuple[np.ndarray, int]]] = {
 ACTS: dict[str, Callable[..., None]] = {
     "change": change,
     "begin": begin,
+    "go home": go_home,
+    "inject": inject,
     "press": press,
     "wait": wait,
     "relay": relay,

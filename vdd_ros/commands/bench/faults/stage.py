@@ -46,6 +46,7 @@ RIGS: dict[str, tuple[dict[str, Any], str]] = {
     "foreign": ({}, "foreign"),
     "wide": ({}, "wide"),
     "far": ({}, "far"),
+    "home": ({"home_speed": 1.0, "start_tolerance": 3.0}, "home"),
     "gate": ({}, ""),  # command_gate instead, for a leader
 }
 BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures itself
@@ -156,6 +157,7 @@ class Stage:
         contract, folder, middle = self.contract, self._folder / "bundles", self.joints()
         write_swing(folder / "swing", contract, middle)
         write_swing(folder / "knowing", contract, middle, detector=knows_tables(contract))
+        write_swing(folder / "home", contract, middle, StartRange(middle + 0.4, middle + 0.4))
         elsewhere = StartRange(middle + 1.5, middle + 1.5)
         write_swing(folder / "far", contract, middle, elsewhere)
         raw = contract.to_dict()

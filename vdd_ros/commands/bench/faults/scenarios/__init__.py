@@ -18,6 +18,7 @@ IN_TRAJECTORIES = (
 _SENT_AS_POSITIONS: tuple[Scenario, ...] = (
     *people.e_stop(),
     *people.operator(),
+    *people.homeward(),
     *robot.publishers(),
     *messages.streams(),
     *messages.contents(),

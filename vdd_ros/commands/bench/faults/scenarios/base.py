@@ -20,6 +20,8 @@ STANDING = 0.5 + 0.02  # /clock may stand so long, and a tick
 # for the policy period in which its last two observations still differ, and has to come back.
 ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4 + 2 * 0.1
 PLANNED = 0.7  # a plan's own length
+# The longest way home, from the far end of the swing, and there for a while.
+HOMEWARD = 2.5
 LED = 0.6  # so long a leader leads before it does something wrong
 STALE = ("OBSERVATION_STALE", "JOINTS_STALE")
 BROKEN = ("OBSERVATION_BROKEN", "JOINTS_STALE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vdd_ros.commands.bench.faults.scenarios.base import (
+    HOMEWARD,
     JOINTS,
     JOINTS_AGE,
     LEADER_AGE,
@@ -89,6 +90,25 @@ def operator() -> list[Scenario]:
                  reasons=STALE, detection_s=JOINTS_AGE),
         Scenario("SIGKILL", "node killed", "SIGKILL: silence, no ramp",
                  (("end", "action_node", "SIGKILL"),), "silence"),
+    ]  # fmt: skip
+
+
+def homeward() -> list[Scenario]:
+    """Sent home: however that begins, it goes on from the last command sent."""
+    family, go, there = "sent home", ("go home",), ("wait", HOMEWARD)
+    press, release = ("press", True), ("press", False)
+    return [
+        Scenario("home", family, "sent home while the policy drives", (go,), rig="home",
+                 reasons=("DEACTIVATED",), detection_s=HOMEWARD),
+        Scenario("home twice", family, "sent home, and home once more", (go, there, go), rig="home",
+                 reasons=("DEACTIVATED",), detection_s=2 * HOMEWARD),
+        Scenario("home after a stop", family, "the e-stop, let go, then sent home", rig="home",
+                 acts=(press, ("wait", 1.0), release, ("wait", 0.3), go), reasons=("E_STOP",),
+                 detection_s=1.5 + HOMEWARD),
+        Scenario("e-stop homeward", family, "the e-stop on the way home", rig="home", moving=False,
+                 acts=(("change", "activate"), ("wait", 2.0), go, ("wait", 0.7), ("inject",),
+                       press),
+                 reasons=("E_STOP",)),
     ]  # fmt: skip
 
 
