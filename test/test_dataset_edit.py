@@ -14,12 +14,13 @@ from vdd_ros import cli
 from vdd_ros.bag import read_bag
 from vdd_ros.commands.bench.disk_crashes import Disk, digest, read, write
 from vdd_ros.commands.bench.disk_trace import Operation, traced
-from vdd_ros.commands.dataset import check, delete, merge, split, trim
+from vdd_ros.commands.dataset import check, delete, merge, recover, split, trim
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import LOG, EpisodeLog
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance, Verdict
+from vdd_ros.part import left_overs
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +218,58 @@ class TestDelete:
         assert len(names_in(demos)) == 10
 
 
+@pytest.fixture
+def whitewashed(tmp_path):
+    """A folder of one FAIL that was labelled a failure, and whose manifest says otherwise now."""
+    folder = tmp_path / "whitewashed"
+    failed = Verdict(level="FAIL", reasons=("the cup fell (FAIL)",))
+    name = record(folder, 0.5, verdict=failed, success=False)
+    path = folder / name / "manifest.json"
+    told = json.loads(path.read_text())
+    changed = {"verdict": {"level": "PASS", "reasons": []}, "meta": {"success": True}}
+    path.write_text(json.dumps(told | changed))
+    return folder
+
+
+class TestAlteredStaysAltered:
+    """No tool makes a sound episode of one that was changed after it was saved."""
+
+    @pytest.mark.parametrize("through", ["merge", "split"])
+    def test_it_is_not_taken_into_another_folder(self, whitewashed, tmp_path, through):
+        out = tmp_path / "out"
+        with pytest.raises(UserError, match="not the one that was saved"):
+            if through == "merge":
+                merge.main(merge.Args((whitewashed,), out))
+            else:
+                split.main(split.Args(whitewashed, out, into=("all:rest",)))
+        assert not out.exists()
+
+    @pytest.mark.parametrize("changed", ["before", "in the bin"])
+    def test_the_bin_does_not_mend_it(self, demos, whitewashed, changed, capsys):
+        folder = whitewashed if changed == "before" else demos
+        delete.main(delete.Args(folder, ("episode_0001",), yes=True))
+        if changed == "in the bin":
+            path = folder / ".deleted" / "episode_0001" / "manifest.json"
+            path.write_text(path.read_text().replace('"task": "avoid"', '"task": "other"'))
+        delete.main(delete.Args(folder, ("episode_0001",), restore=True))
+        assert "its manifest is not the one that was saved" in capsys.readouterr().out
+        row = check.main(check.Args(folder))["episodes"][0]
+        assert (row["name"], row["verdict"]) == ("episode_0001", "BROKEN")
+
+    def test_of_two_deleted_under_one_name_each_is_known(self, tmp_path):
+        folder = tmp_path / "twice"
+        for seconds in (0.5, 0.6):
+            recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid")
+            recorder.start(SECOND, STARTED, name="same")
+            feed(recorder, SECOND, seconds)
+            recorder.save(SECOND + int(seconds * SECOND))
+            delete.main(delete.Args(folder, ("same",), yes=True))
+        for name in ("same", "same.2"):
+            delete.main(delete.Args(folder, (name,), restore=True))
+            assert is_sound(folder)
+            delete.main(delete.Args(folder, ("same",), yes=True))
+
+
 def record_with_idle_ends(folder, idle_s: float, moving_s: float) -> str:
     """Nobody moves, then joint 1 goes through a sine, then nobody moves."""
     recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid")
@@ -301,6 +354,26 @@ def test_a_trim_that_is_ended_anywhere_leaves_all_or_nothing_and_the_source(thre
         assert sound_in(disk / "demos") == ALL, model
         found.add(len(sound_in(disk / "out")))
     assert found == {0, 2}
+
+
+def test_a_recovery_that_is_ended_anywhere_makes_one_episode_when_it_is_done_again(tmp_path):
+    root = tmp_path / "root"
+    recorder = DemoRecorder(CONTRACT, root / "demos", "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 0.1)
+    recorder.annotate({"success": False})
+    recorder.close()
+    recover.main(recover.Args(root / "demos"))
+    disks = disks_while(root, lambda: recover.main(recover.Args(root / "demos", all=True)))
+    assert len(disks) > 20
+    for model, tree in disks:
+        folder = made(tree, tmp_path / "disk") / "demos"
+        assert recover.main(recover.Args(folder, all=True))["ok"], model
+        (episode,) = map(EpisodeStore(folder).load, names_in(folder))
+        counts = {name: len(stream) for name, stream in episode.streams.items()}
+        assert counts["joint_state"] == 20 and counts["robot_command"] == 10, model
+        assert episode.name == "episode_0001" and episode.manifest.meta["success"] is False, model
+        assert check.main(check.Args(folder))["ok"] and left_overs(folder) == [], model
 
 
 class TestTrim:

@@ -19,6 +19,7 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import append
 from vdd_ros.errors import UserError
+from vdd_ros.fitness import told_of_vanished
 from vdd_ros.manifest import Manifest
 
 
@@ -33,6 +34,9 @@ class Args:
 def main(args: Args) -> dict:
     """Print how many came from where; raises UserError before anything is made."""
     stores = _stores(args)
+    for store in stores.values():
+        if told := told_of_vanished(store):
+            print(told)
     taken = [(letter, store, name) for letter, store in stores.items() for name in store.list()]
     _require_one_interface(stores)
     with new_folder(args.out) as part, progress("merging") as report:

@@ -29,7 +29,7 @@ from vdd_ros.durable import sync_folder, write_text
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import append
 from vdd_ros.errors import UserError
-from vdd_ros.fitness import duplicates
+from vdd_ros.fitness import duplicates, told_of_vanished
 from vdd_ros.manifest import Manifest
 
 LIST = "split.json"
@@ -58,6 +58,8 @@ class Args:
 def main(args: Args) -> dict:
     """Print which episodes are where; raises UserError before anything is made."""
     store = EpisodeStore(args.folder)
+    if told := told_of_vanished(store):
+        print(told)
     manifests = [store.manifest(name) for name in store.list()]
     if not manifests:
         raise UserError(f"there is no episode in {args.folder}: record or import some first")
