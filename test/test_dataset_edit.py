@@ -217,6 +217,58 @@ class TestDelete:
         assert len(names_in(demos)) == 10
 
 
+@pytest.fixture
+def whitewashed(tmp_path):
+    """A folder of one FAIL that was labelled a failure, and whose manifest says otherwise now."""
+    folder = tmp_path / "whitewashed"
+    failed = Verdict(level="FAIL", reasons=("the cup fell (FAIL)",))
+    name = record(folder, 0.5, verdict=failed, success=False)
+    path = folder / name / "manifest.json"
+    told = json.loads(path.read_text())
+    changed = {"verdict": {"level": "PASS", "reasons": []}, "meta": {"success": True}}
+    path.write_text(json.dumps(told | changed))
+    return folder
+
+
+class TestAlteredStaysAltered:
+    """No tool makes a sound episode of one that was changed after it was saved."""
+
+    @pytest.mark.parametrize("through", ["merge", "split"])
+    def test_it_is_not_taken_into_another_folder(self, whitewashed, tmp_path, through):
+        out = tmp_path / "out"
+        with pytest.raises(UserError, match="not the one that was saved"):
+            if through == "merge":
+                merge.main(merge.Args((whitewashed,), out))
+            else:
+                split.main(split.Args(whitewashed, out, into=("all:rest",)))
+        assert not out.exists()
+
+    @pytest.mark.parametrize("changed", ["before", "in the bin"])
+    def test_the_bin_does_not_mend_it(self, demos, whitewashed, changed, capsys):
+        folder = whitewashed if changed == "before" else demos
+        delete.main(delete.Args(folder, ("episode_0001",), yes=True))
+        if changed == "in the bin":
+            path = folder / ".deleted" / "episode_0001" / "manifest.json"
+            path.write_text(path.read_text().replace('"task": "avoid"', '"task": "other"'))
+        delete.main(delete.Args(folder, ("episode_0001",), restore=True))
+        assert "its manifest is not the one that was saved" in capsys.readouterr().out
+        row = check.main(check.Args(folder))["episodes"][0]
+        assert (row["name"], row["verdict"]) == ("episode_0001", "BROKEN")
+
+    def test_of_two_deleted_under_one_name_each_is_known(self, tmp_path):
+        folder = tmp_path / "twice"
+        for seconds in (0.5, 0.6):
+            recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid")
+            recorder.start(SECOND, STARTED, name="same")
+            feed(recorder, SECOND, seconds)
+            recorder.save(SECOND + int(seconds * SECOND))
+            delete.main(delete.Args(folder, ("same",), yes=True))
+        for name in ("same", "same.2"):
+            delete.main(delete.Args(folder, (name,), restore=True))
+            assert is_sound(folder)
+            delete.main(delete.Args(folder, ("same",), yes=True))
+
+
 def record_with_idle_ends(folder, idle_s: float, moving_s: float) -> str:
     """Nobody moves, then joint 1 goes through a sine, then nobody moves."""
     recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid")

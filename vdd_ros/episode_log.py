@@ -41,11 +41,13 @@ class Line(NamedTuple):
 class EpisodeLog:
     """What the lines of a folder come to.
 
-    kept: sha256 of the manifest of every episode that was saved and not deleted since; names: of
-    all that there ever were; faults: a sentence for every line that cannot be read.
+    kept: sha256 of the manifest of every episode that was saved and not deleted since; deleted: of
+    those that were deleted, under each name, in order; names: of all that there ever were; faults:
+    a sentence for every line that cannot be read.
     """
 
     kept: dict[str, str] = field(default_factory=dict)
+    deleted: dict[str, list[str]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
@@ -72,8 +74,20 @@ class EpisodeLog:
         self.names.add(line.episode)
         if line.event == "saved":
             self.kept[line.episode] = line.manifest
-        else:
-            self.kept.pop(line.episode, None)
+            return
+        self.kept.pop(line.episode, None)
+        if line.event == "deleted":
+            self.deleted.setdefault(line.episode, []).append(line.manifest)
+
+    def hash_of_binned(self, name: str, found: str) -> str:
+        """The manifest that an episode in the bin was saved with, given that which it has now: the
+        same where the log knows it, else the last one that was deleted under its name. One that was
+        moved by a process that was ended before it could say so is still kept; one that the log
+        never knew is taken as it is."""
+        known = self.deleted.get(name, [])
+        if name in self.kept:
+            known = [*known, self.kept[name]]
+        return found if not known or found in known else known[-1]
 
 
 def append(folder: Path, lines: Iterable[Line]) -> None:

@@ -18,7 +18,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from vdd_ros.commands.dataset.chosen import Condition, meeting, named
 from vdd_ros.durable import make_folder, sync_folder
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.episode_log import DELETED, Event, Line, append, manifest_hash, saved
+from vdd_ros.episode_log import DELETED, Event, Line, append, manifest_hash
 from vdd_ros.errors import UserError
 
 
@@ -94,7 +94,8 @@ def _into_bin(store: EpisodeStore, name: str, event: Event) -> Path | None:
     while target.exists():
         number += 1
         target = target.with_name(f"{name}.{number}")
-    manifest = manifest_hash(store.folder / name)
+    # what it was saved with, so that one that was changed since is not sound when it is back
+    manifest = store.log().kept.get(name, manifest_hash(store.folder / name))
     (store.folder / name).rename(target)
     for folder in (target.parent, store.folder):
         sync_folder(folder)
@@ -113,11 +114,14 @@ def _restored(args: Args, store: EpisodeStore) -> dict:
             raise UserError(f"{target} is there: it would be overwritten")
     for name in dict.fromkeys(args.names):
         own = _own_name(name)
+        found = manifest_hash(_bin(store) / name)
+        as_saved = store.log().hash_of_binned(own, found)
         (_bin(store) / name).rename(store.folder / own)
         for folder in (store.folder, _bin(store)):
             sync_folder(folder)
-        append(store.folder, [saved(store.folder, own)])
-        print(f"{own} is back in {store.folder}")
+        append(store.folder, [Line("saved", own, as_saved)])
+        changed = "" if found == as_saved else ", but its manifest is not the one that was saved"
+        print(f"{own} is back in {store.folder}{changed}")
     return {"ok": True, "restored": [_own_name(name) for name in args.names]}
 
 

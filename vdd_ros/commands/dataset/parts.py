@@ -43,8 +43,11 @@ def refusals_told(out: Path) -> Iterator[None]:
 
 def take(store: EpisodeStore, name: str, target: Path) -> Line:
     """Copy an episode that is as it was saved, or link to it where the file system can; the line
-    for the log of the folder that it is in now."""
+    for the log of the folder that it is in now. Raises UserError where its files are not those of
+    its manifest, or the manifest is not that of the log: the copy's own log would vouch for both.
+    """
     manifest = store.manifest(name)
+    store.require_as_saved(name)
     source = store.folder / name
     manifest.check_files(source)
     target.mkdir()

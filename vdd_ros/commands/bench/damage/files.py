@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from vdd_ros.commands.bench.damage.kinds import OTHER, VICTIM, Victim, family
+from vdd_ros.commands.dataset import delete
 
 TEBIBYTE = 1 << 40
 DEEP = 100_000
@@ -73,6 +76,19 @@ def copied(victim: Victim, name: str, told: str) -> None:
     victim.log.unlink()
 
 
+def through_the_bin(victim: Victim) -> None:
+    """Deleted and taken back, after its manifest was written anew."""
+    kept(victim.manifest, rewritten)
+    with redirect_stdout(StringIO()):
+        delete.main(delete.Args(victim.folder, (VICTIM,), yes=True))
+        delete.main(delete.Args(victim.folder, (VICTIM,), restore=True))
+
+
+def rewritten(text: bytes) -> bytes:
+    """A manifest with another word in it."""
+    return text.replace(b'"task": "t', b'"task": "T')
+
+
 def swapped(victim: Victim) -> None:
     """The two recordings in each other's place."""
     mine, other = victim.recording, victim.other / f"{OTHER}_0.mcap"
@@ -112,7 +128,9 @@ MANIFEST = family("manifest", [
      lambda v: v.edit(started_ns="soon")),
     ("rewritten", "a FAIL made a PASS, or any other word changed", "BROKEN",
      "not the one that was saved",
-     lambda v: kept(v.manifest, lambda text: text.replace(b'"task": "t', b'"task": "T'))),
+     lambda v: kept(v.manifest, rewritten)),
+    ("rewritten_and_restored", "the same, then deleted and taken back from the bin", "BROKEN",
+     "not the one that was saved", through_the_bin),
     ("other_name", "that of another episode", "BROKEN", "is that of 'episode_0002'",
      lambda v: shutil.copy(v.other / "manifest.json", v.manifest)),
     ("other_contract", "another contract than the recording's", "BROKEN",
