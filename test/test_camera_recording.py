@@ -472,6 +472,54 @@ def test_joints_are_saved_though_pictures_do_not_get_to_the_disk(tmp_path, monke
     assert check.main(check.Args(tmp_path))["episodes"][0]["verdict"] == "FAIL"
 
 
+def unreadable(_):
+    raise BROKEN
+
+
+def test_pictures_that_fail_again_after_a_discard_do_not_keep_joints_from_being_saved(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("vdd_ros.camera_judgement.mend", unreadable)
+    recorder = recorder_with(SEEING, tmp_path)
+    for fate in ("discard", "save"):
+        recorder.start(SECOND, STARTED)
+        feed(recorder, SECOND, 1.0)
+        feed_cameras(recorder, SECOND, 1.0)
+        recorder.cameras._fault = "writing failed: Input/output error"
+        assert "it has no images" in recorder.stop(end_of(1.0))
+        if fate == "discard":
+            recorder.discard()
+            assert list((tmp_path / ".quarantine").iterdir()) == [], "nothing is left of either"
+    recorder.save(end_of(1.0))
+    saved_without_images(tmp_path)
+
+
+def test_a_name_whose_pictures_alone_were_set_aside_is_not_used_again(tmp_path):
+    (tmp_path / ".quarantine" / "episode_0004_cameras").mkdir(parents=True)
+    (tmp_path / ".quarantine" / "episode_0006_cameras.2").mkdir()
+    assert recorder_with(SEEING, tmp_path).start(SECOND, STARTED) == "recording episode_0007"
+
+
+@pytest.mark.parametrize("hindered", ["by a name that is taken", "by the disk"])
+def test_joints_are_saved_though_pictures_cannot_even_be_set_aside(tmp_path, monkeypatch, hindered):
+    recorder = recorded(SEEING, tmp_path)
+    recorder.cameras._fault = "writing failed: Input/output error"
+    monkeypatch.setattr("vdd_ros.camera_judgement.mend", unreadable)
+    if hindered == "by the disk":
+        monkeypatch.setattr("vdd_ros.camera_judgement.make_folder", unreadable)
+    else:
+        (tmp_path / ".quarantine" / "episode_0001_cameras" / "x").mkdir(parents=True)
+    told = recorder.stop(end_of(1.0))
+    assert "it has no images: Input/output error; what is there" in told
+    recorder.save(end_of(1.0))
+    episode = EpisodeStore(tmp_path).load("episode_0001")
+    assert len(episode.streams["joint_state"]) == 200 and episode.manifest.camera_file is None
+    aside = tmp_path / ".quarantine" / "episode_0001_cameras.2"
+    kept_in = tmp_path / "episode_0001" / CAMERAS if hindered == "by the disk" else aside
+    assert list(kept_in.glob("*.mcap")), "what there is of them is kept"
+    assert check.main(check.Args(tmp_path))["episodes"][0]["verdict"] == "FAIL"
+
+
 def test_a_checksum_that_nobody_tells_is_made_by_who_saves(tmp_path):
     recorder = recorded(SEEING, tmp_path)
     recorder.stop(end_of(1.0))

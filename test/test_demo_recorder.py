@@ -220,7 +220,7 @@ def test_a_name_that_is_no_folder_name_is_refused(tmp_path):
         DemoRecorder(CONTRACT, tmp_path, "../x", "avoid")
 
 
-def test_a_disk_that_fills_up_ends_in_a_sentence_and_can_be_discarded(recorder, monkeypatch):
+def test_a_disk_that_takes_nothing_at_all_ends_in_a_sentence(recorder, monkeypatch):
     recorder.start(SECOND, STARTED)
 
     def full(*_):
@@ -228,10 +228,81 @@ def test_a_disk_that_fills_up_ends_in_a_sentence_and_can_be_discarded(recorder, 
 
     monkeypatch.setattr(recorder._bag, "write", full)
     feed(recorder, SECOND, 0.1)
-    with pytest.raises(UserError, match="is incomplete .*No space left.*discard it"):
+    with pytest.raises(UserError, match="No space left.*nothing of episode_0001 can be read"):
         recorder.save(2 * SECOND)
-    recorder.discard()
-    assert list(recorder.folder.iterdir()) == []
+    assert recorder.state is State.IDLE
+    assert list((recorder.folder / ".quarantine").iterdir()) == []
+
+
+def set_aside(recorder: DemoRecorder) -> Path:
+    """The recording of the only folder in the quarantine."""
+    (folder,) = (recorder.folder / ".quarantine").iterdir()
+    return folder / f"{folder.name}_0.mcap"
+
+
+def test_what_a_broken_fsync_leaves_whole_is_set_aside_and_not_destroyed(recorder, monkeypatch):
+    """One EIO at the very end: every message can be read."""
+    recorded(recorder)
+
+    def broken(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("vdd_ros.bag.os.fsync", broken)
+    monkeypatch.setattr("vdd_ros.bag.write_text", lambda *_: broken(None))
+    with pytest.raises(OSError, match="Input/output"):
+        recorder._bag.close()
+    monkeypatch.undo()
+    recorder.fault = "writing failed: Input/output error"
+    with pytest.raises(UserError) as told:
+        recorder.stop(SECOND + SECOND // 2)
+    assert "discard" not in str(told.value)
+    assert "200 messages are kept in" in str(told.value)
+    assert f"`vdd dataset recover {recorder.folder} episode_0001`" in str(told.value)
+    assert len(read_bag(set_aside(recorder)).messages) == 200
+    assert recorder.state is State.IDLE
+    assert recorder.start(3 * SECOND, STARTED) == "recording episode_0002"
+
+
+def test_what_came_before_a_fault_is_set_aside_by_saving_too(recorder, monkeypatch):
+    recorded(recorder)
+    recorder.guard(2 * SECOND)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorder._bag, "write", full)
+    feed(recorder, 2 * SECOND, 0.1)
+    with pytest.raises(UserError, match="No space left.*200 messages are kept"):
+        recorder.save(3 * SECOND)
+    assert recover(recorder.folder) == [], "it is set aside already"
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_an_operator_may_set_a_recording_aside(recorder, stopped):
+    with pytest.raises(UserError, match="cannot set aside while idle"):
+        recorder.set_aside(SECOND)
+    recorded(recorder)
+    if stopped:
+        recorder.stop(SECOND + SECOND // 2)
+    assert "200 messages are kept in" in recorder.set_aside(SECOND + SECOND // 2)
+    assert len(read_bag(set_aside(recorder)).messages) == 200
+
+
+def test_what_the_disk_does_not_give_back_stays_where_it_is(recorder, monkeypatch):
+    recorded(recorder)
+
+    def unreadable(_):
+        raise OSError(5, "Input/output error")
+
+    part = recorder.folder / ".part-episode_0001"
+    with monkeypatch.context() as patched:
+        patched.setattr("vdd_ros.recovery.salvage", unreadable)
+        told = recorder.set_aside(SECOND + SECOND // 2)
+        assert "not set aside yet, Input/output error" in told and recorder.state is State.IDLE
+        (left,) = recover(recorder.folder)
+        assert left.path == part and "not set aside yet, Input/output error" in str(left)
+    (left,) = recover(recorder.folder)
+    assert left.messages == 200
 
 
 KILLED = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,8 @@ from vdd_ros.durable import make_folder, sync_folder
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import StreamSummary
+from vdd_ros.part import QUARANTINE
 from vdd_ros.timing_verdict import Finding
-
-QUARANTINE = ".quarantine"  # of a folder of episodes: what could not become one
 
 
 class CamerasJudged(NamedTuple):
@@ -71,14 +71,17 @@ def judge_cameras(
 
 def set_images_aside(folder: Path, part: Path, name: str) -> Path:
     """Take the pictures of a recording out of it, as they are, into the quarantine of its folder;
-    where they lie then. Raises OSError."""
+    where they lie then. Raises OSError where they stay."""
     # by another name than the recording would get there, which would then count as set aside
-    aside = folder / QUARANTINE / f"{name}_{CAMERAS}"
+    aside, number = folder / QUARANTINE / f"{name}_{CAMERAS}", 1
     make_folder(aside.parent)
-    if (part / CAMERAS).is_dir():
-        (part / CAMERAS).rename(aside)
-    for one in (aside.parent, part):
-        sync_folder(one)
+    while aside.exists():
+        number += 1
+        aside = aside.with_name(f"{name}_{CAMERAS}.{number}")
+    (part / CAMERAS).rename(aside)
+    with suppress(OSError):  # moved they are, whether or not the disk confirms it
+        for one in (aside.parent, part):
+            sync_folder(one)
     return aside
 
 

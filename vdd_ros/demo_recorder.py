@@ -2,7 +2,7 @@
 
 While it lasts, a recording lives in `<folder>/.part-<name>`; `save` makes it durable and renames
 it to `<folder>/<name>` in one step, so that an episode is there whole or not at all. What a killed
-process leaves behind is found and set aside by `vdd_ros.recovery`.
+process leaves behind is found and set aside by `vdd_ros.recovery`, and so is what cannot be saved.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +21,12 @@ from vdd_ros.bag import BagWriter, read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.camera_images import CAMERAS
-from vdd_ros.camera_judgement import QUARANTINE, CamerasJudged
+from vdd_ros.camera_judgement import CamerasJudged
 from vdd_ros.contract import Contract
 from vdd_ros.disk_watch import DiskWatch, Look
 from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
-from vdd_ros.episode_log import DELETED, EpisodeLog, append, saved
+from vdd_ros.episode_log import append, saved
 from vdd_ros.episode_notes import noted
 from vdd_ros.episode_pictures import CameraRecorder, EpisodePictures
 from vdd_ros.errors import UserError
@@ -41,13 +41,14 @@ from vdd_ros.manifest import (
     files_of,
     software_version,
 )
+from vdd_ros.part import JOURNAL, PART_PREFIX, Journal, next_name
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
+from vdd_ros.recovery import quarantine
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import in_seconds, takeovers
 from vdd_ros.timing_verdict import Finding, summarise
 from vdd_ros.verdict import judge, verdict_of
 
-PART_PREFIX = ".part-"
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
@@ -102,7 +103,7 @@ class DemoRecorder:
         self.calibration = calibration
         self.beside = Beside()
         self.started_ns = 0  # of the newest recording
-        self._numbers = PublisherNumbers()
+        self.numbers = PublisherNumbers()
         self.state = State.IDLE
         self.saved = 0  # episodes, by this recorder
         self.name = ""
@@ -121,29 +122,32 @@ class DemoRecorder:
                 f"only {free >> 20} MiB are free in {self.folder}, a recording begins with "
                 f"{int(least) >> 20} or more: make room first"
             )
-        self.name = name or _next_name(self.folder, self.name_prefix)
+        self.name = name or next_name(self.folder, self.name_prefix)
         self._part = self.folder / f"{PART_PREFIX}{self.name}"
         self._part.mkdir()
         lock = lock_folder(self._part)
         if lock is None:
             raise UserError(f"another process has just taken {self._part}: start again")
         self._lock = lock
+        self._started, self.started_ns = started, now_ns
+        self._stopped_ns: int | None = None
+        self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
+        self._lost: dict[str, int] = {}
+        self._journal: Journal | None = None  # as it is on the disk
+        self._pictures: EpisodePictures | None = None
+        self.numbers.begin()
+        self.beside.begin()
         try:
             self._bag = BagWriter(self._part, self.name, self.contract)
-            self._pictures = (
-                None
-                if self.cameras is None
-                else EpisodePictures(self.cameras, self.contract, self._part, self.name)
-            )
+            if self.cameras is not None:
+                self._pictures = EpisodePictures(self.cameras, self.contract, self._part, self.name)
+            self._write_journal()
         except (OSError, UserError):
+            if self._pictures is not None:
+                self._pictures.abort()
             os.close(lock)
             shutil.rmtree(self._part, ignore_errors=True)
             raise
-        self._started, self.started_ns = started, now_ns
-        self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
-        self._lost: dict[str, int] = {}
-        self._numbers.begin()
-        self.beside.begin()
         self._disk.begin()
         self._disk.note(Look(self._steady_ns(), 0, free))
         self.state = State.RECORDING
@@ -154,7 +158,7 @@ class DemoRecorder:
         if self.state is not State.RECORDING or self.fault:
             return
         if origin is not None:
-            self._numbers.note(stream, origin)
+            self.numbers.note(stream, origin)
         with self._noting_faults():
             self._bag.write(stream, data, received_ns)
 
@@ -164,10 +168,16 @@ class DemoRecorder:
             self._lost[stream] = self._lost.get(stream, 0) + count
 
     def annotate(self, items: Mapping[str, object]) -> str:
-        """Add JSON key-values to the episode's `meta`, such as the way that was taken."""
+        """Add JSON key-values to the episode's `meta`, such as the way that was taken; they are on
+        the disk on return, or that is said."""
         self._require("annotate", State.RECORDING, State.STOPPED)
         self.meta = noted(self.meta, items)
-        return f"noted {', '.join(items):.80} for {self.name}"
+        told = f"noted {', '.join(items):.80} for {self.name}"
+        try:
+            self._write_journal()
+        except OSError as error:
+            return f"{told}; it is kept only once the episode is saved ({error.strerror})"
+        return told
 
     def stop(self, now_ns: int) -> str:
         """Close the recording, read it back and judge it, before anybody decides to save it."""
@@ -177,12 +187,15 @@ class DemoRecorder:
         self._close_bag()
         if self._pictures is not None:
             self._pictures.stop()
+        with suppress(OSError):  # what it says of the end is for one that is never saved
+            self._write_journal()
         self._judge()
         return f"stopped {self.name} after {self._duration_s:.1f} s, {self.verdict}"
 
     def _judge(self) -> None:
-        """Read the recording back and judge it; raises OSError where it cannot be read now."""
-        now_ns = self._stopped_ns
+        """Read the recording back and judge it; raises OSError where it cannot be read now, and
+        UserError where it is not whole: then it is set aside."""
+        now_ns = self._stopped_ns or 0
         contents = read_bag(self._bag.path)
         self.fault = self.fault or contents.damage
         self._require_whole()
@@ -194,7 +207,7 @@ class DemoRecorder:
                 data,
                 self._lost.get(name, 0),
                 self.contract.streams[name].timeline == "header",
-                self._numbers.missing.get(name, 0),
+                self.numbers.missing.get(name, 0),
             )
             for name, data in streams.items()
         }
@@ -211,7 +224,7 @@ class DemoRecorder:
             now_ns,
             self._lost,
             beside,
-            self._numbers.missing,
+            self.numbers.missing,
             self._judged.summaries,
             is_imported(self.meta),
         )
@@ -220,7 +233,8 @@ class DemoRecorder:
             self.meta["takeovers_s"] = in_seconds(segments, self.started_ns)
 
     def save(self, now_ns: int) -> str:
-        """Make the episode durable under its own name; stops first where that was not done."""
+        """Make the episode durable under its own name; stops first where that was not done. One
+        that is not whole is set aside, and UserError says so."""
         self._require("save", State.RECORDING, State.STOPPED)
         if self.state is State.RECORDING:
             self.stop(now_ns)
@@ -228,6 +242,7 @@ class DemoRecorder:
             self._judge()
         self._require_whole()
         files = files_of(self._part, self._part)
+        files.pop(JOURNAL, None)
         if self._pictures is not None:
             files |= self._pictures.files()
             self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
@@ -240,6 +255,7 @@ class DemoRecorder:
         try:
             sync_folder(self.folder)
             append(self.folder, [saved(self.folder, self.name)])
+            (final / JOURNAL).unlink(missing_ok=True)  # the manifest has it all
         except OSError as error:
             return (
                 f"saved {final}, {self.verdict}; but the disk does not confirm it "
@@ -271,6 +287,8 @@ class DemoRecorder:
         with self._noting_faults():
             if self.fault is None:
                 self._bag.flush()
+        with suppress(OSError):  # it is tried again in a second
+            self._write_journal()
         if self.room().free >= self._disk.reserve:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
@@ -280,10 +298,35 @@ class DemoRecorder:
         self._require("discard", State.RECORDING, State.STOPPED)
         self._bag.abort()
         if self._pictures is not None:
-            self._pictures.abort()
+            self._pictures.discard()
         shutil.rmtree(self._part)
         self._finish()
         return f"discarded {self.name}"
+
+    def set_aside(self, now_ns: int) -> str:
+        """Keep the recording, as far as it can be read, without an episode of it; the next one may
+        begin. `vdd dataset recover` makes an episode of it, as of what a killed recorder left."""
+        self._require("set aside", State.RECORDING, State.STOPPED)
+        if self.state is State.RECORDING:
+            self._stopped_ns = now_ns
+            self._close_bag()
+            if self._pictures is not None:
+                self._pictures.stop()
+        self._bag.abort()
+        with suppress(OSError):  # as it was written before
+            self._write_journal()
+        left = quarantine(self._part)
+        self._finish()
+        if left.path == self._part:  # the disk does not give or take it now
+            return f"{left}; the next recorder sets it aside"
+        if not (left.messages or left.images or left.is_damaged):
+            shutil.rmtree(left.path, ignore_errors=True)
+            return f"nothing of {self.name} can be read, and nothing is kept"
+        images = f" and {left.images} of cameras" if left.images else ""
+        return (
+            f"{self.name} is set aside: {left.messages} messages{images} are kept in {left.path}; "
+            f"`vdd dataset recover {self.folder} {self.name}` makes an episode of it"
+        )
 
     def close(self) -> None:
         """Let go of an unsaved recording when the process ends; it stays for recovery."""
@@ -300,12 +343,34 @@ class DemoRecorder:
 
     @property
     def _duration_s(self) -> float:
-        return (self._stopped_ns - self.started_ns) * 1e-9
+        return ((self._stopped_ns or 0) - self.started_ns) * 1e-9
 
     def _files(self) -> list[Path]:
-        """Both recordings, and what describes them."""
+        """Both recordings."""
         folders = (self._part, self._part / CAMERAS)
-        return [path for folder in folders for path in folder.glob("*") if path.is_file()]
+        return [path for folder in folders for path in folder.glob("*.mcap")]
+
+    def _write_journal(self) -> None:
+        """What is known beside the messages, to the disk where it changed; raises OSError."""
+        pictures = self._pictures
+        known = Journal(
+            task=self.task,
+            started=self._started,
+            started_ns=self.started_ns,
+            stopped_ns=self._stopped_ns,
+            has_cameras=pictures is not None,
+            provenance=self.provenance,
+            calibration=self.calibration,
+            clocks=self.beside.clocks(),
+            meta=self.meta,
+            lost=self._lost | ({} if pictures is None else pictures.lost),
+            missing=self.numbers.missing | ({} if pictures is None else pictures.missing),
+            beside=tuple(self.beside.findings(self.contract.recording)),
+            damage=self.fault,
+        )
+        if known != self._journal:
+            known.write(self._part)
+            self._journal = known
 
     def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         return Manifest(
@@ -336,8 +401,10 @@ class DemoRecorder:
             raise UserError(f"cannot {command} while {self.state.value}, only while {names}")
 
     def _require_whole(self) -> None:
+        """Nothing is thrown away because some of it is missing."""
         if self.fault:
-            raise UserError(f"{self.name} is incomplete ({self.fault}): discard it")
+            told = self.set_aside(self._stopped_ns or 0)
+            raise UserError(f"{self.name} cannot be saved as it is ({self.fault}): {told}")
 
     @contextmanager
     def _noting_faults(self) -> Iterator[None]:
@@ -355,14 +422,3 @@ class DemoRecorder:
     def _finish(self) -> None:
         os.close(self._lock)
         self.state = State.IDLE
-
-
-def _next_name(folder: Path, prefix: str) -> str:
-    """`<prefix>_0001` and so on; numbers of unsaved, quarantined and deleted recordings are not
-    reused."""
-    entries = [*folder.iterdir(), *folder.glob(f"{QUARANTINE}/*"), *folder.glob(f"{DELETED}/*")]
-    names = [entry.name.removeprefix(PART_PREFIX) for entry in entries]
-    names += EpisodeLog.read(folder).names
-    pattern = re.compile(re.escape(prefix) + r"_(\d+)")
-    taken = [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
-    return f"{prefix}_{max(taken, default=0) + 1:04d}"

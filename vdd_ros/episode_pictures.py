@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,7 @@ class EpisodePictures:
         self.judged = CamerasJudged()
         self._closed: CamerasClosed | None = None
         self._is_left_out = False
+        self._aside: Path | None = None  # where they lie, once they are left out
         cameras.start(part, name)
 
     def stop(self) -> None:
@@ -48,6 +50,22 @@ class EpisodePictures:
     def abort(self) -> None:
         """Let go of what is written."""
         self._cameras.abort()
+
+    def discard(self) -> None:
+        """Let go of it, and remove what was set aside; the rest goes with the part."""
+        self.abort()
+        if self._aside is not None:
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Pictures that did not arrive, by camera, as far as it is known."""
+        return {} if self._closed is None else dict(self._closed.lost)
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Gaps in the numbers of who published them, likewise."""
+        return {} if self._closed is None else dict(self._closed.missing)
 
     def judge(self, streams: Mapping[str, StreamData], started_ns: int, stopped_ns: int) -> None:
         """Look at the pictures between two times of the ROS clock, once they are stopped."""
@@ -63,7 +81,7 @@ class EpisodePictures:
     def files(self) -> dict[str, FileSummary]:
         """What there is of them, on the disk on return; nothing where it had to be left out now."""
         folder = self._part / CAMERAS
-        if not folder.is_dir():
+        if self._is_left_out or not folder.is_dir():
             return {}
         try:
             known = self._cameras.summary()
@@ -79,8 +97,13 @@ class EpisodePictures:
         return camera_bag(self._part, self._name)
 
     def _leave_out(self, error: OSError) -> None:
-        """What there is of them is kept elsewhere; raises OSError where that fails."""
-        aside = set_images_aside(self._part.parent, self._part, self._name)
-        reason = f"it has no images: {error.strerror or error}; what is there lies in {aside}"
+        """What there is of them is kept elsewhere; where that fails, too, it stays where it is, and
+        no manifest names it."""
         self._is_left_out = True
+        reason = f"it has no images: {error.strerror or error}"
+        try:
+            self._aside = set_images_aside(self._part.parent, self._part, self._name)
+            reason += f"; what is there lies in {self._aside}"
+        except OSError as failed:
+            reason += f"; what is there could not be set aside ({failed.strerror or failed})"
         self.judged = CamerasJudged({}, (Finding("FAIL", reason),))

@@ -15,8 +15,8 @@ from vdd_ros.bag_salvage import Salvaged, salvage
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import mend_cameras
 from vdd_ros.contract import Contract
-from vdd_ros.demo_recorder import PART_PREFIX, QUARANTINE
 from vdd_ros.durable import lock_folder, sync_folder
+from vdd_ros.part import JOURNAL, PART_PREFIX, QUARANTINE, Journal
 
 # For who writes pictures to notice that who records joints is gone, and to finish its file.
 PATIENCE_S, LOOK_S = 10.0, 0.01
@@ -53,22 +53,26 @@ def recover(folder: str | Path) -> list[Recovered]:
     for part in sorted(Path(folder).glob(f"{PART_PREFIX}*")):
         held = lock_folder(part)
         if held is not None:
-            found.append(_quarantine(part))
-            os.close(held)
+            try:
+                found.append(quarantine(part))
+            finally:
+                os.close(held)
     return found
 
 
-def _quarantine(part: Path) -> Recovered:
+def quarantine(part: Path) -> Recovered:
+    """Set one recording aside that nobody writes any more and that this process holds; it stays
+    where it is, and that is said, while the disk does not give or take it."""
     name = part.name.removeprefix(PART_PREFIX)
     target = part.parent / QUARANTINE / name
     source = part / f"{name}_0.mcap"
     # a recovery may have been killed after its work, before it had tidied up
     is_done = target.exists()
-    contents = salvage(source) if source.exists() else Salvaged(None, [], [])
-    damage = contents.damage if source.exists() else "nothing in it"
-    messages = _messages_in(target) if is_done else len(contents.messages)
-    mended = None
+    messages, mended = 0, None
     try:
+        contents = salvage(source) if source.exists() else Salvaged(None, [], [])
+        damage = contents.damage if source.exists() else "nothing in it"
+        messages = _messages_in(target) if is_done else len(contents.messages)
         mended = _mend_cameras(part, name)
         if not is_done:
             _set_aside(part, target, contents)
@@ -77,7 +81,7 @@ def _quarantine(part: Path) -> Recovered:
             source.rename(target / f"{name}_damaged.mcap")  # there may be more behind the damage
             sync_folder(target)
     except OSError as error:
-        why = f"not set aside yet, {error.strerror}"
+        why = f"not set aside yet, {error.strerror or error}"
         return Recovered(name, part, messages, why, mended.messages if mended else 0)
     shutil.rmtree(part, ignore_errors=True)  # what cannot be removed now is at the next start
     return Recovered(
@@ -129,6 +133,7 @@ def _set_aside(part: Path, target: Path, contents: Salvaged) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)  # of a recovery that was itself interrupted
     try:
         _copy(unfinished, target.name, contents, contents.contract)
+        _keep_journal(part, unfinished, contents)
         unfinished.rename(target)
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -148,6 +153,16 @@ def _copy(folder: Path, name: str, contents: Salvaged, contract: Contract) -> No
     finally:
         bag.abort()
     sync_folder(folder)
+
+
+def _keep_journal(part: Path, folder: Path, contents: Salvaged) -> None:
+    """What is known of a recording goes with it, and what of it is damaged."""
+    journal = Journal.read(part)
+    if journal is not None:
+        damage = journal.damage or contents.damage
+        journal.model_copy(update={"damage": damage}).write(folder)
+    elif (part / JOURNAL).is_file():  # not readable here, perhaps by a person
+        shutil.copy2(part / JOURNAL, folder / JOURNAL)
 
 
 def _messages_in(folder: Path) -> int:
