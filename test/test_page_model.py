@@ -24,7 +24,7 @@ class Recorder:
         self.now_s, self.state, self.number = 0.0, "idle", 0
         self.done: list[str] = []
         self.meta: dict[str, object] = {}
-        self.hears = True
+        self.hears, self.level = True, "PASS"
         self.report()
 
     @property
@@ -66,8 +66,9 @@ class Recorder:
         if command == "start":
             self.number, self.meta = self.number + 1, {}
         self.state = {"start": "recording", "stop": "stopped"}.get(command, "idle")
-        self.report(verdict="PASS" if self.state == "stopped" else "")
-        self.do(self.model.answered(command, True, f"{command} done", self.now_s, AT))
+        self.report(verdict=self.level if self.state == "stopped" else "")
+        told = f"{command} done" + (f", {self.level}" if self.state == "stopped" else "")
+        self.do(self.model.answered(command, True, told, self.now_s, AT))
 
     def set_back(self, done: bool) -> None:
         told = "the scene is set back" if done else "the scene was not set back: it is stuck"
@@ -109,6 +110,34 @@ def test_an_episode_is_counted_down_recorded_labelled_judged_and_kept(recorder):
     assert recorder.done == ["start", "stop", "save"]
     assert (recorder.shown["phase"], recorder.shown["marks"]) == ("ready", {})
     assert recorder.shown["said"][-1]["text"] == "save done"
+
+
+def test_keeping_what_goes_on_stops_it_first(recording):
+    recording.press("save")
+    assert recording.done == ["start", "stop"] and recording.shown["phase"] == "judged"
+    recording.now_s += 1.1 * PAUSE_S
+    recording.press("save")
+    assert recording.done == ["start", "stop", "save"]
+
+
+def test_keeping_a_failed_one_is_asked_about(recording):
+    recording.level = "FAIL: joint_state was silent"
+    recording.press("stop")
+    for _ in range(2):  # two people who ask once each have not asked twice
+        recording.wait(1.0)
+        recording.press("save")
+    assert recording.shown["asks"] == "save" and recording.done == ["start", "stop"]
+    recording.wait(1.0)
+    recording.press("confirm")
+    assert recording.done == ["start", "stop", "save"]
+
+
+def test_one_is_set_aside_and_what_is_left_over_is_told(recording):
+    recording.press("aside")
+    assert recording.done == ["start", "set_aside"] and recording.shown["phase"] == "ready"
+    assert recording.shown["left_over"] == ""
+    recording.report(left_over="1 recording was never saved: `vdd dataset recover x`")
+    assert recording.shown["left_over"].startswith("1 recording was never saved")
 
 
 def test_a_countdown_can_be_called_off(recorder):

@@ -16,9 +16,9 @@ class Recorder:
 
     def __init__(self, session: Session):
         self.session, self.now_s = session, 0.0
-        self.saved, self.discarded, self.resets, self.said = 0, 0, 0, []
+        self.saved, self.discarded, self.aside, self.resets, self.said = 0, 0, 0, 0, []
         self.notes: list[tuple[str, object]] = []
-        self.state = "idle"
+        self.state, self.level = "idle", "PASS"
         self.refuses: set[str] = set()
         self.do(session.greet())
 
@@ -61,7 +61,9 @@ class Recorder:
             self.state = {"start": "recording", "stop": "stopped"}.get(command, "idle")
             self.saved += command == "save"
             self.discarded += command == "discard"
-        self.do(self.session.answer(command, done, self.now_s))
+            self.aside += command == "set_aside"
+        told = f"stopped episode_0001 after 1.0 s, {self.level}: why" if command == "stop" else ""
+        self.do(self.session.answer(command, done, self.now_s, told))
 
 
 @pytest.fixture
@@ -128,11 +130,11 @@ def test_a_session_is_over_when_all_are_saved():
     assert recorder.said[-1].endswith("(0 saved, 2 more to save)")
     recorder.press("s")
     recorder.wait(0.1)
-    recorder.press("k")
+    recorder.press("sk")
     assert not recorder.session.is_over and recorder.said[-1].endswith("(1 saved, 1 more to save)")
     recorder.press("s")
     recorder.wait(0.1)
-    recorder.press("k")
+    recorder.press("sk")
     assert recorder.session.is_over and recorder.saved == 2
 
 
@@ -141,7 +143,7 @@ def test_nobody_quits_with_an_episode_in_hand(recorder):
     recorder.wait(3.0)
     recorder.press("q")
     assert not recorder.session.is_over and "q again leaves it" in recorder.said[-1]
-    recorder.press("kq")
+    recorder.press("skq")
     assert recorder.session.is_over and recorder.said[-1] == "1 saved in this session"
 
 
@@ -153,8 +155,8 @@ def test_what_the_recorder_refuses_changes_nothing(recorder):
     recorder.refuses = {"save"}
     recorder.press("s")
     recorder.wait(3.0)
-    recorder.press("k")
-    assert recorder.session.phase is Phase.RECORDING and recorder.session.saved == 0
+    recorder.press("sk")
+    assert recorder.session.phase is Phase.JUDGED and recorder.session.saved == 0
 
 
 def test_an_episode_can_be_left_to_the_recorder(recorder):
@@ -222,7 +224,7 @@ def test_episodes_that_somebody_else_saves_count_each_once():
     assert recorder.said[-1] == "saved by somebody else: 1 saved, 4 more to save"
     recorder.press("s")
     recorder.wait(0.1)
-    recorder.press("k")
+    recorder.press("sk")
     report(8)  # sent before the recorder had saved it
     report(9)
     assert session.saved == 2 == recorder.saved + 1
@@ -256,7 +258,7 @@ def test_while_a_note_is_written_buttons_stop_and_label_and_nothing_else(recorde
     push("s")
     recorder.wait(3.0)
     recorder.press("o")
-    for key in "kddrroqqbh":
+    for key in "kaddrroqqbh":
         push(key)
         assert (
             recorder.said[-1] == f"{key} is not done while a note is written: Enter, then once more"
@@ -295,7 +297,7 @@ def test_a_scene_is_set_back_after_every_episode_and_by_its_key():
     recorder.wait(0.1)
     recorder.press("b")
     assert recorder.resets == 1 and recorder.said[-1] == "the scene is set back between episodes"
-    recorder.press("k")
+    recorder.press("sk")
     assert recorder.resets == 2
     recorder.refuses = {"reset"}
     recorder.press("s")
@@ -314,6 +316,73 @@ def test_without_services_the_key_says_what_is_missing(recorder):
 def test_a_note_for_an_episode_that_is_gone_is_told(recorder):
     assert recorder.session.line("late")[0].say.endswith("the note is lost")
     assert recorder.session.line("   ")[0].say == "no note"
+
+
+def recording(session: Session, level: str = "PASS") -> Recorder:
+    recorder = Recorder(session)
+    recorder.level = level
+    recorder.press("s")
+    recorder.wait(3.0)
+    assert recorder.state == "recording"
+    return recorder
+
+
+def test_keeping_what_goes_on_stops_it_and_asks():
+    recorder = recording(Session())
+    recorder.press("k")
+    assert recorder.state == "stopped" and recorder.saved == 0 and "k keeps it" in recorder.said[-1]
+    recorder.now_s += 1.1 * PAUSE_S
+    recorder.press("k")
+    assert recorder.saved == 1
+
+
+@pytest.mark.parametrize("level", ["PASS", "FAIL"])
+def test_a_key_that_is_held_down_keeps_nothing(level):
+    recorder = recording(Session(), level)
+    for _ in range(100):
+        recorder.press("k")
+        recorder.now_s += 0.03
+    assert recorder.state == "stopped" and recorder.saved == 0
+
+
+@pytest.mark.parametrize("level", ["FAIL", ""])
+@pytest.mark.parametrize("how", ["key", "button"])
+def test_what_failed_or_was_not_judged_is_kept_by_two_presses_only(level, how):
+    recorder = recording(Session(), level)
+
+    def push(key: str) -> None:
+        recorder.now_s += 1.1 * PAUSE_S
+        recorder.do(getattr(recorder.session, how)(key, recorder.now_s))
+
+    for key in "skhk":  # another key is a no
+        push(key)
+    assert recorder.saved == 0 and "keep it? press k again" in recorder.said[-1]
+    push("k")
+    assert recorder.saved == 1
+
+
+def test_the_verdict_of_one_that_somebody_else_stopped_is_known():
+    recorder = recording(Session())
+    recorder.state = "stopped"
+    for _ in range(LEFT_ALONE):
+        recorder.do(recorder.session.report("stopped", "episode_0001", 0, "WARN: short"))
+    recorder.press("k")
+    assert recorder.saved == 1
+    recorder.press("s")
+    recorder.wait(3.1)
+    recorder.state = "stopped"
+    for _ in range(LEFT_ALONE):  # and of the next one it is not that of the first
+        recorder.do(recorder.session.report("stopped", "episode_0002", 1))
+    recorder.press("k")
+    assert recorder.saved == 1
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_setting_aside_takes_one_key_and_throws_nothing_away(stopped):
+    recorder = recording(Session())
+    recorder.press("sa" if stopped else "a")
+    assert (recorder.aside, recorder.saved, recorder.discarded) == (1, 0, 0)
+    assert recorder.session.phase is Phase.READY
 
 
 @given(keys=st.text(alphabet=[*KEYS, "x", "S"], max_size=60), waits=st.integers(0, 3))

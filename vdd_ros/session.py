@@ -2,12 +2,14 @@
 
     ready --start--> countdown --> recording --stop--> judged --save or discard--> ready
 
-The recorder does what a step says and answers in a sentence. Nothing is discarded on one key alone.
+The recorder does what a step says and answers in a sentence. Nothing is discarded on one key alone,
+and nothing is kept whose verdict nobody could see.
 Others may serve the same recorder: what it says of itself is followed.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -27,7 +29,8 @@ class Step(NamedTuple):
     """What is to be done: a command, note something for the episode, say something, or read a line
     from the operator. One of these is not empty."""
 
-    command: str = ""  # start, stop, save or discard of the recorder; reset: set the scene back
+    # start, stop, save, discard or set_aside of the recorder; reset: set the scene back
+    command: str = ""
     note: tuple[str, object] = ("", None)
     say: str = ""
     prompt: str = ""
@@ -35,9 +38,10 @@ class Step(NamedTuple):
 
 KEYS = {
     "s": "start, or stop",
-    "k": "keep: save the episode",
+    "k": "keep: save the episode (a FAIL: twice); of one that goes on: stop it first",
     "d": "discard it (twice)",
     "r": "record it again: discard it (twice) and start",
+    "a": "set it aside: no episode, but nothing is thrown away",
     "y": "label it a success",
     "n": "label it a failure",
     "o": "write a note",
@@ -47,6 +51,7 @@ KEYS = {
 }
 RECORDING = "recording: s stops"
 JUDGED = "k keeps it, d discards it, r records it again, y and n label it"
+LEVEL = re.compile(r"\b(PASS|WARN|FAIL)\b")  # the first in what a recorder says of an episode
 TWICE = ("d", "r")
 PAUSE_S = 0.4  # between the two: a key that is held down repeats faster
 ASKS_FOR_S = 6.0  # a question that nobody answers is withdrawn
@@ -73,6 +78,8 @@ class Session:
     _then_start: bool = False
     _begins_s: float = 0.0
     _told_s: int = 0
+    _verdict: str = ""  # of the episode in hand, its level; empty: not known
+    _kept_s: float = float("-inf")  # when the key that keeps it last did no more than stop it
 
     def greet(self) -> list[Step]:
         """The keys, and what is to be done."""
@@ -99,7 +106,9 @@ class Session:
         if self.phase is Phase.READY:
             return [Step(say=f"there is no episode yet. {self._ready()}")]
         if key == "k":
-            return [Step(command="save")]
+            return self._keep(again, now_s)
+        if key == "a":
+            return [Step(command="set_aside")]
         if key in TWICE and not again:
             self.asked = key
             what = KEYS[key].split(" (")[0]
@@ -161,12 +170,17 @@ class Session:
         self.phase = Phase.READY
         return [Step(say=f"not started. {self._ready()}")]
 
-    def report(self, state: str, episode: str = "", saved: int | None = None) -> list[Step]:
+    def report(
+        self, state: str, episode: str = "", saved: int | None = None, verdict: str = ""
+    ) -> list[Step]:
         """What the recorder says that it does, now and then while nothing is asked of it: it may
         have been started anew, served by somebody else, or have stopped at an almost full disk.
-        episode: in hand or the last one; saved: how many it has saved since it began."""
+        episode: in hand or the last one; saved: how many it has saved since it began; verdict: of
+        one that is stopped."""
         if self.phase is Phase.OVER:
             return []
+        if state == "stopped" and verdict:
+            self._verdict = level_in(verdict)
         others = 0 if saved is None else self._saved.others(saved)
         steps = [Step(say=f"saved by somebody else: {self._sum()}")] if others else []
         phase = PHASES.get(state)
@@ -178,6 +192,8 @@ class Session:
             self._differs += 1
         if phase is not None and self._differs >= LEFT_ALONE:
             self._differs, self.phase, self.asked = 0, phase, ""
+            if phase is Phase.RECORDING:
+                self._verdict = ""
             if phase is Phase.READY:
                 self._note.lose()
             ready = self._ready()
@@ -185,8 +201,8 @@ class Session:
             steps.append(Step(say=f"the recorder is {state} by itself. {hint}"))
         return [*steps, *self._end()]
 
-    def answer(self, command: str, done: bool, now_s: float) -> list[Step]:
-        """It was done, or not; the sentence of who did it has been shown already."""
+    def answer(self, command: str, done: bool, now_s: float, told: str = "") -> list[Step]:
+        """It was done, or not; told: the sentence of who did it, which has been shown already."""
         if command == "reset":
             return [] if done else self.call_off()
         if not done:
@@ -194,15 +210,17 @@ class Session:
             return []
         if command == "start":
             self._note.lose()
-            self.phase = Phase.RECORDING
+            self.phase, self._verdict = Phase.RECORDING, ""
             return [Step(say=RECORDING)]
         if command == "stop":
-            self.phase = Phase.JUDGED
+            self.phase, self._verdict = Phase.JUDGED, level_in(told) or self._verdict
+            if self._kept_s > float("-inf"):
+                self._kept_s = now_s  # a key that is held down has come often meanwhile
             return [Step(say=JUDGED)]
         if command == "save":
             self._saved.add_own()
         self._note.lose()
-        self.phase = Phase.READY
+        self.phase, self._kept_s = Phase.READY, float("-inf")
         back = [Step(command="reset")] if self.sets_back else []
         if over := self._end():
             return [*over, *back]
@@ -234,6 +252,21 @@ class Session:
         if self.phase is Phase.JUDGED:
             return [Step(say="keep (k) or discard (d) this one first")]
         return self._count_down(now_s)
+
+    def _keep(self, again: bool, now_s: float) -> list[Step]:
+        """What nobody has seen the verdict of is not saved: an episode that goes on is stopped, and
+        a FAIL is asked about."""
+        if self.phase is Phase.RECORDING:
+            self._kept_s = now_s
+            return [Step(command="stop")]
+        if now_s - self._kept_s < PAUSE_S:
+            self._kept_s = now_s
+            return [Step(say="look at the verdict, then press k again")]
+        if self._verdict in ("PASS", "WARN") or again:
+            return [Step(command="save")]
+        self.asked = "k"
+        verdict = "failed" if self._verdict == "FAIL" else "is not judged"
+        return [Step(say=f"it {verdict}. keep it? press k again, not at once; any other key: no")]
 
     def _count_down(self, now_s: float) -> list[Step]:
         self.phase, self._told_s = Phase.COUNTDOWN, 0
@@ -271,3 +304,9 @@ class Session:
 
     def _help(self) -> list[str]:
         return [f"  {key}  {what}" for key, what in KEYS.items()]
+
+
+def level_in(told: str) -> str:
+    """The level of a verdict in what a recorder says, empty where there is none."""
+    found = LEVEL.search(told)
+    return found[1] if found else ""

@@ -31,7 +31,7 @@ from vdd_ros.session import KEYS, Session, Step
 
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
-COMMANDS = ("start", "stop", "save", "discard")
+COMMANDS = ("start", "stop", "save", "discard", "set_aside")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class OperatorNode(Node):
         self._editor: LineEditor | None = None
         self._calls = Calls(self)
         self._fault = ""  # of the recorder, as it was told last
+        self._left_over = ""  # likewise
         clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
         self._commands = dict(zip(COMMANDS, clients, strict=True))
         self._resets = self._calls.clients(resets)
@@ -152,7 +153,7 @@ class OperatorNode(Node):
 
     def _on_answer(self, command: str, done: bool, told: str) -> None:
         self._say(told)
-        self._do(self.session.answer(command, done, time.monotonic()))
+        self._do(self.session.answer(command, done, time.monotonic(), told))
 
     def _on_set_back(self, done: bool, told: str) -> None:
         self._say("the scene is set back" if done else f"the scene was not set back: {told}")
@@ -166,11 +167,19 @@ class OperatorNode(Node):
             if not self._calls:
                 saved = told.get("saved", "")
                 count = int(saved) if saved.isdecimal() else None
-                self._do(self.session.report(told.get("state", ""), told.get("episode", ""), count))
+                state, episode = told.get("state", ""), told.get("episode", "")
+                self._do(self.session.report(state, episode, count, told.get("verdict", "")))
+            self._tell_left_over(told.get("left_over", ""))
             fault = status.message if status.level == DiagnosticStatus.ERROR else ""
             if fault and fault != self._fault:
                 self._say(f"the recorder: {fault}")
             self._fault = fault
+
+    def _tell_left_over(self, told: str) -> None:
+        """What the recorder says of recordings that were never saved, each time that it changes."""
+        if told and told != self._left_over:
+            self._say(told)
+        self._left_over = told
 
     def _health(self) -> Health:
         values = {"saved": self.session.saved, "episodes": self.session.episodes or "no end"}

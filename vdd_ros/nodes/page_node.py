@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LOOK_PERIOD_S = 0.02
 SHOW_PERIOD_S = 0.1
 SOURCES_PERIOD_S = 2.0
-COMMANDS = ("start", "stop", "save", "discard")
+COMMANDS = ("start", "stop", "save", "discard", "set_aside")
 LEVEL_NAMES = {level: name for name, level in LEVELS.items()}
 
 

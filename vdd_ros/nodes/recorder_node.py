@@ -3,7 +3,7 @@
 Pictures of the contract's cameras go into the same episodes, by a process of their own
 (`camera_recorder`) that this one starts and watches.
 
-~/start ~/stop ~/save ~/discard   std_srvs/Trigger; the response says what happened
+~/start ~/stop ~/save ~/discard ~/set_aside   std_srvs/Trigger; the response says what happened
     ~/annotate                        std_msgs/String, a JSON object for the episode's `meta`
 """
 
@@ -39,6 +39,7 @@ from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import Information, listen_raw, origin_of
 from vdd_ros.nodes.receive_clock import ReceiveClock
+from vdd_ros.part import left_overs, told_of
 from vdd_ros.recovery import recover
 
 GUARD_PERIOD_S = 1.0
@@ -90,6 +91,8 @@ class RecorderNode(Node):
             self.cameras.begin()
         for left in recover(settings.directory):
             self.get_logger().warning(str(left))
+        if told := self._left_over():
+            self.get_logger().warning(told)
         load_formats()
         self._clock_in = ReceiveClock(self)
         hosts = clock_nodes(settings.clocks)
@@ -111,6 +114,7 @@ class RecorderNode(Node):
             "stop": self.recorder.stop,
             "save": self.recorder.save,
             "discard": lambda _: self.recorder.discard(),
+            "set_aside": self.recorder.set_aside,
         }
         for name, command in commands.items():
             self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
@@ -202,7 +206,7 @@ class RecorderNode(Node):
             for name, newest_ns in self._newest_ns.items()
         }
         values |= {"state": state.value, "episode": self.recorder.name, **self._room()}
-        values["saved"] = str(self.recorder.saved)
+        values |= {"saved": str(self.recorder.saved), "left_over": self._left_over()}
         if elapsed_s is not None:
             values["elapsed_s"] = f"{elapsed_s:.1f}"
             values["meta"] = json.dumps(self.recorder.meta)
@@ -234,6 +238,11 @@ class RecorderNode(Node):
             for name, count in self._received.items()
         }
         self._measured_ns, self._measured = now_ns, dict(self._received)
+
+    def _left_over(self) -> str:
+        """How many recordings were never saved, and what to do with them; empty where none is."""
+        count = len(left_overs(self.recorder.folder))
+        return told_of(self.recorder.folder, count) if count else ""
 
     def _room(self) -> dict[str, str]:
         """Space left, and for how long."""

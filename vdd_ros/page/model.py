@@ -22,8 +22,8 @@ MOST_NODES = 64
 LONGEST = 400  # characters of what others say
 CONFIRMS_S = 2.5  # within which the recorder says that it has noted something
 LINES = 50
-KEYS = {"discard": "d", "again": "r", "success": "y", "failure": "n", "save": "k"}
-QUESTIONS = {KEYS[action]: action for action in ("discard", "again")}
+KEYS = {"discard": "d", "again": "r", "success": "y", "failure": "n", "save": "k", "aside": "a"}
+QUESTIONS = {KEYS[action]: action for action in ("discard", "again", "save")}
 IDLE = "idle"  # the recorder's state between episodes
 
 
@@ -82,7 +82,7 @@ class PageModel:
         """A command was done or not, in the words of who did it; `at`: time of day, for people."""
         self.busy = ""
         self.say(told, "ok" if done else "error", at)
-        return self._wanted(self.session.answer(command, done, now_s))
+        return self._wanted(self.session.answer(command, done, now_s, told))
 
     def report(self, name: str, report: Report, at: str) -> None:
         """A node's diagnostics came."""
@@ -97,7 +97,8 @@ class PageModel:
         if report.level == "error" and (before is None or before.message != report.message):
             self.say(report.message, "error", at)
         if not self.busy:
-            self.session.report(report.values.get("state", ""))
+            told = report.values
+            self.session.report(told.get("state", ""), verdict=told.get("verdict", ""))
         name, value = self._note
         if name and self.marks.get(name) == value:
             self._note, self.busy = ("", None), ""
@@ -150,6 +151,7 @@ class PageModel:
             "marks": self.marks,
             "free_mib": number(values.get("free_mib")),
             "minutes_left": number(values.get("minutes_left")),
+            "left_over": values.get("left_over", "")[:LONGEST],
             "streams": [self._stream(name, values) for name in self.contract.streams],
             "nodes": self._nodes(now_s),
             "said": list(self._said),

@@ -23,8 +23,8 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     action: Literal[
-        "start", "stop", "save", "discard", "again", "confirm", "cancel", "success", "failure",
-        "note", "reset",
+        "start", "stop", "save", "aside", "discard", "again", "confirm", "cancel", "success",
+        "failure", "note", "reset",
     ]  # fmt: skip
     episode: str = Field("", max_length=200)
     text: str = Field("", max_length=LONGEST_NOTE)

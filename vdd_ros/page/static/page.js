@@ -5,6 +5,11 @@ const byId = (id) => document.getElementById(id);
 const SILENT_MS = 12000; // page_node sends something every five seconds
 const PICTURE_MS = 200;
 const PAUSE_MS = 600; // in which a press would have meant the button as it was before
+const QUESTIONS = {
+  discard: (episode) => `Discard ${episode}? It cannot be brought back.`,
+  again: (episode) => `Discard ${episode} and record it again? It cannot be brought back.`,
+  save: (episode) => `${episode} did not pass: keep it all the same?`,
+};
 const STREAM_STATES = { ok: "ok", warn: "slow", error: "silent", idle: "idle", unknown: "?" };
 
 let state = null;
@@ -74,6 +79,8 @@ function view() {
     return { tone: "off", word: "SETTING BACK", detail: "the scene is being set back" };
   if (state.busy === "stop" || state.busy === "save")
     return { tone: "off", word: state.busy === "stop" ? "JUDGING" : "SAVING", detail: state.episode };
+  if (state.busy === "set_aside")
+    return { tone: "off", word: "SETTING ASIDE", detail: state.episode };
   if (!state.there)
     return { tone: "off", word: "NO RECORDER", detail: "recorder_node does not report: is it running?" };
   if (state.state === "recording")
@@ -96,6 +103,7 @@ function draw() {
   rows("streams", state.streams.map(streamRow));
   rows("nodes", state.nodes.map((node) => line(node.level, node.level, node.name, "", node.message)));
   rows("said", state.said.slice().reverse().map(saidRow));
+  show("left-over", state.phase === "ready" ? state.left_over : "");
   if (performance.now() > toldUntil) show("fault", state.there ? problem() : "");
   loadEpisodes(state.episodes);
 }
@@ -135,14 +143,15 @@ function drawButtons() {
   byId("save").disabled = !inHand || state.phase !== "judged";
   byId("reset").hidden = !state.sets_back;
   byId("reset").disabled = !on || state.phase !== "ready";
-  for (const id of ["discard", "again", "success", "failure", "text", "add"]) byId(id).disabled = !inHand;
+  for (const id of ["discard", "again", "aside", "success", "failure", "text", "add"]) byId(id).disabled = !inHand;
   byId("success").setAttribute("aria-pressed", String(state.marks.success === true));
   byId("failure").setAttribute("aria-pressed", String(state.marks.success === false));
   const asks = inHand ? state.asks : "";
   if (asks !== (byId("confirm").dataset.asks || "")) {
     byId("confirm").hidden = !asks;
     byId("confirm").dataset.asks = asks;
-    byId("question").textContent = `Discard ${state.episode}${asks === "again" ? " and record it again" : ""}? It cannot be brought back.`;
+    byId("question").textContent = QUESTIONS[asks] ? QUESTIONS[asks](state.episode) : "";
+    byId("yes").textContent = asks === "save" ? "Yes, keep it" : "Yes, discard it";
     asksAt = performance.now();
     if (asks) byId("no").focus();
   }
@@ -284,7 +293,7 @@ function left() { return running(countdown, state.countdown_s ?? 0, -1); }
 function press(id) { if (!byId(id).disabled) byId(id).click(); }
 
 byId("primary").addEventListener("click", () => send(byId("primary").dataset.act));
-for (const id of ["save", "discard", "again", "success", "failure", "reset"]) byId(id).addEventListener("click", () => send(id));
+for (const id of ["save", "discard", "again", "aside", "success", "failure", "reset"]) byId(id).addEventListener("click", () => send(id));
 byId("yes").addEventListener("click", () => send("confirm"));
 byId("no").addEventListener("click", () => send("cancel"));
 byId("note").addEventListener("submit", (event) => {
@@ -299,8 +308,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { byId("text").blur(); if (!byId("confirm").hidden) press("no"); return; }
   if (event.target === byId("text")) return;
   const asks = byId("confirm").dataset.asks;
-  const buttons = { s: "primary", k: "save", y: "success", n: "failure", b: "reset",
-    d: asks === "discard" ? "yes" : "discard", r: asks === "again" ? "yes" : "again" };
+  const buttons = { s: "primary", y: "success", n: "failure", a: "aside", b: "reset",
+    k: asks === "save" ? "yes" : "save", d: asks === "discard" ? "yes" : "discard", r: asks === "again" ? "yes" : "again" };
   const pressed = event.key.toLowerCase();
   if (pressed === "o") { event.preventDefault(); byId("text").focus(); }
   if (buttons[pressed]) press(buttons[pressed]);
