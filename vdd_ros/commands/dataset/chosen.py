@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,8 +33,13 @@ class Condition:
 
 def label_of(manifest: Manifest) -> str:
     """What the operator said of how it went."""
-    label = manifest.meta.get("success")
-    return "success" if label is True else "failure" if label is False else "none"
+    return labelled(manifest.meta)
+
+
+def labelled(meta: Mapping[str, object], unsaid: str = "none") -> str:
+    """The same, of what was noted."""
+    label = meta.get("success")
+    return "success" if label is True else "failure" if label is False else unsaid
 
 
 def named(
