@@ -3,9 +3,10 @@
     python -m vdd_ros.commands.bench.killed_session FOLDER LOG CONTRACT SEED FAULT
 
 Joint states at 200 Hz and commands at 100 Hz, in real time, into episodes of a fifth of a second to
-two and a half, most of which are saved. Where the contract has cameras, their pictures are
-published at 20 Hz, and the process that writes them for `recorder_node` writes them here. What was
-done is in LOG, line by line, before and after it is.
+two and a half, most of which are saved; what cannot be saved is left where the recorder sets it
+aside. Where the contract has cameras, their pictures are published at 20 Hz, and the process that
+writes them for `recorder_node` writes them here. What was done is in LOG, line by line, before and
+after it is.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import struct
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,18 @@ PERIOD_NS = 5_000_000
 TICKS_PER_PICTURE = 10
 SHARE_SAVED, SHARE_FAILING = 0.8, 0.2
 LEAST_FREE = 8 * 1024
+SHARE_FILLED, LEFT_BYTES = 0.5, 48 * 1024  # by somebody else; what room that leaves at most
+GUARD_NS = 1_000_000_000
 LENGTHS_S = (0.2, 2.5)
 KEPT = 100  # pictures by their publisher, of a camera: what comes late is sent again
 LOOK_S = 0.01
 
 
-def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator) -> None:
+def session(
+    folder: Path, log: int, contract: Contract, rng: np.random.Generator, fault: str = ""
+) -> None:
     """Record, save or discard, and begin again."""
+    ballast = Ballast(folder, rng) if fault == FULL_DISK else None
     cameras = Cameras(contract, log) if contract.cameras else None
     recorder = DemoRecorder(
         contract,
@@ -57,27 +63,35 @@ def session(folder: Path, log: int, contract: Contract, rng: np.random.Generator
     while os.getppid() == parent:  # who was to kill it may itself have been
         try:
             recorder.start(time.time_ns(), "2026-01-01T00:00:00+00:00")
-        except (UserError, OSError) as error:  # the disk is full: a person would make room
+        except (UserError, OSError) as error:
             tell(log, "refused", why=str(error))
             time.sleep(0.2)
             continue
         tell(log, "began", name=recorder.name)
-        feed(recorder, cameras, log, middle, rng.uniform(*LENGTHS_S), rng)
-        keep = rng.random() < SHARE_SAVED
-        tell(log, "stopping", name=recorder.name)
         try:
-            recorder.stop(time.time_ns())
-            if keep:
-                tell(log, "saving", name=recorder.name)
-                recorder.save(time.time_ns())
-                saved(log, folder / recorder.name)
-                continue
+            feed(recorder, cameras, log, middle, rng.uniform(*LENGTHS_S), rng, ballast)
+            end(recorder, log, keep=rng.random() < SHARE_SAVED)
         except (UserError, OSError) as error:
+            if recorder.state is not State.IDLE:  # as an operator would
+                recorder.set_aside(time.time_ns())
             tell(log, "failed", name=recorder.name, why=str(error))
-        if recorder.state is not State.IDLE:
-            tell(log, "discarding", name=recorder.name)
-            with suppress(OSError):
-                recorder.discard()
+        if ballast is not None:
+            ballast.remove()  # a person makes room
+
+
+def end(recorder: DemoRecorder, log: int, keep: bool) -> None:
+    """Stop it where it has not been, then save or discard it; raises UserError or OSError where the
+    disk does not allow that."""
+    tell(log, "stopping", name=recorder.name)
+    if recorder.state is State.RECORDING:
+        recorder.stop(time.time_ns())
+    if not keep:
+        tell(log, "discarding", name=recorder.name)
+        recorder.discard()
+        return
+    tell(log, "saving", name=recorder.name)
+    recorder.save(time.time_ns())
+    saved(log, recorder.folder / recorder.name)
 
 
 def feed(
@@ -87,11 +101,22 @@ def feed(
     middle: np.ndarray,
     seconds: float,
     rng: np.random.Generator,
+    ballast: Ballast | None,
 ) -> None:
-    """Messages as they would come over the wire, with numbers that do not compress."""
+    """Messages as they would come over the wire, with numbers that do not compress, and the guard
+    as often as the recorder's node calls it; raises UserError or OSError where that ends them."""
     streams = recorder.contract.streams
-    began_ns = time.time_ns()
-    for tick in range(round(seconds * 1e9 / PERIOD_NS)):
+    began_ns = guarded_ns = time.time_ns()
+    ticks = round(seconds * 1e9 / PERIOD_NS)
+    full_at = rng.integers(ticks) if ballast is not None and rng.random() < SHARE_FILLED else None
+    for tick in range(ticks):
+        if tick == full_at and ballast is not None:
+            ballast.fill()
+        if time.time_ns() - guarded_ns > GUARD_NS:
+            guarded_ns = time.time_ns()
+            recorder.guard(guarded_ns)
+        if recorder.state is not State.RECORDING:
+            return
         time.sleep(max(0, began_ns + tick * PERIOD_NS - time.time_ns()) * 1e-9)
         for name in ("joint_state", "robot_command")[: 1 + (tick + 1) % 2]:
             now_ns = time.time_ns()
@@ -103,6 +128,23 @@ def feed(
                 tell(log, "took", name=recorder.name, ns=now_ns)
         if tick % TICKS_PER_PICTURE == 0 and cameras is not None:
             cameras.send(recorder.name)
+
+
+class Ballast:
+    """Somebody else, who fills the disk on which episodes are recorded."""
+
+    def __init__(self, folder: Path, rng: np.random.Generator):
+        self._path, self._rng = folder / ".ballast", rng
+
+    def fill(self) -> None:
+        """But for a little."""
+        size = shutil.disk_usage(self._path.parent).free - int(self._rng.integers(LEFT_BYTES))
+        with self._path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, size))
+
+    def remove(self) -> None:
+        """There is room again."""
+        self._path.unlink(missing_ok=True)
 
 
 class Cameras:
@@ -175,7 +217,7 @@ def main(folder: str, log: str, contract: str, seed: str, fault: str) -> None:
     if fault == FSYNC:
         fail_at_times(np.random.default_rng([int(seed), 1]))
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    session(Path(folder), descriptor, Contract.from_yaml(contract), rng)
+    session(Path(folder), descriptor, Contract.from_yaml(contract), rng, fault)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Kill a recorder at random moments, again and again, and look for what is lost.
 
 Each time a process records episodes, saves most of them, and is ended by SIGKILL. Then every
-episode that was said to be saved has to be there, byte for byte, and what was in flight is
-recovered as the next recorder would. Half of the kills come at any moment, half shortly after an
-episode begins to be stopped, which takes milliseconds and is hardly ever hit by chance. The process
-that writes pictures, where there are cameras, is left to itself, as when any recorder dies.
+episode that was said to be saved has to be there, byte for byte, and what was in flight, or could
+not be saved because of the disk, is recovered as the next recorder would. Half of the kills come at
+any moment, half shortly after an episode begins to be stopped, which takes milliseconds and is
+hardly ever hit by chance. The process that writes pictures, where there are cameras, is left to
+itself, as when any recorder dies.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ from vdd_ros.commands.bench.killed_session import FULL_DISK, LENGTHS_S
 from vdd_ros.commands.progress import progress
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.part import QUARANTINE
 from vdd_ros.processes import free_domain, isolated
-from vdd_ros.recovery import Recovered, recover
+from vdd_ros.recovery import recover
 
 SESSION = "vdd_ros.commands.bench.killed_session"
 MOMENTS_S = (0.0, 4.0)  # after the session is ready
 SHORTLY_S = (0.0, 0.03)  # after an episode begins to be stopped
 READY_S, LOOK_S = 60.0, 0.01
 OLD_NS = 1_000_000_000
-SMALL_DISK = "96k"  # a second or two of the session
+SMALL_DISK = "8m"
+BETWEEN = "between episodes"
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,23 @@ class Args:
     times: int = 20
     """How often the recorder is killed."""
     fault: Literal["none", "fsync", "full-disk"] = "none"
-    """fsync: a fifth of all fsync calls fail; full-disk: on a disk of 96 KiB, a tmpfs, for which
-    one has to be root."""
+    """fsync: a fifth of all fsync calls fail; full-disk: on a disk of 8 MiB that somebody else
+    fills during every second episode, a tmpfs, for which one has to be root."""
     contract: Path = Path("config/panda_avoid.yaml")
     """Whose streams are recorded, and whose cameras."""
     seed: int = 0
 
 
 class Outcome(NamedTuple):
-    """What one kill left. saved: said to be saved; lost, altered: of those; old, recovered:
-    messages in flight that were older than a second, and how many of them are there again; refused:
-    what the disk did not take; phase: what was being done."""
+    """What one kill left. saved: said to be saved; lost, altered: of those; set_aside: recordings
+    that the disk did not let be saved; old, recovered: messages of those, and of the recording in
+    flight, that were older than a second when it ended, and how many of them are there again;
+    refused: what the disk did not take; phase: what was being done."""
 
     saved: int
     lost: int
     altered: int
+    set_aside: int
     old: int
     recovered: int
     refused: int
@@ -132,38 +137,48 @@ def wait_for_stop(log: Path) -> None:
 def look(folder: Path, log: Path, killed_ns: int) -> Outcome:
     """Compare what a session said with what is there."""
     told = list(lines(log))
-    found = recover(folder)
+    left = {one.name: one.path for one in recover(folder)}
     store = EpisodeStore(folder)
     kept = set(store.list())
     said = {line["name"]: line["files"] for line in told if line["what"] == "saved"}
     lost = [name for name in said if name not in kept]
     altered = [name for name in said if name in kept and not is_same(store, name, said[name])]
-    in_flight, phase, taken_ns = unfinished(told)
-    old = [at_ns for at_ns in taken_ns if at_ns < killed_ns - OLD_NS]
-    # saved in the very moment, and killed before it could say so
-    there = old if in_flight in kept else stamps_of(found, in_flight)
+    in_flight, broken, phase = unfinished(told)
+    ended_ns = {name: max(taken_ns, default=0) for name, taken_ns in broken.items()}
+    not_saved = broken | in_flight
+    old = recovered = 0
+    for name, taken_ns in not_saved.items():
+        of_it = {at for at in taken_ns if at < ended_ns.get(name, killed_ns) - OLD_NS}
+        # saved in the very moment, and killed before it could say so
+        aside = left.get(name, folder / QUARANTINE / name)
+        there = of_it if name in kept else set(stamps_of(aside))
+        old, recovered = old + len(of_it), recovered + len(of_it & there)
     refused = sum(line["what"] in ("failed", "refused") for line in told)
-    recovered = len(set(old) & set(there))
-    return Outcome(len(said), len(lost), len(altered), len(old), recovered, refused, phase)
+    counts = (len(said), len(lost), len(altered), len(broken.keys() - kept), old, recovered)
+    return Outcome(*counts, refused, phase)
 
 
-def unfinished(told: list[dict]) -> tuple[str | None, str, list[int]]:
-    """The episode that was neither saved nor given up, what was being done, and when its messages
-    had come [ns]. The name of one that was given up is used again."""
-    name: str | None = None
-    phase, taken_ns = "between episodes", []
+def unfinished(told: list[dict]) -> tuple[dict[str, list[int]], dict[str, list[int]], str]:
+    """When the messages had come [ns] of the episode in hand, if there is one, and of every one
+    that could not be saved, by name; and what was being done. The name of one that was given up is
+    used again."""
+    in_hand: dict[str, list[int]] = {}
+    broken: dict[str, list[int]] = {}
+    phase = BETWEEN
     for line in told:
-        if line["what"] == "began":
-            name, phase, taken_ns = line["name"], "recording", []
-        elif line["what"] == "took":
-            taken_ns.append(line["ns"])
-        elif line["what"] in ("stopping", "saving"):
-            phase = line["what"]
-        elif line["what"] == "discarding":
-            name, phase, taken_ns = None, "discarding", []
-        elif line["what"] in ("saved", "refused"):
-            name, phase, taken_ns = None, "between episodes", []
-    return name, phase, taken_ns
+        what = line["what"]
+        if what == "began":
+            in_hand, phase = {line["name"]: []}, "recording"
+        elif what == "took":
+            in_hand[line["name"]].append(line["ns"])
+        elif what in ("stopping", "saving", "discarding"):
+            phase = what
+            if what == "discarding":
+                in_hand = {}
+        elif what in ("saved", "failed", "refused"):
+            broken |= in_hand if what == "failed" else {}
+            in_hand, phase = {}, BETWEEN
+    return in_hand, broken, phase
 
 
 def is_same(store: EpisodeStore, name: str, files: dict[str, str]) -> bool:
@@ -176,9 +191,9 @@ def is_same(store: EpisodeStore, name: str, files: dict[str, str]) -> bool:
     return {file: one.sha256 for file, one in episode.manifest.files.items()} == files
 
 
-def stamps_of(found: list[Recovered], name: str | None) -> list[int]:
+def stamps_of(folder: Path) -> list[int]:
     """When what was recovered of an episode had been received, or taken, of pictures [ns]."""
-    paths = [path for one in found if one.name == name for path in one.path.glob("*.mcap")]
+    paths = folder.glob("*_0.mcap")
     return [time_ns for path in paths for time_ns in (*joints_of(path), *pictures_of(path))]
 
 
@@ -232,6 +247,7 @@ def summary(args: Args, outcomes: list[Outcome]) -> dict:
         "saved": total["saved"],
         "saved_lost": total["lost"],
         "saved_altered": total["altered"],
+        "set_aside": total["set_aside"],
         "old_messages": total["old"],
         "recovered_fraction": fraction,
         "refused_by_disk": total["refused"],
@@ -243,7 +259,14 @@ def summary(args: Args, outcomes: list[Outcome]) -> dict:
 def table(result: dict) -> Table:
     """What was found, one line each."""
     shown = Table("what", "found", title=f"{result['times']} kills, fault {result['fault']}")
-    names = ("saved", "saved_lost", "saved_altered", "old_messages", "recovered_fraction")
+    names = (
+        "saved",
+        "saved_lost",
+        "saved_altered",
+        "set_aside",
+        "old_messages",
+        "recovered_fraction",
+    )
     for name in (*names, "refused_by_disk"):
         shown.add_row(name.replace("_", " "), str(result[name]))
     phases = ", ".join(f"{phase} {count}" for phase, count in result["killed_while"].items())
