@@ -9,12 +9,11 @@ Others may serve the same recorder: what it says of itself is followed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from vdd_ros.session_parts import NoteInHand, SavedCount
+from vdd_ros.session_parts import NoteInHand, SavedCount, SeenVerdict
 
 
 class Phase(Enum):
@@ -51,7 +50,6 @@ KEYS = {
 }
 RECORDING = "recording: s stops"
 JUDGED = "k keeps it, d discards it, r records it again, y and n label it"
-LEVEL = re.compile(r"\b(PASS|WARN|FAIL)\b")  # the first in what a recorder says of an episode
 TWICE = ("d", "r")
 PAUSE_S = 0.4  # between the two: a key that is held down repeats faster
 ASKS_FOR_S = 6.0  # a question that nobody answers is withdrawn
@@ -78,8 +76,7 @@ class Session:
     _then_start: bool = False
     _begins_s: float = 0.0
     _told_s: int = 0
-    _verdict: str = ""  # of the episode in hand, its level; empty: not known
-    _kept_s: float = float("-inf")  # when the key that keeps it last did no more than stop it
+    _verdict: SeenVerdict = field(default_factory=SeenVerdict)
 
     def greet(self) -> list[Step]:
         """The keys, and what is to be done."""
@@ -180,7 +177,7 @@ class Session:
         if self.phase is Phase.OVER:
             return []
         if state == "stopped" and verdict:
-            self._verdict = level_in(verdict)
+            self._verdict.take(verdict)
         others = 0 if saved is None else self._saved.others(saved)
         steps = [Step(say=f"saved by somebody else: {self._sum()}")] if others else []
         phase = PHASES.get(state)
@@ -193,7 +190,7 @@ class Session:
         if phase is not None and self._differs >= LEFT_ALONE:
             self._differs, self.phase, self.asked = 0, phase, ""
             if phase is Phase.RECORDING:
-                self._verdict = ""
+                self._verdict = SeenVerdict()
             if phase is Phase.READY:
                 self._note.lose()
             ready = self._ready()
@@ -210,17 +207,17 @@ class Session:
             return []
         if command == "start":
             self._note.lose()
-            self.phase, self._verdict = Phase.RECORDING, ""
+            self.phase, self._verdict = Phase.RECORDING, SeenVerdict()
             return [Step(say=RECORDING)]
         if command == "stop":
-            self.phase, self._verdict = Phase.JUDGED, level_in(told) or self._verdict
-            if self._kept_s > float("-inf"):
-                self._kept_s = now_s  # a key that is held down has come often meanwhile
+            self.phase = Phase.JUDGED
+            self._verdict.take(told)
+            self._verdict.show(now_s)
             return [Step(say=JUDGED)]
         if command == "save":
             self._saved.add_own()
         self._note.lose()
-        self.phase, self._kept_s = Phase.READY, float("-inf")
+        self.phase = Phase.READY
         back = [Step(command="reset")] if self.sets_back else []
         if over := self._end():
             return [*over, *back]
@@ -257,15 +254,14 @@ class Session:
         """What nobody has seen the verdict of is not saved: an episode that goes on is stopped, and
         a FAIL is asked about."""
         if self.phase is Phase.RECORDING:
-            self._kept_s = now_s
+            self._verdict.is_to_be_seen = True
             return [Step(command="stop")]
-        if now_s - self._kept_s < PAUSE_S:
-            self._kept_s = now_s
+        if not self._verdict.is_seen(now_s, PAUSE_S):
             return [Step(say="look at the verdict, then press k again")]
-        if self._verdict in ("PASS", "WARN") or again:
+        if self._verdict.is_good or again:
             return [Step(command="save")]
         self.asked = "k"
-        verdict = "failed" if self._verdict == "FAIL" else "is not judged"
+        verdict = "failed" if self._verdict.level else "is not judged"
         return [Step(say=f"it {verdict}. keep it? press k again, not at once; any other key: no")]
 
     def _count_down(self, now_s: float) -> list[Step]:
@@ -304,9 +300,3 @@ class Session:
 
     def _help(self) -> list[str]:
         return [f"  {key}  {what}" for key, what in KEYS.items()]
-
-
-def level_in(told: str) -> str:
-    """The level of a verdict in what a recorder says, empty where there is none."""
-    found = LEVEL.search(told)
-    return found[1] if found else ""

@@ -1,8 +1,12 @@
-"""What a session keeps of others who serve the same recorder: who saved, and whose a note is."""
+"""What a session keeps beside its phase: who saved, whose a note is, and whether a verdict was
+seen."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+LEVEL = re.compile(r"\b(PASS|WARN|FAIL)\b")  # the first in what a recorder says of an episode
 
 
 @dataclass
@@ -59,3 +63,33 @@ class NoteInHand:
     def lose(self) -> None:
         """No episode is in hand, or a new one that has no name yet."""
         self._episode, self.has_episode = "", False
+
+
+@dataclass
+class SeenVerdict:
+    """Of the episode in hand. level: empty where it is not known; is_to_be_seen: whether the key
+    that keeps it was pressed before there was one, and only stopped it."""
+
+    level: str = ""
+    is_to_be_seen: bool = False
+    _shown_s: float = 0.0
+
+    def take(self, told: str) -> None:
+        """What the recorder says of the episode."""
+        found = LEVEL.search(told)
+        self.level = found[1] if found else self.level
+
+    def show(self, now_s: float) -> None:
+        """It is on the screen."""
+        self._shown_s = now_s
+
+    def is_seen(self, now_s: float, pause_s: float) -> bool:
+        """Whether who presses now has had a moment to see it; a key that is held down has not."""
+        if not self.is_to_be_seen:
+            return True
+        before_s, self._shown_s = self._shown_s, now_s
+        return now_s - before_s >= pause_s
+
+    @property
+    def is_good(self) -> bool:
+        return self.level in ("PASS", "WARN")

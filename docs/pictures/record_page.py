@@ -98,6 +98,8 @@ def operate(page: Page) -> None:
         page.get_by_role("button", name="Failure" if "touched" in note else "Success").click()
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Keep").click()
+        if state.inner_text() == "FAIL":  # the machine is busy
+            page.get_by_role("button", name="Yes, keep it").click()
         state.filter(has_text="READY").wait_for()
 
 

@@ -27,6 +27,7 @@ from std_srvs.srv import Trigger
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.page.access import cookie_name
 from vdd_ros.page.orders import LARGEST_BYTES
+from vdd_ros.part import left_overs
 from vdd_ros.session import PAUSE_S
 
 SOON_MS = 40_000.0
@@ -146,6 +147,14 @@ def record(page: Page) -> str:
     return page.locator("#detail").inner_text()
 
 
+def keep_whatever_it_is(page: Page, verdict: str) -> None:
+    """Says yes where a busy machine made it a FAIL, which is asked about."""
+    if verdict == "FAIL":
+        question = page.get_by_role("alertdialog")
+        expect(question).to_contain_text("did not pass: keep it all the same?")
+        question.get_by_role("button", name="Yes, keep it").click()
+
+
 def test_an_episode_by_clicks(page, served, store):
     expect(page.locator("#streams tr", has_text="joint_state")).to_contain_text("observer")
     expect(page.locator("#streams tr", has_text="joint_state")).to_contain_text(
@@ -163,6 +172,7 @@ def test_an_episode_by_clicks(page, served, store):
     expect(page.locator("#state")).to_have_text(re.compile("PASS|WARN|FAIL"))
     verdict = page.locator("#state").inner_text()
     press(page, "Keep")
+    keep_whatever_it_is(page, verdict)
     state(page, "READY")
     row = page.locator("#episodes li", has_text=name)
     expect(row).to_contain_text(verdict)
@@ -189,6 +199,19 @@ def test_discarding_takes_a_second_press(page, store):
     assert store.list() == before
 
 
+def test_one_is_set_aside_and_what_is_left_over_is_shown(page, store, demos):
+    before, name = store.list(), record(page)
+    expect(page.locator("#left-over")).to_be_hidden()
+    press(page, "Set aside")
+    state(page, "READY")
+    expect(page.locator("#said")).to_contain_text(f"{name} is set aside: ")
+    told = f"1 recording was never saved: `vdd dataset recover {demos}`"
+    expect(page.locator("#left-over")).to_contain_text(told)
+    assert store.list() == before and left_overs(demos) == [name]
+    shutil.rmtree(demos / ".quarantine")
+    expect(page.locator("#left-over")).to_be_hidden()
+
+
 def test_an_episode_by_keys(page, store):
     expect(page.get_by_role("button", name="Start")).to_be_enabled()
     page.keyboard.press("s")
@@ -202,7 +225,9 @@ def test_an_episode_by_keys(page, store):
     expect(page.get_by_role("button", name="Stop")).to_be_enabled()
     page.keyboard.press("s")
     expect(page.locator("#state")).to_have_text(re.compile("PASS|WARN|FAIL"))
+    verdict = page.locator("#state").inner_text()
     page.keyboard.press("k")
+    keep_whatever_it_is(page, verdict)
     state(page, "READY")
     meta = store.manifest(name).meta
     assert (meta["note"], meta["success"]) == ("sky dunk", False)

@@ -17,6 +17,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from vdd_ros import cli
 from vdd_ros.bag import read_bag
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.nodes.messages import clock_message, command_message, message_class, qos_of
@@ -186,13 +187,20 @@ def test_what_a_killed_recorder_left_is_set_aside_by_the_next(ros, demos):
     observer, domain = ros
     with recorder_node(domain, demos) as recorder:
         robot = Robot(observer)
+        notes = observer.publisher(String, "/recorder_node/annotate")
+        wait_for(notes.get_subscription_count, "the recorder to take notes")
         done(observer, "start")
+        notes.publish(String(data=json.dumps({"success": False, "note": "the cup slipped"})))
         robot.move(0.8)
         recorder.end(signal.SIGKILL)
     with recorder_node(domain, demos, remaps={"__node": "second"}) as second:
         assert done(observer, "start", "second") == "recording episode_0002"
         assert "episode_0001 ends early" in second.output
+        assert f"1 recording was never saved: `vdd dataset recover {demos}`" in second.output
     assert (demos / ".quarantine" / "episode_0001" / "metadata.yaml").exists()
+    assert cli.main(["dataset", "recover", str(demos), "episode_0001"]) == 0
+    meta = EpisodeStore(demos).load("episode_0001").manifest.meta
+    assert (meta["success"], meta["note"]) == (False, "the cup slipped")
 
 
 def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(ros, demos, tmp_path):
