@@ -218,8 +218,10 @@ def test_one_is_set_aside_by_a_key_and_what_is_left_over_is_told(domain, store, 
         person.sees("s starts (0 saved)")
         wait_until_taken(person)
         person.press("a")
-        person.sees("is set aside: ")
-        person.sees(f"1 recording was never saved: `vdd dataset recover {demos}`")
+        told = f"1 recording was never saved: `vdd dataset recover {demos}`"
+        wait_for(
+            lambda: "is set aside: " in person.screen and told in person.screen, "both", SOON_S
+        )
         person.press("q")
     assert store.list() == before and len(left_overs(demos)) == 1
 
