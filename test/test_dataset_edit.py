@@ -14,12 +14,13 @@ from vdd_ros import cli
 from vdd_ros.bag import read_bag
 from vdd_ros.commands.bench.disk_crashes import Disk, digest, read, write
 from vdd_ros.commands.bench.disk_trace import Operation, traced
-from vdd_ros.commands.dataset import check, delete, merge, split, trim
+from vdd_ros.commands.dataset import check, delete, merge, recover, split, trim
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import LOG, EpisodeLog
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance, Verdict
+from vdd_ros.part import left_overs
 
 
 @pytest.fixture(scope="module")
@@ -353,6 +354,26 @@ def test_a_trim_that_is_ended_anywhere_leaves_all_or_nothing_and_the_source(thre
         assert sound_in(disk / "demos") == ALL, model
         found.add(len(sound_in(disk / "out")))
     assert found == {0, 2}
+
+
+def test_a_recovery_that_is_ended_anywhere_makes_one_episode_when_it_is_done_again(tmp_path):
+    root = tmp_path / "root"
+    recorder = DemoRecorder(CONTRACT, root / "demos", "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 0.1)
+    recorder.annotate({"success": False})
+    recorder.close()
+    recover.main(recover.Args(root / "demos"))
+    disks = disks_while(root, lambda: recover.main(recover.Args(root / "demos", all=True)))
+    assert len(disks) > 20
+    for model, tree in disks:
+        folder = made(tree, tmp_path / "disk") / "demos"
+        assert recover.main(recover.Args(folder, all=True))["ok"], model
+        (episode,) = map(EpisodeStore(folder).load, names_in(folder))
+        counts = {name: len(stream) for name, stream in episode.streams.items()}
+        assert counts["joint_state"] == 20 and counts["robot_command"] == 10, model
+        assert episode.name == "episode_0001" and episode.manifest.meta["success"] is False, model
+        assert check.main(check.Args(folder))["ok"] and left_overs(folder) == [], model
 
 
 class TestTrim:

@@ -200,10 +200,13 @@ def test_what_it_was_made_of_stays_until_the_log_has_the_episode(tmp_path, monke
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vdd_ros.demo_recorder.append", broken)
+        for place in ("demo_recorder", "recovered_episode"):
+            patched.setattr(f"vdd_ros.{place}.append", broken)
         result = recover.main(recover.Args(tmp_path, all=True))
-    assert not result["ok"] and "is kept until the log has the episode" in result["failed"][NAME]
-    assert left_overs(tmp_path) == [NAME]
+    assert not result["ok"] and "Input/output error" in result["failed"][NAME]
+    assert left_overs(tmp_path) == [NAME] and EpisodeStore(tmp_path).log().kept == {}
+    assert made(tmp_path, NAME) == {NAME: NAME}
+    assert list(EpisodeStore(tmp_path).log().kept) == [NAME] and left_overs(tmp_path) == []
 
 
 def test_one_that_is_broken_off_has_lost_nothing(tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def left_overs(folder: Path) -> list[str]:
 def told_of(folder: Path, count: int) -> str:
     """So many recordings are left over: in a sentence, with what to do."""
     ones = "1 recording was" if count == 1 else f"{count} recordings were"
-    return f"{ones} never saved: `vdd dataset recover {folder}` lists them and makes episodes"
+    return f"{ones} never saved: `vdd dataset recover {folder}` lists and makes episodes of them"
 
 
 def next_name(folder: Path, prefix: str) -> str:

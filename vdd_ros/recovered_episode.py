@@ -22,6 +22,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.durable import link_or_copy, lock_folder, sync_file, sync_folder
 from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode_log import append, saved
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import ClockSummary, FileSummary
 from vdd_ros.part import PART_PREFIX, QUARANTINE, Journal
@@ -31,6 +32,7 @@ from vdd_ros.verdict import Finding
 RECOVERED = "recovered"  # in `meta`: what it was made of
 # Who was killed had brought pictures to the disk a second before, joints half a second.
 KILLED_NS = 1_500_000_000
+MADE_PREFIX = ".made-"
 NOT_SAVED = "it was never saved"
 
 
@@ -91,10 +93,11 @@ def make_episode(left: LeftOver) -> tuple[str, str]:
         if name is None:
             name, told = _record(folder, left)
         store = EpisodeStore(folder)
-        if name not in store.log().kept:  # the disk did not confirm it
-            raise UserError(f"{told}; {left.folder} is kept until the log has the episode")
         store.load(name)
         store.check_images(name)
+        if name not in store.log().kept:  # who saved it was ended, or the disk did not confirm it
+            sync_folder(folder)
+            append(folder, [saved(folder, name)])
         _remove(left)
     finally:
         os.close(held)
@@ -185,8 +188,16 @@ def _remove(left: LeftOver) -> None:
     damaged = left.folder / f"{left.name}_damaged.mcap"
     if damaged.is_file():
         damaged.rename(left.folder.parent / damaged.name)
-    shutil.rmtree(left.folder)
+    left.folder.rename(left.folder.with_name(f"{MADE_PREFIX}{left.name}"))
     sync_folder(left.folder.parent)
+    tidy_up(left.folder.parent.parent)
+
+
+def tidy_up(folder: Path) -> None:
+    """Remove what episodes were made of. It is given another name first: half removed it would be
+    taken for something else."""
+    for path in (folder / QUARANTINE).glob(f"{MADE_PREFIX}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class _KnownClocks(Beside):

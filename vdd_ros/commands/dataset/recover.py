@@ -21,7 +21,7 @@ from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_notes import NOTE
 from vdd_ros.errors import UserError
 from vdd_ros.part import left_overs
-from vdd_ros.recovered_episode import LeftOver, make_episode
+from vdd_ros.recovered_episode import LeftOver, make_episode, tidy_up
 from vdd_ros.recovery import recover
 
 
@@ -38,6 +38,7 @@ class Args:
 def main(args: Args) -> dict:
     """List what is there, or make episodes of it; not ok where one could not be made."""
     EpisodeStore(args.folder)  # or say that there is none
+    tidy_up(args.folder)
     for found in recover(args.folder):
         print(found)
     there = left_overs(args.folder)
