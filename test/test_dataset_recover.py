@@ -287,6 +287,18 @@ def test_the_journal_is_on_the_disk_before_and_after_each_note(tmp_path):
     assert not (tmp_path / NAME / JOURNAL).exists()
 
 
+def test_counts_alone_do_not_keep_streams_waiting_for_the_disk(tmp_path):
+    recorder = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
+    recorder.start(SECOND, STARTED)
+    part = tmp_path / f".part-{NAME}"
+    for _ in range(3):
+        recorder.add_lost("joint_state", 2)
+        recorder.guard(2 * SECOND)
+        assert Journal.read(part).lost == {"joint_state": 2}, "that some were lost is known"
+    recorder.stop(3 * SECOND)
+    assert Journal.read(part).lost == {"joint_state": 6}
+
+
 def test_a_note_that_the_disk_does_not_take_is_told_and_saved_all_the_same(tmp_path, monkeypatch):
     recorder = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
     recorder.start(SECOND, STARTED)

@@ -37,20 +37,17 @@ from vdd_ros.manifest import (
     FileSummary,
     Manifest,
     Provenance,
-    Verdict,
     files_of,
     software_version,
 )
 from vdd_ros.part import JOURNAL, PART_PREFIX, Journal, next_name
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
+from vdd_ros.recording_judgement import NOT_JUDGED, RecordingJudged, judge_recording
 from vdd_ros.recovery import quarantine
-from vdd_ros.response import responses_s
-from vdd_ros.takeover import in_seconds, takeovers
-from vdd_ros.timing_verdict import Finding, summarise
-from vdd_ros.verdict import judge, verdict_of
+from vdd_ros.timing_verdict import Finding
+from vdd_ros.verdict import verdict_of
 
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
-NOT_JUDGED = Verdict(level="FAIL", reasons=("it was never stopped and judged",))
 
 
 class State(Enum):
@@ -135,6 +132,7 @@ class DemoRecorder:
         self._lost: dict[str, int] = {}
         self._journal: Journal | None = None  # as it is on the disk
         self._pictures: EpisodePictures | None = None
+        self._of_streams = RecordingJudged()
         self.numbers.begin()
         self.beside.begin()
         try:
@@ -202,35 +200,24 @@ class DemoRecorder:
         streams = decode(self.contract, contents.messages)
         if self._pictures is not None:
             self._pictures.judge(streams, self.started_ns, now_ns)
-        self._summaries = {
-            name: summarise(
-                data,
-                self._lost.get(name, 0),
-                self.contract.streams[name].timeline == "header",
-                self.numbers.missing.get(name, 0),
-            )
-            for name, data in streams.items()
-        }
-        self._responses = responses_s(self.contract, streams)
         odd = calibration_warnings(
             self.calibration, self.folder, self._started, self.contract.recording
         )
         beside = [Finding("WARN", reason) for reason in odd]
         beside += [*self.beside.findings(self.contract.recording), *self._judged.findings]
-        self.verdict = judge(
+        judged = judge_recording(
             self.contract,
             streams,
             self.started_ns,
             now_ns,
             self._lost,
-            beside,
             self.numbers.missing,
+            beside,
             self._judged.summaries,
             is_imported(self.meta),
         )
-        segments = takeovers(self.contract, streams)
-        if segments is not None:
-            self.meta["takeovers_s"] = in_seconds(segments, self.started_ns)
+        self._of_streams, self.verdict = judged, judged.verdict
+        self.meta |= judged.meta
 
     def save(self, now_ns: int) -> str:
         """Make the episode durable under its own name; stops first where that was not done. One
@@ -288,7 +275,7 @@ class DemoRecorder:
             if self.fault is None:
                 self._bag.flush()
         with suppress(OSError):  # it is tried again in a second
-            self._write_journal()
+            self._write_journal(counts=False)
         if self.room().free >= self._disk.reserve:
             return None
         return f"{self.stop(now_ns)}; the disk is almost full: save it, then make room"
@@ -350,8 +337,10 @@ class DemoRecorder:
         folders = (self._part, self._part / CAMERAS)
         return [path for folder in folders for path in folder.glob("*.mcap")]
 
-    def _write_journal(self) -> None:
-        """What is known beside the messages, to the disk where it changed; raises OSError."""
+    def _write_journal(self, counts: bool = True) -> None:
+        """What is known beside the messages, to the disk where it changed; counts: also where no
+        more than counts did, for which streams should not wait for the disk every second. Raises
+        OSError."""
         pictures = self._pictures
         known = Journal(
             task=self.task,
@@ -368,7 +357,8 @@ class DemoRecorder:
             beside=tuple(self.beside.findings(self.contract.recording)),
             damage=self.fault,
         )
-        if known != self._journal:
+        before = self._journal
+        if before is None or (known != before if counts else known.kinds != before.kinds):
             known.write(self._part)
             self._journal = known
 
@@ -384,9 +374,9 @@ class DemoRecorder:
             provenance=self.provenance,
             calibration=self.calibration,
             clocks=self.beside.clocks(),
-            response_s=self._responses,
+            response_s=self._of_streams.responses_s,
             meta=self.meta,
-            streams=self._summaries,
+            streams=self._of_streams.summaries,
             cameras=self._judged.summaries,
             files=files,
             software=software_version(),

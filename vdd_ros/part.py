@@ -53,6 +53,12 @@ class Journal(BaseModel):
     beside: tuple[Finding, ...] = ()
     damage: str | None = None
 
+    @property
+    def kinds(self) -> tuple:
+        """What is known, without how many and how much of it."""
+        streams = (set(self.lost), set(self.missing))
+        return self.meta, self.beside, self.damage, set(self.clocks), *streams
+
     def write(self, folder: Path) -> None:
         """On the disk on return; who reads meanwhile sees this one or the one before. Raises
         OSError."""

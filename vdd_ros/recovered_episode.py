@@ -27,7 +27,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.manifest import ClockSummary, FileSummary
 from vdd_ros.part import PART_PREFIX, QUARANTINE, Journal
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.verdict import Finding
+from vdd_ros.timing_verdict import Finding
 
 RECOVERED = "recovered"  # in `meta`: what it was made of
 # Who was killed had brought pictures to the disk a second before, joints half a second.
