@@ -3,8 +3,9 @@
 Pictures of the contract's cameras go into the same episodes, by a process of their own
 (`camera_recorder`) that this one starts and watches.
 
-~/start ~/stop ~/save ~/discard ~/set_aside   std_srvs/Trigger; the response says what happened
-    ~/annotate                        std_msgs/String, a JSON object for the episode's `meta`
+    ~/start ~/stop ~/save ~/discard ~/set_aside
+                  std_srvs/Trigger; the response says what happened
+    ~/annotate    std_msgs/String, a JSON object for the episode's `meta`
 """
 
 from __future__ import annotations

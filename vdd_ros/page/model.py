@@ -1,7 +1,7 @@
 """PageModel: what the page shows, and what its buttons may do; without server and without ROS.
 
 It has an operator's `Session`, as the terminal has: the same countdown, the same second question
-before anything is discarded. Several browsers see one and the same.
+before anything is discarded, or kept that failed. Several browsers see one and the same.
 """
 
 from __future__ import annotations
