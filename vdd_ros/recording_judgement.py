@@ -37,8 +37,8 @@ def judge_recording(
     imported: bool,
 ) -> RecordingJudged:
     """Between two times of the ROS clock. lost, missing: messages by stream; beside: what was found
-    of cameras, clocks and calibration; cameras: what came of them; imported: whether it was recorded
-    elsewhere."""
+    of cameras, clocks and calibration; cameras: what is there of them; imported: whether it was
+    recorded elsewhere."""
     summaries = {
         name: summarise(
             data,
