@@ -279,6 +279,7 @@ class Reporter:
             "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
             "stops": gate.stops,
             "refused": control.loop.aligner.refused,
+            **gate.told_rejects(),
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
             **self._thresholds,
