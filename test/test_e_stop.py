@@ -71,3 +71,12 @@ def test_a_clock_that_gains_more_than_joints_may_be_old_has_leapt_once(watch):
 def test_a_process_that_stood_still_has_seen_no_leap(watch):
     seen(watch, 0, 0)
     assert seen(watch, 2_000 * MS, 2_000 * MS) == (False, False)
+
+
+def test_a_clock_that_catches_up_with_real_time_has_not_leapt(watch):
+    """As that of a process that stood still and hears of /clock a little later."""
+    seen(watch, 0, 0)
+    seen(watch, 10 * MS, 10 * MS)
+    seen(watch, 10 * MS, 310 * MS)  # awake again
+    assert seen(watch, 315 * MS, 315 * MS) == (False, False)
+    assert seen(watch, 1_000 * MS, 320 * MS) == (False, True)
