@@ -88,6 +88,33 @@ def test_what_a_leader_says_to_an_arm_that_was_stopped_is_not_learned(tmp_path):
     assert len(windows_of(CONTRACT, [episode], 2, 8).episode) == pytest.approx(50, abs=3)
 
 
+@pytest.mark.parametrize(
+    ("stamped", "asked"),
+    [
+        (lambda now, tick: now - SECOND, lambda where: where),  # his clock is a second behind
+        (lambda now, tick: now + SECOND, lambda where: where),
+        (lambda now, tick: now, lambda where: where * np.nan),
+        (lambda now, tick: SECOND, lambda where: where),  # one and the same message
+    ],
+)
+def test_a_leader_whom_the_gate_refused_took_nothing_over(tmp_path, stamped, asked):
+    """The policy drove on meanwhile: its own doing is no correction."""
+    recorder = DemoRecorder(CONTRACT, tmp_path, "refused", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 2.0, lambda stream, time_ns: stream == "teleop_command")
+    for tick in range(200):
+        now = SECOND + tick * 10_000_000
+        where = position_at(now)
+        recorder.add("policy_command", joint_state_cdr(now, where), now + 500_000)
+        led = joint_state_cdr(stamped(now, tick), asked(where))
+        recorder.add("teleop_command", led, now + 400_000)
+    recorder.save(3 * SECOND)
+    episode = EpisodeStore(tmp_path, CONTRACT).load(recorder.name)
+    assert len(episode.streams["teleop_command"]) == 200
+    assert takeovers(CONTRACT, episode.streams) == []
+    assert episode.manifest.meta["takeovers_s"] == []
+
+
 def test_a_policy_that_nobody_corrected_teaches_nothing(tmp_path):
     store = EpisodeStore(tmp_path, CONTRACT)
     alone = store.load(record_with_policy(tmp_path, person=()))
