@@ -114,7 +114,7 @@ def generate_launch_description():
                 default_value="hold",
                 choices=["hold", "let_go"],
                 description="What the opened clutch of a device does: hold the arm, or let go of "
-                "it, so that a policy has it again",
+                "it, so that a policy may have it again",
             ),
             DeclareLaunchArgument(
                 "sim",

@@ -523,7 +523,29 @@ def test_a_leader_that_tells_no_position_does_not_end_the_loop(contract):
     bench = Bench(contract)
     bench.run(5)
     bench.loop.add("teleop_command", {"velocity": HOME}, bench.now + 9 * MS, bench.now + 9 * MS)
-    assert bench.tick().output.source == "policy"
+    bench.assert_ends_in_rest(StopReason.LEADER_UNUSABLE)
+    assert bench.loop.detail.startswith("teleop: no target")
+
+
+@pytest.mark.parametrize("off_ns", [-3_600_000 * MS, -1_000 * MS, 10_000 * MS])
+def test_a_leader_whose_clock_is_another_is_a_stop_that_tells_by_how_much(contract, off_ns):
+    """Also one whose stamps are all from before the run began."""
+    bench = Bench(contract)
+    bench.run(5)
+    for _ in range(100):
+        now = bench.now + 10 * MS
+        bench.loop.add("teleop_command", {"position": HOME}, now + off_ns, now)
+        bench.tick()
+    assert bench.loop.reason is StopReason.LEADER_UNUSABLE and not bench.loop.running
+    assert bench.loop.detail.startswith(f"teleop: stamped {abs(off_ns) * 1e-9:.3f} s")
+
+
+def test_a_leader_whose_messages_cannot_be_read_is_a_stop(contract):
+    bench = Bench(contract)
+    bench.run(20)
+    bench.loop.add_broken("teleop_command", Fault(StopReason.JOINT_MISSING, "it lacks a joint"))
+    bench.assert_ends_in_rest(StopReason.LEADER_UNUSABLE)
+    assert bench.loop.detail == "it lacks a joint"
 
 
 def test_a_clock_that_goes_back_ends_the_run(contract):

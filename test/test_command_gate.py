@@ -218,7 +218,7 @@ def test_a_little_jitter_is_no_gap(bench):
     assert (np.abs(change) <= bench.gate.filter.max_change + 1e-9).all()
 
 
-def test_teleop_takes_over_from_the_policy_and_hands_back(bench):
+def test_teleop_takes_over_from_the_policy_which_gets_the_arm_back_only_on_request(bench):
     bench.drive("policy", ticks=10)
     assert bench.drive("teleop", HOME).source == "teleop"
     assert bench.drive("policy") is None
@@ -227,8 +227,109 @@ def test_teleop_takes_over_from_the_policy_and_hands_back(bench):
     while not bench.gate.silent:
         bench.wait(1)
     assert bench.gate.reason is StopReason.SOURCE_SILENT
-    assert bench.drive("policy").source == "policy"
+    assert bench.drive("policy", ticks=100) is None
+    assert bench.drive("teleop", HOME).source == "teleop", "a leader takes it again by leading"
+    bench.gate.release("teleop")
+    assert bench.wait(60)[-1] is None and bench.drive("policy", ticks=100) is None
+    assert bench.gate.reset(bench.now) and bench.drive("policy").source == "policy"
     assert bench.gate.reason is None
+
+
+def test_a_policy_that_fell_silent_does_not_begin_again_by_itself(bench):
+    bench.drive("policy", ticks=20)
+    assert bench.wait(80)[-1] is None and bench.gate.reason is StopReason.SOURCE_SILENT
+    assert bench.drive("policy", ticks=100) is None
+    assert bench.gate.reset(bench.now) and bench.drive("policy").source == "policy"
+
+
+def test_a_policy_does_not_begin_after_a_leader_by_itself(bench):
+    """Who brought the arm to where it begins has not asked it to."""
+    bench.drive("teleop", ticks=20)
+    bench.wait(80)
+    assert bench.drive("policy", ticks=100) is None
+    assert bench.gate.reset(bench.now) and bench.drive("policy").source == "policy"
+
+
+def lead_beside(bench, ticks, off_ns=0, target=HOME):
+    """A policy drives on, and a leader says something, stamped off_ns beside now."""
+    for _ in range(ticks):
+        bench.advance()
+        bench.note(bench.gate.submit("teleop", target, bench.now + off_ns, bench.now))
+        bench.note(bench.gate.submit("policy", AWAY, bench.now, bench.now))
+        bench.note(bench.gate.tick(bench.now))
+
+
+@pytest.mark.parametrize("off_ns", [-1_000 * MS, 10_000 * MS])
+def test_a_leader_whose_clock_is_another_stops_a_policy(bench, off_ns):
+    bench.drive("policy", ticks=10)
+    lead_beside(bench, 20, off_ns)
+    assert bench.gate.source == "policy", "for as long as one good message would have been in time"
+    lead_beside(bench, 1, off_ns)
+    assert bench.gate.reason is StopReason.LEADER_UNUSABLE and bench.gate.locked
+    lead_beside(bench, 60, off_ns)
+    assert bench.gate.silent
+    told = bench.gate.told_rejects()
+    assert told["late" if off_ns < 0 else "ahead"] == 81 and told["last_reject_age_s"] == "0.000"
+    assert told["last_reject"].startswith(f"teleop: stamped {abs(off_ns) * 1e-9:.3f} s")
+    assert bench.gate.reset(bench.now) and bench.drive("policy").source == "policy"
+
+
+def test_a_policy_does_not_begin_beside_a_leader_whose_clock_is_another(bench):
+    for _ in range(30):
+        bench.advance()
+        bench.gate.submit("teleop", HOME, bench.now - 1_000 * MS, bench.now)
+    assert bench.gate.reason is None, "nobody drives"
+    assert bench.drive("policy") is None
+    assert bench.gate.reason is StopReason.LEADER_UNUSABLE
+
+
+@pytest.mark.parametrize("target", [HOME * np.nan, HOME[:6]])
+def test_a_leader_that_says_what_is_no_target_stops_a_policy(bench, target):
+    bench.drive("policy", ticks=20)
+    lead_beside(bench, 1, target=target)
+    assert bench.gate.reason is StopReason.LEADER_UNUSABLE and bench.gate.locked
+    bench.assert_comes_to_rest(bench.wait(60))
+    assert bench.gate.rejects.counts["broken"] == 1
+
+
+def test_a_leader_whose_message_cannot_be_read_stops_a_policy_and_no_leader(bench):
+    bench.drive("teleop", ticks=5)
+    bench.gate.refuse("teleop")
+    assert bench.drive("teleop").source == "teleop", "until it counts as silent"
+    bench.gate.stop(StopReason.DEACTIVATED)
+    bench.wait(60)
+    assert bench.gate.reset(bench.now) and bench.drive("policy", ticks=5).source == "policy"
+    bench.gate.refuse("policy")
+    assert bench.drive("policy").source == "policy"
+    bench.gate.refuse("teleop")
+    assert bench.gate.reason is StopReason.LEADER_UNUSABLE
+
+
+def test_stray_messages_of_a_leader_stop_nothing(bench):
+    """Held up by a network, sent twice, overtaken, or from before the policy was asked for."""
+    bench.drive("teleop", ticks=5)
+    bench.wait(80)
+    assert bench.gate.reset(bench.now)
+    bench.drive("policy", ticks=5)
+    lead_beside(bench, 1, -1_000 * MS)  # one
+    bench.drive("policy", ticks=30)
+    for _ in range(50):  # a burst
+        bench.gate.submit("teleop", HOME, bench.now - 500 * MS, bench.now)
+    assert bench.drive("policy", ticks=30).source == "policy"
+    for _ in range(30):  # one now and then, though older and older
+        lead_beside(bench, 1, -1_000 * MS)
+        assert bench.drive("policy", ticks=20).source == "policy"
+    assert bench.gate.reason is None and bench.gate.rejects.counts["late"] == 81
+    assert bench.drive("teleop", HOME).source == "teleop"
+
+
+def test_what_a_leader_said_before_a_reset_counts_no_more(bench):
+    bench.drive("teleop", ticks=5)
+    bench.wait(80)
+    assert bench.gate.reset(bench.now)
+    bench.advance()
+    assert bench.gate.submit("teleop", HOME, bench.now - 50 * MS, bench.now) is None
+    assert bench.drive("teleop").source == "teleop"
 
 
 def test_e_stop_holds_until_reset_whoever_speaks(bench):
@@ -302,7 +403,7 @@ def test_late_and_reordered_commands_are_not_followed(bench):
     assert bench.gate.submit("teleop", HOME, bench.now - 201 * MS, bench.now) is None
     assert bench.gate.submit("teleop", HOME, bench.now - 2 * PERIOD, bench.now) is None
     assert bench.gate.submit("teleop", HOME, bench.now + 201 * MS, bench.now) is None
-    assert bench.gate.rejected == {"late": 2, "out_of_order": 1}
+    assert bench.gate.rejects.counts == {"late": 1, "ahead": 1, "out_of_order": 1, "broken": 0}
 
 
 def test_after_silence_it_goes_on_from_the_last_command_while_the_arm_holds_it(bench):

@@ -4,7 +4,7 @@ import pytest
 
 from vdd_ros.clock_watch import PATIENCE_NS, ClockWatch
 from vdd_ros.contract import Contract
-from vdd_ros.e_stop import EStop
+from vdd_ros.e_stop import UNKNOWN, EStop
 
 MS = 1_000_000
 
@@ -26,6 +26,14 @@ def test_who_pressed_and_is_gone_counts_until_it_is_asked_to_be_forgotten():
     assert e_stop.forget_others(["there", "others"]) == 1 and e_stop.pressed
     e_stop.say("there", False)
     assert not e_stop.pressed
+
+
+def test_of_speakers_who_are_not_told_apart_nobody_lets_go_for_another():
+    e_stop = EStop()
+    e_stop.say(UNKNOWN, True)
+    e_stop.say(UNKNOWN, False)
+    assert e_stop.pressed
+    assert e_stop.forget_others([UNKNOWN]) == 0 and not e_stop.pressed
 
 
 @pytest.fixture
@@ -63,3 +71,12 @@ def test_a_clock_that_gains_more_than_joints_may_be_old_has_leapt_once(watch):
 def test_a_process_that_stood_still_has_seen_no_leap(watch):
     seen(watch, 0, 0)
     assert seen(watch, 2_000 * MS, 2_000 * MS) == (False, False)
+
+
+def test_a_clock_that_catches_up_with_real_time_has_not_leapt(watch):
+    """As that of a process that stood still and hears of /clock a little later."""
+    seen(watch, 0, 0)
+    seen(watch, 10 * MS, 10 * MS)
+    seen(watch, 10 * MS, 310 * MS)  # awake again
+    assert seen(watch, 315 * MS, 315 * MS) == (False, False)
+    assert seen(watch, 1_000 * MS, 320 * MS) == (False, True)

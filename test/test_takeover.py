@@ -7,8 +7,9 @@ import pytest
 from recordings import CONTRACT, SECOND, STARTED, feed, joint_state_cdr, position_at, record
 
 from vdd_ros import cli
+from vdd_ros.command_gate import CommandGate
 from vdd_ros.demo_recorder import DemoRecorder
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode import EpisodeStore, StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.teacher import TeacherConfig
@@ -86,6 +87,68 @@ def test_what_a_leader_says_to_an_arm_that_was_stopped_is_not_learned(tmp_path):
     (found,) = takeovers(CONTRACT, episode.streams)
     assert found.end_ns == pytest.approx(stop_ns, abs=20_000_000)
     assert len(windows_of(CONTRACT, [episode], 2, 8).episode) == pytest.approx(50, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("stamped", "asked"),
+    [
+        (lambda now, tick: now - SECOND, lambda where: where),  # his clock is a second behind
+        (lambda now, tick: now + SECOND, lambda where: where),
+        (lambda now, tick: now, lambda where: where * np.nan),
+        (lambda now, tick: SECOND, lambda where: where),  # one and the same message
+    ],
+)
+def test_a_leader_whom_the_gate_refused_took_nothing_over(tmp_path, stamped, asked):
+    """The policy drove on meanwhile: its own doing is no correction."""
+    recorder = DemoRecorder(CONTRACT, tmp_path, "refused", "avoid")
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, 2.0, lambda stream, time_ns: stream == "teleop_command")
+    for tick in range(200):
+        now = SECOND + tick * 10_000_000
+        where = position_at(now)
+        recorder.add("policy_command", joint_state_cdr(now, where), now + 500_000)
+        led = joint_state_cdr(stamped(now, tick), asked(where))
+        recorder.add("teleop_command", led, now + 400_000)
+    recorder.save(3 * SECOND)
+    episode = EpisodeStore(tmp_path, CONTRACT).load(recorder.name)
+    assert len(episode.streams["teleop_command"]) == 200
+    assert takeovers(CONTRACT, episode.streams) == []
+    assert episode.manifest.meta["takeovers_s"] == []
+
+
+def driven(hears_leader: bool) -> dict[str, StreamData]:
+    """Two seconds of a gate that a policy drives, and in the second one a leader as well, who wants
+    it elsewhere; the streams as they were said."""
+    gate, arm = CommandGate(CONTRACT), position_at(0)
+    said: dict[str, list] = {"policy_command": [], "teleop_command": [], "robot_command": []}
+    for tick in range(200):
+        now = SECOND + tick * 10_000_000
+        gate.observe(arm, now)
+        # as of a policy, a little ahead of where the arm is; a leader wants it far away at once
+        wants = {"policy": arm + 0.05 * np.array([1, -1, 1, 1, 0, 0, 1.0])}
+        if tick >= 100:
+            wants["teleop"] = position_at(0) + np.array([-0.4, 0.1, 0.3, -0.2, 0.3, 0.1, -0.3])
+        heard = [name for name in wants if name == "policy" or hears_leader]
+        outputs = [gate.submit(name, wants[name], now, now) for name in heard]
+        output = next((one for one in outputs[::-1] if one is not None), None) or gate.tick(now)
+        for name, position in wants.items():
+            said[f"{name}_command"].append((now, position))
+        if output is not None:
+            arm = output.position
+            said["robot_command"].append((now, arm))
+    return {name: stream_of(messages) for name, messages in said.items()}
+
+
+def stream_of(messages: list[tuple[int, np.ndarray]]) -> StreamData:
+    stamps_ns = np.array([stamp_ns for stamp_ns, _ in messages])
+    return StreamData(stamps_ns, stamps_ns, {"position": np.array([one for _, one in messages])})
+
+
+def test_a_leader_whom_the_gate_did_not_hear_took_nothing_over():
+    """As over a network that told the recorder and not the robot."""
+    (found,) = takeovers(CONTRACT, driven(hears_leader=True))
+    assert found.begin_ns == 2 * SECOND and found.end_ns == SECOND + 199 * 10_000_000
+    assert takeovers(CONTRACT, driven(hears_leader=False)) == []
 
 
 def test_a_policy_that_nobody_corrected_teaches_nothing(tmp_path):

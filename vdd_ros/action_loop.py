@@ -168,22 +168,27 @@ class ActionLoop:
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
     ) -> bool:
         """Take one message's fields, each (Da,) in contract order; whether the window took it."""
+        if stream == "teleop_command" and not self._shadow:  # whatever its stamp, somebody speaks
+            self._teleop = (fields.get("position", NO_POSITION), stamp_ns)
         if stamp_ns < self._start_ns:
             return False
         if stream == "joint_state" and "position" in fields:
             self.gate.observe(fields["position"], stamp_ns)
-        if stream == "teleop_command" and not self._shadow:
-            self._teleop = (fields.get("position", NO_POSITION), stamp_ns)
         taken = self.aligner.add(stream, fields, stamp_ns, received_ns)
         if taken:
             self._faults.pop(stream, None)
         elif not all(np.isfinite(values).all() for values in fields.values()):
-            self.add_broken(stream, Fault(StopReason.OBSERVATION_BROKEN, f"of {stream}"))
+            self._faults[stream] = Fault(StopReason.OBSERVATION_BROKEN, f"of {stream}")
         return taken
 
     def add_broken(self, stream: str, fault: Fault) -> None:
-        """Note a message that could not be taken: if no good one follows in time, that is why."""
+        """Note a message that could not be taken: if no good one follows in time, that is why. A
+        leader's is one that wants the arm and cannot have it."""
         self._faults[stream] = fault
+        if stream == "teleop_command" and not self._shadow:
+            self.gate.refuse("teleop")
+            if self.gate.reason is StopReason.LEADER_UNUSABLE:
+                self.detail = self.detail or fault.detail
 
     def tick(self, now_ns: int) -> TickResult:
         """One control tick at `now_ns`."""
@@ -261,7 +266,10 @@ class ActionLoop:
         if self._teleop is None:
             return None
         (target, stamp_ns), self._teleop = self._teleop, None
-        return self.gate.submit("teleop", target, stamp_ns, now_ns)
+        output = self.gate.submit("teleop", target, stamp_ns, now_ns)
+        if self.gate.reason is StopReason.LEADER_UNUSABLE:
+            self.detail = self.detail or str(self.gate.rejects.last)
+        return output
 
     def _plan_is_due(self, now_ns: int) -> bool:
         return (

@@ -3,7 +3,9 @@
 Order of precedence: e-stop, then teleoperation, then the policy. The gate is silent until a source
 speaks and the joints are known. While a source drives, each of its commands is answered at once;
 when it falls silent, the arm is brought to rest from the last command sent, and the gate is silent
-again. Then any source may engage anew. After every other stop nothing may before `reset`.
+again. Then a leader may engage anew; a policy that has stopped driving, or that comes after a
+leader, may not before `reset`. After every other stop nothing may. A leader that speaks while a
+policy drives and cannot be followed is a stop: who wants the arm is not ignored.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.contract import Contract
+from vdd_ros.rejects import Misdated, Rejects
 from vdd_ros.safety import SafetyFilter
 
-PRECEDENCE = ("teleop", "policy")
+PRECEDENCE = LEADER, POLICY = "teleop", "policy"
 NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
 # An arm that is further than this from the last command sent [rad, m], and this long after it, does
 # not lag behind: something else has moved it since.
@@ -62,6 +65,7 @@ class StopReason(Enum):
     LOOP_ENDED = "the control loop ended"
     EXECUTOR_HUNG = "the node's executor hangs and would not hear the e-stop"
     CONTROL_HUNG = "the control thread hangs"
+    LEADER_UNUSABLE = "a leader speaks, but its messages cannot be used"
 
 
 class GateOutput(NamedTuple):
@@ -96,9 +100,10 @@ class CommandGate:
         # of the first stop since the arm last followed, or why it may not begin to
         self.reason: StopReason | None = None
         self.locked = False  # nothing may engage before `reset`
+        self.policy_out = False  # no policy may
         self.source: str | None = None  # who drives
         self.e_stopped = False
-        self.rejected = {"late": 0, "out_of_order": 0}
+        self.rejects = Rejects()
         self.stops = 0  # since it was made
         self.last_stop: StopReason | None = None  # is not forgotten when somebody drives again
         self.gap_ns: Callable[[int, int], int] = lambda now_ns, sent_ns: 0
@@ -117,7 +122,9 @@ class CommandGate:
     def _forget(self) -> None:
         self.measured: np.ndarray | None = None
         self._heard: dict[str, _Heard] = {}
+        self._misdated = Misdated(self._max_age_ns.get(LEADER, 0))  # messages of the leader
         self._astray_since_ns: int | None = None
+        self._begun_ns = LONG_AGO_NS  # what was stamped before counts no more
         self._measured_ns = self._now_ns = self._sent_ns = self._due_ns = LONG_AGO_NS
         self._measured_then_ns = LONG_AGO_NS  # the newest joint state known at the last command
 
@@ -143,17 +150,18 @@ class CommandGate:
         return self._measured_ns - max(self._sent_ns, self._measured_then_ns)
 
     def reset(self, now_ns: int) -> bool:
-        """Clear the stop and forget everything; the next command starts from the position measured
-        after `now_ns`.
+        """Clear the stop and forget everything, a policy may drive again; only targets stamped from
+        `now_ns` on count, and the next command starts from the position measured after it.
 
         Refused (False) while the e-stop is pressed or the arm is not yet at rest.
         """
         if self.e_stopped or not self.silent:
             return False
-        self.reason, self.locked = None, False
+        self.reason, self.locked, self.policy_out = None, False, False
         self.filter.position = None
         self._forget()
-        self._measured_ns = now_ns - 1  # what is still on its way from before is not taken
+        # what is still on its way from before is not taken
+        self._begun_ns, self._measured_ns = now_ns, now_ns - 1
         return True
 
     def hold(self, position: np.ndarray, sent_ns: int) -> None:
@@ -227,7 +235,19 @@ class CommandGate:
         if self.source == source:
             self._rest(StopReason.RELEASED)
 
+    def refuse(self, source: str) -> None:
+        """A source's message that cannot be used whatever its stamp. From a leader while a policy
+        drives it is a stop."""
+        self.rejects.note(source, "broken", 0, self._now_ns)
+        if source == LEADER and self.source == POLICY:
+            self.stop(StopReason.LEADER_UNUSABLE)
+
+    def told_rejects(self) -> dict[str, object]:
+        """`Rejects.told`, as of when the gate was last asked for anything."""
+        return self.rejects.told(self._now_ns)
+
     def _rest(self, reason: StopReason) -> None:
+        self.policy_out |= self.source == POLICY
         self.source = None
         if self.reason is None:
             self.reason = self.last_stop = reason
@@ -262,14 +282,26 @@ class CommandGate:
         elif not np.isfinite(target).all():
             fault = StopReason.NOT_FINITE
         if fault:
-            if self.source in (source, None):
+            drives = self.source in (source, None)
+            self.refuse(source)
+            if drives:
                 self.stop(fault)
             return False
-        if abs(now_ns - stamp_ns) > self._max_age_ns[source]:
-            self.rejected["late"] += 1
+        ahead_ns = stamp_ns - now_ns
+        if abs(ahead_ns) > self._max_age_ns[source]:
+            self.rejects.note(source, "ahead" if ahead_ns > 0 else "late", abs(ahead_ns), now_ns)
+            if source == LEADER:
+                self._misdated.note(now_ns)
+                if self.source == POLICY and self._misdated.lasts(now_ns):
+                    self.stop(StopReason.LEADER_UNUSABLE)
             return False
-        if source in self._heard and stamp_ns <= self._heard[source].stamp_ns:
-            self.rejected["out_of_order"] += 1
+        if source == LEADER:
+            self._misdated.forget()
+        newest_ns = self._begun_ns - 1
+        if source in self._heard:
+            newest_ns = max(newest_ns, self._heard[source].stamp_ns)
+        if stamp_ns <= newest_ns:
+            self.rejects.note(source, "out_of_order", newest_ns - stamp_ns, now_ns)
             return False
         self._heard[source] = _Heard(np.array(target, dtype=np.float64), stamp_ns, now_ns)
         return True
@@ -279,12 +311,19 @@ class CommandGate:
             return False
         if self.measured is None or not self._joints_known(now_ns):
             return False
+        if source == POLICY:
+            if self.policy_out:
+                return False
+            if self._misdated.lasts(now_ns):
+                self.stop(StopReason.LEADER_UNUSABLE)
+                return False
         if self.source is not None:  # handed over in motion, from the last command sent
             if PRECEDENCE.index(source) > PRECEDENCE.index(self.source):
                 return False
         elif not self.silent or not self._begin(self.measured, now_ns):
             return False
         self.source, self.reason = source, None
+        self.policy_out = source != POLICY
         return True
 
     def _begin(self, measured: np.ndarray, now_ns: int) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Observer, free_domain, running_node, wait_for
+from operators import Operator
 from robots import HOME, Robot
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -19,33 +18,6 @@ from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import clock_message, joint_state_message, qos_of
 
 AWAY = HOME + 0.4
-
-
-class Operator:
-    """Says where the arm is to go, at 100 Hz, while it has a target."""
-
-    def __init__(self, observer: Observer, contract, stream: str):
-        self.target: np.ndarray | None = None
-        self._clock = observer.node.get_clock()
-        self._names = contract.joint_names
-        stream = contract.streams[stream]
-        self._publisher = observer.node.create_publisher(JointState, stream.topic, qos_of(stream))
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._speak)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _speak(self):
-        while not self._ended.wait(0.01):
-            if self.target is not None:
-                now_ns = self._clock.now().nanoseconds
-                self._publisher.publish(joint_state_message(self._names, self.target, now_ns))
 
 
 class Gate:
@@ -92,6 +64,7 @@ def gate(running_gate):
     """Nobody speaks, nothing is pressed, the robot is at HOME and in order."""
     gate = running_gate
     gate.teleop.target = gate.policy.target = None
+    gate.teleop.off_ns = 0
     gate.e_stop.publish(Bool(data=False))
     gate.robot.mute, gate.robot.lost_joint = False, None
     gate.robot.wait_for_silence()
@@ -121,13 +94,28 @@ def test_targets_are_followed_within_limits_and_one_publisher_speaks(gate):
     assert gate.observer.node.count_publishers(topic) == 1
 
 
-def test_teleop_goes_before_the_policy(gate):
+def test_teleop_goes_before_the_policy_which_gets_the_arm_back_only_on_request(gate):
     gate.policy.target = AWAY
     gate.wait_until_at(AWAY)
     gate.teleop.target = HOME
     gate.wait_until_at(HOME)
     gate.teleop.target = None
+    gate.wait_for_reason("SOURCE_SILENT")
+    gate.robot.assert_silence()
+    gate.wait_for_word("policy_waits_for_reset", "True")
+    wait_for(gate.reset, "a reset", 5.0)
     gate.wait_until_at(AWAY)
+    gate.robot.assert_safe(HOME)
+
+
+def test_a_leader_that_cannot_be_followed_stops_a_policy_and_is_told_why(gate):
+    gate.policy.target = AWAY
+    gate.robot.wait_for_commands(20)
+    gate.teleop.off_ns, gate.teleop.target = -3_000_000_000, HOME
+    gate.robot.wait_for_rest()
+    gate.wait_for_reason("LEADER_UNUSABLE")
+    assert "teleop: stamped 3.0" in gate.health[-1].status[0].message
+    gate.robot.assert_silence()
     gate.robot.assert_safe(HOME)
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -191,7 +192,7 @@ def test_a_leader_far_away_is_come_to_slowly_and_a_silent_one_ends_in_rest(
         robot.assert_silence()
 
 
-def test_an_open_clutch_holds_the_follower_and_a_policy_has_it_once_it_is_let_go(
+def test_an_open_clutch_holds_the_follower_and_a_policy_has_it_on_request_once_it_is_let_go(
     domain, folder, bench, observer
 ):
     robot, stream = bench.robot, bench.robot.contract.streams["policy_command"]
@@ -214,6 +215,10 @@ def test_an_open_clutch_holds_the_follower_and_a_policy_has_it_once_it_is_let_go
         leader.message = leading(FAR - 0.25, robot.contract)
         bench.wait_for_arrival(HOME + 0.05)
         assert bench.asks("let_go").success
+        robot.wait_for_rest()
+        robot.assert_silence()
+        reset = partial(observer.call, Trigger, "/command_gate/reset")
+        wait_for(lambda: reset().success, "a reset", SOON_S)
         bench.wait_for_arrival(HOME)
         bench.assert_no_jump()
 

@@ -24,7 +24,7 @@ from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.decision_messages import decisions_message
 from vdd_ros.nodes.hosting import full_name
-from vdd_ros.nodes.listeners import UNKNOWN, Listeners
+from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
     diagnostics_message,
@@ -33,6 +33,7 @@ from vdd_ros.nodes.messages import (
     shadow_topic,
 )
 from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
+from vdd_ros.nodes.rivals import rival_of
 from vdd_ros.nodes.stream_reader import StreamReader
 from vdd_ros.nodes.wire import Decoder, Encoder
 from vdd_ros.ood_detector import OodDetector
@@ -119,22 +120,8 @@ class Outputs:
         self._mismatch = qos_mismatch(topic, info)
 
     def rival(self, running: bool = False, old: bool = False) -> str | None:
-        """Another node that publishes to the robot, as far as discovery knows. One of this node's
-        own name may be itself from before it was killed, until discovery forgets it.
-
-        running: to one that runs, one whose name is not known yet does not count, as it is known at
-        the next look; old: nor does one of its own name, which is the newer of both.
-        """
-        if self.shadow or self._node.count_publishers(self._robot.topic_name) < 2:
-            return None
-        mine = f"/{full_name(self._node)}"
-        ends = self._node.get_publishers_info_by_topic(self._robot.topic_name)
-        names = [f"{end.node_namespace.rstrip('/')}/{end.node_name}" for end in ends]
-        if running:
-            names = [name for name in names if not name.endswith(UNKNOWN)]
-        if not old and names.count(mine) > 1:
-            return f"a second {mine} (or one that was killed less than half a minute ago)"
-        return next((name for name in names if name != mine), None)
+        """See `rival_of`; a shadow has none."""
+        return None if self.shadow else rival_of(self._node, self._robot, running, old)
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""
@@ -292,6 +279,7 @@ class Reporter:
             "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
             "stops": gate.stops,
             "refused": control.loop.aligner.refused,
+            **gate.told_rejects(),
             "bundle": self._bundle.manifest.bundle_hash[:12],
             "rule": self._bundle.acting,
             **self._thresholds,

@@ -1,10 +1,12 @@
 """command_gate: the one publisher to the robot while a person or another program drives it.
 
 Sources (the contract's teleop_command and policy_command) are answered at once, e-stop first, then
-teleop, then policy; a timer on the ROS clock is the watchdog. Nothing is sent before the robot
-listens. action_node has a gate of its own: run one or the other.
+teleop, then policy; a timer on a steady clock is the watchdog. Nothing is sent before the robot
+listens, nor beside another node that drives it. action_node has a gate of its own: run one or the
+other.
 
-~/reset    std_srvs/Trigger: clears a stop; the next command starts from where the arm is
+~/reset    std_srvs/Trigger: clears a stop, lets a policy drive that may not by itself; the next
+           command starts from where the arm is
 ~/e_stop   std_srvs/SetBool: the e-stop by hand, beside the contract's topic
 """
 
@@ -22,7 +24,14 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from vdd_ros.clock_watch import ClockWatch
-from vdd_ros.command_gate import NO_POSITION, PRECEDENCE, CommandGate, GateOutput, StopReason
+from vdd_ros.command_gate import (
+    LEADER,
+    NO_POSITION,
+    PRECEDENCE,
+    CommandGate,
+    GateOutput,
+    StopReason,
+)
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.e_stop import EStopListener
@@ -37,12 +46,18 @@ from vdd_ros.nodes.messages import (
     sample_stamp_ns,
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
+from vdd_ros.nodes.rivals import rival_of
 from vdd_ros.nodes.wire import Encoder
 from vdd_ros.realtime import pace
 
 LAST_WORD = Duration(seconds=0.5)
 # A stamp further ahead of /clock than this is from before the simulator was restarted.
 LARGEST_CLOCK_LAG_NS = NS_PER_S // 2
+RIVAL_PERIOD_S = 0.5
+# Of two gates of one name the newer gives way: who ran for so long before knowing is the older. By
+# then a node knows of others: participants of Fast DDS announce themselves every three seconds.
+OLD_S = 3.5
+RECENT_NS = NS_PER_S  # so long it is told that a leader's message was not followed
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,9 @@ class CommandGateNode(Node):
         self._sent = 0
         self._sent_real_ns = 0  # when, by a steady clock
         self._clock_watch = ClockWatch(self.contract)
-        self._braked_ns = 0  # the time that goes on for a ramp while the ROS clock stands
+        self._last_ns = 0  # the time that the gate was last told
+        self._born_s = time.monotonic()
+        self._detail = ""  # more on the reason of a stop
         self.gate.gap_ns = self._gap_ns
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._stamp_ns = 0  # the newest stamp seen
@@ -81,15 +98,17 @@ class CommandGateNode(Node):
         EStopListener(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         period_s = self.contract.control_period_ns / NS_PER_S
-        self.create_timer(period_s, self._on_timer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(period_s, self._watch_clock, clock=steady)
+        self.create_timer(period_s, self._on_timer, clock=steady)
+        if self.get_parameter("use_sim_time").value:  # which may be faster than real time
+            self.create_timer(period_s, self._tick)
+        self.create_timer(RIVAL_PERIOD_S, self._look_for_rivals, clock=steady)
         publish_diagnostics(self, self._health)
 
     def destroy_node(self) -> None:
         """The last word on the wire is a command at rest."""
         self.gate.stop(StopReason.DEACTIVATED)
-        now_ns = self._now_ns()
+        now_ns = self._gate_ns()
         for _ in pace(self.contract.control_period_ns):
             if self.gate.silent:
                 break
@@ -110,6 +129,8 @@ class CommandGateNode(Node):
             stamp_ns = sample_stamp_ns(self.contract.streams[name], message, self._now_ns())
         except UserError as error:
             self._complaints[name] = str(error)
+            if name == f"{LEADER}_command":
+                self.gate.refuse(LEADER)
             return
         self._complaints.pop(name, None)
         if stamp_ns > self._stamp_ns or stamp_ns < self._stamp_ns - LARGEST_CLOCK_LAG_NS:
@@ -118,11 +139,16 @@ class CommandGateNode(Node):
         if name == "joint_state":
             self.gate.observe(position, stamp_ns)
             return
-        source = name.removesuffix("_command")
-        if not self._listeners.present():
-            self.gate.release(source)
-            return
-        self._send(self.gate.submit(source, position, stamp_ns, self._now_ns()))
+        if self._is_heard():
+            source = name.removesuffix("_command")
+            self._send(self.gate.submit(source, position, stamp_ns, self._gate_ns()))
+
+    def _is_heard(self) -> bool:
+        """Whether the robot listens; that it does no more is a stop of what moves it."""
+        is_heard = self._listeners.present()
+        if not is_heard and self.gate.source is not None:
+            self.gate.stop(StopReason.ROBOT_GONE)
+        return is_heard
 
     def _now_ns(self) -> int:
         """The ROS clock. In simulated time a stamp may prove that it is later than /clock, which
@@ -134,19 +160,38 @@ class CommandGateNode(Node):
             return self._stamp_ns
         return now_ns
 
-    def _on_timer(self) -> None:
-        self._send(self.gate.tick(self._now_ns()))
+    def _gate_ns(self, gone_ns: int = 0) -> int:
+        """The ROS clock. While the arm brakes it goes on by `gone_ns` where it stands still, or is
+        not the joints': the ramp is sent all the same."""
+        self._heed_clock()
+        now_ns = self._now_ns()
+        if self.gate.braking and (self._clock_watch.stands or self.gate.is_behind(now_ns)):
+            now_ns = max(now_ns, self._last_ns + gone_ns)
+        self._last_ns = now_ns
+        return now_ns
 
-    def _watch_clock(self) -> None:
-        """While the ROS clock stands its timer is silent: this one brings the arm to rest."""
-        self._clock_watch.see(self._now_ns(), time.monotonic_ns())
-        if not self._clock_watch.stands or self.gate.silent:
-            return
-        if self.gate.source is not None:
-            self.gate.stop(StopReason.CLOCK_STILL)
-            self._braked_ns = self._now_ns()
-        self._braked_ns = max(self._braked_ns, self._now_ns()) + self.contract.control_period_ns
-        self._send(self.gate.tick(self._braked_ns))
+    def _on_timer(self) -> None:
+        """By real time: a ROS clock may stand, or have been set back."""
+        self._is_heard()
+        self._tick(self.contract.control_period_ns)
+
+    def _tick(self, gone_ns: int = 0) -> None:
+        self._send(self.gate.tick(self._gate_ns(gone_ns)))
+
+    def _heed_clock(self) -> None:
+        """As `ControlThread` does: who waits may wait for a clock."""
+        watch = self._clock_watch
+        watch.see(self.get_clock().now().nanoseconds, time.monotonic_ns())
+        if self.gate.source is not None and (watch.stands or watch.leapt):
+            self.gate.stop(StopReason.CLOCK_STILL if watch.stands else StopReason.CLOCK_AHEAD)
+
+    def _look_for_rivals(self) -> None:
+        """One that drives the robot as well is a stop, also of a gate that nobody speaks to yet."""
+        is_old = time.monotonic() - self._born_s > OLD_S
+        rival = None if self.gate.locked else rival_of(self, self._robot, True, is_old)
+        if rival:
+            self.gate.stop(StopReason.RIVAL)
+            self._detail = f"{rival}: end it, then call ~/reset"
 
     def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
         """As `ControlThread` has it."""
@@ -155,19 +200,24 @@ class CommandGateNode(Node):
         return real_ns if self._clock_watch.stands else min(real_ns, told_ns)
 
     def _on_e_stop(self, pressed: bool) -> None:
-        self.gate.e_stop(pressed, self._now_ns())
+        self.gate.e_stop(pressed, self._gate_ns())
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.gate.source is not None:
             self.gate.release(self.gate.source)
-        response.success = self.gate.reset(self._now_ns())
+        rival = rival_of(self, self._robot)
+        response.success = rival is None and self.gate.reset(self._gate_ns())
         response.message = (
             "the next command starts from where the arm is"
             if response.success
+            else f"{rival} publishes robot commands: end it first"
+            if rival
             else "the e-stop is pressed: let it go first"
             if self.gate.e_stopped
             else "the arm is being brought to rest: ask again"
         )
+        if response.success:
+            self._detail = ""
         return response
 
     def _send(self, output: GateOutput | None) -> None:
@@ -186,15 +236,27 @@ class CommandGateNode(Node):
             "stop_reason": "" if gate.reason is None else gate.reason.name,
             "last_stop": "" if gate.last_stop is None else gate.last_stop.name,
             "stops": gate.stops,
-            **gate.rejected,
+            "policy_waits_for_reset": gate.policy_out,
+            **gate.told_rejects(),
         }
         if gate.reason is not None:
-            return Health("warn" if gate.locked else "ok", f"stopped: {gate.reason.value}", values)
+            more = self._detail or self._refused_leader()
+            why = f"stopped: {gate.reason.value}{f': {more}' if more else ''}"
+            return Health("warn" if gate.locked or more else "ok", why, values)
         if self._complaints:
             return Health("warn", "; ".join(self._complaints.values()), values)
         if not self._listeners.present():
             return Health("warn", "waiting: no robot listens to commands", values)
+        if gate.source is None and (refused := self._refused_leader()):
+            return Health("warn", f"waiting: {refused}", values)
         return Health("ok", f"following {gate.source}" if gate.source else "waiting", values)
+
+    def _refused_leader(self) -> str:
+        """What a leader said just now that could not be followed, for whoever waits for the arm."""
+        last = self.gate.rejects.last
+        if last is None or last.source != LEADER or self._last_ns - last.received_ns > RECENT_NS:
+            return ""
+        return self._complaints.get(f"{LEADER}_command", str(last))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 The contract's topic   std_msgs/Bool, True for pressed, from publishers of any number and QoS
 ~/e_stop               std_srvs/SetBool, the same by hand; letting go also forgets publishers that
-                       pressed and are gone
+                       pressed and are gone, or cannot be told apart
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from vdd_ros.e_stop import EStop
+from vdd_ros.e_stop import UNKNOWN, EStop
 
 DEPTH = 10
 LOOK_PERIOD_S = 0.01
@@ -74,7 +74,7 @@ class EStopListener:
 
     def _hear(self, message: Bool, information: Mapping[str, Any]) -> None:
         who, number = _gid(information), information.get("publication_sequence_number")
-        if number is not None:
+        if number is not None and who != UNKNOWN:  # each publisher counts its own
             if number <= self._newest.get(who, 0):
                 return  # heard before, or overtaken by a later word
             self._newest[who] = number
@@ -96,10 +96,9 @@ class EStopListener:
         return response
 
     def _there(self) -> list[bytes | str]:
-        """Publishers of its topic that the graph knows. None are told apart before ROS 2 Kilted:
-        then nobody's word is forgotten."""
+        """Who may still let go: the service, and publishers of its topic that the graph knows."""
         ends = self._node.get_publishers_info_by_topic(self._subscriptions[0].topic_name)
-        return [SERVICE, "", *(bytes(end.endpoint_gid) for end in ends)]
+        return [SERVICE, *(bytes(end.endpoint_gid) for end in ends)]
 
     def destroy(self) -> None:
         """Stop listening."""
@@ -112,6 +111,7 @@ class EStopListener:
 
 
 def _gid(information: Mapping[str, Any]) -> bytes | str:
-    """Who published a message, as the graph calls it; empty where ROS does not say."""
+    """Who published a message, as the graph calls it; UNKNOWN where ROS does not say, as before
+    ROS 2 Kilted."""
     gid = information.get("publisher_gid")
-    return bytes(gid["data"]) if gid else ""
+    return bytes(gid["data"]) if gid else UNKNOWN

@@ -1,6 +1,7 @@
 """RunOperator: who stands beside a run and asks for things, in a program that is no node itself.
 
-Lifecycle of `action_node`, the e-stop, a leader arm, and what `fault_relay` is to do.
+Lifecycle of `action_node`, reset of `command_gate`, the e-stop, a leader arm, and what
+`fault_relay` is to do.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class RunOperator:
         self._changes = self._node.create_client(ChangeState, "/action_node/change_state")
         self._ways_home = self._node.create_client(Trigger, "/action_node/go_home")
         self._states = self._node.create_client(GetState, "/action_node/get_state")
+        self._resets = self._node.create_client(Trigger, "/command_gate/reset")
         self._ended = threading.Event()
         spinning = self._executor, self._node, self._ended.is_set
         self._thread = threading.Thread(target=spin_until, args=spinning)
@@ -100,21 +102,27 @@ class RunOperator:
         return future.result()
 
     def state(self) -> str:
-        """Label of action_node's lifecycle state.
+        """Label of action_node's lifecycle state."""
+        answer = self._ask(self._states, GetState.Request(), "action_node does not tell its state")
+        return answer.current_state.label
 
-        Asked again and again: a question may go to a node that was killed and is still known.
-        """
-        self._wait(self._states.service_is_ready, "action_node does not tell its state")
+    def reset_gate(self) -> bool:
+        """Whether command_gate may be driven anew, by a policy too."""
+        return self._ask(self._resets, Trigger.Request(), "command_gate is not reset").success
+
+    def _ask(self, client: Any, request: Any, what: str) -> Any:
+        """Again and again: a question may go to a node that was killed and is still known."""
+        self._wait(client.service_is_ready, what)
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
-            future: Any = self._states.call_async(GetState.Request())
+            future = client.call_async(request)
             again_s = time.monotonic() + ASK_AGAIN_S
             while not future.done() and time.monotonic() < again_s:
                 time.sleep(POLL_S)
             if future.done():
-                return future.result().current_state.label
-            self._states.remove_pending_request(future)
-        raise UserError("action_node does not tell its state: is the machine busy?")
+                return future.result()
+            client.remove_pending_request(future)
+        raise UserError(f"{what}: is the machine busy?")
 
     def press(self, pressed: bool, reliable: bool = True) -> None:
         """The e-stop, or let it go."""

@@ -52,7 +52,7 @@ class TeleopParameters:
     released: str = parameter(
         "hold",
         "what an opened clutch does: hold the follower where it is, so that a recording has no "
-        "gap, or let_go of it, so that a policy has it again",
+        "gap, or let_go of it, so that a policy may have it again",
         choices=("hold", "let_go"),
     )
 

@@ -52,7 +52,7 @@ RIGS: dict[str, tuple[dict[str, Any], str]] = {
 BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures itself
 GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
 START_S, POLL_S, REFUSAL_S = 90.0, 0.02, 30.0
-SETTLING_S, MATCHING_S = 0.5, 5.0
+SETTLING_S, MATCHING_S, RESET_S = 0.5, 5.0, 40.0
 PLANT, LOG, DIAGNOSTICS = "/plant/joint_states", "/rosout", "/diagnostics"
 
 
@@ -238,6 +238,8 @@ class Stage:
         if self._rig == "gate":
             self.leader.stop()
             self.wait_for(lambda: self.quiet_s() > SETTLING_S, "the arm does not come to rest")
+            # refused while DDS still knows of one that was killed
+            self.wait_for(self.operator.reset_gate, f"{GATE} is not reset", RESET_S)
         elif self.operator.state() == "active":
             self.operator.change("deactivate")
 
@@ -251,12 +253,26 @@ class Stage:
             elif self._rig == "clock":
                 self.nodes.end_one("relay_clock")
         self._rig = rig
-        topic = self.contract.streams["robot_command"].topic if rig == "gate" else LOG
-        publishers = self.recording.publishers(topic)
-        self._start(self.node)
-        if rig != "gate":
-            self.wait_for(self._knows_a_state, f"{NODE} does not start")
-        self._wait_for_publisher(topic, publishers)
+        if rig == "gate":
+            self._start_gate()
+            return
+        publishers = self.recording.publishers(LOG)
+        self._start(NODE)
+        self.wait_for(self._knows_a_state, f"{NODE} does not start")
+        self._wait_for_publisher(LOG, publishers)
+
+    def _start_gate(self) -> None:
+        """Until it is heard: it drives as soon as somebody speaks, and every command is to be
+        recorded. That the recording knows of its publisher does not say that it knows of the
+        recording."""
+        began_ns = time.time_ns()
+        self._start(GATE)
+        self.wait_for(lambda: self._speaks_since(began_ns), f"{GATE} does not start")
+        time.sleep(SETTLING_S)
+
+    def _speaks_since(self, began_ns: int) -> bool:
+        told = [data for sent_ns, data in self.messages(DIAGNOSTICS) if sent_ns > began_ns]
+        return any(GATE.encode() in data for data in told)
 
     def _knows_a_state(self) -> bool:
         return self.nodes.ended(NODE) is None and bool(self.operator.state())
@@ -273,12 +289,11 @@ class Stage:
             self.wait_for(partial(self._has_ended, name), f"{name} does not end")
         self.ending.clear()
         dead = [name for name in self.nodes.names() if self.nodes.ended(name) is not None]
-        commands = self.contract.streams["robot_command"].topic
         for name in dead:
-            publishers = self.recording.publishers(commands)
-            self._start(name)
-            if name == GATE:  # which may be the first to speak: every command is to be heard
-                self._wait_for_publisher(commands, publishers)
+            if name == GATE:
+                self._start_gate()
+            else:
+                self._start(name)
         self._let_go()
         self.operator.advertise_commands(False)
         shutil.rmtree(self.bundle, ignore_errors=True)

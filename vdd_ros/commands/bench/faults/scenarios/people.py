@@ -119,7 +119,7 @@ def leader() -> list[Scenario]:
     def lead(*kinds: str) -> tuple[Act, ...]:
         return tuple(("lead", LED, kind) for kind in kinds)
 
-    silent = ("SOURCE_SILENT",)
+    silent, unusable = ("SOURCE_SILENT",), ("LEADER_UNUSABLE",)
     return [
         Scenario("taken over", family, "a leader drives and falls silent", lead("good"),
                  reasons=silent, detection_s=LED + LEADER_AGE),
@@ -130,11 +130,15 @@ def leader() -> list[Scenario]:
         Scenario("leader without positions", family, "a leader drives, then tells no positions",
                  lead("good", "empty"), reasons=("WRONG_SIZE",), detection_s=LED + 0.02),
         Scenario("NaN to take over", family, "NaN from a leader that does not drive",
-                 lead("nan"), "goes on"),
-        Scenario("late leader", family, "a leader's words are 1 s old", lead("late"), "goes on"),
+                 lead("nan"), reasons=unusable, detection_s=0.02),
+        Scenario("late leader", family, "a leader's words are 1 s old", lead("late"),
+                 reasons=unusable, detection_s=LEADER_AGE),
         Scenario("leader of tomorrow", family, "a leader's words are stamped 10 s ahead",
-                 lead("future"), "goes on"),
-        Scenario("short leader", family, "a leader names six joints", lead("short"), "goes on"),
+                 lead("future"), reasons=unusable, detection_s=LEADER_AGE),
+        Scenario("short leader", family, "a leader names six joints", lead("short"),
+                 reasons=unusable, detection_s=0.02),
+        Scenario("stray word", family, "one word of a leader, 1 s old", (("lead", 0.01, "late"),),
+                 "goes on"),
         Scenario("policy NaN while led", family, "the network turns NaN while a leader drives",
                  (*lead("good"), ("relay", OBJECTS, "place_object", list(FAILURES["nan"])),
                   *lead("good")), reasons=silent, detection_s=2 * LED + LEADER_AGE),
