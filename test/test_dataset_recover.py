@@ -168,11 +168,13 @@ def test_where_its_name_is_taken_it_gets_the_next_and_pictures_go_with_it(tmp_pa
     recorder.start(9 * SECOND, STARTED, name=NAME)
     feed(recorder, 9 * SECOND, 0.5)
     recorder.save(9 * SECOND + SECOND // 2)
+    assert check.main(check.Args(tmp_path))["left_over"] == [NAME]
     assert made(tmp_path, NAME) == {NAME: "episode_0002"}
     episode = EpisodeStore(tmp_path).load("episode_0002")
     assert len(episode.images("front")) == RATE_HZ
     assert "cameras/episode_0002_cameras_0.mcap" in episode.manifest.files
-    assert check.main(check.Args(tmp_path))["ok"]
+    found = check.main(check.Args(tmp_path))
+    assert found["ok"] and found["left_over"] == []
 
 
 @pytest.mark.parametrize("name", [NAME, "episode_0002"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pictures import contract_with
 from recordings import CONTRACT
 
 from vdd_ros.errors import UserError
@@ -18,8 +19,8 @@ AT = "12:00:00"
 class Recorder:
     """Does what the model's steps say, and reports as recorder_node does."""
 
-    def __init__(self, countdown_s: float = 2.0, sets_back: bool = False):
-        self.model = PageModel(CONTRACT, "recorder_node", Session(0, countdown_s, sets_back))
+    def __init__(self, countdown_s: float = 2.0, sets_back: bool = False, contract=CONTRACT):
+        self.model = PageModel(contract, "recorder_node", Session(0, countdown_s, sets_back))
         self.sets_back_slowly = False
         self.now_s, self.state, self.number = 0.0, "idle", 0
         self.done: list[str] = []
@@ -310,6 +311,15 @@ def test_streams_are_judged_by_their_rates_as_the_verdict_will_do(recorder):
     levels = {stream["name"]: stream["level"] for stream in recorder.shown["streams"]}
     assert levels["teleop_command"] == "idle" and levels["robot_command"] == "error"
     assert levels["policy_command"] == "unknown"
+
+
+def test_cameras_are_shown_beside_the_streams():
+    recorder = Recorder(contract=contract_with())
+    recorder.report(joint_state_hz=200.0, front_hz=7.0, front_age_s=0.2, wrist_hz=30.0)
+    found = {one["name"]: one for one in recorder.shown["streams"]}
+    assert {*found} == {*recorder.model.contract.streams, "front", "wrist"}
+    assert (found["front"]["level"], found["wrist"]["level"]) == ("error", "ok")
+    assert found["front"]["age_s"] == 0.2 and found["front"]["declared_hz"] == 30.0
 
 
 @pytest.mark.parametrize("meta", ["{", "[1]", "3", "[" * 100_000, '{"success": 1, "note": []}'])

@@ -218,10 +218,14 @@ class Contract(Part):
         return len(self.joints)
 
     @property
+    def sources(self) -> dict[str, Stream | Camera]:
+        """Streams, then cameras."""
+        return {**self.streams, **self.cameras}
+
+    @property
     def rates_hz(self) -> dict[str, float]:
         """How often messages of each stream and of each camera come."""
-        of_streams = {name: stream.rate_hz for name, stream in self.streams.items()}
-        return of_streams | {name: camera.rate_hz for name, camera in self.cameras.items()}
+        return {name: source.rate_hz for name, source in self.sources.items()}
 
     @property
     def control_period_ns(self) -> int:

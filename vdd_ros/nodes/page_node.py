@@ -180,10 +180,10 @@ class PageNode(Node):
             self._server.publish(self.model.snapshot(now_s) | {"cameras": cameras})
 
     def _find_sources(self) -> None:
-        """Who publishes the streams, while somebody looks."""
+        """Who publishes the streams and pictures, while somebody looks."""
         if self._server.browsers:
-            for name, stream in self.model.contract.streams.items():
-                topic = self.resolve_topic_name(stream.topic)
+            for name, source in self.model.contract.sources.items():
+                topic = self.resolve_topic_name(source.topic)
                 ends = self.get_publishers_info_by_topic(topic)
                 self.model.sources[name] = sorted({end.node_name for end in ends})
 

@@ -152,7 +152,7 @@ class PageModel:
             "free_mib": number(values.get("free_mib")),
             "minutes_left": number(values.get("minutes_left")),
             "left_over": values.get("left_over", "")[:LONGEST],
-            "streams": [self._stream(name, values) for name in self.contract.streams],
+            "streams": [self._stream(name, values) for name in self.contract.sources],
             "nodes": self._nodes(now_s),
             "said": list(self._said),
         }
@@ -209,9 +209,11 @@ class PageModel:
         return None if report is None or now_s - report.at_s > SILENT_S else report
 
     def _stream(self, name: str, values: dict[str, str]) -> dict:
-        stream, limits = self.contract.streams[name], self.contract.recording
+        """What comes of a stream or camera."""
+        stream, limits = self.contract.sources[name], self.contract.recording
         rate, age = number(values.get(f"{name}_hz")), number(values.get(f"{name}_age_s"))
-        observed = name in {part.stream for part in self.contract.observation}
+        wanted = {*(part.stream for part in self.contract.observation), *self.contract.cameras}
+        observed = name in wanted
         if rate is None:
             level = "unknown"
         elif rate == 0.0:

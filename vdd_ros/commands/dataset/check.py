@@ -21,6 +21,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import duplicates, vanished, verdict_of
+from vdd_ros.part import left_overs, told_of
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "BROKEN": "bold red"}
 
@@ -70,7 +71,9 @@ def main(args: Args) -> dict:
     Console().print(table, f"{len(rows)} episodes: {listed(counts)}", highlight=False)
     if len(calibrations) > 1:
         print(f"{len(calibrations)} different calibrations: {listed(calibrations)}")
-    for line in [*faults, *drift.sentences]:
+    left = left_overs(args.folder)
+    told = [told_of(args.folder, len(left))] if left else []
+    for line in [*faults, *drift.sentences, *told]:
         print(line)
     fine = not (counts["FAIL"] or counts["BROKEN"] or faults)
     return {
@@ -79,6 +82,7 @@ def main(args: Args) -> dict:
         "verdicts": dict(counts),
         "calibrations": dict(calibrations),
         "log_faults": faults,
+        "left_over": left,
         "drift": drift.to_dict(),
     }
 
