@@ -222,7 +222,7 @@ def of_recorder_kill(text: str) -> str:
     """The table for kills of a recorder, one line a fault and contract."""
     heads = [
         "contract", "fault", "kills", "saved", "lost", "altered", "older than 1 s, recovered",
-        "refused by the disk", "killed while",
+        "refused by the disk", "set aside", "killed while",
     ]  # fmt: skip
     found = cells_of(text)
     rows = [
@@ -237,6 +237,7 @@ def of_recorder_kill(text: str) -> str:
             if one["recovered_fraction"] is None
             else f"{one['recovered_fraction']:.2%} of {one['old_messages']:,}",
             str(one["refused_by_disk"]),
+            str(one.get("set_aside", "-")),
             ", ".join(f"{phase} {count}" for phase, count in one["killed_while"].items()),
         ]
         for one in found
