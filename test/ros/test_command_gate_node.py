@@ -71,6 +71,7 @@ def gate(running_gate):
     gate.robot.position = HOME
     wait_for(gate.reset, "a gate at rest", 5.0)
     gate.robot.commands.clear()
+    gate.health.clear()  # what was said before is of another test
     return gate
 
 
@@ -100,6 +101,7 @@ def test_teleop_goes_before_the_policy_which_gets_the_arm_back_only_on_request(g
     gate.teleop.target = HOME
     gate.wait_until_at(HOME)
     gate.teleop.target = None
+    gate.robot.wait_for_rest()
     gate.wait_for_reason("SOURCE_SILENT")
     gate.robot.assert_silence()
     gate.wait_for_word("policy_waits_for_reset", "True")
