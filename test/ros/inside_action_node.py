@@ -1,5 +1,5 @@
 """action_node in this process: what becomes of the arm where one of its threads hangs, and others
-of its promises that ask for a hand inside. test_action_node_inside.py runs them one by one."""
+of its promises that ask for a hand inside. test_nodes_inside.py runs them one by one."""
 
 from __future__ import annotations
 

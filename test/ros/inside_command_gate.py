@@ -1,6 +1,7 @@
 """What command_gate watches by a clock that nobody sets: its ramp, ROS time, the robot, rivals.
 
-The node runs in this process, so that its clock can be set.
+The node runs in this process, so that its clock can be set. test_nodes_inside.py runs the tests one
+by one.
 """
 
 from __future__ import annotations
