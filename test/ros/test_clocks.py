@@ -38,11 +38,11 @@ def test_a_clock_node_tells_its_time(ros):
         pongs = observer.listen(String, "/clock_node/pong")
         pings = observer.publisher(String, "/clock_node/ping")
         wait_for(lambda: observer.node.count_publishers("/clock_node/pong"), "a clock node")
-        for text in ("what is the time?", "[]", json.dumps({"from": "me"})):
-            pings.publish(String(data=text))
         asked_ns = time.time_ns()
 
         def answered():
+            for text in ("what is the time?", "[]", json.dumps({"from": "me"})):
+                pings.publish(String(data=text))
             pings.publish(String(data=json.dumps({"from": "me", "asked_ns": asked_ns})))
             return pongs
 
