@@ -155,6 +155,7 @@ def test_a_joint_that_is_often_beyond_its_limits_is_named(contract, recording):
 
 
 def test_an_arm_that_is_away_from_its_leader_is_told(contract, recording):
+    recording.without("policy_command")  # beside which it would not have been followed
     tracking = contract.joints[4].tracking
     recording.position["teleop_command"][:, 4] += 0.9 * tracking
     assert recording.reasons() == ()
@@ -172,11 +173,11 @@ def test_an_arm_that_follows_late_is_not_away_from_its_leader(contract):
     recording = Recording(contract)
     times_s, ahead_s = recording.times_s["teleop_command"], 0.25
     for name in RATES:
-        recording.position[name] *= 1.0
         recording.position[name][:, 0] = 1.2 * np.sin(1.5 * recording.times_s[name])
     recording.position["teleop_command"][:, 0] = 1.2 * np.sin(1.5 * (times_s + ahead_s))
     apart = 2 * 1.2 * np.sin(1.5 * ahead_s / 2)
     assert apart > contract.joints[0].tracking
+    recording.without("policy_command")
     assert recording.reasons() == ()
     recording.position["teleop_command"][:, 0] += 0.35
     (reason,) = recording.reasons()
@@ -204,6 +205,7 @@ def test_of_a_policy_s_episode_only_what_a_person_drove_is_judged(contract):
     short = of_policy(0.25)
     assert short.reasons() == ()
     short.position["teleop_command"][:, 4] += 0.8
+    short.position["policy_command"][:, 3] += 0.8  # nor do commands go the policy's way
     (reason,) = short.reasons()
     assert reason.startswith("panda_joint5: further from its leader")
 
