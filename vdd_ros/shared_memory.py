@@ -3,7 +3,8 @@
 Fast DDS gives each participant of a machine a segment, and each of its ports a queue, a semaphore
 and a lock that the reader holds while it lives. Who is killed removes none of them, and the next
 participant on that port takes the queue over as it stands: now and then it hears nothing then, or
-only half (eProsima/Fast-DDS#1144, #5469).
+only half (eProsima/Fast-DDS#1144, #5469). Its own `fastdds shm clean` leaves queues whose lock is
+gone, and knows no domains.
 """
 
 from __future__ import annotations

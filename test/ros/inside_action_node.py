@@ -9,11 +9,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import rclpy
 from harness import Observer, free_domain, wait_for
+from hosted import hosted
 from lifecycle_msgs.msg import Transition
 from rclpy.duration import Duration
-from rclpy.signals import SignalHandlerOptions
 from robots import HOME, Robot, steady_bundle
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -26,31 +25,7 @@ from vdd_ros.inference import PolicyOutput
 from vdd_ros.nodes import action_node
 from vdd_ros.nodes.action_node import ActionNode
 from vdd_ros.nodes.e_stop import DEPTH
-from vdd_ros.nodes.hosting import make_executor, spin_until
 from vdd_ros.nodes.messages import command_message, message_class, qos_of
-
-
-@contextmanager
-def hosted(domain: int, parameters: dict) -> Iterator[ActionNode]:
-    words = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-    rclpy.init(
-        args=["--ros-args", *words],
-        domain_id=domain,
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    executor, ended = make_executor(), threading.Event()
-    node = ActionNode()
-    executor.add_node(node)
-    thread = threading.Thread(target=spin_until, args=(executor, node, ended.is_set))
-    thread.start()
-    try:
-        yield node
-    finally:
-        ended.set()
-        thread.join()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +47,7 @@ def inside(lossless, parameters) -> Iterator[tuple[ActionNode, Node]]:
     with (
         free_domain() as domain,
         Observer(domain) as observer,
-        hosted(domain, parameters) as node,
+        hosted(ActionNode, domain, parameters) as node,
         Robot(observer, lossless) as robot,
     ):
         seen = Node(observer, robot)

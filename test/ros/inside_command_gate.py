@@ -6,23 +6,20 @@ by one.
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import rclpy
 from harness import wait_for
+from hosted import hosted
 from operators import Operator
 from rclpy.clock import Clock, ClockType
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from robots import HOME, Robot
 from std_srvs.srv import Trigger
 
 from vdd_ros.command_gate import StopReason
 from vdd_ros.nodes.command_gate import CommandGateNode
-from vdd_ros.nodes.hosting import make_executor, spin_until
 from vdd_ros.nodes.messages import message_class, qos_of
 
 FAR = np.full(7, 50.0)
@@ -63,28 +60,13 @@ class Gate:
 
 @pytest.fixture
 def gate(domain, folder, lossless, observer):
-    settings = ["--ros-args", "-p", f"contract:={folder / 'contract.yaml'}"]
-    rclpy.init(args=settings, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-    node, ended = CommandGateNode(), threading.Event()
-    executor = make_executor()
-    executor.add_node(node)
-    thread = threading.Thread(target=spin_until, args=(executor, node, ended.is_set))
-    thread.start()
-    try:
-        with (
-            Robot(observer, lossless) as robot,
-            Operator(observer, lossless, "teleop_command") as leader,
-        ):
-            yield Gate(node, robot, leader, observer)
-    finally:
-        ended.set()
-        thread.join()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown()
-        topic = lossless.streams["robot_command"].topic
-        remove_robots(observer, topic)
-        wait_for(lambda: observer.node.count_publishers(topic) == 0, "a graph without it", 10.0)
+    parameters = {"contract": folder / "contract.yaml"}
+    with (
+        hosted(CommandGateNode, domain, parameters) as node,
+        Robot(observer, lossless) as robot,
+        Operator(observer, lossless, "teleop_command") as leader,
+    ):
+        yield Gate(node, robot, leader, observer)
 
 
 def remove_robots(observer, topic: str) -> None:
