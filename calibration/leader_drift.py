@@ -16,7 +16,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, StreamData
-from vdd_ros.leader_verdict import LEADER
+from vdd_ros.leader_verdict import LEADER_STREAM
 from vdd_ros.manifest import Level
 
 REST_S = 0.25  # a joint that has stood for so long is at rest
@@ -69,7 +69,7 @@ class Drift:
 def rest_offset(episode: Episode) -> RestOffset:
     """What one episode says, for the robot's commands and for those of a leader."""
     contract = episode.contract
-    names = dict.fromkeys((contract.action.stream, LEADER))
+    names = dict.fromkeys((contract.action.stream, LEADER_STREAM))
     offsets = {
         name: _at_rest(contract, episode.streams["joint_state"], episode.streams[name])
         for name in names

@@ -14,7 +14,7 @@ from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.response import responses_s
 from vdd_ros.takeover import is_of_policy, takeovers
 
-LEADER = "teleop_command"
+LEADER_STREAM = "teleop_command"
 
 
 def leader_findings(
@@ -29,13 +29,13 @@ def leader_findings(
     imported: of a recording made elsewhere, of which nobody expects a leader; of a policy's episode
     the parts in which a person drove are judged.
     """
-    stream = contract.streams.get(LEADER)
+    stream = contract.streams.get(LEADER_STREAM)
     if stream is None or stream.is_of_objects:
         return
-    data = streams.get(LEADER)
+    data = streams.get(LEADER_STREAM)
     if data is None or not len(data):
         if not imported and not is_of_policy(streams):
-            yield f"nobody led the arm: {LEADER} has no complete message ({stream.topic})"
+            yield f"nobody led the arm: {LEADER_STREAM} has no complete message ({stream.topic})"
         return
     measured, led = finite_positions(streams["joint_state"]), finite_positions(data)
     if measured is None or led is None:
@@ -64,7 +64,7 @@ def _share_astray(
     stamps_ns, target = led
     newest = held(stamps_ns, stamps_ns[:, None].astype(np.float64), times_ns)[:, 0]
     with np.errstate(invalid="ignore"):
-        is_led = times_ns - newest <= contract.streams[LEADER].max_age_s * 1e9
+        is_led = times_ns - newest <= contract.streams[LEADER_STREAM].max_age_s * 1e9
     segments = takeovers(contract, streams)
     if segments is not None:
         of_person = [(times_ns >= begin) & (times_ns <= end) for begin, end in segments]
@@ -77,5 +77,5 @@ def _share_astray(
 
 def _lag_ns(contract: Contract, streams: Mapping[str, StreamData]) -> int:
     """How long after its leader the arm moves: the median of its joints, 0 where none tells."""
-    lags_s = responses_s(contract, streams, LEADER)
+    lags_s = responses_s(contract, streams, LEADER_STREAM)
     return round(float(np.median(list(lags_s.values()))) * 1e9) if lags_s else 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 from vdd_ros.episode import StreamData
-from vdd_ros.leader_verdict import LEADER, leader_findings
+from vdd_ros.leader_verdict import LEADER_STREAM, leader_findings
 from vdd_ros.manifest import Level, StreamSummary, Verdict
 from vdd_ros.motion_verdict import motion_findings
 from vdd_ros.recording_limits import RecordingLimits
@@ -46,7 +46,7 @@ def judge(
             Finding("WARN", f"it is {seconds:.2f} s short (at least {limits.shortest_s:g})")
         )
     # beside a policy a person drives now and then
-    paused = {LEADER} if is_of_policy(streams) else set()
+    paused = {LEADER_STREAM} if is_of_policy(streams) else set()
     for name, data in streams.items():
         stream = contract.streams[name]
         if len(data) == 0:

@@ -41,15 +41,17 @@ class Ready(NamedTuple):
     @property
     def warnings(self) -> list[str]:
         """What whoever runs it should know."""
-        found = {
-            self.loop.gate.filter.lacking: True,
-            "the bundle does not say where demonstrations began: a run may begin anywhere": (
-                self.bundle.start is None
-            ),
-            "any subscriber of its commands counts as the robot: name its controller with the "
-            "parameter robot": not self.knows_robot,
-        }
-        return [warning for warning, holds in found.items() if warning and holds]
+        told = [self.loop.gate.filter.lacking] if self.loop.gate.filter.lacking else []
+        if self.bundle.start is None:
+            told.append(
+                "the bundle does not say where demonstrations began: a run may begin anywhere"
+            )
+        if not self.knows_robot:
+            told.append(
+                "any subscriber of its commands counts as the robot: name its controller with the "
+                "parameter robot"
+            )
+        return told
 
     def __str__(self) -> str:
         period_ms = self.loop.contract.control_period_ns * 1e-6
