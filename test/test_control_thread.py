@@ -179,8 +179,8 @@ def test_a_gap_is_one_by_real_time_and_by_what_the_robot_tells(bench, real, ros,
     gate, now_ns = bench.thread.loop.gate, time.time_ns()
     gate._measured_ns, gate._measured_then_ns = now_ns, now_ns - round(arm * 1e9)
     bench.thread.last.real_ns = time.monotonic_ns() - round(real * 1e9)
-    bench.thread._clock.stands = stands
-    found_s = bench.thread._gap_ns(now_ns, now_ns - round(ros * 1e9)) * 1e-9
+    bench.thread._clock.watch.stands = stands
+    found_s = gate.gap_ns(now_ns, now_ns - round(ros * 1e9)) * 1e-9
     assert found_s == pytest.approx(gap, rel=0.5) and found_s >= gap
 
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from vdd_ros.action_loop import ActionLoop, Fault, TickResult
 from vdd_ros.beat_watch import BeatWatch
-from vdd_ros.clock_watch import ClockWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.gate_clock import GateClock
 from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
@@ -85,11 +85,10 @@ class ControlThread:
         self._send = send
         self._listening = listening
         self._begun = False
-        self._last_ns = 0  # what the time was at the last tick
         self.last = last or LastCommand()
+        self._clock = GateClock(loop.gate, loop.contract, now_ns, self.last)
         self.beat_ns = 0  # when the last tick began, by a steady clock; 0: none has
         self._beat = beat
-        self._clock = ClockWatch(loop.contract)
         self._density, self.detector = density, detector
         self.on_out_of_distribution, self._slow_speed = on_out_of_distribution, slow_speed
         self._send_after_ns = round(send_after_s * 1e9)
@@ -102,7 +101,6 @@ class ControlThread:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
-        loop.gate.gap_ns = self._gap_ns
 
     @property
     def running(self) -> bool:
@@ -128,7 +126,7 @@ class ControlThread:
         self.halted = None
         self.beat_ns = 0
         self._hearing = self._watch_of_hearing()
-        self._clock = ClockWatch(contract)
+        self._clock.begin()
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
         self.log = None
@@ -179,7 +177,8 @@ class ControlThread:
         if not self._begin():
             self._forget_arrivals(now_ns)
             return
-        self._heed_clock()
+        if (fault := self._clock.fault) is not None:
+            self.loop.stop(fault)
         self._heed_owner(wake.now_ns)
         for arrival in self._receive(now_ns):
             self._take(arrival)
@@ -192,25 +191,10 @@ class ControlThread:
             self.loop.stop(StopReason.DEADLINES_MISSED)
 
     def _time_ns(self, real_ns: int, ending: bool = False) -> int:
-        """The ROS clock. While the arm brakes it goes on by a period a tick where it stands still,
-        or is not the joints'."""
-        now_ns, gate = self._now_ns(), self.loop.gate
-        self._clock.see(now_ns, real_ns)
-        behind = self._clock.stands or gate.is_behind(now_ns)
-        if ending or (gate.braking and behind):
-            now_ns = max(now_ns, self._last_ns + self.loop.contract.control_period_ns)
-        self._last_ns = now_ns
-        return now_ns
-
-    def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
-        """For how long no command has left: by real time and by the ROS clock, which may jump, or
-        wait for a slow simulator, or by the arm's own, where the ROS clock alone is slow; by real
-        time alone where that clock stands."""
-        real_ns, gate = time.monotonic_ns() - self.last.real_ns, self.loop.gate
-        is_stale = self._clock.stands or gate.is_behind(now_ns)
-        # not by the time of the tick, at whose beginning a plan may have been begun that took long
-        told_ns = max(self._now_ns() - sent_ns, gate.arm_gap_ns)
-        return real_ns if is_stale else min(real_ns, told_ns)
+        """What the gate is told at a tick."""
+        now_ns = self._now_ns()
+        self._clock.watch.see(now_ns, real_ns)
+        return self._clock.tell(now_ns, self.loop.contract.control_period_ns, ending)
 
     def _heed_owner(self, real_ns: int) -> None:
         """What its thread has left word of; and that it goes on, while the arm is moved."""
@@ -222,16 +206,6 @@ class ControlThread:
             self.loop.stop(reason)
         elif gate.source is not None and self._hearing.still_ns > DEAF_NS:
             self.loop.stop(StopReason.EXECUTOR_HUNG)
-
-    def _heed_clock(self) -> None:
-        """A clock that stands makes everything look new for ever, one that leaps makes it look old.
-        Only what moves the arm is stopped: who waits may wait for a clock."""
-        if self.loop.gate.source is None:
-            return
-        if self._clock.stands:
-            self.loop.stop(StopReason.CLOCK_STILL)
-        elif self._clock.leapt:
-            self.loop.stop(StopReason.CLOCK_AHEAD)
 
     def _heed_detector(self) -> None:
         """A leader knows what he does: only the policy is slowed or stopped."""

@@ -23,7 +23,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from vdd_ros.clock_watch import ClockWatch
 from vdd_ros.command_gate import (
     LEADER,
     NO_POSITION,
@@ -34,6 +33,8 @@ from vdd_ros.command_gate import (
 )
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.gate_clock import GateClock
+from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
@@ -79,12 +80,10 @@ class CommandGateNode(Node):
         if lacking := self.gate.filter.lacking:
             self.get_logger().warning(lacking)
         self._sent = 0
-        self._sent_real_ns = 0  # when, by a steady clock
-        self._clock_watch = ClockWatch(self.contract)
-        self._last_ns = 0  # the time that the gate was last told
+        self._last = LastCommand()
+        self._gate_clock = GateClock(self.gate, self.contract, self._now_ns, self._last)
         self._born_s = time.monotonic()
         self._detail = ""  # more on the reason of a stop
-        self.gate.gap_ns = self._gap_ns
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._stamp_ns = 0  # the newest stamp seen
         streams = self.contract.streams
@@ -161,14 +160,12 @@ class CommandGateNode(Node):
         return now_ns
 
     def _gate_ns(self, gone_ns: int = 0) -> int:
-        """The ROS clock. While the arm brakes it goes on by `gone_ns` where it stands still, or is
-        not the joints': the ramp is sent all the same."""
-        self._heed_clock()
-        now_ns = self._now_ns()
-        if self.gate.braking and (self._clock_watch.stands or self.gate.is_behind(now_ns)):
-            now_ns = max(now_ns, self._last_ns + gone_ns)
-        self._last_ns = now_ns
-        return now_ns
+        """What the gate is told; a clock that stands or leaps is a stop."""
+        clock = self._gate_clock
+        clock.watch.see(self.get_clock().now().nanoseconds, time.monotonic_ns())
+        if (fault := clock.fault) is not None:
+            self.gate.stop(fault)
+        return clock.tell(self._now_ns(), gone_ns)
 
     def _on_timer(self) -> None:
         """By real time: a ROS clock may stand, or have been set back."""
@@ -178,13 +175,6 @@ class CommandGateNode(Node):
     def _tick(self, gone_ns: int = 0) -> None:
         self._send(self.gate.tick(self._gate_ns(gone_ns)))
 
-    def _heed_clock(self) -> None:
-        """As `ControlThread` does: who waits may wait for a clock."""
-        watch = self._clock_watch
-        watch.see(self.get_clock().now().nanoseconds, time.monotonic_ns())
-        if self.gate.source is not None and (watch.stands or watch.leapt):
-            self.gate.stop(StopReason.CLOCK_STILL if watch.stands else StopReason.CLOCK_AHEAD)
-
     def _look_for_rivals(self) -> None:
         """One that drives the robot as well is a stop, also of a gate that nobody speaks to yet."""
         is_old = time.monotonic() - self._born_s > OLD_S
@@ -192,12 +182,6 @@ class CommandGateNode(Node):
         if rival:
             self.gate.stop(StopReason.RIVAL)
             self._detail = f"{rival}: end it, then call ~/reset"
-
-    def _gap_ns(self, now_ns: int, sent_ns: int) -> int:
-        """As `ControlThread` has it."""
-        real_ns = time.monotonic_ns() - self._sent_real_ns
-        told_ns = max(self._now_ns() - sent_ns, self.gate.arm_gap_ns)
-        return real_ns if self._clock_watch.stands else min(real_ns, told_ns)
 
     def _on_e_stop(self, pressed: bool) -> None:
         self.gate.e_stop(pressed, self._gate_ns())
@@ -223,9 +207,10 @@ class CommandGateNode(Node):
     def _send(self, output: GateOutput | None) -> None:
         if output is None:
             return
-        self._robot.publish(self._command.encode(output.position, self._now_ns(), output.move))
+        now_ns = self._now_ns()
+        self._robot.publish(self._command.encode(output.position, now_ns, output.move))
         self._sent += 1
-        self._sent_real_ns = time.monotonic_ns()
+        self._last.note(output.position, now_ns)
 
     def _health(self) -> Health:
         gate = self.gate
@@ -253,8 +238,8 @@ class CommandGateNode(Node):
 
     def _refused_leader(self) -> str:
         """What a leader said just now that could not be followed, for whoever waits for the arm."""
-        last = self.gate.rejects.last
-        if last is None or last.source != LEADER or self._last_ns - last.received_ns > RECENT_NS:
+        last, now_ns = self.gate.rejects.last, self._gate_clock.told_ns
+        if last is None or last.source != LEADER or now_ns - last.received_ns > RECENT_NS:
             return ""
         return self._complaints.get(f"{LEADER}_command", str(last))
 
