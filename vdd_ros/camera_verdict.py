@@ -21,7 +21,6 @@ from vdd_ros.images import decode_image, frame_of, grey, header_size
 from vdd_ros.manifest import Level, StreamSummary
 from vdd_ros.recording_limits import ImageLimits
 from vdd_ros.timing_verdict import Finding, losses, summarise, timing_findings
-from vdd_ros.verdict import NO_PICTURE
 
 
 class Look(NamedTuple):
@@ -59,10 +58,8 @@ def judge_camera(
     of who published them."""
     data = StreamData(images.stamps_ns, images.received_ns, {})
     has_stamps = images.camera.timeline == "header"
-    if len(images) == 0:
-        found = [Finding("FAIL", NO_PICTURE.format(images.camera.topic))]
-        summary = summarise(data, lost, has_stamps, missing)
-        return CameraJudgement(summary, _named(images.name, found))
+    if len(images) == 0:  # which is said of the whole recording (`verdict.judge`)
+        return CameraJudgement(summarise(data, lost, has_stamps, missing), [])
     seen = list(looks(images, contract.recording.of_images))
     unreadable = sum(look.fault is not None for look in seen)
     found = timing_findings(images.camera, data, started_ns, stopped_ns, contract.recording)

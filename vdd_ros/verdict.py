@@ -18,8 +18,6 @@ from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.takeover import is_of_policy
 from vdd_ros.timing_verdict import Finding, covered, gaps, jitter, losses, pauses, rates, times
 
-NO_PICTURE = "has no picture ({})"  # of a topic
-
 
 def judge(
     contract: Contract,
@@ -63,8 +61,7 @@ def judge(
         elif name == contract.action.stream and not is_of_policy(streams):
             found += [*pauses(stream, data), *covered(data, started_ns, stopped_ns, limits)]
         findings += [Finding(level, f"{name} {reason}") for level, reason in found]
-    unseen = _without_pictures(contract, cameras, imported)
-    findings += [one for one in unseen if one not in findings]
+    findings += _without_pictures(contract, cameras, imported)
     delays_s = _delays_s({name: streams[name] for name in sorted(observed & set(streams))})
     findings += _skew(delays_s | _camera_delays_s(cameras or {}), limits)
     if streams.keys() >= {"joint_state", contract.action.stream}:
@@ -92,7 +89,7 @@ def _without_pictures(
     for name, camera in contract.cameras.items():
         if name not in cameras or cameras[name].count == 0:
             level: Level = "WARN" if imported else "FAIL"
-            yield Finding(level, f"{name} {NO_PICTURE.format(camera.topic)}")
+            yield Finding(level, f"{name} has no picture ({camera.topic})")
 
 
 def _delays_s(streams: Mapping[str, StreamData]) -> dict[str, float]:
