@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from vdd_ros import inference
 from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, PolicyError, warm_up
@@ -136,3 +137,15 @@ def test_a_policy_that_is_no_mixture_or_has_another_s_density_is_refused(
     policy = OnnxPolicy(path, density)
     with pytest.raises(UserError, match=said) if said else contextlib.nullcontext():
         warm_up(policy, np.zeros((2, 7)), draws=3, calls=2)
+
+
+@pytest.mark.parametrize(("within_s", "calls"), [(3600.0, 7), (0.0, 1)])
+def test_a_slow_policy_is_warmed_up_by_fewer_calls(tmp_path, monkeypatch, within_s, calls):
+    path = tmp_path / "policy.onnx"
+    path.write_bytes(graphs.mixture(np.log([0.4, 0.6]), np.ones((2, 3, 2))))
+    policy, made = OnnxPolicy(path), []
+    infer = policy.infer
+    monkeypatch.setattr(policy, "infer", lambda *args: (made.append(args), infer(*args))[1])
+    monkeypatch.setattr(inference, "WARM_UP_S", within_s)
+    warm_up(policy, np.zeros((2, 7)), draws=3, calls=7)
+    assert len(made) == calls

@@ -21,6 +21,7 @@ from vdd_ros.onnx_graph import GraphError, OnnxGraph
 T = TypeVar("T")
 PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
+WARM_UP_S = 15.0  # of a policy, and of its choice: a robot is to be ready within a minute
 DENSITY_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of its density's
 
 
@@ -177,9 +178,10 @@ def _is_same(drawn: Draws, probability: np.ndarray, means: np.ndarray) -> bool:
 
 
 def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:
-    """What the last of several calls gave, and the median of what they took [s]."""
-    taken = []
-    for _ in range(calls):
+    """What the last of several calls gave, and the median of what they took [s]; of slow ones as
+    many as fit into `WARM_UP_S`, one at least."""
+    taken: list[float] = []
+    while len(taken) < calls and sum(taken) <= WARM_UP_S - max(taken, default=0.0):
         begin = time.perf_counter()
         given = call()
         taken.append(time.perf_counter() - begin)

@@ -174,6 +174,34 @@ def test_a_press_while_the_policy_comes_to_rest_keeps_the_arm_from_going_home(
         seen.robot.assert_silence()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((True,), "is pressed"), ((True, False), "pressed meanwhile")],
+    ids=["held", "short"],
+)
+def test_a_press_while_others_are_looked_for_keeps_the_node_from_becoming_active(
+    lossless, wild, monkeypatch, words, said
+):
+    with inside(lossless, wild) as (node, seen):
+        button = seen.observer.publisher(Bool, lossless.e_stop_topic)
+        wait_for(lambda: button.get_subscription_count() >= 2, "every ear for the e-stop")
+        look = node._e_stop.look
+
+        def press_meanwhile() -> None:
+            for word in words:
+                button.publish(Bool(data=word))
+            assert button.wait_for_all_acked(Duration(seconds=10.0))
+            look()
+
+        monkeypatch.setattr(node._e_stop, "look", press_meanwhile)
+        assert not seen.activate() and said in node.fault
+        monkeypatch.undo()
+        button.publish(Bool(data=False))
+        wait_for(lambda: not node._e_stop.pressed, "the release")
+        assert seen.activate()
+        seen.robot.wait_for_commands(20)
+
+
 class Flood:
     """A subscription on which more has always come."""
 

@@ -63,6 +63,7 @@ class ActionNode(LifecycleNode):
         self.fault: str | None = None  # why the last transition failed
         self._parts: Parts | None = None
         self._e_stop: EStopListener | None = None
+        self._press_seen = False  # since an activation was asked for
         self._active = False
         self._runs_logged = 0
         publish_diagnostics(self, self._health)
@@ -91,10 +92,14 @@ class ActionNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state) -> TransitionCallbackReturn:
-        """Start the ticks; fails while the e-stop is pressed or another node drives the robot."""
+        """Start the ticks; fails where the e-stop is pressed, or was meanwhile, or another node
+        drives the robot."""
         assert self._parts is not None
+        self._press_seen = False
         self._wait_for_discovery()
         try:
+            if self._press_seen and self._e_stop is not None and not self._e_stop.pressed:
+                raise UserError("the e-stop was pressed meanwhile: activate again")
             if self._parts.home.hangs:
                 raise UserError(HANGS)
             self._require_no_rival(self._parts.outputs)
@@ -205,6 +210,7 @@ class ActionNode(LifecycleNode):
         return self._e_stop
 
     def _take_e_stop(self, pressed: bool) -> None:
+        self._press_seen |= pressed
         if self._parts is not None:
             self._parts.control.e_stop(pressed)
             self._parts.home.e_stop(pressed)

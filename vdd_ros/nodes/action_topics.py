@@ -27,9 +27,9 @@ from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import Listeners
 from vdd_ros.nodes.messages import (
     Health,
+    command_qos,
     diagnostics_message,
     message_class,
-    qos_of,
     shadow_topic,
 )
 from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
@@ -95,7 +95,7 @@ class Outputs:
             node.create_lifecycle_publisher(
                 message_class(stream.type),
                 f"~/{shadow_topic(stream)}" if shadow else stream.topic,
-                qos_of(stream),
+                command_qos(stream),
                 event_callbacks=PublisherEventCallbacks(
                     incompatible_qos=partial(self._note_mismatch, stream.topic)
                 ),

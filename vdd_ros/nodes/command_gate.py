@@ -41,6 +41,7 @@ from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     Health,
+    command_qos,
     fields_of,
     message_class,
     qos_of,
@@ -88,7 +89,9 @@ class CommandGateNode(Node):
         self._stamp_ns = 0  # the newest stamp seen
         streams = self.contract.streams
         robot = streams["robot_command"]
-        self._robot = self.create_publisher(message_class(robot.type), robot.topic, qos_of(robot))
+        self._robot = self.create_publisher(
+            message_class(robot.type), robot.topic, command_qos(robot)
+        )
         self._command = Encoder(robot, self.contract)
         for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
             if name in streams:

@@ -8,11 +8,11 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from vdd_ros.contract import Contract
-from vdd_ros.nodes.messages import message_class, qos_of
+from vdd_ros.nodes.messages import command_qos, message_class, qos_of
 
 
 def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher:
     """Listen to the contract's joint states, and return the publisher of its teleop stream."""
     states, teleop = (contract.streams[name] for name in ("joint_state", "teleop_command"))
     node.create_subscription(message_class(states.type), states.topic, on_state, qos_of(states))
-    return node.create_publisher(message_class(teleop.type), teleop.topic, qos_of(teleop))
+    return node.create_publisher(message_class(teleop.type), teleop.topic, command_qos(teleop))

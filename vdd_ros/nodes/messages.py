@@ -13,6 +13,7 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
+from rclpy.duration import Duration as TimeSpan
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -58,6 +59,15 @@ def qos_of(stream: Recorded, depth: int | None = None) -> QoSProfile:
         reliability=RELIABILITY[stream.reliability],
         durability=DurabilityPolicy.VOLATILE,
     )
+
+
+def command_qos(stream: Stream) -> QoSProfile:
+    """QoS of who publishes commands: as `qos_of`, but what has not arrived within `max_age_s` never
+    does. After a network was cut the middleware would repeat what was sent meanwhile, and the arm
+    jump to where it was to go long ago."""
+    qos = qos_of(stream)
+    qos.lifespan = TimeSpan(nanoseconds=round(stream.max_age_s * NS_PER_S))
+    return qos
 
 
 def latched_qos() -> QoSProfile:

@@ -94,7 +94,7 @@ def _begin(stage: Stage, scenario: Scenario) -> list[str]:
     failed: list[str] = []
     while len(failed) < ATTEMPTS:
         stage.prepare(scenario.rig)
-        if not scenario.moving or (stage.change("activate") and _is_fast(stage)):
+        if not scenario.moving or (stage.change("activate") and is_fast(stage)):
             break
         failed.append("before the injection: the arm did not swing")
     return failed
@@ -107,7 +107,7 @@ def _begin_again(stage: Stage) -> list[str]:
     while len(failed) < ATTEMPTS:
         if not stage.recover():
             failed.append("afterwards: it was not activated")
-        elif not _is_fast(stage):
+        elif not is_fast(stage):
             failed.append("afterwards: the arm did not swing")
         else:
             break
@@ -116,7 +116,7 @@ def _begin_again(stage: Stage) -> list[str]:
     return failed
 
 
-def _is_fast(stage: Stage) -> bool:
+def is_fast(stage: Stage) -> bool:
     """Wait until the last few commands, of this run, are near the speed limit."""
     allowed = stage.contract.limit("velocity") / stage.contract.rates.control_hz
     before, end_s = len(stage.commands()), time.monotonic() + SWING_S

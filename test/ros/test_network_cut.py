@@ -1,0 +1,37 @@
+"""DDS itself dies while an arm swings: its network is cut, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import environment
+
+PROGRAM = Path(__file__).with_name("network_cut.py")
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
+NO_SHARED_MEMORY = "mount -t tmpfs -o size=4k,ro none /dev/shm"
+WITHIN = 0.05  # rad; sim_node's arm sags and lags by less
+
+
+def alone(command: str) -> subprocess.CompletedProcess:
+    words = [*NAMESPACE, "sh", "-c", f"{NO_SHARED_MEMORY} && {command}"]
+    env = environment(domain=1)  # there is nobody else in this network
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    alone("true").returncode != 0, reason="this system lets nobody but root have a network alone"
+)
+def test_an_arm_whose_network_was_cut_holds_and_is_not_sent_on_when_it_is_back():
+    ended = alone(f"exec {sys.executable} {PROGRAM}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert found["began"]
+    assert found["reason"] in ("OBSERVATION_STALE", "JOINTS_STALE", "NOT_FOLLOWING")
+    assert found["last_command_s"] < 0.1  # what was sent to nobody is not repeated
+    assert found["lag"] < WITHIN and found["moved"] < WITHIN
+    assert found["drives_again"] and found["first_step"] < WITHIN
