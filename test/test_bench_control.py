@@ -7,7 +7,7 @@ import pytest
 
 from vdd_ros import cli
 from vdd_ros.commands.bench import control, soak
-from vdd_ros.commands.bench.control import Turn, latency_us, ratios_of, row_of
+from vdd_ros.commands.bench.control import Turn, latencies_us, ratios_of, row_of
 from vdd_ros.commands.bench.stand import at_rates
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.command_observer import Observed
@@ -16,9 +16,9 @@ from vdd_ros.processes import Footprint
 MS, US = 1_000_000, 1_000
 
 
-def observed(commands_ns, wishes_ns=(), ticks_ns=(), **state) -> Observed:
+def observed(commands_ns, wishes_ns=(), ticks_ns=(), ages_s=(), **state) -> Observed:
     arrays = (np.array(times, dtype=np.int64) for times in (commands_ns, wishes_ns, ticks_ns))
-    return Observed(*arrays, state)
+    return Observed(*arrays, np.array(ages_s, dtype=np.float64), state)
 
 
 def test_lateness_is_an_interval_less_the_period_and_turns_are_not_joined():
@@ -49,7 +49,11 @@ def test_a_tick_is_paired_with_the_command_sent_just_before_its_wish():
     commands = np.array([10_000, 20_000, 30_000]) * US
     wishes = np.array([50, 10_050, 20_050, 30_050]) * US
     ticks = np.array([-400, 9_700, 19_600, 29_800]) * US
-    np.testing.assert_allclose(latency_us(observed(commands, wishes, ticks)), [300, 400, 200])
+    seen = observed(commands, wishes, ticks, [0.1, 5e-4, np.nan, 2e-3])
+    np.testing.assert_allclose(latencies_us(seen), [[300, 800], [400, np.nan], [200, 2200]])
+    row = row_of("student", [Turn(seen, 0.1)], 100.0)
+    assert row["tick_to_command_us"]["p50"] == pytest.approx(300.0)
+    assert row["observation_to_command_us"]["p50"] == pytest.approx(1500.0)
 
 
 def test_ratios_are_over_the_bare_publisher():

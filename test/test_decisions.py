@@ -20,7 +20,9 @@ def tick(tick_ns: int, reason: StopReason | None = None, **more) -> TickResult:
 
 def test_a_row_says_who_was_followed_and_why_not():
     decisions = Decisions(RATE_HZ)
-    seen = Window(np.zeros((2, 7)), np.zeros((2, 1)), 0, 1_700_000_000_000_000_000)
+    second_ns = 1_700_000_000_000_000_000
+    stamps_ns = np.array([[0, 0], [second_ns - 4_000_000, second_ns - 3_000_000]])
+    seen = Window(np.zeros((2, 7)), stamps_ns, 0, second_ns)
     limited = GateOutput(np.zeros(7), "policy", ("velocity", "jerk"), None)
     now_ns = seen.tick_ns + 20_000_001
     decisions.note(TickResult(now_ns, limited, expert=3, replanned=True, infer_s=4e-5, seen=seen))
@@ -29,7 +31,7 @@ def test_a_row_says_who_was_followed_and_why_not():
     decisions.note(TickResult(now_ns))  # nothing was decided
     followed, braked, wished = decisions.fetch()
     nan = math.nan
-    expected = [1.7e9, 20_000_001, 1, 1, nan, 2 + 8, 3, 1, 0.020000001, 4e-5]
+    expected = [1.7e9, 20_000_001, 1, 1, nan, 2 + 8, 3, 1, 0.020000001, 4e-5, 0.023000001]
     np.testing.assert_allclose(followed, expected, rtol=0, atol=1e-12)
     assert np.isnan(braked[AT("source")])
     assert list(StopReason)[int(braked[AT("reason")])] is StopReason.E_STOP

@@ -29,6 +29,7 @@ COLUMNS = {
     "replanned": "1 where a new plan came",
     "plan_age_s": "since the tick whose window the plan was made of",
     "infer_s": "that the new plan took",
+    "observation_age_s": "since the newest sample that the plan was made of",
 }
 
 
@@ -66,6 +67,7 @@ class Decisions:
             result.replanned,
             math.nan if seen is None else (result.tick_ns - seen.tick_ns) * 1e-9,
             math.nan if result.infer_s is None else result.infer_s,
+            math.nan if seen is None else (result.tick_ns - seen.stamps_ns[-1].max()) * 1e-9,
         )
         self._noted += 1
 

@@ -335,8 +335,9 @@ def reason_of(row: dict) -> str:
 def of_bench_control(text: str) -> str:
     """The table for how punctual commands are, one line a rate and sender."""
     heads = [
-        "rate [Hz]", "sender", "interval p99 / bare's", "lateness p50, p99, p99.9, max [ms]",
-        "missed", "CPU", "tick to command p50, p99 [us]",
+        "rate [Hz]", "sends after [ms]", "sender", "interval p99 / bare's",
+        "lateness p50, p99, p99.9, max [ms]",
+        "missed", "CPU", "tick to command p50, p99 [us]", "observation to command",
     ]  # fmt: skip
     found = cells_of(text)
     rows = []
@@ -344,16 +345,20 @@ def of_bench_control(text: str) -> str:
         bare = one["rows"][0]
         for row in one["rows"]:
             times = [row[name] for name in ("p50_ms", "p99_ms", "p999_ms", "max_ms")]
-            way = [row["tick_to_command_us"][name] for name in ("p50", "p99")]
+            ways = [
+                [row[f"{begin}_to_command_us"][name] for name in ("p50", "p99")]
+                for begin in ("tick", "observation")
+            ]
             rows.append(
                 [
                     f"{one['rate_hz']:g}",
+                    f"{one['send_after_s'] * 1e3:g}" if one["send_after_s"] else "-",
                     row["name"],
                     f"{row['p99_interval_ms'] / bare['p99_interval_ms']:.2f}",
                     ", ".join(f"{value:.2f}" for value in times),
                     f"{row['missed']:.2%}",
                     f"{row['cpu']:.0%}",
-                    "-" if way[0] is None else ", ".join(f"{value:.0f}" for value in way),
+                    *("-" if way[0] is None else f"{way[0]:.0f}, {way[1]:.0f}" for way in ways),
                 ]
             )
     commands = ", ".join(f"`{one['command']}`" for one in found)

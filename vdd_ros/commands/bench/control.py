@@ -160,7 +160,7 @@ def row_of(name: str, turns: list[Turn], rate_hz: float) -> dict:
     intervals = np.concatenate([np.diff(turn.observed.commands_ns) for turn in turns]) * 1e-6
     period_ms = 1e3 / rate_hz
     lateness = intervals - period_ms
-    latency = np.concatenate([latency_us(turn.observed) for turn in turns])
+    ways = np.concatenate([latencies_us(turn.observed) for turn in turns])
     states = [turn.observed.state for turn in turns]
     reasons = [state.get("stop_reason", "") for state in states]
     infer = states[-1].get("infer_p50_us", "")
@@ -172,20 +172,28 @@ def row_of(name: str, turns: list[Turn], rate_hz: float) -> dict:
         "p99_interval_ms": float(np.percentile(intervals, 99)),
         "missed": float(np.mean(2.0 * lateness > period_ms)),
         "cpu": float(np.mean([turn.cpu for turn in turns])),
-        "tick_to_command_us": {
-            key: float(np.percentile(latency, p)) if latency.size else None
-            for key, p in (("p50", 50), ("p99", 99))
-        },
+        "tick_to_command_us": _p50_p99(ways[:, 0]),
+        "observation_to_command_us": _p50_p99(ways[:, 1]),
         "plan_p50_us": float(infer) if infer not in ("", "None") else None,
         "stop_reason": next((reason for reason in reasons if reason), ""),
     }
 
 
-def latency_us(observed: Observed) -> np.ndarray:
-    """(M,) from the tick that a wish is of to the arrival of the command sent just before it."""
+def latencies_us(observed: Observed) -> np.ndarray:
+    """(M, 2) to the arrival of the command sent just before a wish: from the tick that the wish is
+    of, and from the stamp of the newest sample that its plan was made of."""
     place = np.searchsorted(observed.commands_ns, observed.wishes_ns) - 1
     known = place >= 0
-    return (observed.commands_ns[place[known]] - observed.ticks_ns[known]) * 1e-3
+    way = (observed.commands_ns[place[known]] - observed.ticks_ns[known]) * 1e-3
+    return np.stack([way, way + observed.ages_s[known] * 1e6], axis=1)
+
+
+def _p50_p99(values: np.ndarray) -> dict[str, float | None]:
+    told = values[np.isfinite(values)]
+    return {
+        key: float(np.percentile(told, p)) if told.size else None
+        for key, p in (("p50", 50), ("p99", 99))
+    }
 
 
 def ratios_of(rows: list[dict]) -> dict[str, float]:
@@ -203,13 +211,14 @@ def ratios_of(rows: list[dict]) -> dict[str, float]:
 def control_table(result: dict) -> Table:
     """One line per sender."""
     heads = ["lateness p50 ms", "p99", "p99.9", "max", "missed", "CPU"]
-    heads.append("tick to command p50 / p99 us")
+    heads += ["tick to command p50 / p99 us", "observation to command"]
     right = [Column(head, justify="right") for head in heads]
     title = f"commands at {result['rate_hz']:g} Hz, joint states at {result['joint_rate_hz']:g} Hz"
     table = Table("sender", *right, title=title)
     for row in result["rows"]:
         times = [f"{row[key]:.3f}" for key in (*PERCENTILES, "max_ms")]
-        p50, p99 = row["tick_to_command_us"].values()
-        latency = "-" if p50 is None else f"{p50:.0f} / {p99:.0f}"
-        table.add_row(row["name"], *times, f"{row['missed']:.2%}", f"{row['cpu']:.0%}", latency)
+        shares = f"{row['missed']:.2%}", f"{row['cpu']:.0%}"
+        ways = [row[name].values() for name in ("tick_to_command_us", "observation_to_command_us")]
+        told = ["-" if p50 is None else f"{p50:.0f} / {p99:.0f}" for p50, p99 in ways]
+        table.add_row(row["name"], *times, *shares, *told)
     return table
