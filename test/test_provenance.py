@@ -11,6 +11,7 @@ import pytest
 from recordings import CONTRACT, HOME, SECOND, STARTED, array_cdr, feed, joint_state_cdr, record
 
 from vdd_ros import cli
+from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import read_calibration
 from vdd_ros.clock_offset import (
     ClockJumps,
@@ -185,6 +186,22 @@ def test_clocks_of_other_hosts_are_kept_and_one_that_went_off_fails(tmp_path):
     strict = recorded(tmp_path / "b", limited(clock_offset_s=0.003), note=note)
     assert strict.verdict.level == "FAIL"
     assert odd(strict, "the clock of robot is 0.0040 s ahead")
+
+
+def test_a_clock_that_fell_silent_is_told_with_its_episode_and_no_other(tmp_path):
+    def note(beside):
+        beside.note_clock("robot", ClockOffset(0.001, 0.0005))
+        beside.note_silence("robot")
+        beside.note_silence("robot")  # as every second
+        beside.note_clock("robot", ClockOffset(0.001, 0.0005))
+
+    found = recorded(tmp_path, note=note)
+    assert found.verdict.level != "PASS"
+    assert len(odd(found, "the clock of robot did not answer for a while")) == 1
+    beside = Beside()
+    note(beside)
+    beside.begin()
+    assert not list(beside.findings(CONTRACT.recording))
 
 
 def test_an_episode_begins_with_what_is_known_of_a_clock_and_no_older_jump(tmp_path):

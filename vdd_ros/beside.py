@@ -19,11 +19,12 @@ class Beside:
     def __init__(self) -> None:
         self._offsets: dict[str, list[ClockOffset]] = {}
         self._jumps: list[str] = []
+        self._silent: set[str] = set()  # hosts
 
     def begin(self) -> None:
         """What is noted from here on is of a new episode."""
         self._offsets = {host: offsets[-1:] for host, offsets in self._offsets.items()}
-        self._jumps = []
+        self._jumps, self._silent = [], set()
 
     def note_clock(self, host: str, offset: ClockOffset) -> None:
         """The clock of another host was measured."""
@@ -33,6 +34,11 @@ class Beside:
         """The recorder's own clock leapt: what happened, as a clause."""
         self._jumps.append(told)
 
+    def note_silence(self, host: str) -> None:
+        """The clock of another host does not answer any more; that holds for the episode, also
+        where it is heard again."""
+        self._silent.add(host)
+
     def findings(self, limits: RecordingLimits) -> Iterator[Finding]:
         """What is wrong with the clocks of the episode."""
         for told in self._jumps:
@@ -41,6 +47,12 @@ class Beside:
             worst = max(offsets, key=lambda one: abs(one.offset_s) + one.within_s)
             if fault := clock_fault(host, worst, limits.most_clock_offset_s):
                 yield Finding("FAIL", fault)
+        for host in sorted(self._silent):
+            yield Finding(
+                "WARN",
+                f"the clock of {host} did not answer for a while: how far off it was then, nobody "
+                "knows; is clock_node running there?",
+            )
 
     def clocks(self) -> dict[str, ClockSummary]:
         """By host."""

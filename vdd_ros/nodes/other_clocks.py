@@ -45,14 +45,22 @@ class OtherClocks:
     def require_close(self, most_s: float) -> None:
         """Raise UserError unless every clock was heard of lately and is within bounds."""
         for host, name in self._nodes.items():
-            last = self._last.get(host)
-            if last is None or time.monotonic() - last[0] > OLD_S:
+            if self._is_silent(host):
                 raise UserError(
                     f"the clock of {host} does not answer on {name}/ping: start clock_node there "
                     f"(ros2 run vdd_ros clock_node), or leave it out of `clocks`"
                 )
-            if fault := clock_fault(host, last[1], most_s):
+            if fault := clock_fault(host, self._last[host][1], most_s):
                 raise UserError(fault)
+
+    @property
+    def silent(self) -> list[str]:
+        """Hosts whose clocks were not heard of lately."""
+        return [host for host in self._nodes if self._is_silent(host)]
+
+    def _is_silent(self, host: str) -> bool:
+        last = self._last.get(host)
+        return last is None or time.monotonic() - last[0] > OLD_S
 
     def _ask(self) -> None:
         place, self._turn = self._turn % EVERY, self._turn + 1

@@ -156,6 +156,9 @@ class RecorderNode(Node):
         at_once = time.monotonic_ns() - before_ns < AT_ONCE_NS
         if self._is_real_time and at_once and (told := self._jumps.look(now_ns, before_ns)):
             self.recorder.beside.note_jump(told)
+        if self.recorder.state is State.RECORDING:
+            for host in self._clocks.silent:
+                self.recorder.beside.note_silence(host)
         try:
             if told := self.recorder.guard(self._clock_in.now_ns()):
                 self.get_logger().error(told)
@@ -222,6 +225,9 @@ class RecorderNode(Node):
         if silent:
             level = "error" if state is State.RECORDING else "warn"
             return Health(level, f"{state.value}, nothing comes on {', '.join(silent)}", values)
+        if hosts := self._clocks.silent:
+            told = f"{state.value}, no answer of the clock of {', '.join(hosts)}"
+            return Health("warn", told, values)
         return Health("ok", state.value, values)
 
     def _measure(self, now_ns: int) -> None:
