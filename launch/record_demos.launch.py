@@ -145,6 +145,11 @@ def generate_launch_description():
                 "page_port", default_value="8421", description="Port to serve the page at"
             ),
             DeclareLaunchArgument(
+                "page_episodes",
+                default_value="0",
+                description="Episodes to save, of which the page says how many are left; 0: no end",
+            ),
+            DeclareLaunchArgument(
                 "page_names",
                 default_value="",
                 description="Names by which browsers may call this machine, separated by spaces",
@@ -230,6 +235,7 @@ def generate_launch_description():
                 directory=text("directory"),
                 host=text("page_host"),
                 port=number("page_port"),
+                episodes=number("page_episodes"),
                 names=text("page_names"),
                 countdown=ParameterValue(LaunchConfiguration("countdown"), value_type=float),
                 reset=text("reset"),

@@ -93,6 +93,23 @@ def recording(recorder) -> Recorder:
     return recorder
 
 
+def test_what_is_left_to_save_is_told_whoever_saves_and_the_page_goes_on(recorder):
+    assert (recorder.shown["saved"], recorder.shown["more"]) == (0, None)
+    recorder.model.episodes = 2
+    recorder.report(saved=5)  # before the page was there
+    assert (recorder.shown["saved"], recorder.shown["more"]) == (0, 2)
+    recorder.press("start")
+    recorder.wait(2.2)
+    recorder.press("stop")
+    recorder.press("save")
+    recorder.report(saved=6)  # the same one
+    assert (recorder.shown["saved"], recorder.shown["more"]) == (1, 1)
+    recorder.report(saved=8)  # by somebody else
+    assert (recorder.shown["saved"], recorder.shown["more"]) == (3, 0)
+    recorder.press("start")
+    assert recorder.shown["phase"] == "countdown"
+
+
 def test_an_episode_is_counted_down_recorded_labelled_judged_and_kept(recorder):
     recorder.press("start")
     assert recorder.shown["phase"] == "countdown" and recorder.shown["countdown_s"] == 2.0

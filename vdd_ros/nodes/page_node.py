@@ -52,6 +52,9 @@ class PageParameters:
     directory: str = parameter("", "folder that episodes are saved in", required=True)
     recorder: str = parameter("recorder_node", "name of the recorder's node")
     countdown: float = parameter(3.0, "from a start to the first moment recorded [s]", lower=0.0)
+    episodes: int = parameter(
+        0, "episodes to save, of which the page says how many are left, 0: no end", lower=0
+    )
     host: str = parameter(
         "127.0.0.1", "address to serve the page at; beyond this machine it takes a token"
     )
@@ -80,7 +83,7 @@ class PageNode(Node):
         recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
         resets = settings.reset.split()
         session = Session(0, settings.countdown, sets_back=bool(resets))
-        self.model = PageModel(contract, recorder, session)
+        self.model = PageModel(contract, recorder, session, settings.episodes)
         self._orders: SimpleQueue[tuple[Order, Promise]] = SimpleQueue()
         self._calls = Calls(self)
         clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])

@@ -38,7 +38,8 @@ class Report(NamedTuple):
 
 @dataclass
 class PageModel:
-    """recorder: its node's name in diagnostics; times are seconds of one steady clock.
+    """recorder: its node's name in diagnostics; times are seconds of one steady clock; episodes:
+    how many are to be saved while the page is served, 0: no end. It goes on when they are.
 
     `take` and `answered` return steps that are to be done: commands and notes, in order.
     """
@@ -46,6 +47,7 @@ class PageModel:
     contract: Contract
     recorder: str
     session: Session
+    episodes: int = 0
     reports: dict[str, Report] = field(default_factory=dict)
     sources: dict[str, list[str]] = field(default_factory=dict)  # stream -> who publishes
     busy: str = ""  # the command that has not been answered yet, or `note`
@@ -98,7 +100,9 @@ class PageModel:
             self.say(report.message, "error", at)
         if not self.busy:
             told = report.values
-            self.session.report(told.get("state", ""), verdict=told.get("verdict", ""))
+            saved = told.get("saved", "")
+            count = int(saved) if saved.isdecimal() else None
+            self.session.report(told.get("state", ""), saved=count, verdict=told.get("verdict", ""))
         name, value = self._note
         if name and self.marks.get(name) == value:
             self._note, self.busy = ("", None), ""
@@ -151,6 +155,8 @@ class PageModel:
             "marks": self.marks,
             "free_mib": number(values.get("free_mib")),
             "minutes_left": number(values.get("minutes_left")),
+            "saved": self.session.saved,
+            "more": max(0, self.episodes - self.session.saved) if self.episodes else None,
             "left_over": values.get("left_over", "")[:LONGEST],
             "streams": [self._stream(name, values) for name in self.contract.sources],
             "nodes": self._nodes(now_s),

@@ -99,6 +99,7 @@ function draw() {
   byId("task").textContent = state.task;
   byId("browsers").textContent = state.browsers;
   byId("space").textContent = space();
+  byId("saved").textContent = state.more === null ? state.saved : `${state.saved}, ${state.more} more to save`;
   drawCameras(state.cameras);
   rows("streams", state.streams.map(streamRow));
   rows("nodes", state.nodes.map((node) => line(node.level, node.level, node.name, "", node.message)));
