@@ -38,14 +38,19 @@ ROSBAG2_VERSION = 5
 
 
 class BagForm(NamedTuple):
-    """How a bag is cut and packed: chunks of so many bytes; compression: none, lz4 or zstd."""
+    """How a bag is cut and packed: chunks of so many bytes, each with a checksum.
+
+    compression: none, lz4 or zstd; checks_whole: another checksum of all, indices too, for which
+    every byte is read once more.
+    """
 
     chunk_bytes: int
     compression: str
+    checks_whole: bool = False
 
 
 # a third of a second of joints at usual rates
-OF_STREAMS = BagForm(32 * 1024, "zstd")
+OF_STREAMS = BagForm(32 * 1024, "zstd", checks_whole=True)
 
 
 class Recorded(Protocol):
@@ -165,7 +170,7 @@ class BagWriter:
             self._file,  # type: ignore[arg-type]  # it needs no more than write, tell and flush
             chunk_size=form.chunk_bytes,
             compression=CompressionType[form.compression.upper()],
-            enable_data_crcs=True,
+            enable_data_crcs=form.checks_whole,
         )
         self._writer.start(profile="ros2", library="vdd_ros")
         self._writer.add_attachment(
