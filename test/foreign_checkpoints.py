@@ -260,10 +260,11 @@ def diffusion_policy_config(**changes: object) -> dict:
     return {"policy": policy | changes}
 
 
+# of each: scale, offset
 SCALES = {
-    name: (0.5 + torch.rand(size, generator=torch.Generator().manual_seed(size)), torch.linspace(-0.2, 0.3, size))
-    for name, size in (("obs", SEEN), ("action", ACTIONS))
-}  # fmt: skip
+    "obs": (torch.linspace(0.5, 1.5, SEEN), torch.linspace(-0.2, 0.3, SEEN)),
+    "action": (torch.linspace(1.2, 0.7, ACTIONS), torch.linspace(0.4, -0.1, ACTIONS)),
+}
 
 
 def write_diffusion_policy(folder: Path, **changes: object) -> dict[str, Tensor]:
