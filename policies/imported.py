@@ -15,8 +15,10 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.beta_schedules import BETA_SCHEDULES, LevelIndex, sigmas_of
 from vdd_ros.policies.denoiser import Denoiser, Prediction
 from vdd_ros.policies.noise import NoiseConfig
-from vdd_ros.policies.unet import UnetDenoiserNet, UnetSizes
+from vdd_ros.policies.unet import LAST_GROUPS, UnetDenoiserNet, UnetSizes
 from vdd_ros.policies.windows import WindowSizes
+
+MOST_LEVELS = 100_000  # of a DDPM; usual are 50 to 1000
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class ImportedConfig:
                 f"{self.n_obs_steps} observation steps and a horizon of {self.steps} leave no step "
                 "to execute"
             )
-        if self.schedule not in BETA_SCHEDULES or self.levels < 2:
+        if self.schedule not in BETA_SCHEDULES or not 2 <= self.levels <= MOST_LEVELS:
             raise ValueError(
                 f"beta schedule {self.schedule!r} of {self.levels} levels is not read, only "
-                f"{', '.join(BETA_SCHEDULES)} of 2 or more"
+                f"{', '.join(BETA_SCHEDULES)} of 2 to {MOST_LEVELS}"
             )
         if not 0.0 < self.beta_first <= self.beta_last < 1.0:
             raise ValueError(
@@ -65,11 +67,14 @@ class ImportedConfig:
             )
         if self.clip is not None and not self.clip > 0.0:
             raise ValueError(f"samples are clipped to {self.clip}, which leaves nothing")
-        if self.unet.embedding < 4 or self.unet.kernel % 2 == 0:
-            raise ValueError(f"kernel must be odd, and 4 numbers or more tell a level: {self.unet}")
-        if any(width % self.unet.groups for width in self.unet.channels):
+        unet = self.unet
+        if unet.embedding < 4 or unet.kernel < 1 or unet.kernel % 2 == 0 or unet.groups < 1:
+            raise ValueError(f"kernel must be odd, and 4 numbers or more tell a level: {unet}")
+        first, groups = unet.channels[0], unet.groups
+        if any(width % groups for width in unet.channels) or first % LAST_GROUPS:
             raise ValueError(
-                f"{self.unet.channels} channels do not divide into {self.unet.groups} groups"
+                f"{unet.channels} channels do not divide into {groups} groups, and the first into "
+                f"{LAST_GROUPS}"
             )
 
     @property

@@ -88,8 +88,8 @@ def take_over(
 
 def _weights(checkpoint: Checkpoint, normalizer: Normalizer, seen: Numbers) -> dict[str, Tensor]:
     """Of the denoiser; raises UserError where shapes are not those of the configuration."""
-    denoiser = make_imported(checkpoint.config, *normalizer.sizes)
-    wanted = denoiser.state_dict()
+    with torch.device("meta"):  # of sizes that anyone may have written, nothing is filled
+        wanted = make_imported(checkpoint.config, *normalizer.sizes).state_dict()
     weights = {f"net.unet.{name}": tensor for name, tensor in checkpoint.weights.items()}
     for name, tensor in weights.items():
         if wanted[name].shape != tensor.shape:

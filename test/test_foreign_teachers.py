@@ -282,6 +282,8 @@ WRONG = {
     "channels": ({"down_dims": [8, 32]}, "another network's"),
     "deeper": ({"down_dims": [8, 16, 32]}, "lacks diffusion.unet."),
     "groups": ({"n_groups": 3}, "do not divide"),
+    "levels": ({"num_train_timesteps": 10**9}, "of 2 to 100000"),
+    "huge": ({"down_dims": [8, 10**7]}, "another network's"),
     "kind": ({"clip_sample": "yes"}, "clip_sample is 'yes'"),
 }
 

@@ -134,6 +134,11 @@ def _of_buffers(
     return _scaling(tensors, prefix, _mode(modes, kind), size, folder / WEIGHTS, slack, 0.0)
 
 
+def _renames(step: Keys) -> bool:
+    config = step.values.get("config")
+    return isinstance(config, dict) and bool(config.get("rename_map"))
+
+
 class _Pipeline:
     """The one step with statistics of a pipeline that lies beside the model."""
 
@@ -145,7 +150,7 @@ class _Pipeline:
             kind = step.get("registry_name", str)
             if kind == wanted:
                 found.append(step)
-            elif kind not in HARMLESS or step.values.get("config", {}).get("rename_map"):
+            elif kind not in HARMLESS or _renames(step):
                 raise UserError(
                     f"{folder / name} has a step {kind}, which would change numbers and is not "
                     f"read; read are {', '.join(HARMLESS)} that rename nothing"
