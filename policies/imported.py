@@ -109,7 +109,7 @@ class ImportedConfig:
 
 def make_imported(config: ImportedConfig, newest_dim: int, cond_dim: int, dim: int) -> Denoiser:
     """Its denoiser, still without weights; sizes are a Normalizer's."""
-    net = UnetDenoiserNet(config.unet, config.steps, cond_dim)
+    net = UnetDenoiserNet(config.unet, config.steps, newest_dim, cond_dim)
     return Denoiser(
         net,
         prediction=config.prediction,
@@ -159,7 +159,8 @@ def normalizer_of(
         difference_std=seen.difference_std,
         reference=np.zeros((terms, flat)),
         chunk_mean=np.tile(centre, (horizon, 1)),
-        chunk_std=np.tile(np.abs(scale), (horizon, 1)),
+        # what never moved stays where it is: its row of the basis is zero
+        chunk_std=np.tile(np.where(scale == 0.0, 1.0, np.abs(scale)), (horizon, 1)),
         basis=basis.reshape(flat, -1),
         spread=np.ones(config.steps * size),
         remainder=np.zeros((flat, flat)),

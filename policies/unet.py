@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vdd_ros.errors import UserError
-
 LAST_GROUPS = 8  # of the last block's norm, which no configuration of either project changes
 
 
@@ -135,10 +133,12 @@ class UnetDenoiserNet(nn.Module):
     that the U-Net knows.
     """
 
-    def __init__(self, sizes: UnetSizes, steps: int, features: int):
+    def __init__(self, sizes: UnetSizes, steps: int, newest_dim: int, cond_dim: int):
         super().__init__()
-        self.unet, self.steps, self.embedding_dim = ConditionalUnet(sizes), steps, sizes.embedding
-        self.register_buffer("to_seen", torch.zeros(features, sizes.cond_dim))
+        self.unet, self.steps, self.dim = ConditionalUnet(sizes), steps, steps * sizes.action_dim
+        self.newest_dim, self.cond_dim = newest_dim, cond_dim
+        self.embedding_dim, self.hidden_dim = sizes.embedding, sizes.channels[0]
+        self.register_buffer("to_seen", torch.zeros(cond_dim, sizes.cond_dim))
         self.register_buffer("seen_at_zero", torch.zeros(sizes.cond_dim))
 
     def forward(
@@ -150,14 +150,6 @@ class UnetDenoiserNet(nn.Module):
     def hidden(self, x: Tensor, noise: Tensor, cond: Tensor) -> Tensor:
         """(B, W): what it knows before its last layer, over the steps of a chunk."""
         return self.unet.hidden(x.unflatten(1, (self.steps, -1)), noise, self._seen(cond)).mean(2)
-
-    @property
-    def leave(self) -> nn.Linear:
-        """Discriminators take the place of a last layer over one vector."""
-        raise UserError(
-            "this method makes its discriminator of the teacher's net, a perceptron or a "
-            "transformer, and this teacher is a 1-D U-Net: choose a method without one"
-        )
 
     def _seen(self, cond: Tensor) -> Tensor:
         return cond @ self.to_seen + self.seen_at_zero

@@ -214,6 +214,13 @@ def test_steps_that_are_all_executed_have_no_past(episodes, tmp_path):
     out = tmp_path / "run"
     assert take(episodes, tmp_path / "theirs", out, "--numbers", declare(tmp_path / "n.yaml")) == 0
     assert load_teacher(out).config.past == 0 and load_teacher(out).config.horizon == 4
+    few = ["--training.steps", 2, "--training.batch-size", 8, "--threads", 1, *POOL]
+    # with demonstrations and: a second noise level, a discriminator, a head on what the net knows
+    for method in ("ctm", "add", "dmd2"):
+        student = tmp_path / method
+        given = words("distill", "--teacher", out, "--out", student, "--method", method, *few)
+        assert cli.main([*given, "--allow-larger"]) == 0
+        assert load_any_student(student).method == method
 
 
 @pytest.fixture(scope="module")
@@ -368,3 +375,18 @@ def test_a_declaration_is_begun_and_asked_for(episodes, tmp_path, capsys):
     assert len(begun["observation"]) == SEEN and len(begun["action"]) == ACTIONS
     code = take(episodes, tmp_path / "theirs", tmp_path / "run", "--numbers", out)
     refused(capsys, "left open", code)
+
+
+def test_an_action_that_never_moved_stays_where_it_was(episodes, tmp_path):
+    write_lerobot(tmp_path / "theirs", False)
+    path = tmp_path / "theirs" / "model.safetensors"
+    tensors = load_file(path)
+    tensors["unnormalize_outputs.buffer_action.max"][1] = 0.25
+    tensors["unnormalize_outputs.buffer_action.min"][1] = 0.25
+    save_file(tensors, path)
+    take(episodes, tmp_path / "theirs", tmp_path / "run", "--numbers", declare(tmp_path / "n.yaml"))
+    normalizer = load_teacher(tmp_path / "run").normalizer
+    z = np.random.default_rng(0).normal(size=(3, STEPS * ACTIONS))
+    chunks = normalizer.unnormalize(z, windows(3).numpy())
+    np.testing.assert_allclose(chunks[..., ORDER[1]], 0.25)
+    assert np.isfinite(normalizer.normalize(chunks + 0.1, windows(3).numpy())).all()
