@@ -16,6 +16,9 @@ DDPM, with alpha = 1 / sqrt(1 + sigma^2) and t the time of sigma in the cosine s
 A consistency function of that form is where a straight step leads from sigma to the boundary:
 
     f(x; sigma) = D + boundary / sigma (x - D)
+
+A DDPM of others has its own noise levels (beta_schedules.py) and may clip every D to a range, as it
+does while it is sampled: that is its D then.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
-from vdd_ros.policies.cosine import time_at
+from vdd_ros.policies.beta_schedules import LevelIndex
+from vdd_ros.policies.cosine import level_sigmas, time_at
 from vdd_ros.policies.predictions import DdpmPrediction, clean_of, signal_scale
 
 Prediction = Literal["edm", DdpmPrediction]
@@ -47,7 +51,8 @@ def score(model: ScoreModel, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
 class Denoiser(nn.Module):
     """net: F(x, noise, cond), as in nets.DenoiserNet; sigma_data: EDM's, the standard deviation of
     a normalised action; levels: a DDPM's, how many noise levels it is trained at; boundary: of a
-    consistency function, the noise level at which it changes nothing; 0 for a denoiser.
+    consistency function, the noise level at which it changes nothing; 0 for a denoiser; index: of
+    a DDPM of others, what its net is told of a noise level; clip: the largest number of its D.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class Denoiser(nn.Module):
         prediction: Prediction = "edm",
         levels: int = 1000,
         boundary: float = 0.0,
+        index: LevelIndex | None = None,
+        clip: float | None = None,
     ):
         super().__init__()
         if prediction not in get_args(Prediction):
@@ -64,12 +71,20 @@ class Denoiser(nn.Module):
         self.net, self.sigma_data = net, sigma_data
         self.prediction, self.levels = prediction, levels
         self.boundary = boundary
+        self.index, self.clip = index, clip
+
+    @property
+    def level_sigmas(self) -> Tensor:
+        """(levels,) rising: the noise levels that a DDPM is trained at."""
+        return level_sigmas(self.levels) if self.index is None else self.index.sigmas
 
     def denoise(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         """(B, D), (B,), (B, C) -> (B, D)."""
         if self.prediction == "edm":
             return self._denoise_edm(x, sigma, cond)
         clean = clean_of(self.prediction, self.predict(x, sigma, cond), x, sigma)
+        if self.clip is not None:
+            clean = clean.clamp(-self.clip, self.clip)
         if not self.boundary:
             return clean
         return clean + (self.boundary / sigma)[:, None] * (x - clean)
@@ -87,7 +102,8 @@ class Denoiser(nn.Module):
         if self.prediction == "edm":
             c_in = 1.0 / (sigma[:, None] ** 2 + self.sigma_data**2).sqrt()
             return c_in * x, sigma.log() / 4.0  # c_noise
-        return signal_scale(sigma)[:, None] * x, time_at(sigma)
+        told = time_at(sigma) if self.index is None else self.index(sigma)
+        return signal_scale(sigma)[:, None] * x, told
 
     def _denoise_edm(self, x: Tensor, sigma: Tensor, cond: Tensor) -> Tensor:
         sigma_ = sigma[:, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.noise import NoiseConfig, noised, training_sigmas
 from vdd_ros.policies.predictions import DdpmPrediction, prediction_of
@@ -40,7 +39,7 @@ def _ddpm_loss(
     generator: torch.Generator,
 ) -> Tensor:
     """Mean squared error of what is predicted, every level as often (Ho et al. 2020, eq. 14)."""
-    levels = level_sigmas(denoiser.levels).to(chunks.dtype)
+    levels = denoiser.level_sigmas.to(chunks.dtype)
     sigma = levels[torch.randint(len(levels), (len(chunks),), generator=generator)]
     x = noised(chunks, sigma, generator)
     aim = prediction_of(kind, chunks, x, sigma)

@@ -13,6 +13,7 @@ from torch import Tensor
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import Run, fingerprint
+from vdd_ros.policies.imported import ImportedConfig
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
@@ -60,7 +61,7 @@ def distil(
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
     objective = objective or OBJECTIVES[method]()
     sampler, pool = sampler or SamplerConfig(), pool or PoolConfig()
-    require_possible(method, objective, pool, visited)
+    require_possible(method, objective, pool, visited, teacher)
     moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
@@ -102,10 +103,21 @@ def distil(
 
 
 def require_possible(
-    method: str, objective: Objective, pool: PoolConfig, visited: np.ndarray | None
+    method: str,
+    objective: Objective,
+    pool: PoolConfig,
+    visited: np.ndarray | None,
+    teacher: Teacher,
 ) -> None:
     """Raise UserError for what cannot be learned from, before minutes are spent on drawing it."""
     require_learnable(objective)
+    past = teacher.config.past if isinstance(teacher.config, ImportedConfig) else 0
+    if objective.needs_demos and past:
+        raise UserError(
+            f"{method} learns from demonstrated chunks, and {past} of this teacher's steps lie "
+            "before the newest observation, where episodes keep none: choose a method that learns "
+            "from the teacher alone (`vdd distill --list --json`: needs_demos)"
+        )
     if objective.needs_demos and (visited is not None or pool.between):
         raise UserError(
             f"{method} learns from demonstrations, of which none begin where nobody demonstrated: "

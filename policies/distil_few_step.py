@@ -56,7 +56,7 @@ def distil_few_step(
     """
     log = MetricsLog(folder, tensorboard)
     sampler, pool = sampler or SamplerConfig(), pool or PoolConfig()
-    require_possible(method, objective, pool, visited)
+    require_possible(method, objective, pool, visited, teacher)
     _require_known_noise(method, objective, teacher)
     _require_deterministic(method, objective, sampler)
     torch.manual_seed(training.seed)  # of what begins at random

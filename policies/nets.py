@@ -79,7 +79,7 @@ class DenoiserNet(nn.Module):
         self, dim: int, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int
     ):
         super().__init__()
-        self.embedding_dim = self.EMBEDDING
+        self.embedding_dim, self.hidden_dim = self.EMBEDDING, width
         self.noise_features = noise_waves()
         self.observation = ObservationFeatures(newest_dim, cond_dim, octaves)
         self.embed = nn.Sequential(nn.Linear(self.noise_features.size, self.EMBEDDING), nn.SiLU())

@@ -23,6 +23,7 @@ from vdd_ros.policies.examples import (
     examples_file,
     to_examples,
 )
+from vdd_ros.policies.imported import ImportedConfig, make_imported
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, FewStep
@@ -42,7 +43,7 @@ class Teacher:
 
     folder: Path
     contract: Contract
-    config: TeacherConfig
+    config: TeacherConfig | ImportedConfig
     normalizer: Normalizer
     denoiser: Denoiser
     notes: dict
@@ -104,7 +105,7 @@ def load_teacher(folder: str | Path) -> Teacher:
     """Read a teacher run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "teacher")
     config = _teacher_config(run)
-    denoiser = make_teacher(config, *run.normalizer.sizes)
+    denoiser = _untrained(config, run)
     load_weights(denoiser, weights, folder)
     return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval(), run.notes)
 
@@ -146,15 +147,23 @@ def _few_step(folder: Path, run: Run, weights: dict[str, Tensor]) -> FewStepStud
     except UserError as error:
         raise ValueError(str(error)) from None
     assert isinstance(objective, FewStep)
-    net = objective.student(make_teacher(_teacher_config(run), *run.normalizer.sizes))
+    net = objective.student(_untrained(_teacher_config(run), run))
     load_weights(net, weights, folder)
     return FewStepStudent(
         folder, run.contract, method, objective, run.normalizer, net.eval(), run.notes
     )
 
 
-def _teacher_config(run: Run) -> TeacherConfig:
+def _untrained(config: TeacherConfig | ImportedConfig, run: Run) -> Denoiser:
+    if isinstance(config, ImportedConfig):
+        return make_imported(config, *run.normalizer.sizes)
+    return make_teacher(config, *run.normalizer.sizes)
+
+
+def _teacher_config(run: Run) -> TeacherConfig | ImportedConfig:
     raw = run.configs["teacher"]
+    if "layout" in raw:
+        return ImportedConfig.from_dict(raw)
     return TeacherConfig(**raw | {"noise": NoiseConfig(**raw["noise"])})
 
 

@@ -102,7 +102,7 @@ class TransformerDenoiserNet(nn.Module):
     ):
         super().__init__()
         self.dim, self.count = dim, -(-dim // self.PER_TOKEN)
-        self.embedding_dim = width
+        self.embedding_dim, self.hidden_dim = width, width
         self.waves = noise_waves()
         self.level = nn.Linear(self.waves.size, width)
         self.window = WindowTokens(newest_dim, cond_dim, width, octaves)

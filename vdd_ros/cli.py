@@ -24,6 +24,7 @@ COMMANDS = {
     "dataset": "look after recorded episodes: check, show, split, trim, delete, import, export",
     "replay": "send a recorded episode to the simulator again, through the gate",
     "train": "train a diffusion policy, the teacher, on recorded episodes",
+    "teacher": "take over a teacher that was trained elsewhere: import, look",
     "distill": "distil a teacher into a student that needs one network call, or few",
     "fidelity": "judge students against their teacher and held-out people",
     "export": "export a run as a bundle, the folder that is deployed",

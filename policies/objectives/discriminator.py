@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.nets import DenoiserNet
 from vdd_ros.policies.transformer import TransformerDenoiserNet
+from vdd_ros.policies.unet import UnetDenoiserNet
+
+OCTAVES = 4  # where a teacher itself has no waves of what is seen
 
 
 class Sizes(NamedTuple):
@@ -50,6 +53,8 @@ def sizes_of(net: nn.Module) -> Sizes:
         window = net.window
         cond_dim = window.newest_dim * window.count
         return Sizes(net.dim, window.newest_dim, cond_dim, len(window.waves.frequencies))
+    if isinstance(net, UnetDenoiserNet):
+        return Sizes(net.dim, net.newest_dim, net.cond_dim, OCTAVES)
     assert isinstance(net, DenoiserNet)
     seen = net.observation
     cond_dim = seen.size - seen.newest.size + seen.newest_dim

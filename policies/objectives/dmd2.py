@@ -55,7 +55,7 @@ class Dmd2(DistributionMatching):
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
         others = super().auxiliaries(student, teacher)
-        return others | ({HEAD: Head(student.net.leave.in_features)} if self.gan_weight else {})
+        return others | ({HEAD: Head(student.net.hidden_dim)} if self.gan_weight else {})
 
     def fake_parameters(self, nets: Nets) -> tuple[nn.Parameter, ...]:
         return parameters_of(nets[FAKE], *([nets[HEAD]] if self.gan_weight else []))

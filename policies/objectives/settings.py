@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vdd_ros.errors import UserError
+from vdd_ros.policies.imported import ImportedConfig
 from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, Objective
 from vdd_ros.policies.teacher import TeacherConfig
 
@@ -62,7 +63,7 @@ def settings_of(method: str) -> dict[str, Setting]:
 
 
 def objective_of(
-    method: str, given: Mapping[str, Any], teacher: TeacherConfig | None = None
+    method: str, given: Mapping[str, Any], teacher: TeacherConfig | ImportedConfig | None = None
 ) -> Objective:
     """The method with what differs from its defaults; values may be written out, as in a command.
 

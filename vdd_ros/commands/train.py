@@ -54,7 +54,7 @@ def main(args: Args) -> dict:
     contract = Contract.from_yaml(args.contract)
     store = EpisodeStore(args.episodes, contract)
     started = time.monotonic()
-    names = _chosen(store, args.failures)
+    names = chosen(store, args.failures)
     with process_group():
         with progress("reading episodes") as report:
             source = cached_windows(
@@ -81,20 +81,20 @@ def main(args: Args) -> dict:
     return {"run": args.out, "parameters": parameters, "seconds": round(seconds, 1)}
 
 
-def _chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
+def chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
     """Names of the episodes to learn from; says what is left out, and raises UserError where that
     is all."""
     manifests = [store.manifest(name) for name in store.list()]
     failed = [one.name for one in manifests if is_failure(one) and not failures]
-    chosen = tuple(one.name for one in manifests if one.name not in failed)
+    kept = tuple(one.name for one in manifests if one.name not in failed)
     if is_first_process():
         if told := told_of_vanished(store):
             print(told)
         if failed:
             print(f"labelled as failures, and so left out: {named_few(failed)}; or say --failures")
-    if failed and not chosen:
+    if failed and not kept:
         raise UserError(
             f"every episode in {store.folder} is labelled as a failure: record others, or say "
             "--failures"
         )
-    return chosen
+    return kept

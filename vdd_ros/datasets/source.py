@@ -142,7 +142,7 @@ class Source(DeclarationPart):
     def from_yaml(cls, path: str | Path) -> Source:
         """Read and check a declaration; raises UserError naming the key, value and remedy."""
         raw = read_extended(path, "source declaration")
-        if (place := _left_open(raw)) is not None:
+        if (place := left_open(raw)) is not None:
             raise UserError(
                 f"{path}: {place or 'top level'} is left open ({OPEN}): fill it in, nothing is "
                 f"guessed"
@@ -182,12 +182,12 @@ class Source(DeclarationPart):
         return tuple(by_joint[name] for name in contract.joint_names)
 
 
-def _left_open(raw: object, place: str = "") -> str | None:
+def left_open(raw: object, place: str = "") -> str | None:
     """Where a declaration has a value that is still to be filled in."""
     if isinstance(raw, str):
         return place if OPEN in raw else None
     items = (
         raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
     )
-    found = (_left_open(value, f"{place}.{key}".lstrip(".")) for key, value in items)
+    found = (left_open(value, f"{place}.{key}".lstrip(".")) for key, value in items)
     return next((one for one in found if one is not None), None)
