@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vdd_ros.command_gate import ASTRAY_NS, HELD_WITHIN, CommandGate, StopReason
+from vdd_ros.command_gate import (
+    ASTRAY_NS,
+    HELD_WITHIN,
+    CommandGate,
+    StopReason,
+    standing_ns,
+)
 from vdd_ros.contract import Contract
 
 MS = 1_000_000
@@ -208,10 +214,15 @@ def test_joint_states_tell_for_how_long_the_arm_got_no_command(bench):
     assert bench.gate.arm_gap_ns == 0
 
 
+@pytest.mark.parametrize(("hz", "ms"), [(20.0, 200), (50.0, 80), (100.0, 40), (500.0, 20)])
+def test_an_arm_stands_after_four_periods_or_what_is_more(hz, ms):
+    assert standing_ns(round(1e9 / hz)) == ms * MS
+
+
 def test_a_little_jitter_is_no_gap(bench):
     move = in_motion(bench)
     last = bench.sent[-1]
-    bench.advance(7 * PERIOD)
+    bench.advance(3 * PERIOD)
     bench.gate.gap_ns = lambda now_ns, sent_ns: now_ns - sent_ns
     output = bench.gate.submit("teleop", AWAY, bench.now, bench.now)
     change = output.position - last - move

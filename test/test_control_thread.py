@@ -15,7 +15,7 @@ from vdd_ros import control_thread
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop, TickResult
-from vdd_ros.command_gate import STANDING_NS, GateOutput, StopReason
+from vdd_ros.command_gate import GateOutput, StopReason
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
@@ -68,7 +68,9 @@ class Bench:
     def send(self, result):
         if result.output is not None:
             self.arm = result.output.position
-            self.pauses.append(time.monotonic() - self.sent_s > STANDING_NS * 1e-9)
+            self.pauses.append(
+                time.monotonic() - self.sent_s > self.thread.loop.gate.standing_ns * 1e-9
+            )
             self.sent.append(self.arm)
             self.sent_s = time.monotonic()
         if not self.mute:
@@ -182,6 +184,30 @@ def test_a_gap_is_one_by_real_time_and_by_what_the_robot_tells(bench, real, ros,
     bench.thread._clock.watch.stands = stands
     found_s = gate.gap_ns(now_ns, now_ns - round(ros * 1e9)) * 1e-9
     assert found_s == pytest.approx(gap, rel=0.5) and found_s >= gap
+
+
+@pytest.mark.parametrize("ending", [False, True], ids=["on its way", "in the ramp"])
+def test_a_command_that_was_held_up_does_not_leave(bench, monkeypatch, ending):
+    """A process that stands still between making a command and sending it, as by SIGSTOP."""
+    bench.start().wait_for_motion()
+    clock, gate = bench.thread._clock, bench.thread.loop.gate
+    leaves, held = clock.leaves, []
+
+    def stand_still(output, tick_ns):
+        if not held and (output.source is None) is ending:
+            time.sleep(2e-9 * gate.standing_ns)
+            held.append((len(bench.sent), output.position))
+        return leaves(output, tick_ns)
+
+    monkeypatch.setattr(clock, "leaves", stand_still)
+    if ending:
+        bench.thread.e_stop(True)
+        bench.wait_for(lambda: held and gate.silent)
+    else:
+        bench.wait_for(lambda: held and len(bench.sent) > held[0][0] + 20)
+    count, position = held[0]
+    assert all((sent != position).any() for sent in bench.sent[count : count + 1])
+    assert bench.is_smooth(count, count + 3, gate.filter.max_change)
 
 
 def test_the_slowest_arm_is_at_rest_before_its_thread_ends(contract):

@@ -151,18 +151,21 @@ class ActionLoop:
         self._start_ns = self._now_ns = now_ns
         self.running = True
 
-    def stop(self, reason: StopReason) -> None:
-        """End the run; the following ticks bring the arm to rest."""
+    def stop(self, reason: StopReason, detail: str = "") -> None:
+        """End the run; the following ticks bring the arm to rest. The first reason stays, with its
+        detail."""
         self.running = False
+        if detail and self.gate.reason is None:
+            self.detail = detail
         self.gate.stop(reason)
 
-    def _end_policy(self, reason: StopReason) -> None:
+    def _end_policy(self, reason: StopReason, detail: str = "") -> None:
         """Of a fault of the policy or of what it sees. A leader who has the arm keeps it, and the
         policy does not get it back."""
         if self.gate.source == "teleop":
-            self.running, self.policy_fault = False, reason
+            self.running, self.policy_fault, self.detail = False, reason, detail
         else:
-            self.stop(reason)
+            self.stop(reason, detail)
 
     def add(
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
@@ -247,8 +250,10 @@ class ActionLoop:
         part, most_s = self.contract.observation[first], self._max_age_ns[first] * 1e-9
         age = f"{part.name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
         fault = self._faults.get(part.stream)
-        self.detail = age if fault is None else f"{fault.detail}; {age}"
-        self._end_policy(StopReason.OBSERVATION_STALE if fault is None else fault.reason)
+        if fault is None:
+            self._end_policy(StopReason.OBSERVATION_STALE, age)
+        else:
+            self._end_policy(fault.reason, f"{fault.detail}; {age}")
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not
@@ -257,10 +262,10 @@ class ActionLoop:
             return True
         if self.gate.source is not None:
             return False
-        self.detail = self._start_fault(self.gate.measured) or ""
-        if self.detail:
-            self.stop(StopReason.FAR_FROM_START)
-        return not self.detail
+        why = self._start_fault(self.gate.measured) or ""
+        if why:
+            self.stop(StopReason.FAR_FROM_START, why)
+        return not why
 
     def _submit_teleop(self, now_ns: int) -> GateOutput | None:
         if self._teleop is None:
@@ -310,8 +315,7 @@ class ActionLoop:
             return None
         self._asked_ns = None
         if answer.plan is None:
-            self.detail = answer.fault
-            self._end_policy(StopReason.POLICY_FAILED)
+            self._end_policy(StopReason.POLICY_FAILED, answer.fault)
             return None
         steps = answer.plan.steps
         if steps is not None:
@@ -324,8 +328,7 @@ class ActionLoop:
     def _follow(self, plan: Plan) -> float | None:
         """Replace the chunk by a new plan; seconds that it took, None where the policy failed."""
         if plan.steps is None:
-            self.detail = plan.detail
-            self._end_policy(plan.fault or StopReason.POLICY_FAILED)
+            self._end_policy(plan.fault or StopReason.POLICY_FAILED, plan.detail)
             return plan.infer_s
         self._plan = plan
         self._chunk = ActionChunk(plan.steps, plan.window.tick_ns, self.contract.policy_period_ns)

@@ -30,9 +30,14 @@ SETTLING_NS = 500_000_000
 # for that long, and one that pushes against something should not.
 ASTRAY_NS = 500_000_000
 # An arm that got no command for so long stands where the last one led: the next begins from rest.
-STANDING_NS = 80_000_000
-STANDING_PERIODS = 4  # and for so many periods, which are longer at slow rates
+STANDING_PERIODS = 4
+STANDING_NS = 20_000_000  # and for so long, which is more periods at fast rates
 LONG_AGO_NS = -(2**62)
+
+
+def standing_ns(period_ns: int) -> int:
+    """After so long without a command an arm stands."""
+    return max(STANDING_NS, STANDING_PERIODS * period_ns)
 
 
 class StopReason(Enum):
@@ -108,7 +113,7 @@ class CommandGate:
         self.last_stop: StopReason | None = None  # is not forgotten when somebody drives again
         self.gap_ns: Callable[[int, int], int] = lambda now_ns, sent_ns: 0
         self._period_ns = contract.control_period_ns
-        self._standing_ns = max(STANDING_NS, STANDING_PERIODS * self._period_ns)
+        self.standing_ns = standing_ns(self._period_ns)
         streams = contract.streams
         self._tracking = contract.tracking if follows else np.full(contract.n_joints, np.inf)
         self._joints_max_age_ns = round(streams["joint_state"].max_age_s * 1e9)
@@ -235,6 +240,13 @@ class CommandGate:
         if self.source == source:
             self._rest(StopReason.RELEASED)
 
+    def take_back(self, position: np.ndarray | None) -> None:
+        """The last command has not left: the arm stands where the one before led it, (Da,) [unit],
+        or, where there was none, where it is."""
+        at = self.measured if position is None else position
+        if at is not None:
+            self.filter.reset(at)
+
     def refuse(self, source: str) -> None:
         """A source's message that cannot be used whatever its stamp. From a leader while a policy
         drives it is a stop."""
@@ -359,7 +371,7 @@ class CommandGate:
     def _note_standing(self, now_ns: int) -> None:
         """After a gap the arm has come to rest by itself at the last command: the next one begins
         from there instead of going on at full speed."""
-        if self.gap_ns(now_ns, self._sent_ns) > self._standing_ns:
+        if self.gap_ns(now_ns, self._sent_ns) > self.standing_ns:
             self.filter.stand()
 
     def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:

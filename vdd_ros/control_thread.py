@@ -202,8 +202,7 @@ class ControlThread:
             self._hearing.see(self._beat(), real_ns)
         gate = self.loop.gate
         if self.halted is not None and (gate.source is not None or not gate.locked):
-            reason, self.loop.detail = self.halted
-            self.loop.stop(reason)
+            self.loop.stop(*self.halted)
         elif gate.source is not None and self._hearing.still_ns > DEAF_NS:
             self.loop.stop(StopReason.EXECUTOR_HUNG)
 
@@ -214,11 +213,9 @@ class ControlThread:
         if self.on_out_of_distribution == "slow":
             gate.filter.limit_speed(self._slow_speed if is_out else 1.0)
         elif self.on_out_of_distribution == "hold" and is_out:
-            self.loop.detail = (
-                f"{self.monitor.explanation(self.loop.contract)}: look at it, then activate anew "
-                "to go on"
-            )
-            self.loop.stop(StopReason.OUT_OF_DISTRIBUTION)
+            why = self.monitor.explanation(self.loop.contract)
+            asked = f"{why}: look at it, then activate anew to go on"
+            self.loop.stop(StopReason.OUT_OF_DISTRIBUTION, asked)
 
     def _begin(self) -> bool:
         """Whether the run has begun; it does with the first listener and ends with the last."""
@@ -252,9 +249,9 @@ class ControlThread:
     def _deliver(self, result: TickResult, wake: Wake) -> None:
         if self._send_after_ns:
             sleep_until(wake.due_ns + self._send_after_ns)
+        if result.output is not None and not self._clock.leaves(result.output, result.tick_ns):
+            result = result._replace(output=None)
         self._send(result)
-        if result.output is not None:
-            self.last.note(result.output.position, result.tick_ns)
         if self.log is not None:
             self.log.tick(result)
 

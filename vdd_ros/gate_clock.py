@@ -1,4 +1,5 @@
-"""GateClock: the time that a gate is told, and for how long nothing was sent by it."""
+"""GateClock: the time that a gate is told, for how long nothing was sent by it, and whether what it
+made may still be sent."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from vdd_ros.clock_watch import ClockWatch
-from vdd_ros.command_gate import CommandGate, StopReason
+from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.last_command import LastCommand
 
@@ -23,6 +24,7 @@ class GateClock:
         self, gate: CommandGate, contract: Contract, now_ns: Callable[[], int], last: LastCommand
     ):
         self.told_ns = 0
+        self._made_ns = 0  # when the last command was, by a steady clock
         self._gate, self._contract, self._now_ns, self._last = gate, contract, now_ns, last
         self.begin()
         gate.gap_ns = self.gap_ns
@@ -53,11 +55,23 @@ class GateClock:
         """For how long no command has left: by real time and by the ROS clock, which may jump, or
         wait for a slow simulator, or by the arm's own, where the ROS clock alone is slow; by real
         time alone where that clock stands, or is not the joints'."""
-        real_ns = time.monotonic_ns() - self._last.real_ns
+        self._made_ns = time.monotonic_ns()
+        real_ns = self._made_ns - self._last.real_ns
         if self._is_stale(now_ns):
             return real_ns
         # not by the time of the tick, at whose beginning a plan may have been begun that took long
         return min(real_ns, max(self._now_ns() - sent_ns, self._gate.arm_gap_ns))
+
+    def leaves(self, output: GateOutput, tick_ns: int) -> bool:
+        """Whether a command may be sent, to be asked just before; it is noted then. One that was
+        held up since it was made, in a process that stood still, would be a jump of an arm that has
+        come to rest meanwhile: the next begins there."""
+        held_up_ns = time.monotonic_ns() - self._made_ns
+        if held_up_ns > self._gate.standing_ns // 2:
+            self._gate.take_back(self._last.held and self._last.held[0])
+            return False
+        self._last.note(output.position, tick_ns)
+        return True
 
     def _is_stale(self, now_ns: int) -> bool:
         return self.watch.stands or self._gate.is_behind(now_ns)

@@ -129,7 +129,9 @@ def test_commands_are_finite_within_limits_and_never_jump_whatever_the_policy_wa
     assert node.activate()
     node.robot.wait_for_commands(200)
     node.robot.assert_safe(HOME)
-    assert node.publishers() == 1
+    topic = node.contract.streams["robot_command"].topic
+    (publisher,) = node.observer.node.get_publishers_info_by_topic(topic)
+    assert publisher.qos_profile.lifespan.nanoseconds == 40_000_000  # four periods
     wait_for(lambda: len(node.wishes) > 100, "what the policy wanted")
     assert {float(np.abs(wish.position).min()) for wish in node.wishes} == {100.0}
 

@@ -92,7 +92,8 @@ def test_targets_are_followed_within_limits_and_one_publisher_speaks(gate):
     gate.robot.wait_for_commands(50)
     gate.robot.assert_safe(HOME)
     topic = gate.robot.contract.streams["robot_command"].topic
-    assert gate.observer.node.count_publishers(topic) == 1
+    (publisher,) = gate.observer.node.get_publishers_info_by_topic(topic)
+    assert publisher.qos_profile.lifespan.nanoseconds == 40_000_000  # four periods
 
 
 def test_teleop_goes_before_the_policy_which_gets_the_arm_back_only_on_request(gate):

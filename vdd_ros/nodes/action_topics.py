@@ -40,8 +40,9 @@ from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
-# Of two nodes of one name the newer gives way: who ran for so long before knowing is the older.
-OLD_LOOKS = 5
+# Of two nodes of one name the newer gives way: who ran for so long before knowing is the older. DDS
+# announces a participant every 3 s.
+OLD_LOOKS = 35
 # So long a run may make no tick, and so many periods, before its thread hangs: a plan that is made
 # within the tick may take long, though not that long.
 HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
@@ -88,19 +89,20 @@ class Outputs:
     def __init__(self, node: LifecycleNode, contract: Contract, robot: str, shadow: bool):
         self._node = node
         self.shadow = shadow
-        streams = contract.streams["robot_command"], contract.streams["policy_command"]
+        names = "robot_command", "policy_command"
+        streams = [contract.streams[name] for name in names]
         self._command, self._wished = (Encoder(one, contract) for one in streams)
         self._mismatch = ""
         self._robot, self._wish = (
             node.create_lifecycle_publisher(
                 message_class(stream.type),
                 f"~/{shadow_topic(stream)}" if shadow else stream.topic,
-                command_qos(stream),
+                command_qos(contract, name),
                 event_callbacks=PublisherEventCallbacks(
                     incompatible_qos=partial(self._note_mismatch, stream.topic)
                 ),
             )
-            for stream in streams
+            for name, stream in zip(names, streams, strict=True)
         )
         self._state = node.create_lifecycle_publisher(DiagnosticArray, "~/policy_state", 10)
         self._decided = node.create_lifecycle_publisher(Float64MultiArray, "~/decisions", 10)

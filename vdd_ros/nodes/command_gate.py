@@ -81,8 +81,7 @@ class CommandGateNode(Node):
         if lacking := self.gate.filter.lacking:
             self.get_logger().warning(lacking)
         self._sent = 0
-        self._last = LastCommand()
-        self._gate_clock = GateClock(self.gate, self.contract, self._now_ns, self._last)
+        self._gate_clock = GateClock(self.gate, self.contract, self._now_ns, LastCommand())
         self._born_s = time.monotonic()
         self._detail = ""  # more on the reason of a stop
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
@@ -90,7 +89,7 @@ class CommandGateNode(Node):
         streams = self.contract.streams
         robot = streams["robot_command"]
         self._robot = self.create_publisher(
-            message_class(robot.type), robot.topic, command_qos(robot)
+            message_class(robot.type), robot.topic, command_qos(self.contract, "robot_command")
         )
         self._command = Encoder(robot, self.contract)
         for name in ("joint_state", *(f"{source}_command" for source in PRECEDENCE)):
@@ -208,12 +207,11 @@ class CommandGateNode(Node):
         return response
 
     def _send(self, output: GateOutput | None) -> None:
-        if output is None:
-            return
         now_ns = self._now_ns()
+        if output is None or not self._gate_clock.leaves(output, now_ns):
+            return
         self._robot.publish(self._command.encode(output.position, now_ns, output.move))
         self._sent += 1
-        self._last.note(output.position, now_ns)
 
     def _health(self) -> Health:
         gate = self.gate

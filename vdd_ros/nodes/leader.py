@@ -15,4 +15,6 @@ def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher
     """Listen to the contract's joint states, and return the publisher of its teleop stream."""
     states, teleop = (contract.streams[name] for name in ("joint_state", "teleop_command"))
     node.create_subscription(message_class(states.type), states.topic, on_state, qos_of(states))
-    return node.create_publisher(message_class(teleop.type), teleop.topic, command_qos(teleop))
+    return node.create_publisher(
+        message_class(teleop.type), teleop.topic, command_qos(contract, "teleop_command")
+    )

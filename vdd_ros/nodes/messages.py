@@ -21,6 +21,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vdd_ros.bag import Recorded
+from vdd_ros.command_gate import standing_ns
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import MissingJoint, UserError
@@ -61,12 +62,17 @@ def qos_of(stream: Recorded, depth: int | None = None) -> QoSProfile:
     )
 
 
-def command_qos(stream: Stream) -> QoSProfile:
-    """QoS of who publishes commands: as `qos_of`, but what has not arrived within `max_age_s` never
-    does. After a network was cut the middleware would repeat what was sent meanwhile, and the arm
-    jump to where it was to go long ago."""
+def command_qos(contract: Contract, name: str) -> QoSProfile:
+    """QoS of who publishes commands of a stream: as `qos_of`, but what has not arrived within its
+    `max_age_s` never does, and of a robot's commands what the arm has come to rest without. After a
+    network was cut the middleware would repeat what was sent meanwhile, and the arm jump to where
+    it was to go long ago."""
+    stream = contract.streams[name]
+    lifespan_ns = round(stream.max_age_s * NS_PER_S)
+    if name == "robot_command":
+        lifespan_ns = min(lifespan_ns, standing_ns(contract.control_period_ns))
     qos = qos_of(stream)
-    qos.lifespan = TimeSpan(nanoseconds=round(stream.max_age_s * NS_PER_S))
+    qos.lifespan = TimeSpan(nanoseconds=lifespan_ns)
     return qos
 
 
