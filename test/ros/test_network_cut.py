@@ -13,7 +13,7 @@ from harness import environment
 PROGRAM = Path(__file__).with_name("network_cut.py")
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
 NO_SHARED_MEMORY = "mount -t tmpfs -o size=4k,ro none /dev/shm"
-WITHIN = 0.05  # rad; sim_node's arm sags and lags by less
+WITHIN = 2e-3  # rad; 5 times what a first command may move by, and less than an arm at full speed
 
 
 def alone(command: str) -> subprocess.CompletedProcess:
@@ -27,11 +27,12 @@ def alone(command: str) -> subprocess.CompletedProcess:
     alone("true").returncode != 0, reason="this system lets nobody but root have a network alone"
 )
 def test_an_arm_whose_network_was_cut_holds_and_is_not_sent_on_when_it_is_back():
-    ended = alone(f"exec {sys.executable} {PROGRAM}")
+    ended = alone(f"exec {sys.executable} {PROGRAM} 0.15 0.3 3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    found = json.loads(ended.stdout.splitlines()[-1])
-    assert found["began"]
-    assert found["reason"] in ("OBSERVATION_STALE", "JOINTS_STALE", "NOT_FOLLOWING")
-    assert found["last_command_s"] < 0.1  # what was sent to nobody is not repeated
-    assert found["lag"] < WITHIN and found["moved"] < WITHIN
-    assert found["drives_again"] and found["first_step"] < WITHIN
+    rows = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    assert len(rows) == 3
+    for row in rows:
+        assert row["began"] and row["reason"] in ("JOINTS_STALE", "OBSERVATION_STALE")
+        # neither a ramp, of which the arm would hear the end alone, nor what is repeated
+        assert row["last_command_s"] < 0.1 and not row["faults"] and row["moves"] < WITHIN
+        assert row["drives_again"] and row["first_step"] < WITHIN
