@@ -18,6 +18,7 @@ class Recorder:
         self.session, self.now_s = session, 0.0
         self.saved, self.discarded, self.aside, self.resets, self.said = 0, 0, 0, 0, []
         self.notes: list[tuple[str, object]] = []
+        self.corrections: list[tuple[str, str, object]] = []
         self.state, self.level = "idle", "PASS"
         self.refuses: set[str] = set()
         self.do(session.greet())
@@ -44,6 +45,8 @@ class Recorder:
             elif step.note[0]:
                 assert self.state != "idle"
                 self.notes.append(step.note)
+            elif step.correct[0]:
+                self.corrections.append(step.correct)
             elif step.say:
                 self.said.append(step.say)
 
@@ -396,3 +399,27 @@ def test_whatever_is_pressed_episodes_are_only_asked_for_what_can_be(keys, waits
         recorder.wait(0.6 * waits)
     assert recorder.saved == recorder.session.saved
     assert recorder.discarded <= sum(a == b and a in "dr" for a, b in pairwise(keys))
+
+
+def test_the_label_of_a_saved_episode_is_asked_for_by_its_name(recorder):
+    recorder.press_twice("n")
+    assert "there is no episode yet" in recorder.said[-1] and not recorder.corrections
+    recorder.session.last_saved = "episode_0007"
+    recorder.press("n")
+    assert "episode_0007, which is saved, a failure? press n again" in recorder.said[-1]
+    recorder.press("nh")  # held down, and another one: no
+    assert not recorder.corrections
+    recorder.press_twice("n")
+    assert recorder.corrections == [("episode_0007", "success", False)] and not recorder.notes
+
+
+def test_an_answer_is_not_for_an_episode_that_was_not_asked_about(recorder):
+    recorder.session.last_saved = "episode_0007"
+    recorder.press("y")
+    recorder.now_s += 1.1 * PAUSE_S
+    recorder.session.last_saved = "episode_0008"  # of somebody else, meanwhile
+    recorder.press("y")
+    assert not recorder.corrections and "episode_0008, which is saved" in recorder.said[-1]
+    recorder.now_s += 1.1 * PAUSE_S
+    recorder.press("y")
+    assert recorder.corrections == [("episode_0008", "success", True)]

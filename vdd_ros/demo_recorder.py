@@ -103,6 +103,7 @@ class DemoRecorder:
         self.numbers = PublisherNumbers()
         self.state = State.IDLE
         self.saved = 0  # episodes, by this recorder
+        self.last_saved = ""  # the name of the newest of them
         self.name = ""
         self.meta: dict = {}
         self.verdict = NOT_JUDGED
@@ -238,7 +239,7 @@ class DemoRecorder:
         final = self.folder / self.name
         self._part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
-        self.saved += 1
+        self.saved, self.last_saved = self.saved + 1, self.name
         try:
             sync_folder(self.folder)
             append(self.folder, [saved(self.folder, self.name)])

@@ -17,6 +17,7 @@ from vdd_ros.camera_images import CAMERAS, CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import NUMBERS_PER_OBJECT, Stream
 from vdd_ros.episode_log import LOG, EpisodeLog, manifest_hash
+from vdd_ros.episode_notes import corrected
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Manifest
 from vdd_ros.poses import fields_of_poses, pose_array
@@ -91,7 +92,8 @@ class EpisodeStore:
         )
 
     def manifest(self, name: str) -> Manifest:
-        """What an episode says about itself, without reading the recording; raises UserError."""
+        """What an episode says about itself, without reading the recording, with what the log says
+        later of how it went; raises UserError."""
         if not (self.folder / name).is_dir():
             raise UserError(f"no episode {name!r} in {self.folder}: `vdd dataset check` lists them")
         manifest = Manifest.read(self.folder / name)
@@ -100,6 +102,9 @@ class EpisodeStore:
                 f"{self.folder / name / FILE_NAME} is that of {manifest.name!r}: give the folder "
                 f"its name again, or restore the file"
             )
+        if correction := self.log().correction_of(self.folder / name):
+            meta = corrected(manifest.meta, correction)
+            manifest = manifest.model_copy(update={"meta": meta})
         return manifest
 
     def log(self) -> EpisodeLog:

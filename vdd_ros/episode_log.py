@@ -1,8 +1,9 @@
-"""Log: what was saved in a folder of episodes, and what was deleted, a line each.
+"""Log: what was saved in a folder of episodes, corrected and deleted, a line each.
 
 `episodes.jsonl` is only ever added to. An episode's folder says what it is made of; the log says
 that it was there, and which manifest it had. So one that vanished, or whose manifest was written
-anew, is told from one that never was. A folder without a log is read like any other.
+anew, is told from one that never was. What was said wrongly of an episode is corrected here, and
+its folder stays as it was saved. A folder without a log is read like any other.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, get_args
 
 from vdd_ros.durable import sync_file, sync_folder
+from vdd_ros.episode_notes import is_correction
 from vdd_ros.manifest import FILE_NAME as MANIFEST
 
 LOG = "episodes.jsonl"
@@ -24,17 +26,19 @@ FORMAT_VERSION = 1
 DELETED = ".deleted"  # the bin, in the folder itself
 LARGEST_BYTES = 64 << 20  # a third of a million episodes
 
-Event = Literal["saved", "deleted", "purged"]
+Event = Literal["saved", "corrected", "deleted", "purged"]
 
 
 class Line(NamedTuple):
     """One event. manifest: sha256 of the episode's manifest; source: where the episode was taken
-    from, by split, merge or trim, empty where it was recorded here."""
+    from, by split, merge or trim, empty where it was recorded here; correction: of a `corrected`
+    one, what of its `meta` is to be something else (`episode_notes.is_correction`)."""
 
     event: Event
     episode: str
     manifest: str
     source: str = ""
+    correction: Mapping[str, object] | None = None
 
 
 @dataclass
@@ -42,12 +46,14 @@ class EpisodeLog:
     """What the lines of a folder come to.
 
     kept: sha256 of the manifest of every episode that was saved and not deleted since; deleted: of
-    those that were deleted, under each name, in order; names: of all that there ever were; faults:
-    a sentence for every line that cannot be read.
+    those that were deleted, under each name, in order; corrections: by name and manifest, what was
+    said last; names: of all that there ever were; faults: a sentence for every line that cannot be
+    read.
     """
 
     kept: dict[str, str] = field(default_factory=dict)
     deleted: dict[str, list[str]] = field(default_factory=dict)
+    corrections: dict[str, dict[str, dict]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
@@ -75,9 +81,19 @@ class EpisodeLog:
         if line.event == "saved":
             self.kept[line.episode] = line.manifest
             return
+        if line.correction is not None:
+            of_episode = self.corrections.setdefault(line.episode, {})
+            of_episode[line.manifest] = {**of_episode.get(line.manifest, {}), **line.correction}
+            return
         self.kept.pop(line.episode, None)
         if line.event == "deleted":
             self.deleted.setdefault(line.episode, []).append(line.manifest)
+
+    def correction_of(self, episode: Path) -> dict:
+        """What was said of the episode in a folder after it was saved; of another one that had its
+        name before it is nothing."""
+        found = self.corrections.get(episode.name)
+        return {} if found is None else found.get(manifest_hash(episode), {})
 
     def hash_of_binned(self, name: str, found: str) -> str:
         """The manifest that an episode in the bin was saved with, given that which it has now: the
@@ -96,14 +112,16 @@ def append(folder: Path, lines: Iterable[Line]) -> None:
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # several recorders may save in one folder
         _cut_torn_line(file)
-        for event, episode, manifest, source in lines:
-            line = {
+        for event, episode, manifest, source, correction in lines:
+            line: dict[str, object] = {
                 "format_version": FORMAT_VERSION,
                 "event": event,
                 "episode": episode,
                 "manifest": manifest,
             }
-            text = json.dumps(line | ({"from": source} if source else {}))
+            line |= {"from": source} if source else {}
+            line |= {"meta": correction} if correction is not None else {}
+            text = json.dumps(line)
             file.write(text.encode() + b"\n")
         sync_file(file)
     sync_folder(folder)
@@ -135,10 +153,14 @@ def _line(text: bytes) -> Line | None:
         raw = json.loads(text)
         if raw["format_version"] != FORMAT_VERSION or raw["event"] not in get_args(Event):
             return None
-        line = Line(raw["event"], raw["episode"], raw["manifest"], raw.get("from", ""))
+        is_said_later = raw["event"] == "corrected"
+        correction = raw["meta"] if is_said_later else None
+        if is_said_later and not is_correction(correction):
+            return None
+        line = Line(raw["event"], raw["episode"], raw["manifest"], raw.get("from", ""), correction)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return line if all(isinstance(part, str) for part in line) else None
+    return line if all(isinstance(part, str) for part in line[:4]) else None
 
 
 def _cut_torn_line(file: IO[bytes]) -> None:

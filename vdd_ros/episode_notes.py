@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from vdd_ros.errors import UserError
 
 NOTE = "note"  # what a person wrote
+SUCCESS = "success"  # what a person said of how it went
 LARGEST, DEEPEST = 256 * 1024, 20
+LONGEST_CORRECTION = 4096  # characters of a note that is written afterwards
 
 
 def noted(meta: Mapping[str, object], items: Mapping[str, object]) -> dict:
@@ -28,6 +30,21 @@ def noted(meta: Mapping[str, object], items: Mapping[str, object]) -> dict:
             "objects within each other; note less"
         )
     return added
+
+
+def corrected(meta: Mapping[str, object], correction: Mapping[str, object]) -> dict:
+    """`meta` with what was said later in the place of what was said; None: nothing was."""
+    return {key: value for key, value in {**meta, **correction}.items() if value is not None}
+
+
+def is_correction(items: object) -> bool:
+    """Whether something can be said of an episode after it was saved: how it went, and a note."""
+    if not isinstance(items, dict) or not items or items.keys() - {SUCCESS, NOTE}:
+        return False
+    note = items.get(NOTE)
+    return isinstance(items.get(SUCCESS), bool | None) and (
+        note is None or (isinstance(note, str) and len(note) <= LONGEST_CORRECTION)
+    )
 
 
 def _is_flat(value: object) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from vdd_ros.episode_notes import SUCCESS
 from vdd_ros.session_parts import NoteInHand, SavedCount, SeenVerdict
 
 
@@ -26,13 +27,14 @@ class Phase(Enum):
 
 class Step(NamedTuple):
     """What is to be done: a command, note something for the episode, say something, or read a line
-    from the operator. One of these is not empty."""
+    from the operator, or note something else of a saved one. One of these is not empty."""
 
     # start, stop, save, discard or set_aside of the recorder; reset: set the scene back
     command: str = ""
     note: tuple[str, object] = ("", None)
     say: str = ""
     prompt: str = ""
+    correct: tuple[str, str, object] = ("", "", None)  # likewise, of a saved episode by its name
 
 
 KEYS = {
@@ -41,8 +43,8 @@ KEYS = {
     "d": "discard it (twice)",
     "r": "record it again: discard it (twice) and start",
     "a": "set it aside: no episode, but nothing is thrown away",
-    "y": "label it a success",
-    "n": "label it a failure",
+    "y": "label it a success (between episodes: the one saved last, twice)",
+    "n": "label it a failure (likewise)",
     "o": "write a note",
     "b": "set the scene back",
     "q": "quit",
@@ -53,7 +55,8 @@ JUDGED = "k keeps it, d discards it, r records it again, y and n label it"
 TWICE = ("d", "r")
 PAUSE_S = 0.4  # between the two: a key that is held down repeats faster
 ASKS_FOR_S = 6.0  # a question that nobody answers is withdrawn
-BESIDE_A_NOTE = ("y", "n")  # of buttons: they leave the note its episode, as stopping does
+LABELS = ("y", "n")
+BESIDE_A_NOTE = LABELS  # of buttons: they leave the note its episode, as stopping does
 LEFT_ALONE = 2  # reports that differ from what was asked for, before they are believed
 PHASES = {"idle": Phase.READY, "recording": Phase.RECORDING, "stopped": Phase.JUDGED}
 
@@ -69,7 +72,9 @@ class Session:
     sets_back: bool = False
     phase: Phase = Phase.READY
     asked: str = ""  # the key that has to come once more
+    last_saved: str = ""  # the episode, as the recorder calls it
     _asked_s: float = 0.0
+    _asked_of: str = ""  # the saved episode that the question is about
     _differs: int = 0
     _saved: SavedCount = field(default_factory=SavedCount)
     _note: NoteInHand = field(default_factory=NoteInHand)
@@ -100,6 +105,8 @@ class Session:
             return self._start_or_stop(now_s)
         if key == "b":
             return self._set_back()
+        if self.phase is Phase.READY and key in LABELS and self.last_saved:
+            return self._correct(key, again)
         if self.phase is Phase.READY:
             return [Step(say=f"there is no episode yet. {self._ready()}")]
         if key == "k":
@@ -116,7 +123,7 @@ class Session:
         if key == "o":
             self._note.begin()
             return [Step(prompt="note: ")]
-        return [Step(note=("success", key == "y"))]
+        return [Step(note=(SUCCESS, key == "y"))]
 
     def button(self, key: str, now_s: float) -> list[Step]:
         """A button that stands for a key was pressed. While a note is written it stops a recording
@@ -263,6 +270,17 @@ class Session:
         self.asked = "k"
         verdict = "failed" if self._verdict.level else "is not judged"
         return [Step(say=f"it {verdict}. keep it? press k again, not at once; any other key: no")]
+
+    def _correct(self, key: str, again: bool) -> list[Step]:
+        """A label of the episode that was saved last; it is asked by name, as none is in hand."""
+        name = self.last_saved
+        if again and self._asked_of == name:
+            return [Step(correct=(name, SUCCESS, key == "y"))]
+        self.asked, self._asked_of = key, name
+        what = "a success" if key == "y" else "a failure"
+        return [
+            Step(say=f"{name}, which is saved, {what}? press {key} again, not at once; others: no")
+        ]
 
     def _count_down(self, now_s: float) -> list[Step]:
         self.phase, self._told_s = Phase.COUNTDOWN, 0

@@ -155,6 +155,32 @@ def test_episodes_by_buttons_and_a_scene_that_sets_itself_back(domain, observer,
     observer.node.destroy_service(service)
 
 
+def test_the_label_of_the_episode_that_was_saved_last_is_corrected_by_keys(domain, store):
+    before = set(store.list())
+    with operator(domain) as person:
+        person.sees("s starts (0 saved)")
+        wait_until_taken(person)
+        person.press("sy")
+        person.sees("noted success: True")
+        keep(person)
+        person.sees("s starts (1 saved)")
+        (name,) = set(store.list()) - before
+
+        def is_asked() -> bool:  # for this one, once the recorder has told of it
+            person.screen = ""
+            person.press("hn")
+            answers = ("there is no episode yet", "which is saved, a failure? press n again")
+            wait_for(lambda: any(one in person.screen for one in answers), "an answer", SOON_S)
+            return f"{name}, which is saved, a failure? press n again" in person.screen
+
+        wait_for(is_asked, "a question", SOON_S)
+        time.sleep(PAUSE_S)
+        person.press("n")
+        person.sees(f"{name}: a failure from now on")
+        person.press("q")
+    assert store.load(name).manifest.meta["success"] is False
+
+
 def test_a_recorder_that_was_served_by_somebody_else_is_followed(domain, observer):
     with operator(domain) as person:
         person.sees("s starts (0 saved)")

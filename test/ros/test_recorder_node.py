@@ -129,6 +129,43 @@ def test_what_cannot_be_done_is_said_and_a_discarded_episode_leaves_nothing(ros,
     assert list(demos.iterdir()) == []
 
 
+def test_a_saved_episode_is_corrected_by_its_name_and_by_nothing_else(ros, demos):
+    observer, domain = ros
+    with recorder_node(domain, demos):
+        health = observer.listen(DiagnosticArray, "/diagnostics")
+        corrections = observer.publisher(String, "/recorder_node/correct")
+
+        def comes_of(told: str) -> str:
+            def answer() -> str:
+                values = {pair.key: pair.value for pair in health[-1].status[0].values}
+                return values.get("corrected", "")
+
+            before = answer()
+            corrections.publish(String(data=told))
+            wait_for(lambda: answer() != before, "an answer")
+            return answer()
+
+        done(observer, "start")
+        done(observer, "save")
+        wait_for(lambda: health and corrections.get_subscription_count(), "the recorder")
+        done(observer, "start")  # what is in hand meanwhile is not meant
+        before = (demos / "episodes.jsonl").read_bytes()
+        for told, why in (
+            ('{"success": false}', "it names no `episode`"),
+            ('{"episode": "episode_0002", "success": false}', "no episode episode_0002"),
+            ('{"episode": "../demos/episode_0001", "success": false}', "no episode ../demos"),
+            ('{"episode": "episode_0001", "success": 0}', "corrects nothing"),
+            ("[" * 9999, "is not taken"),
+        ):
+            assert why in comes_of(told)
+        assert (demos / "episodes.jsonl").read_bytes() == before
+        assert comes_of('{"episode": "episode_0001", "success": false, "note": "slipped"}') == (
+            "episode_0001: a failure from now on, note: slipped"
+        )
+    meta = EpisodeStore(demos).manifest("episode_0001").meta
+    assert (meta["success"], meta["note"]) == (False, "slipped")
+
+
 def test_with_use_sim_time_every_time_is_on_the_clock_topic(ros, demos):
     observer, domain = ros
     with recorder_node(domain, demos, use_sim_time=True):

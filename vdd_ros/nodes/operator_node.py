@@ -65,7 +65,7 @@ class OperatorNode(Node):
         self._editor: LineEditor | None = None
         self._calls = Calls(self)
         self._fault = ""  # of the recorder, as it was told last
-        self._left_over = ""  # likewise
+        self._told: dict[str, str] = {}  # likewise, its other sentences
         clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
         self._commands = dict(zip(COMMANDS, clients, strict=True))
         self._resets = self._calls.clients(resets)
@@ -73,6 +73,7 @@ class OperatorNode(Node):
         self._recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
+        self._corrections = self.create_publisher(String, f"{settings.recorder}/correct", 10)
         if self._buttons:
             self.create_subscription(Joy, "joy", self._on_joy, 10)
         publish_diagnostics(self, self._health)
@@ -125,6 +126,8 @@ class OperatorNode(Node):
                 self._ask(step.command)
             elif step.note[0]:
                 self._note(*step.note)
+            elif step.correct[0]:
+                self._correct(*step.correct)
             elif step.prompt:
                 self._editor = LineEditor(step.prompt)
             else:
@@ -145,6 +148,13 @@ class OperatorNode(Node):
         arrived = self._notes.wait_for_all_acked(ARRIVAL)
         self._say(f"{'noted' if arrived else 'perhaps not noted'} {name}: {value}")
 
+    def _correct(self, episode: str, name: str, value: object) -> None:
+        """What came of it is said by the recorder."""
+        if self._corrections.get_subscription_count() == 0:
+            self._say("not corrected: is the recorder running?")
+            return
+        self._corrections.publish(String(data=json.dumps({"episode": episode, name: value})))
+
     def _ask(self, command: str) -> None:
         if command == "reset":
             self._calls.ask_all(self._resets, self._on_set_back)
@@ -164,22 +174,25 @@ class OperatorNode(Node):
             if status.name != self._recorder:
                 continue
             told = {pair.key: pair.value for pair in status.values}
+            self.session.last_saved = told.get("last_saved", "")
             if not self._calls:
                 saved = told.get("saved", "")
                 count = int(saved) if saved.isdecimal() else None
                 state, episode = told.get("state", ""), told.get("episode", "")
                 self._do(self.session.report(state, episode, count, told.get("verdict", "")))
-            self._tell_left_over(told.get("left_over", ""))
+            for what in ("left_over", "corrected"):
+                self._tell_new(what, told.get(what, ""))
             fault = status.message if status.level == DiagnosticStatus.ERROR else ""
             if fault and fault != self._fault:
                 self._say(f"the recorder: {fault}")
             self._fault = fault
 
-    def _tell_left_over(self, told: str) -> None:
-        """What the recorder says of recordings that were never saved, each time that it changes."""
-        if told and told != self._left_over:
+    def _tell_new(self, what: str, told: str) -> None:
+        """What the recorder says of recordings that were never saved, or of what was corrected,
+        each time that it changes."""
+        if told and told != self._told.get(what):
             self._say(told)
-        self._left_over = told
+        self._told[what] = told
 
     def _health(self) -> Health:
         values = {"saved": self.session.saved, "episodes": self.session.episodes or "no end"}

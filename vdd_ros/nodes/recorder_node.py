@@ -6,6 +6,8 @@ Pictures of the contract's cameras go into the same episodes, by a process of th
     ~/start ~/stop ~/save ~/discard ~/set_aside
                   std_srvs/Trigger; the response says what happened
     ~/annotate    std_msgs/String, a JSON object for the episode's `meta`
+    ~/correct     std_msgs/String, {"episode": NAME, "success": false, "note": "..."}: how a saved
+                  one went after all; what came of it is `corrected` in /diagnostics
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from vdd_ros.calibration_file import read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
+from vdd_ros.correction import correct
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.episode_notes import LARGEST
 from vdd_ros.errors import UserError
@@ -110,6 +113,8 @@ class RecorderNode(Node):
             raise UserError(self.cameras.fault or "the process that writes pictures does not begin")
         listen_raw(self, self.contract, self._take, self.recorder.add_lost)
         self.create_subscription(String, "~/annotate", self._annotate, 10)
+        self._corrected = ""  # what came of the newest correction
+        self.create_subscription(String, "~/correct", self._correct, 10)
         commands = {
             "start": self._start,
             "stop": self.recorder.stop,
@@ -187,15 +192,24 @@ class RecorderNode(Node):
 
     def _annotate(self, message: String) -> None:
         try:
-            if len(message.data) > LARGEST:
-                raise ValueError(f"it is longer than {LARGEST >> 10} KiB")
-            items = json.loads(message.data)
-            if not isinstance(items, dict):
-                raise ValueError("it is no JSON object")
-            self.get_logger().info(self.recorder.annotate(items))
+            self.get_logger().info(self.recorder.annotate(json_object(message.data)))
             self._tell()  # that it was noted
         except (UserError, ValueError, RecursionError) as error:
             self.get_logger().error(f"annotation {message.data!r:.80} is not taken: {error}")
+
+    def _correct(self, message: String) -> None:
+        """The episode is named by whoever corrects it: another may be the last one by now."""
+        try:
+            items = json_object(message.data)
+            name = items.pop("episode", None)
+            if not isinstance(name, str):
+                raise ValueError("it names no `episode`")
+            self._corrected = correct(self.recorder.folder, [name], items)
+            self.get_logger().info(self._corrected)
+        except (UserError, OSError, ValueError, RecursionError) as error:
+            self._corrected = f"correction {message.data!r:.80} is not taken: {error}"
+            self.get_logger().error(self._corrected)
+        self._tell()
 
     def _health(self) -> Health:
         """State, how often and how long ago every stream came, and what is left of the disk."""
@@ -211,6 +225,7 @@ class RecorderNode(Node):
         }
         values |= {"state": state.value, "episode": self.recorder.name, **self._room()}
         values |= {"saved": str(self.recorder.saved), "left_over": self._left_over()}
+        values |= {"last_saved": self.recorder.last_saved, "corrected": self._corrected}
         if elapsed_s is not None:
             values["elapsed_s"] = f"{elapsed_s:.1f}"
             values["meta"] = json.dumps(self.recorder.meta)
@@ -272,6 +287,16 @@ def remapped_topics(words: Sequence[str]) -> list[str]:
     rules = [rule for option, rule in pairwise(words) if option in ("-r", "--remap")]
     topics = [rule for rule in rules if not rule.partition(":=")[0].startswith("__")]
     return [word for rule in topics for word in ("-r", rule)]
+
+
+def json_object(text: str) -> dict:
+    """What is noted of an episode; raises ValueError for what is none."""
+    if len(text) > LARGEST:
+        raise ValueError(f"it is longer than {LARGEST >> 10} KiB")
+    items = json.loads(text)
+    if not isinstance(items, dict):
+        raise ValueError("it is no JSON object")
+    return items
 
 
 def wall_clock() -> str:

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from vdd_ros.episode_log import LOG, EpisodeLog
+from vdd_ros.episode_notes import NOTE
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Manifest
 
@@ -34,17 +36,38 @@ class EpisodeList:
         self.rows: list[dict] = []
         self._seen: list[Entry] | None = None
         self._known: dict[Entry, dict] = {}
+        self._log, self._log_state = EpisodeLog(), (0, 0)
 
     def look(self) -> None:
-        """Read the manifests that are new or changed."""
+        """Read the manifests that are new or changed, and what was corrected since."""
         entries = self._entries()
         newest = sorted(entries, reverse=True)[:NEWEST]
-        if newest == self._seen and len(entries) == self.total:
+        is_corrected = self._look_at_log()
+        if newest == self._seen and len(entries) == self.total and not is_corrected:
             return
         known = {entry: self._known.get(entry) or self._row(entry.name) for entry in newest}
         self._seen, self._known, self.total = newest, known, len(entries)
-        self.rows = [known[entry] for entry in newest]
+        self.rows = [known[entry] | self._correction(known[entry]) for entry in newest]
         self.version += 1
+
+    def _look_at_log(self) -> bool:
+        """Whether somebody corrected something."""
+        try:
+            found = (self.folder / LOG).stat()
+            state = (found.st_mtime_ns, found.st_size)
+        except OSError:
+            state = (0, 0)
+        if state == self._log_state:
+            return False
+        before, self._log_state = self._log.corrections, state
+        self._log = EpisodeLog.read(self.folder)
+        return self._log.corrections != before
+
+    def _correction(self, row: dict) -> dict:
+        """Of a row, what is something else by now."""
+        found = {} if "fault" in row else self._log.correction_of(self.folder / row["name"])
+        shown = {"note": str(found[NOTE] or "")[:LONGEST]} if NOTE in found else {}
+        return {**found, **shown}
 
     def _entries(self) -> list[Entry]:
         entries: list[Entry] = []
@@ -82,5 +105,5 @@ class EpisodeList:
             "duration_s": manifest.duration_s if math.isfinite(manifest.duration_s) else None,
             "started": manifest.started[:40],
             "success": meta.get("success") if isinstance(meta.get("success"), bool) else None,
-            "note": str(meta.get("note", ""))[:LONGEST],
+            "note": str(meta.get(NOTE, ""))[:LONGEST],
         }

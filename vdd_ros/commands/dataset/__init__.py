@@ -7,6 +7,7 @@ TOOLS = {
     "merge": "make one folder of episodes of several",
     "trim": "cut what is before and after a demonstration, into a new folder",
     "delete": "move episodes into the folder's bin, take them back, or remove them for good",
+    "label": "correct how episodes went, and their notes, after they were saved",
     "recover": "make episodes of what a killed recorder or a broken disk left over",
     "drift": "find joints whose offset from what they are told changes over a folder",
     "import": "make episodes of demonstrations recorded elsewhere, as they are declared to be",
