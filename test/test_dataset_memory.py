@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import tracemalloc
@@ -19,7 +20,7 @@ from vdd_ros.datasets.lerobot_statistics import statistics_of
 from vdd_ros.demo_recorder import DemoRecorder
 
 FEW, MANY = 2, 6
-ROWS = 400
+ROWS = 800
 OF_ONE = ROWS * 3 * 7 * 8  # [bytes] of the states, velocities and commands of one episode
 
 
@@ -69,12 +70,13 @@ def test_of_more_episodes_no_more_is_in_memory_at_a_time(folders, tmp_path, kind
     assert not list(tmp_path.glob(".*"))
 
 
-def test_of_more_bags_no_more_is_in_memory_at_a_time(folders, tmp_path):
+@pytest.mark.parametrize("kind", ["rosbag2", "lerobot_v3", "robomimic"])
+def test_of_more_recordings_no_more_is_in_memory_at_a_time(folders, tmp_path, kind):
     """All are read and checked before the first episode is written, and yet one by one."""
     peaks = {}
     for count, folder in folders.items():
-        exported = tmp_path / f"bags_{count}"
-        export(folder, exported, "rosbag2")
+        exported = tmp_path / f"exported_{count}"
+        export(folder, exported, kind)
         own = Description.read(exported)
 
         def imported(name: str, exported: Path = exported, own: Description = own) -> None:
@@ -83,6 +85,7 @@ def test_of_more_bags_no_more_is_in_memory_at_a_time(folders, tmp_path):
 
         if count == FEW:
             imported("first")  # which imports what it needs
+        gc.collect()
         tracemalloc.start()
         imported(f"again_{count}")
         peaks[count] = tracemalloc.get_traced_memory()[1]

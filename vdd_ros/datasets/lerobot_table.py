@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,52 @@ NUMBERS = ("timestamp", "frame_index", "episode_index")
 STATISTICS_TOLERANCE = 1e-4  # of float32 sums; a unit or a column in the wrong place is far more
 
 
-def read_table(path: Path, features: dict[str, int], numbers: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of a parquet file: features as (N, size) float64, numbers as (N,)."""
+class Tables:
+    """Rows of episodes in parquet files that hold several: of a file the row groups that the
+    episode asked for last lies in, and which episode each row is of."""
+
+    def __init__(self, features: dict[str, int], numbers: tuple[str, ...]):
+        self._features, self._numbers = features, numbers
+        self._path: Path | None = None
+        self._episodes, self._begins = np.zeros(0), np.zeros(0, dtype=np.int64)
+        self._groups: list[int] | None = None
+        self._read: dict[str, Any] = {}
+
+    def of(self, path: Path, episode: int) -> tuple[dict[str, Any], int]:
+        """An episode's rows, as `read_table` has them, and the number of the first in the file."""
+        if path != self._path:
+            self._path, self._groups, self._read = None, None, {}
+            read_table(path, self._features, self._numbers, ())  # or say what is wrong with it
+            self._episodes = read_table(path, {}, ("episode_index",))["episode_index"]
+            self._begins, self._path = _begins(path), path
+        rows = np.flatnonzero(self._episodes == episode)
+        first = int(rows[0]) if len(rows) else 0
+        groups = sorted({int(at) for at in np.searchsorted(self._begins, rows, "right") - 1})
+        if groups != self._groups:
+            self._read = {}  # before the next ones are there
+            self._read = read_table(path, self._features, self._numbers, groups)
+            self._groups = groups
+        own = self._read["episode_index"] == episode
+        return {name: values[own] for name, values in self._read.items()}, first
+
+
+def _begins(path: Path) -> np.ndarray:
+    """(G,) the first row of every row group."""
+    from pyarrow import parquet
+
+    described = parquet.read_metadata(path)
+    sizes = [described.row_group(at).num_rows for at in range(described.num_row_groups)]
+    return np.cumsum([0, *sizes])[:-1]
+
+
+def read_table(
+    path: Path,
+    features: dict[str, int],
+    numbers: tuple[str, ...],
+    groups: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Columns of a parquet file, or of some of its row groups: features as (N, size) float64,
+    numbers as (N,)."""
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -36,7 +80,10 @@ def read_table(path: Path, features: dict[str, int], numbers: tuple[str, ...]) -
                 f"{path} lacks the column {missing[0]!r}, there are {', '.join(found)}; restore "
                 f"the file"
             )
-        table = parquet.read_table(path, columns=[*features, *numbers])
+        columns = [*features, *numbers]
+        with parquet.ParquetFile(path) as file:
+            every = range(file.num_row_groups)
+            table = file.read_row_groups(every if groups is None else groups, columns=columns)
         rows: dict[str, Any] = {}
         for name in numbers:
             rows[name] = np.asarray(table[name].to_numpy())

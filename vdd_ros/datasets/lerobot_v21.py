@@ -24,7 +24,7 @@ from vdd_ros.datasets.lerobot_table import (
     require_frames,
     success_of,
 )
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import first_fault
@@ -51,8 +51,9 @@ class Statistics(JsonPart):
 Line = TypeVar("Line", Row, Statistics)
 
 
-def read_lerobot_v21(folder: Path, source: Source, layout: LeRobotFormat) -> list[Recording]:
-    """Every episode of the dataset; raises UserError where files and metadata do not agree."""
+def read_lerobot_v21(folder: Path, source: Source, layout: LeRobotFormat) -> OneAtATime[Recording]:
+    """Every episode of the dataset, read when it is asked for; raises UserError where files and
+    metadata do not agree."""
     info = read_info(folder, VERSION, source)
     names = names_of(folder, info, source, layout)
     path = folder / "meta" / "episodes.jsonl"
@@ -62,7 +63,9 @@ def read_lerobot_v21(folder: Path, source: Source, layout: LeRobotFormat) -> lis
     path = folder / STATISTICS
     lines = _lines(path, Statistics) if path.exists() else []
     statistics = {line.episode_index: line.stats for line in lines}
-    return [_read(folder, info, row, layout, names, statistics) for row in rows]
+    return OneAtATime(
+        len(rows), lambda number: _read(folder, info, rows[number], layout, names, statistics)
+    )
 
 
 def _read(

@@ -7,7 +7,6 @@ frame numbers and, where they are there, the statistics of every episode or of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,15 +19,15 @@ from vdd_ros.datasets.json_part import JsonPart
 from vdd_ros.datasets.lerobot_info import Info, names_of, not_read, read_info, require_counts
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
+    Tables,
     compare,
     first_line,
     read_columns,
-    read_table,
     require_frames,
     require_parquet_bounded,
     success_of,
 )
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import first_fault
@@ -58,8 +57,9 @@ class Listed(NamedTuple):
     stats: dict[str, dict[str, Any]]
 
 
-def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> list[Recording]:
-    """Every episode of the dataset; raises UserError where files and metadata do not agree."""
+def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> OneAtATime[Recording]:
+    """Every episode of the dataset, read when it is asked for; raises UserError where files and
+    metadata do not agree."""
     info = read_info(folder, VERSION, source)
     names = names_of(folder, info, source, layout)
     listed = _episodes(folder, list(names))
@@ -68,31 +68,65 @@ def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> lis
     require_counts(folder / EPISODES, indices, lengths, info, source)
     _require_consecutive(folder, rows)
     numbers = (*NUMBERS, "index", *([layout.success] if layout.success else []))
+    sizes = {feature: len(known) for feature, known in names.items()}
+    tables = Tables(sizes, numbers)
+    _require_statistics(folder, info, listed, names, tables)
+
+    def recording(number: int) -> Recording:
+        one = listed[number]
+        path, table = _table(folder, info, one, tables)
+        notes = [] if one.row.tasks else ["no task is told"]
+        notes += [
+            f"no statistics of this episode to compare {feature} with"
+            for feature in _not_compared(one, path, table, names)
+        ]
+        return Recording(
+            name=f"episode_{one.row.episode_index:06d}",
+            where=f"{path}, episode {one.row.episode_index}",
+            notes=tuple(notes),
+            meta={"instruction": "; ".join(one.row.tasks), **success_of(table, layout)},
+            not_read=not_read(info, names, layout),
+            **read_columns(table, names, layout),
+        )
+
+    return OneAtATime(len(listed), recording)
+
+
+def _require_statistics(
+    folder: Path, info: Info, listed: list[Listed], names: dict[str, list[str]], tables: Tables
+) -> None:
+    """Raise UserError where an episode has other extremes than was noted of it, or all of them have
+    than meta/stats.json says."""
     whole = _statistics(folder)
     extremes: dict[str, list[np.ndarray]] = {feature: [] for feature in names}
-    recordings = []
-    for one, path, table in _tables(folder, info, listed, names, numbers):
-        notes = [] if one.row.tasks else ["no task is told"]
+    for one in listed:
+        path, table = _table(folder, info, one, tables)
+        _not_compared(one, path, table, names)
         for feature in names:
-            noted = one.stats.get(feature, {})
             if len(table[feature]):
                 extremes[feature] += [table[feature].min(0), table[feature].max(0)]
-            if not compare(path, feature, names[feature], table[feature], noted, OF_EPISODES):
-                notes.append(f"no statistics of this episode to compare {feature} with")
-        recordings.append(
-            Recording(
-                name=f"episode_{one.row.episode_index:06d}",
-                where=f"{path}, episode {one.row.episode_index}",
-                notes=tuple(notes),
-                meta={"instruction": "; ".join(one.row.tasks), **success_of(table, layout)},
-                not_read=not_read(info, names, layout),
-                **read_columns(table, names, layout),
-            )
-        )
     for feature in names:
         values = np.array(extremes[feature]).reshape(-1, len(names[feature]))
         compare(folder, feature, names[feature], values, whole.get(feature, {}), STATISTICS)
-    return recordings
+
+
+def _not_compared(
+    one: Listed, path: Path, table: dict[str, Any], names: dict[str, list[str]]
+) -> list[str]:
+    """Features of which nothing was noted with the episode; raises UserError where something else
+    was than is there."""
+    return [
+        feature
+        for feature in names
+        if not compare(
+            path,
+            feature,
+            names[feature],
+            table[feature],
+            one.stats.get(feature, {}),
+            OF_EPISODES,
+        )
+    ]
 
 
 def _episodes(folder: Path, features: list[str]) -> list[Listed]:
@@ -146,36 +180,24 @@ def _require_consecutive(folder: Path, rows: list[Row]) -> None:
         first += row.length
 
 
-def _tables(
-    folder: Path,
-    info: Info,
-    listed: list[Listed],
-    names: dict[str, list[str]],
-    numbers: tuple[str, ...],
-) -> Iterator[tuple[Listed, Path, dict[str, Any]]]:
-    """Each episode with its file and its rows; a file is read once."""
-    sizes = {feature: len(known) for feature, known in names.items()}
-    open_path, table = None, {}
-    for one in listed:
-        path = _file(folder, info, one.row)
-        if path != open_path:
-            open_path, table = path, read_table(path, sizes, numbers)
-        rows = np.flatnonzero(table["episode_index"] == one.row.episode_index)
-        if len(rows) != one.row.length:
-            raise UserError(
-                f"{path} has {len(rows)} frames of episode {one.row.episode_index}, "
-                f"{EPISODES} says {one.row.length}: restore the file"
-            )
-        part = {name: values[rows] for name, values in table.items()}
-        require_frames(path, part["frame_index"], int(rows[0]) if len(rows) else 0)
-        expected = np.arange(one.row.dataset_from_index, one.row.dataset_to_index)
-        if (part["index"] != expected).any():
-            at = int(np.flatnonzero(part["index"] != expected)[0])
-            raise UserError(
-                f"{path}: index of frame {at} of episode {one.row.episode_index} is "
-                f"{part['index'][at]}, {EPISODES} says {expected[at]}: restore the file"
-            )
-        yield one, path, part
+def _table(folder: Path, info: Info, one: Listed, tables: Tables) -> tuple[Path, dict[str, Any]]:
+    """An episode's file, and its rows of it."""
+    row, path = one.row, _file(folder, info, one.row)
+    part, first = tables.of(path, row.episode_index)
+    if len(part["index"]) != row.length:
+        raise UserError(
+            f"{path} has {len(part['index'])} frames of episode {row.episode_index}, "
+            f"{EPISODES} says {row.length}: restore the file"
+        )
+    require_frames(path, part["frame_index"], first)
+    expected = np.arange(row.dataset_from_index, row.dataset_to_index)
+    if (part["index"] != expected).any():
+        at = int(np.flatnonzero(part["index"] != expected)[0])
+        raise UserError(
+            f"{path}: index of frame {at} of episode {row.episode_index} is "
+            f"{part['index'][at]}, {EPISODES} says {expected[at]}: restore the file"
+        )
+    return path, part
 
 
 def _file(folder: Path, info: Info, row: Row) -> Path:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from vdd_ros.datasets.formats import RobomimicFormat
 from vdd_ros.datasets.hdf5 import array, arrays_in, in_order, matrix, opened
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 from vdd_ros.poses import poses_of_fields
@@ -20,8 +20,9 @@ from vdd_ros.poses import poses_of_fields
 COLUMN = re.compile(r"(?P<key>[^\[\]]+)\[(?P<at>\d+)\]")  # obs/robot0_joint_pos[3]
 
 
-def read_robomimic(path: Path, source: Source, layout: RobomimicFormat) -> list[Recording]:
-    """Every demonstration that is declared; raises UserError where the file is another."""
+def read_robomimic(path: Path, source: Source, layout: RobomimicFormat) -> OneAtATime[Recording]:
+    """Every demonstration that is declared, read when it is asked for; raises UserError where the
+    file is another."""
     if layout.file is not None and path.is_dir():
         path = path / layout.file
     with opened(path, "robomimic") as file:
@@ -33,7 +34,12 @@ def read_robomimic(path: Path, source: Source, layout: RobomimicFormat) -> list[
                 f"{source.episodes}: restore what is missing or correct the number"
             )
         keys = _keys(source)
-        return [_read(path, name, file["data"][name], source, layout, keys) for name in names]
+
+    def recording(number: int) -> Recording:
+        with opened(path, "robomimic") as file:
+            return _read(path, names[number], file["data"][names[number]], source, layout, keys)
+
+    return OneAtATime(len(names), recording)
 
 
 def _chosen(path: Path, file: Any, layout: RobomimicFormat) -> list[str]:

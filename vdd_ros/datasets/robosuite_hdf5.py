@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from vdd_ros.datasets.formats import RobosuiteFormat
 from vdd_ros.datasets.hdf5 import arrays_in, in_order, matrix, opened
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import OneAtATime, Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 
@@ -19,8 +19,9 @@ N_ARM, N_FINGERS, N_ACTIONS = 7, 2, 7
 STAMP_DECIMALS = 6  # robosuite adds its time step up; what is beyond microseconds is rounding
 
 
-def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[Recording]:
-    """Every demonstration of the file; raises UserError where it is not what was declared."""
+def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> OneAtATime[Recording]:
+    """Every demonstration of the file, read when it is asked for; raises UserError where it is not
+    what was declared."""
     with opened(path, "robosuite") as file:
         _check_env(path, file["data"].attrs, layout)
         names = in_order(file["data"])
@@ -29,7 +30,12 @@ def read_robosuite(path: Path, source: Source, layout: RobosuiteFormat) -> list[
                 f"{path} holds {len(names)} demonstrations, the source declares "
                 f"{source.episodes}: restore what is missing or correct the number"
             )
-        return [_read(path, name, file["data"][name], source, layout) for name in names]
+
+    def recording(number: int) -> Recording:
+        with opened(path, "robosuite") as file:
+            return _read(path, names[number], file["data"][names[number]], source, layout)
+
+    return OneAtATime(len(names), recording)
 
 
 def _check_env(path: Path, attributes: Any, layout: RobosuiteFormat) -> None:
