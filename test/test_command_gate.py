@@ -111,6 +111,19 @@ def test_the_first_command_starts_from_the_measured_position(bench):
     assert (np.abs(output.position - HOME) <= bench.gate.filter.max_change + 1e-12).all()
 
 
+@pytest.mark.parametrize("end", [-1.0, 1.0])
+def test_a_leader_at_the_other_end_of_its_range_is_come_to_within_the_limits(bench, end):
+    """One that speaks by itself has no take-up: it is the limits that keep the arm from leaping."""
+    limits = bench.gate.filter
+    far = np.where(end > 0, limits.upper, limits.lower)
+    first = bench.drive(target=far)
+    assert (np.abs(first.position - HOME) <= limits.max_change + 1e-12).all()
+    bench.drive(target=far, ticks=250)  # each held against the limits of velocity, acceleration
+    np.testing.assert_allclose(bench.arm, far, atol=1e-6)
+    sent = np.array(bench.sent)
+    assert (sent >= limits.lower - 1e-9).all() and (sent <= limits.upper + 1e-9).all()
+
+
 def test_each_command_is_answered_at_once_and_the_target_is_reached(bench):
     for _ in range(60):
         assert bench.drive() is not None
