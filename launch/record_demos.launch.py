@@ -30,6 +30,10 @@ from launch_ros.substitutions import FindPackageShare
 DEVICES = {"leader": "leader_panda.yaml", "joy": "gamepad.yaml", "twist": "twist.yaml"}
 FILES = {**DEVICES, "keyboard": "keyboard.yaml"}
 
+FOR_LAUNCH = ("respawn", "respawn_delay")  # arguments of Node, no parameters
+TELEOP_PAUSE_S = 1.0
+BAD_INPUT = 2  # the exit code of every node of this package that was given something wrong
+
 
 def generate_launch_description():
     share = FindPackageShare("vdd_ros")
@@ -93,8 +97,9 @@ def generate_launch_description():
                 default_value="none",
                 choices=["none", *FILES],
                 description="What a person leads by, through teleop_node; none: what publishes on "
-                "the contract's teleop topic by itself; a keyboard is read by teleop_node in a "
-                "terminal of its own, see docs/teleop.md",
+                "the contract's teleop topic by itself, to which the arm comes as fast as the "
+                "contract's limits allow; a keyboard is read by teleop_node in a terminal of its "
+                "own, see docs/teleop.md",
             ),
             DeclareLaunchArgument(
                 "device",
@@ -244,6 +249,9 @@ def generate_launch_description():
             node(
                 "teleop_node",
                 condition=IfCondition(leads()),
+                on_exit=after_teleop,
+                respawn=True,
+                respawn_delay=TELEOP_PAUSE_S,
                 device=text("device"),
                 source=text("teleop"),
                 kinematics=text("kinematics"),
@@ -259,8 +267,10 @@ def generate_launch_description():
     )
 
 
-def node(name, condition=None, needed=True, **parameters):
-    """One of this package's nodes; when one that is needed ends, everything does."""
+def node(name, condition=None, needed=True, on_exit=None, **more):
+    """One of this package's nodes; when one that is needed ends, everything does. on_exit: what is
+    done instead; more: its parameters, and what launch does with it (FOR_LAUNCH)."""
+    for_launch = {key: more.pop(key) for key in FOR_LAUNCH if key in more}
     return Node(
         package="vdd_ros",
         executable=name,
@@ -272,12 +282,29 @@ def node(name, condition=None, needed=True, **parameters):
             {
                 "contract": text("contract"),
                 "use_sim_time": ParameterValue(scripted(), value_type=bool),
-                **parameters,
+                **more,
             }
         ],
         condition=condition,
-        on_exit=Shutdown(reason=f"{name} has ended") if needed else None,
+        on_exit=on_exit or (Shutdown(reason=f"{name} has ended") if needed else None),
+        **for_launch,
     )
+
+
+def after_teleop(event, context):
+    """The session outlives what leads: the gate brings the arm to rest, the recorder goes on, and
+    teleop_node is started again. It leads nothing by itself. Only where what it was given is not in
+    order, which another start does not mend, everything ends."""
+    if context.is_shutdown:
+        return None
+    if event.returncode == BAD_INPUT:
+        return [Shutdown(reason="teleop_node has ended")]
+    return [
+        LogInfo(
+            msg="teleop_node has ended and is started again; the recorder goes on. The arm is led "
+            "again once the clutch was opened and is closed, or engaged by the service"
+        )
+    ]
 
 
 def leads():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 # declared by rclpy on every node
 OF_EVERY_NODE = {"use_sim_time"}
 # arguments of a launch file's own helper around Node that are no parameters
-OF_THE_HELPER = {"condition", "needed"}
+OF_THE_HELPER = {"condition", "needed", "on_exit", "respawn", "respawn_delay"}
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:
@@ -98,6 +99,31 @@ def test_a_node_that_died_is_still_recorded_before_the_others_are_ended():
     (period,) = re.findall(r"TimerAction\(period=([0-9.]+), actions=\[Shutdown", text)
     assert float(period) > (SILENT_NS + AFTERMATH_NS) * 1e-9 + 2.0
     assert text.count("Shutdown(") == 1
+
+
+def test_a_session_outlives_what_leads_and_does_not_begin_with_what_cannot():
+    """launch itself is not at hand: the function that it calls, and that it is told of."""
+    tree = parsed(ROOT / "launch" / "record_demos.launch.py")
+    (node,) = [one for one in calls(tree, "node") if text(one.args[0]) == "teleop_node"]
+    assert keyword(node, "on_exit").id == "after_teleop" and keyword(node, "respawn").value is True
+    wanted = [
+        one
+        for one in tree.body
+        if isinstance(one, ast.FunctionDef)
+        and one.name == "after_teleop"
+        or isinstance(one, ast.Assign)
+        and one.targets[0].id == "BAD_INPUT"
+    ]
+    known = {"Shutdown": lambda reason: "end", "LogInfo": lambda msg: "say"}
+    exec(compile(ast.Module(wanted, []), "launch", "exec"), known)  # noqa: S102
+
+    def done(code: int, is_shutdown: bool = False) -> list[str] | None:
+        event, context = SimpleNamespace(returncode=code), SimpleNamespace(is_shutdown=is_shutdown)
+        return known["after_teleop"](event, context)
+
+    assert done(2) == ["end"]
+    assert done(-9) == done(1) == done(0) == ["say"]
+    assert done(0, is_shutdown=True) is None
 
 
 def test_the_promised_launch_files_are_there():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -268,6 +269,49 @@ def test_a_gamepad_moves_the_tool_while_its_button_is_held_and_broken_messages_n
         bench.e_stop.publish(Bool(data=True))
         robot.wait_for_rest()
         bench.says("the e-stop was pressed")
+        bench.assert_no_jump()
+
+
+def test_one_that_was_killed_leads_nothing_by_itself_when_it_is_started_again(
+    domain, folder, bench, observer
+):
+    robot, tip = bench.robot, tip_of(bench.robot.contract)
+    idle = "'idle: nothing is sent'"  # and the pad is heard, or it would say so
+    parameters = {
+        "contract": folder / "contract.yaml",
+        "device": device_file(folder, "gamepad"),
+        "kinematics": CONFIG / "kinematics" / "panda_tools.yaml",
+    }
+
+    def lead(way: float, arrived: Callable[[], bool]) -> None:
+        """With the button held; pressed anew where a busy machine ended that."""
+
+        def is_there() -> bool:
+            pad.message = joy()
+            time.sleep(0.3)
+            observer.call(Trigger, "/command_gate/reset")  # a stop is not forgotten by itself
+            pad.message, end = joy((9,), axis1=way), time.monotonic() + 2.0
+            wait_for(lambda: arrived() or time.monotonic() > end, "a while", SOON_S)
+            return arrived()
+
+        wait_for(is_there, "an arm that is led", 2.0 * SOON_S)
+
+    with Device(observer, Joy, "joy") as pad:
+        pad.message = joy()
+        with running_node("teleop_node", domain, parameters) as node:
+            bench.says(idle)
+            before = tip(robot.position)
+            lead(-1.0, lambda: before[0] - tip(robot.position)[0] > 0.02)
+            assert node.end(signal.SIGKILL) == -9
+        robot.wait_for_rest()
+        with teleop(domain, folder, "gamepad"):  # the button is held all the while
+            bench.says(idle)
+            robot.assert_silence()
+            pad.message = joy()
+            bench.says(idle)
+            robot.assert_silence()
+            held = tip(robot.position)
+            lead(1.0, lambda: tip(robot.position)[0] - held[0] > 0.02)
         bench.assert_no_jump()
 
 
