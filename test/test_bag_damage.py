@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 
 import numpy as np
 import pytest
@@ -136,9 +135,9 @@ def pictures(tmp_path):
     for tick in range(1, 10):
         feed_cameras(recorder, end_of(0.1 * tick), 0.1)
         recorder.cameras.sync()
-    recorder._bag.abort()
+    recorder._files.bag.abort()
     recorder.cameras.abort()
-    os.close(recorder._lock)
+    recorder._files.let_go()
     return camera_bag(tmp_path / ".part-episode_0001", "episode_0001")
 
 

@@ -254,9 +254,9 @@ def killed(folder, seconds: float = 2.0):
     recorder = recorded(SEEING, folder, seconds)
     recorder.cameras.sync()
     feed_cameras(recorder, end_of(seconds), 0.1)  # in a chunk that was never written
-    recorder._bag.abort()
+    recorder._files.bag.abort()
     recorder.cameras.abort()
-    os.close(recorder._lock)
+    recorder._files.let_go()
     return folder / f".part-{recorder.name}"
 
 

@@ -123,7 +123,7 @@ def test_one_that_the_disk_spoilt_is_made_an_episode_of(tmp_path):
     recorder.annotate({"success": True})
     recorder.cameras.sync()
     recorder.guard(end_of(1.0))
-    recorder.fault = "writing failed: Input/output error"
+    recorder._files.fault = "writing failed: Input/output error"
     with pytest.raises(UserError, match=f"`vdd dataset recover {tmp_path} {NAME}`"):
         left.save(end_of(1.0))
     assert made(tmp_path, NAME) == {NAME: NAME}

@@ -226,7 +226,7 @@ def test_a_disk_that_takes_nothing_at_all_ends_in_a_sentence(recorder, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorder._bag, "write", full)
+    monkeypatch.setattr(recorder._files.bag, "write", full)
     feed(recorder, SECOND, 0.1)
     with pytest.raises(UserError, match="No space left.*nothing of episode_0001 can be read"):
         recorder.save(2 * SECOND)
@@ -250,9 +250,9 @@ def test_what_a_broken_fsync_leaves_whole_is_set_aside_and_not_destroyed(recorde
     monkeypatch.setattr("vdd_ros.bag.os.fsync", broken)
     monkeypatch.setattr("vdd_ros.bag.write_text", lambda *_: broken(None))
     with pytest.raises(OSError, match="Input/output"):
-        recorder._bag.close()
+        recorder._files.bag.close()
     monkeypatch.undo()
-    recorder.fault = "writing failed: Input/output error"
+    recorder._files.fault = "writing failed: Input/output error"
     with pytest.raises(UserError) as told:
         recorder.stop(SECOND + SECOND // 2)
     assert "discard" not in str(told.value)
@@ -270,7 +270,7 @@ def test_what_came_before_a_fault_is_set_aside_by_saving_too(recorder, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorder._bag, "write", full)
+    monkeypatch.setattr(recorder._files.bag, "write", full)
     feed(recorder, 2 * SECOND, 0.1)
     with pytest.raises(UserError, match="No space left.*200 messages are kept"):
         recorder.save(3 * SECOND)

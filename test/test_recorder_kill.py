@@ -74,7 +74,7 @@ def test_messages_of_what_could_not_be_saved_are_looked_for(tmp_path, log, destr
     recorder.start(SECOND, STARTED)
     feed(recorder, SECOND, 2.0)
     recorder.guard(3 * SECOND)
-    recorder.fault = "writing failed: Input/output error"
+    recorder._files.fault = "writing failed: Input/output error"
     taken_ns = [one.received_ns for one in joints_in(recorder)]
     with pytest.raises(UserError):
         recorder.stop(3 * SECOND)

@@ -7,28 +7,25 @@ process leaves behind is found and set aside by `vdd_ros.recovery`, and so is wh
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from vdd_ros.bag import BagWriter, read_bag
+from vdd_ros.bag import read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
-from vdd_ros.camera_images import CAMERAS
-from vdd_ros.camera_judgement import CamerasJudged
 from vdd_ros.contract import Contract
 from vdd_ros.disk_watch import DiskWatch, Look
-from vdd_ros.durable import lock_folder, make_folder, sync_folder, write_text
+from vdd_ros.durable import make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.episode_log import append, saved
 from vdd_ros.episode_notes import noted
-from vdd_ros.episode_pictures import CameraRecorder, EpisodePictures
+from vdd_ros.episode_pictures import CameraRecorder
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import is_imported, worse_of
 from vdd_ros.manifest import (
@@ -37,10 +34,10 @@ from vdd_ros.manifest import (
     FileSummary,
     Manifest,
     Provenance,
-    files_of,
     software_version,
 )
 from vdd_ros.part import JOURNAL, PART_PREFIX, Journal, next_name
+from vdd_ros.part_files import PartFiles
 from vdd_ros.publisher_numbers import Origin, PublisherNumbers
 from vdd_ros.recording_judgement import NOT_JUDGED, RecordingJudged, judge_recording
 from vdd_ros.recovery import quarantine
@@ -107,7 +104,7 @@ class DemoRecorder:
         self.name = ""
         self.meta: dict = {}
         self.verdict = NOT_JUDGED
-        self.fault: str | None = None  # why the current recording cannot be saved
+        self._recording: PartFiles | None = None  # the newest
 
     def start(self, now_ns: int, started: str, name: str | None = None) -> str:
         """Open a new recording; nothing received before this moment is in it. name: of the episode,
@@ -121,31 +118,19 @@ class DemoRecorder:
                 f"{int(least) >> 20} or more: make room first"
             )
         self.name = name or next_name(self.folder, self.name_prefix)
-        self._part = self.folder / f"{PART_PREFIX}{self.name}"
-        self._part.mkdir()
-        lock = lock_folder(self._part)
-        if lock is None:
-            raise UserError(f"another process has just taken {self._part}: start again")
-        self._lock = lock
+        part = self.folder / f"{PART_PREFIX}{self.name}"
+        self._recording = PartFiles(part, self.name, self.contract, self.cameras)
         self._started, self.started_ns = started, now_ns
         self._stopped_ns: int | None = None
-        self.meta, self.verdict, self.fault = {}, NOT_JUDGED, None
+        self.meta, self.verdict = {}, NOT_JUDGED
         self._lost: dict[str, int] = {}
-        self._journal: Journal | None = None  # as it is on the disk
-        self._pictures: EpisodePictures | None = None
         self._of_streams = RecordingJudged()
         self.numbers.begin()
         self.beside.begin()
         try:
-            self._bag = BagWriter(self._part, self.name, self.contract)
-            if self.cameras is not None:
-                self._pictures = EpisodePictures(self.cameras, self.contract, self._part, self.name)
             self._write_journal()
         except (OSError, UserError):
-            if self._pictures is not None:
-                self._pictures.abort()
-            os.close(lock)
-            shutil.rmtree(self._part, ignore_errors=True)
+            self._files.give_up()
             raise
         self._disk.begin()
         self._disk.note(Look(self._steady_ns(), 0, free))
@@ -158,8 +143,7 @@ class DemoRecorder:
             return
         if origin is not None:
             self.numbers.note(stream, origin)
-        with self._noting_faults():
-            self._bag.write(stream, data, received_ns)
+        self._files.write(stream, data, received_ns)
 
     def add_lost(self, stream: str, count: int) -> None:
         """Note messages that were sent and did not arrive; outside a recording it is ignored."""
@@ -183,9 +167,7 @@ class DemoRecorder:
         self._require("stop", State.RECORDING)
         self.state = State.STOPPED
         self._stopped_ns = now_ns
-        self._close_bag()
-        if self._pictures is not None:
-            self._pictures.stop()
+        self._files.close()
         with suppress(OSError):  # what it says of the end is for one that is never saved
             self._write_journal()
         self._judge()
@@ -195,17 +177,18 @@ class DemoRecorder:
         """Read the recording back and judge it; raises OSError where it cannot be read now, and
         UserError where it is not whole: then it is set aside."""
         now_ns = self._stopped_ns or 0
-        contents = read_bag(self._bag.path)
-        self.fault = self.fault or contents.damage
+        files = self._files
+        contents = read_bag(files.bag.path)
+        files.fault = files.fault or contents.damage
         self._require_whole()
         streams = decode(self.contract, contents.messages)
-        if self._pictures is not None:
-            self._pictures.judge(streams, self.started_ns, now_ns)
+        if files.pictures is not None:
+            files.pictures.judge(streams, self.started_ns, now_ns)
         odd = calibration_warnings(
             self.calibration, self.folder, self._started, self.contract.recording
         )
         beside = [Finding("WARN", reason) for reason in odd]
-        beside += [*self.beside.findings(self.contract.recording), *self._judged.findings]
+        beside += [*self.beside.findings(self.contract.recording), *files.judged.findings]
         judged = judge_recording(
             self.contract,
             streams,
@@ -214,7 +197,7 @@ class DemoRecorder:
             self._lost,
             self.numbers.missing,
             beside,
-            self._judged.summaries,
+            files.judged.summaries,
             is_imported(self.meta),
         )
         self._of_streams, self.verdict = judged, judged.verdict
@@ -229,15 +212,13 @@ class DemoRecorder:
         if self.verdict is NOT_JUDGED:  # stopping was broken off
             self._judge()
         self._require_whole()
-        files = files_of(self._part, self._part)
-        files.pop(JOURNAL, None)
-        if self._pictures is not None:
-            files |= self._pictures.files()
-            self.verdict = worse_of(self.verdict, verdict_of(self._judged.findings))
-        write_text(self._part / FILE_NAME, self._manifest(files).to_json())
-        sync_folder(self._part)
+        part, summaries = self._files.part, self._files.summaries()
+        if self._files.pictures is not None:
+            self.verdict = worse_of(self.verdict, verdict_of(self._files.judged.findings))
+        write_text(part / FILE_NAME, self._manifest(summaries).to_json())
+        sync_folder(part)
         final = self.folder / self.name
-        self._part.rename(final)
+        part.rename(final)
         self._finish()  # from here on the episode is there, whatever the disk says
         self.saved, self.last_saved = self.saved + 1, self.name
         try:
@@ -257,8 +238,7 @@ class DemoRecorder:
         free = shutil.disk_usage(there).free
         if self.state is not State.RECORDING:
             return Room(free, None)
-        written = sum(path.stat().st_size for path in self._files())
-        self._disk.note(Look(self._steady_ns(), written, free))
+        self._disk.note(Look(self._steady_ns(), self._files.written_bytes, free))
         return Room(free, self._disk.seconds(free))
 
     def elapsed_s(self, now_ns: int) -> float | None:
@@ -272,9 +252,7 @@ class DemoRecorder:
         stops a recording before the disk is full, and says so."""
         if self.state is not State.RECORDING:
             return None
-        with self._noting_faults():
-            if self.fault is None:
-                self._bag.flush()
+        self._files.flush()
         with suppress(OSError):  # it is tried again in a second
             self._write_journal(counts=False)
         if self.room().free >= self._disk.reserve:
@@ -284,10 +262,7 @@ class DemoRecorder:
     def discard(self) -> str:
         """Drop the recording; nothing of it is left."""
         self._require("discard", State.RECORDING, State.STOPPED)
-        self._bag.abort()
-        if self._pictures is not None:
-            self._pictures.discard()
-        shutil.rmtree(self._part)
+        self._files.discard()
         self._finish()
         return f"discarded {self.name}"
 
@@ -297,15 +272,12 @@ class DemoRecorder:
         self._require("set aside", State.RECORDING, State.STOPPED)
         if self.state is State.RECORDING:
             self._stopped_ns = now_ns
-            self._close_bag()
-            if self._pictures is not None:
-                self._pictures.stop()
-        self._bag.abort()
+            self._files.close()
         with suppress(OSError):  # as it was written before
             self._write_journal()
-        left = quarantine(self._part)
+        left = quarantine(self._files.part)
         self._finish()
-        if left.path == self._part:  # the disk does not give or take it now
+        if left.path == self._files.part:  # the disk does not give or take it now
             return f"{left}; the next recorder sets it aside"
         if not (left.messages or left.images or left.is_damaged):
             shutil.rmtree(left.path, ignore_errors=True)
@@ -319,49 +291,44 @@ class DemoRecorder:
     def close(self) -> None:
         """Let go of an unsaved recording when the process ends; it stays for recovery."""
         if self.state is State.RECORDING:
-            self._close_bag()
-            if self._pictures is not None:
-                self._pictures.stop()
+            self._files.close()
         if self.state is not State.IDLE:
             self._finish()
 
     @property
-    def _judged(self) -> CamerasJudged:
-        return CamerasJudged() if self._pictures is None else self._pictures.judged
+    def fault(self) -> str | None:
+        """Why the current recording cannot be saved."""
+        return None if self._recording is None else self._recording.fault
+
+    @property
+    def _files(self) -> PartFiles:
+        """Of the recording in hand."""
+        assert self._recording is not None, "there is none between episodes"
+        return self._recording
 
     @property
     def _duration_s(self) -> float:
         return ((self._stopped_ns or 0) - self.started_ns) * 1e-9
 
-    def _files(self) -> list[Path]:
-        """Both recordings."""
-        folders = (self._part, self._part / CAMERAS)
-        return [path for folder in folders for path in folder.glob("*.mcap")]
-
     def _write_journal(self, counts: bool = True) -> None:
-        """What is known beside the messages, to the disk where it changed; counts: also where no
-        more than counts did, for which streams should not wait for the disk every second. Raises
-        OSError."""
-        pictures = self._pictures
+        """What is known beside the messages, as `PartFiles.write_journal` does."""
+        files = self._files
         known = Journal(
             task=self.task,
             started=self._started,
             started_ns=self.started_ns,
             stopped_ns=self._stopped_ns,
-            has_cameras=pictures is not None,
+            has_cameras=files.pictures is not None,
             provenance=self.provenance,
             calibration=self.calibration,
             clocks=self.beside.clocks(),
             meta=self.meta,
-            lost=self._lost | ({} if pictures is None else pictures.lost),
-            missing=self.numbers.missing | ({} if pictures is None else pictures.missing),
+            lost=self._lost | files.lost,
+            missing=self.numbers.missing | files.missing,
             beside=tuple(self.beside.findings(self.contract.recording)),
             damage=self.fault,
         )
-        before = self._journal
-        if before is None or (known != before if counts else known.kinds != before.kinds):
-            known.write(self._part)
-            self._journal = known
+        files.write_journal(known, counts)
 
     def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         return Manifest(
@@ -378,7 +345,7 @@ class DemoRecorder:
             response_s=self._of_streams.responses_s,
             meta=self.meta,
             streams=self._of_streams.summaries,
-            cameras=self._judged.summaries,
+            cameras=self._files.judged.summaries,
             files=files,
             software=software_version(),
             interface_hash=self.contract.interface_hash,
@@ -397,19 +364,6 @@ class DemoRecorder:
             told = self.set_aside(self._stopped_ns or 0)
             raise UserError(f"{self.name} cannot be saved as it is ({self.fault}): {told}")
 
-    @contextmanager
-    def _noting_faults(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self.fault = f"writing failed: {error.strerror}"
-
-    def _close_bag(self) -> None:
-        with self._noting_faults():
-            if self.fault is None:
-                self._bag.close()
-        self._bag.abort()
-
     def _finish(self) -> None:
-        os.close(self._lock)
+        self._files.let_go()
         self.state = State.IDLE

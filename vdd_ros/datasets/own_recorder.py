@@ -24,7 +24,8 @@ class OwnRecorder(DemoRecorder):
     def take_pictures(self, folder: Path, facts: EpisodeFacts) -> None:
         """The recording of its cameras lies in the bag `folder` and comes along as it is; raises
         UserError where it is not the one that was exported. To be called while it records."""
-        self._pictures = CopiedPictures(self.contract, self._part, self.name, folder, facts)
+        part = self._files.part
+        self._files.pictures = CopiedPictures(self.contract, part, self.name, folder, facts)
 
     def _manifest(self, files: dict[str, FileSummary]) -> Manifest:
         manifest = super()._manifest(files)
