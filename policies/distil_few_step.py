@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vdd_ros.contract_parts import Kinematics
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import Run
@@ -16,6 +17,7 @@ from vdd_ros.policies.distil import require_possible
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.objectives import Batch, FewStep, Paired, fit
+from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.pool import (
     PoolConfig,
     and_visited,
@@ -27,6 +29,7 @@ from vdd_ros.policies.pool import (
 from vdd_ros.policies.run_folder import finish, state_in
 from vdd_ros.policies.runs import FewStepStudent, Teacher, load_any_student
 from vdd_ros.policies.samplers import SAMPLERS
+from vdd_ros.policies.spaces import compared_in_space
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig
 
@@ -47,10 +50,12 @@ def distil_few_step(
     allow_larger: bool = False,
     tensorboard: bool = False,
     visited: np.ndarray | None = None,
+    kinematics: Kinematics | None = None,
 ) -> FewStepStudent:
     """Distil by `method`, one of FEW_STEP, on a pool of observations, with what it reads of them.
 
-    The student begins as its teacher. sampler, visited: as `distil` has them. Raises UserError for
+    The student begins as its teacher. sampler, visited: as `distil` has them;
+    kinematics: how joints move tools, for an objective that compares poses. Raises UserError for
     noise that the teacher does not know, for a sampler that adds noise where the ODE is followed,
     and for a student of more parameters than its teacher by MORE, unless allow_larger.
     """
@@ -59,6 +64,8 @@ def distil_few_step(
     require_possible(method, objective, pool, visited, teacher)
     _require_known_noise(method, objective, teacher)
     _require_deterministic(method, objective, sampler)
+    if isinstance(objective, Compared):
+        objective = compared_in_space(objective, teacher, kinematics)
     torch.manual_seed(training.seed)  # of what begins at random
     try:
         student = objective.student(teacher.denoiser)
@@ -77,6 +84,8 @@ def distil_few_step(
         "pool": asdict(pool),
         "processes": distributed.processes(),
     }
+    if kinematics is not None:
+        settings["kinematics"] = kinematics.model_dump(exclude_none=True)
     state_file = state_in(folder, settings, *data)
     weights = fit(student, teacher.denoiser, data, objective, training, state_file, report, log)
     run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)

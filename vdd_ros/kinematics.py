@@ -78,6 +78,12 @@ class Kinematics:
         self._posture = self._mink.PostureTask(self._model, cost=POSTURE_COST)
         self._box = _Box(self._mink, self._model.nv)
 
+    @property
+    def chain(self) -> list[int]:
+        """Which numbers of a joint array move tools, from the base on: none is carried by a later
+        one."""
+        return [self._columns[index] for index in np.argsort(self._dofs)]
+
     def forward(self, joints: np.ndarray) -> ToolPoses:
         """(T, Da) [unit] -> where the tools are."""
         base_position, base_rotation = self._base

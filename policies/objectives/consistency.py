@@ -25,14 +25,14 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT, Batch
-from vdd_ros.policies.objectives.few_step import FewStep
+from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.spacing import rho
 
 
 @dataclass(frozen=True)
-class Consistency(FewStep, ABC):
+class Consistency(Compared, ABC):
     """levels: noise levels from sigma_max to the boundary; width: the c above; weight: of a pair of
     levels, one over their distance, 1 + 1 / t^2 or the same; follow: whether the self-target is
     the running average of the student, or the student itself."""
@@ -85,7 +85,8 @@ class Consistency(FewStep, ABC):
         with torch.no_grad():
             below = self.step(teacher, x, high, low, batch, noise)
             aim = target(below, low, batch.cond)
-        distance = self._distance(student(x, high, batch.cond) - aim)
+        missed = self.difference(student(x, high, batch.cond), aim, batch.cond)
+        distance = self._distance(missed)
         return (self._weights(high, low) * distance).mean()
 
     def draw_levels(

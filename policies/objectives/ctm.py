@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.noise import noised
 from vdd_ros.policies.objectives.base import STUDENT, Batch
+from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.objectives.copies import Follower
-from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.objectives.told import told
 from vdd_ros.policies.players import Nets, Player, parameters_of
@@ -41,7 +41,7 @@ SELF = "self-target"
 
 
 @dataclass(frozen=True)
-class Ctm(FewStep):
+class Ctm(Compared):
     """levels: from sigma_max to sigma_min; denoising: weight of the loss as a denoiser; decay: of
     the self-target; steps: in which its student is sampled; noise_share: gamma of the paper, how
     much of the noise of a level is new there, 0 for the ODE, 1 for a consistency function's way.
@@ -128,7 +128,7 @@ class Ctm(FewStep):
             below = heun_step(teacher, x, t, u, cond)
             aim = jump(held, jump(held, below, u, s, cond), s, low, cond)
         found = jump(held, jump(student, x, t, s, cond), s, low, cond)
-        loss = (found - aim).square().mean()
+        loss = self.mean_square(found, aim, cond)
         if self.denoising:
             sd = student.sigma_data
             weight = (t**2 + sd**2) / (t * sd) ** 2

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import Paired
-from vdd_ros.policies.objectives.few_step import FewStep
+from vdd_ros.policies.objectives.compared import Compared
 
 
 @dataclass(frozen=True)
-class Kd(FewStep):
+class Kd(Compared):
     """sigma_max: the noise level of the starts."""
 
     summary: ClassVar[str] = "one call to where the teacher's ODE leads from the same noise"
@@ -37,4 +37,5 @@ class Kd(FewStep):
         generator: torch.Generator,
     ) -> Tensor:
         sigma = batch.starts.new_full((1,), self.sigma_max)
-        return (student(batch.starts, sigma, batch.cond) - batch.samples).square().mean()
+        found = student(batch.starts, sigma, batch.cond)
+        return self.mean_square(found, batch.samples, batch.cond)

@@ -31,6 +31,7 @@ from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import AnyStudent, Student, Teacher, load_teacher
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import Report, TrainingConfig, use_threads
+from vdd_ros.teleop.cartesian import read_model
 
 TRAINING = TrainingConfig(steps=6_000, batch_size=256, learning_rate=1e-3, ema_decay=0.995)
 
@@ -99,6 +100,8 @@ class Args:
     """Write event files beside metrics.jsonl."""
     student: StudentConfig = field(default_factory=StudentConfig)
     """Of a mixture; other students have their teacher's form."""
+    kinematics: Path | None = None
+    """How joints move the tool, a file as in config/kinematics, for --objective space=tool."""
     allow_larger: bool = False
     """Distil also into a student of more parameters than its teacher."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -177,6 +180,7 @@ def _student(
             args.allow_larger,
             args.tensorboard,
             visited,
+            None if args.kinematics is None else read_model(args.kinematics),
         )
     return distil(
         teacher,
