@@ -27,7 +27,10 @@ from vdd_ros.policies.players import Nets, Player
 
 @dataclass(frozen=True)
 class Nfsd(NoiseDifference):
-    """scale: of what the observation adds; the paper's 7.5 is for pictures."""
+    """scale: of what the observation adds; the paper's 7.5 is for pictures. The paper's negative
+    prompt, a description of bad pictures, has no honest counterpart: no observation is one of bad
+    chunks. What it takes off at high noise is not taken off; instead the paper's rule for low noise
+    holds at every level."""
 
     summary: ClassVar[str] = (
         "sds without added noise; the negative prompt has no honest counterpart and is left out"

@@ -1,0 +1,112 @@
+"""Measure whether students come nearer to their teacher when chunks are compared in other spaces.
+
+Students differ in nothing but the space and the seed. Each is asked at held-out observations from
+noise whose ends of the teacher's ODE are known: how far is its tool along the chunk?
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from vdd_ros.commands.bench import origin
+from vdd_ros.commands.distill import TRAINING
+from vdd_ros.commands.progress import progress
+from vdd_ros.durable import replace_text
+from vdd_ros.errors import UserError
+from vdd_ros.policies.distil_few_step import distil_few_step
+from vdd_ros.policies.judge import Judge, JudgeConfig
+from vdd_ros.policies.map_errors import MapErrors
+from vdd_ros.policies.objectives.compared import Compared, SpaceName
+from vdd_ros.policies.objectives.settings import objective_of
+from vdd_ros.policies.pool import PoolConfig
+from vdd_ros.policies.runs import load_teacher
+from vdd_ros.policies.training import TrainingConfig, use_threads
+from vdd_ros.teleop.cartesian import read_model
+
+SHOWN = ("tool_mm", "tool_deg", "joints_rms", "prmse", "energy_distance", "off_support", "seconds")
+
+
+@dataclass(frozen=True)
+class Args:
+    run: Path
+    """Folder of the teacher's run."""
+    kinematics: Path
+    """How joints move the tool, a file as in config/kinematics."""
+    out: Path | None = None
+    """File of a JSON line for each student; those in it already are not made again."""
+    methods: tuple[str, ...] = ("kd", "cd")
+    spaces: tuple[SpaceName, ...] = get_args(SpaceName)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    share: float = 0.9
+    """Of a distance, that is of the space."""
+    threads: int = 1
+    """Processor threads."""
+    pool: PoolConfig = field(default_factory=lambda: PoolConfig(size=20_000))
+    judge: JudgeConfig = field(default_factory=lambda: JudgeConfig(100, 20, 128))
+    """How distributions are judged."""
+    training: TrainingConfig = replace(TRAINING, steps=2000)
+
+
+def main(args: Args) -> dict:
+    """Print means over seeds; raises UserError for a method that compares no chunks."""
+    use_threads(args.threads)
+    teacher, model = load_teacher(args.run), read_model(args.kinematics)
+    errors, judge = MapErrors(teacher, model), Judge(teacher, args.judge)
+    cells = _known(args.out)
+    done = {(one["method"], one["space"], one["seed"]) for one in cells}
+    for seed in args.seeds:
+        for method in args.methods:
+            for space in args.spaces:
+                if (method, space, seed) in done:
+                    continue
+                given = {"space": space, "share": args.share}
+                objective = objective_of(method, given, teacher.config)
+                if not isinstance(objective, Compared):
+                    raise UserError(f"{method} compares no chunks: take kd or cd")
+                training = replace(args.training, seed=seed)
+                with TemporaryDirectory() as folder, progress(f"{method} in {space}") as report:
+                    began = time.monotonic()
+                    student = distil_few_step(
+                        teacher, Path(folder), method, training, objective, args.pool,
+                        report=report, kinematics=model,
+                    )  # fmt: skip
+                    seconds = time.monotonic() - began
+                figures = judge.of_student(student)
+                cells.append(
+                    {"method": method, "space": space, "seed": seed, "steps": training.steps}
+                    | errors.of(student)
+                    | {name: figures[name] for name in ("energy_distance", "off_support")}
+                    | {"seconds": round(seconds, 1), **origin(seed)}
+                )
+                if args.out is not None:
+                    lines = (json.dumps(cell, allow_nan=False) + "\n" for cell in cells)
+                    replace_text(args.out, "".join(lines))
+    Console().print(_table(cells))
+    return {"rows": cells}
+
+
+def _known(path: Path | None) -> list[dict]:
+    if path is None or not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} holds no cells ({error}): name another --out") from None
+
+
+def _table(cells: list[dict]) -> Table:
+    table = Table("method", "space", *SHOWN)
+    for method, space in dict.fromkeys((one["method"], one["space"]) for one in cells):
+        rows = [one for one in cells if (one["method"], one["space"]) == (method, space)]
+        means = [float(np.mean([one[name] for one in rows])) for name in SHOWN]
+        table.add_row(method, space, *(f"{mean:.4g}" for mean in means))
+    return table
