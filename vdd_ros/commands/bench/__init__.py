@@ -18,7 +18,7 @@ from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
 TOOLS = {
     "latency": "what a policy costs per chunk, beside its teacher and beside the floor",
     "distill": "what `vdd` costs until it is as close to its teacher as `vdd-paper` in the end",
-    "spaces": "whether students come nearer to their teacher's chunks when compared in other spaces",
+    "spaces": "whether students come nearer to their teacher when chunks are compared elsewhere",
     "loader": "how fast training gets its examples from disk, beside the same in memory",
     "control": "how punctual robot commands are, beside a loop that does nothing but publish them",
     "soak": "whether the action node keeps its time and its memory over half an hour",
