@@ -36,6 +36,13 @@ class Decoded(nn.Module):
     that are poses.
     """
 
+    reference: Tensor
+    mean: Tensor
+    decoder: Tensor
+    newest_mean: Tensor
+    newest_std: Tensor
+    relative: Tensor
+
     def __init__(self, normalizer: Normalizer, contract: Contract):
         super().__init__()
         meaning = contract.action.meaning
@@ -78,6 +85,8 @@ class Decoded(nn.Module):
 class ToolSpace(nn.Module):
     """Errors of tools along a chunk [m], and of joints beside them in standardised actions."""
 
+    std: Tensor
+
     def __init__(self, normalizer: Normalizer, contract: Contract, model: Model):
         super().__init__()
         self.decoded = Decoded(normalizer, contract)
@@ -99,6 +108,8 @@ class ToolSpace(nn.Module):
 
 class ExecutedSpace(nn.Module):
     """Differences of actions over their standard deviations."""
+
+    decoder: Tensor
 
     def __init__(self, normalizer: Normalizer):
         super().__init__()

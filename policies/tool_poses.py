@@ -31,6 +31,10 @@ class Poses(NamedTuple):
 class ForwardKinematics(nn.Module):
     """(..., Da) joint positions [unit] -> Poses, as `Kinematics.forward` has them."""
 
+    screws: Tensor
+    positions: Tensor
+    rotations: Tensor
+
     def __init__(self, kinematics: Kinematics, n_joints: int):
         super().__init__()
         self.chain = kinematics.chain

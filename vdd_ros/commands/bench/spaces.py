@@ -27,8 +27,10 @@ from vdd_ros.policies.judge import Judge, JudgeConfig
 from vdd_ros.policies.map_errors import MapErrors
 from vdd_ros.policies.objectives.compared import Compared, SpaceName
 from vdd_ros.policies.objectives.settings import objective_of
-from vdd_ros.policies.pool import PoolConfig
+from vdd_ros.policies.pool import PoolConfig, paired_pool
 from vdd_ros.policies.runs import load_teacher
+from vdd_ros.policies.spaces import compared_in_space
+from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 from vdd_ros.teleop.cartesian import read_model
 
@@ -73,6 +75,9 @@ def main(args: Args) -> dict:
                 if not isinstance(objective, Compared):
                     raise UserError(f"{method} compares no chunks: take kd or cd")
                 training = replace(args.training, seed=seed)
+                compared_in_space(objective, teacher, model)  # what is made once is no space's cost
+                if objective.needs_starts:
+                    paired_pool(teacher, args.pool, SamplerConfig(), objective.noise, seed)
                 with TemporaryDirectory() as folder, progress(f"{method} in {space}") as report:
                     began = time.monotonic()
                     student = distil_few_step(
