@@ -162,6 +162,8 @@ def compared_in_space(objective: Compared, teacher: Teacher, model: Model | None
     tools of a robot whose kinematics nobody tells."""
     if objective.space == "normalised":
         return objective
+    if not 0.0 < objective.share <= 1.0:
+        raise UserError(f"share is {objective.share}; it is above 0 and at most 1")
     normalizer, contract = teacher.normalizer, teacher.contract
     space: nn.Module
     if objective.space == "executed":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from recordings import record
-from small_runs import train, vdd
+from small_runs import distill, train, vdd, words
 
 from vdd_ros import cli
 from vdd_ros.action_space import action_space
@@ -18,9 +20,10 @@ from vdd_ros.errors import UserError
 from vdd_ros.kinematics import Kinematics
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.chunk_autoencoder import autoencoder_of
+from vdd_ros.policies.map_errors import MapErrors
 from vdd_ros.policies.objectives.kd import Kd
 from vdd_ros.policies.objectives.settings import METHODS
-from vdd_ros.policies.runs import load_teacher
+from vdd_ros.policies.runs import FewStepStudent, load_any_student, load_teacher, training_examples
 from vdd_ros.policies.spaces import (
     METRES_A_RADIAN,
     Decoded,
@@ -98,11 +101,15 @@ def test_a_rotation_vector_is_axis_times_angle_and_has_a_gradient(angle):
     torch.testing.assert_close(jacobian, torch.eye(3, dtype=torch.float64), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("meaning", ["absolute_position", "relative_position", "velocity"])
-@pytest.mark.parametrize("degree", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("meaning", "degree"),  # the arm where it is, as a reference, is for absolute positions
+    [
+        *(("absolute_position", degree) for degree in (0, 1, 2)),
+        *(("relative_position", degree) for degree in (1, 2)),
+        *(("velocity", degree) for degree in (1, 2)),
+    ],
+)
 def test_what_a_chunk_stands_for_is_what_normalizer_and_action_space_say(meaning, degree):
-    if meaning != "absolute_position" and degree == 0:
-        pytest.skip("the arm where it is, as a reference, is for absolute positions")
     contract = of_hand(meaning)
     normalizer, observations, chunks = fitted(contract, degree)
     z, space = normalizer.normalize(chunks, observations), action_space(contract)
@@ -183,8 +190,6 @@ def test_an_autoencoder_is_trained_once_and_says_chunks_back(teacher):
     for one, other in zip(net.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
     assert len(list(teacher.folder.glob("autoencoder-*"))) >= 1
-    from vdd_ros.policies.runs import training_examples
-
     chunks = training_examples(teacher)[0].chunks
     assert float((net(chunks) - chunks).square().mean()) < 0.7 * float(chunks.var())
 
@@ -198,6 +203,40 @@ def test_without_kinematics_or_a_robot_one_sentence_says_so(teacher):
     poses = Contract.from_yaml(CONFIG / "panda_avoid_tool_pose.yaml")
     with pytest.raises(UserError, match="poses of tools already"):
         Decoded(teacher.normalizer, poses)
+
+
+def test_a_student_is_distilled_by_poses_and_a_bench_tells_how_near_it_came(teacher, tmp_path):
+    tool = ["--kinematics", CONFIG / "kinematics" / "panda_tools.yaml"]
+    how = ["--method", "kd", "--objective", "space=tool"]
+    few = distill(teacher.folder, tmp_path / "run", *how, student=())
+    assert cli.main(few) == cli.USER_ERROR
+    assert cli.main([*few, *words("--objective", "share=0", *tool)]) == cli.USER_ERROR
+    assert not (tmp_path / "run" / "run.json").exists()
+    vdd(*few, *tool)
+    student = load_any_student(tmp_path / "run")
+    assert isinstance(student, FewStepStudent) and student.objective.space == "tool"
+    found = MapErrors(teacher, MODEL).of(student)
+    bench = ["bench", "spaces", "--run", teacher.folder, *tool, "--out", tmp_path / "cells.jsonl"]
+    bench += ["--methods", "kd", "--seeds", 0, "--training.steps", 50, "--pool.size", 100]
+    bench += ["--judge.observations", 4, "--judge.samples", 4, "--judge.reference", 8]
+    vdd(*bench, "--spaces", "normalised")
+    first = (tmp_path / "cells.jsonl").read_text()
+    vdd(*bench, "--spaces", "normalised", "tool")
+    both = (tmp_path / "cells.jsonl").read_text()
+    assert both.startswith(first) and len(both.splitlines()) == 2
+    assert found.keys() <= json.loads(first).keys()
+
+
+def test_figures_of_a_map_are_nothing_for_the_teacher_itself(teacher):
+    errors = MapErrors(teacher, MODEL)
+    ends = errors.ends
+
+    class Itself(Kd):
+        def sample(self, student, starts, cond, draw=None):
+            return ends
+
+    itself = SimpleNamespace(objective=Itself(), net=None)
+    assert max(errors.of(itself).values()) < 1e-6
 
 
 def test_which_methods_compare(capsys):

@@ -129,6 +129,8 @@ def main(args: Args) -> dict:
         return {"method": args.method, "settings": asdict(objective)}
     if isinstance(objective, FewStep):
         _require_nothing_of_mixtures(args)
+    if args.kinematics is not None and getattr(objective, "space", None) != "tool":
+        raise UserError("--kinematics is for --objective space=tool: write both or neither")
     use_threads(args.threads)
     with process_group():
         if args.toy is not None:

@@ -35,7 +35,15 @@ from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import TrainingConfig, use_threads
 from vdd_ros.teleop.cartesian import read_model
 
-SHOWN = ("tool_mm", "tool_deg", "joints_rms", "prmse", "energy_distance", "off_support", "cpu_seconds")
+SHOWN = (
+    "tool_mm",
+    "tool_deg",
+    "joints_rms",
+    "prmse",
+    "energy_distance",
+    "off_support",
+    "cpu_seconds",
+)
 
 
 @dataclass(frozen=True)
