@@ -47,10 +47,16 @@ def autoencoder_of(
     config = config or AutoencoderConfig()
     data, _ = training_examples(teacher)
     net = ChunkAutoencoder(config, teacher.normalizer.sizes[-1])
-    settings = {"autoencoder": asdict(config), "training": asdict(training)}
+    settings = {
+        "autoencoder": asdict(config),
+        "training": asdict(training),
+        "processes": distributed.processes(),
+    }
     path = teacher.folder / f"autoencoder-{fingerprint(settings, data.chunks)}.safetensors"
-    if distributed.is_first() and not path.exists():
-        save_tensors(path, _trained(net, data, training))
+    if not path.exists():  # seen by all processes alike: none is done before all have begun
+        weights = _trained(net, data, training)
+        if distributed.is_first():
+            save_tensors(path, weights)
     distributed.wait()
     load_weights(net, load_tensors(path), path)
     return net.eval().requires_grad_(False)

@@ -52,10 +52,11 @@ class Decoded(nn.Module):
                 "compare them in space normalised or executed"
             )
         self.meaning, self.dt = meaning, 1.0 / contract.rates.policy_hz
-        self.newest, self.joints = normalizer.newest_mean.size, contract.observed_joints
+        self.newest, self.seen, _ = normalizer.sizes
+        self.joints = contract.observed_joints
         absolute = contract.action.absolute or ()
         moves = [float(name not in absolute) for name in contract.joint_names]
-        self.has_products = len(normalizer.reference) > 1 + normalizer.sizes[1]
+        self.has_products = len(normalizer.reference) > 1 + self.seen
         for name, value in {
             "reference": normalizer.reference,
             "mean": normalizer.chunk_mean,
@@ -67,6 +68,7 @@ class Decoded(nn.Module):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def forward(self, chunks: Tensor, cond: Tensor) -> Tensor:
+        cond = cond[:, : self.seen]  # a scale of guidance may follow
         terms = [torch.ones_like(cond[:, :1]), cond]
         if self.has_products:
             first = cond[:, : self.newest]
@@ -148,8 +150,15 @@ class InUnits(nn.Module):
 
 
 def with_kinematics(contract: Contract, model: Model) -> Contract:
-    """The contract with the tool that its frames name; raises UserError where it has none."""
+    """The contract with the tool that its frames name; raises UserError where the model has none
+    of that name."""
     tools = [tool for tool in model.tools if tool.frame == contract.frames.tool]
+    if not tools:
+        known = ", ".join(tool.frame for tool in model.tools)
+        raise UserError(
+            f"the kinematics tell of {known}, and the tool of contract {contract.name} is "
+            f"{contract.frames.tool}: name a file with --kinematics that tells of it"
+        )
     raw = contract.to_dict()
     raw["kinematics"] = {"model": model.model, "tools": [one.model_dump() for one in tools]}
     raw["action"] = {"name": "q", "stream": contract.action.stream, "meaning": "tool_pose"}
@@ -162,8 +171,6 @@ def compared_in_space(objective: Compared, teacher: Teacher, model: Model | None
     tools of a robot whose kinematics nobody tells."""
     if objective.space == "normalised":
         return objective
-    if not 0.0 < objective.share <= 1.0:
-        raise UserError(f"share is {objective.share}; it is above 0 and at most 1")
     normalizer, contract = teacher.normalizer, teacher.contract
     space: nn.Module
     if objective.space == "executed":

@@ -381,6 +381,8 @@ def test_a_plan_of_a_sweep_has_their_settings_checked():
     for changes, message in (
         ({"objective": {"nu": 1}}, "kd has no setting 'nu'"),
         ({"objective": {"sigma_max": "wide"}}, "sigma_max is 'wide'; write a number"),
+        ({"objective": {"share": 0}}, "share is 0.0; it is above 0"),
+        ({"objective": {"space": "tool"}}, "plans tell of no kinematics"),
         ({"student": {"width": 8}}, "leave out student, start, prune"),
         ({"prune": 0.1}, "leave out student, start, prune"),
     ):

@@ -34,6 +34,22 @@ from vdd_ros.policies.runs import load_student, load_teacher, load_windows
 from vdd_ros.policies.teacher import SamplerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+AUTOENCODER = """
+import sys
+from pathlib import Path
+import torch.distributed
+from vdd_ros.policies.checkpoint import fingerprint
+from vdd_ros.policies.chunk_autoencoder import autoencoder_of
+from vdd_ros.policies.distributed import process_group
+from vdd_ros.policies.runs import load_teacher
+from vdd_ros.policies.training import TrainingConfig
+
+with process_group():
+    training = TrainingConfig(steps=20, batch_size=8)
+    net = autoencoder_of(load_teacher(sys.argv[1]), training=training)
+    told = fingerprint({}, *net.parameters())
+    Path(sys.argv[2], str(torch.distributed.get_rank())).write_text(told)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +173,16 @@ def test_two_processes_distil_as_one_with_twice_the_batch(teacher, tmp_path, met
     vdd(*given("one", 2 * BATCH, 8))
     vdd_together(*given("two", BATCH, 4))
     assert_alike(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_one_latent_space(teacher, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(AUTOENCODER)
+    done = together(str(program), str(teacher), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text() != ""
+    assert len(list(teacher.glob("autoencoder-*"))) == 1
 
 
 def test_the_log_says_how_a_training_went(teacher):

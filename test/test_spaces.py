@@ -20,6 +20,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.kinematics import Kinematics
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.chunk_autoencoder import autoencoder_of
+from vdd_ros.policies.guidance import with_scale
 from vdd_ros.policies.map_errors import MapErrors
 from vdd_ros.policies.objectives.kd import Kd
 from vdd_ros.policies.objectives.settings import METHODS
@@ -138,6 +139,16 @@ def test_the_tools_error_is_metres_and_radians():
     np.testing.assert_allclose(float(seen.square().sum()), expected, rtol=1e-8)
 
 
+def test_a_scale_of_guidance_behind_an_observation_changes_nothing_there():
+    """As lcm's student is told it."""
+    for degree in (1, 2):
+        normalizer, observations, chunks = fitted(HAND, degree)
+        z = torch.tensor(normalizer.normalize(chunks, observations))
+        cond = torch.tensor(normalizer.features(observations))
+        decoded = Decoded(normalizer, HAND)
+        assert torch.equal(decoded(z, with_scale(cond, 2.0)), decoded(z, cond))
+
+
 def test_a_loss_in_the_tools_space_has_the_gradient_of_differences():
     normalizer, observations, chunks = fitted(HAND, 1)
     z = torch.tensor(normalizer.normalize(chunks, observations))[:2]
@@ -200,6 +211,10 @@ def test_without_kinematics_or_a_robot_one_sentence_says_so(teacher):
     some = torch.zeros(2, 3)
     with pytest.raises(UserError, match="take normalised"):
         Kd(space="tool").difference(some, some, some)
+    raw = HAND.to_dict()
+    raw["frames"]["tool"] = "panda_link0"
+    with pytest.raises(UserError, match="tell of panda_rod_tip, .* is panda_link0: name a file"):
+        with_kinematics(Contract.from_dict(raw), MODEL)
     poses = Contract.from_yaml(CONFIG / "panda_avoid_tool_pose.yaml")
     with pytest.raises(UserError, match="poses of tools already"):
         Decoded(teacher.normalizer, poses)

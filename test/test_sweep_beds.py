@@ -198,6 +198,7 @@ def test_cells_that_are_known_are_left_to_who_has_them(done, tmp_path):
         ({"beds": {"g7": {}}}, "bed 'g7' is none of g6, t2"),
         ({"methods": {"kd": {"objective": {"sgma": 1}}}}, "kd has no setting 'sgma'"),
         ({"methods": {"cd": {"objective": {"levels": "x"}}}}, "levels is 'x'; write a whole"),
+        ({"methods": {"kd": {"objective": {"space": "tool"}}}}, "kd: beds have no robot"),
         ({"methods": {"kdd": {}}}, "kdd: method 'kdd' is none of vdd, "),
         ({"methods": {"kd": {"training": {"step": 1}}}}, "TrainingConfig has no 'step'"),
         ({"methods": {"kd": {"student": {"width": 1}}}}, "kd: only mixtures have a student"),

@@ -29,6 +29,10 @@ class Compared(FewStep):
     space: SpaceName = "normalised"
     share: float = 0.9
 
+    def __post_init__(self):
+        if not 0.0 < self.share <= 1.0:
+            raise ValueError(f"share is {self.share}; it is above 0 and at most 1")
+
     def within(self: C, difference: Difference) -> C:
         """The same objective, which compares chunks by that; its settings stay what they are."""
         made = copy.copy(self)

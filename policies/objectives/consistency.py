@@ -48,6 +48,7 @@ class Consistency(Compared, ABC):
     follow: Literal["student", "average"] = "student"
 
     def __post_init__(self):
+        super().__post_init__()
         if not (0.0 < self.sigma_min < self.sigma_max and self.levels >= 2 and self.width > 0.0):
             raise ValueError(f"levels fall from sigma_max to sigma_min, width is positive: {self}")
 

@@ -60,6 +60,7 @@ class Ctm(Compared):
     noise_share: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         if min(self.levels, self.steps + 1) < 2 or self.denoising < 0.0:
             raise ValueError(f"levels are 2 or more, denoising is not negative: {self}")
         if not (0.0 <= self.decay < 1.0 and 0.0 <= self.noise_share <= 1.0):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vdd_ros.errors import UserError
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import FEW_STEP
+from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.training import TrainingConfig
@@ -46,9 +47,11 @@ class StudentPlan(Part):
                 f"{self.method} makes a net in its teacher's form: leave out student, start, prune"
             )
         try:
-            objective_of(self.method, self.objective)
+            objective = objective_of(self.method, self.objective)
         except UserError as error:
             raise ValueError(str(error)) from None
+        if isinstance(objective, Compared) and objective.space == "tool":
+            raise ValueError("plans tell of no kinematics: take another space, or `vdd distill`")
         return self
 
     @property

@@ -10,6 +10,7 @@ from vdd_ros.commands.sweep.choices import Part
 from vdd_ros.errors import UserError
 from vdd_ros.policies.beds.controls import CONTROLS, MEANS
 from vdd_ros.policies.objectives import OBJECTIVES, Objective
+from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
@@ -62,9 +63,11 @@ class MethodPlan(Part):
             raise ValueError(f"{name}: only mixtures have a student to be described")
         if method in METHODS:
             try:
-                objective_of(method, self.objective)
+                objective = objective_of(method, self.objective)
             except UserError as error:
                 raise ValueError(f"{name}: {error}") from None
+            if isinstance(objective, Compared) and objective.space != "normalised":
+                raise ValueError(f"{name}: beds have no robot, compare in space normalised")
         return self.model_copy(update={"method": method, "band": self.band or method})
 
 
