@@ -31,35 +31,36 @@ class Poses(NamedTuple):
 class ForwardKinematics(nn.Module):
     """(..., Da) joint positions [unit] -> Poses, as `Kinematics.forward` has them."""
 
-    screws: Tensor
-    positions: Tensor
-    rotations: Tensor
+    powers: Tensor
+    at_zero: Tensor
 
     def __init__(self, kinematics: Kinematics, n_joints: int):
         super().__init__()
         self.chain = kinematics.chain
-        at_rest = np.zeros((1 + len(self.chain), n_joints))
-        at_rest[1 + np.arange(len(self.chain)), self.chain] = STEP
-        positions, rotations = kinematics.forward(at_rest)
-        screws = [
-            [_screw(rotations[0, tool], positions[0, tool], rotation[tool], position[tool])
+        joints = np.zeros((1 + len(self.chain), n_joints))
+        joints[1 + np.arange(len(self.chain)), self.chain] = STEP
+        positions, rotations = kinematics.forward(joints)
+        powers = [
+            [_powers(_screw(rotations[0, tool], positions[0, tool], rotation[tool], position[tool]))
              for tool in range(positions.shape[1])]
             for position, rotation in zip(positions[1:], rotations[1:], strict=True)
         ]  # fmt: skip
-        self.register_buffer("screws", torch.tensor(np.array(screws)))  # (n, N, 6)
-        self.register_buffer("positions", torch.tensor(positions[0]))
-        self.register_buffer("rotations", torch.tensor(rotations[0]))
+        at_zero = np.tile(np.eye(4), (positions.shape[1], 1, 1))
+        at_zero[:, :3, :3], at_zero[:, :3, 3] = rotations[0], positions[0]
+        self.register_buffer("powers", torch.tensor(np.array(powers)))  # (n, N, 12, 4)
+        self.register_buffer("at_zero", torch.tensor(at_zero))
 
     def forward(self, joints: Tensor) -> Poses:
-        shape = joints.shape[:-1]
-        position, rotation = self.positions, self.rotations
-        for column, screw in reversed(list(zip(self.chain, self.screws, strict=True))):
-            turn, shift = _exponential(screw, joints[..., column, None, None])
-            position = (turn @ position[..., None])[..., 0] + shift
-            rotation = turn @ rotation
-        return Poses(
-            position.expand(*shape, -1, -1), rotation.expand(*shape, *self.rotations.shape)
-        )
+        rows = joints.reshape(-1, joints.shape[-1]).mT.contiguous()
+        count = rows.shape[1]  # B, last, as processors like it best
+        tools = self.at_zero[..., None].expand(-1, -1, -1, count)  # (N, 4, 4, B)
+        for column, powers in reversed(list(zip(self.chain, self.powers, strict=True))):
+            q = rows[column]
+            moved = (powers @ tools.flatten(2)).unflatten(2, (4, count))
+            once, twice, thrice = moved.chunk(3, dim=1)
+            tools = tools + q * once + (1.0 - q.cos()) * twice + (q - q.sin()) * thrice
+        found = tools[:, :3].movedim(-1, 0).unflatten(0, joints.shape[:-1])
+        return Poses(found[..., 3], found[..., :3])
 
 
 def rotation_vector(rotation: Tensor) -> Tensor:
@@ -93,14 +94,12 @@ def _cross(w: np.ndarray) -> np.ndarray:
     return np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
 
 
-def _exponential(screw: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 6), (..., 1, 1) -> rotations (..., N, 3, 3) and shifts (..., N, 3)."""
-    w, v = screw[:, :3], screw[:, 3:]
-    nothing = torch.zeros_like(w[:, 0])
-    rows = [nothing, -w[:, 2], w[:, 1], w[:, 2], nothing, -w[:, 0], -w[:, 1], w[:, 0], nothing]
-    cross = torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
-    twice, one = cross @ cross, torch.eye(3).to(cross)
-    once, angle = (cross @ v[..., None])[..., 0], q[..., None]
-    turn = one + angle.sin() * cross + (1.0 - angle.cos()) * twice
-    again = (cross @ once[..., None])[..., 0]
-    return turn, q * v + (1.0 - q.cos()) * once + (q - q.sin()) * again
+def _powers(screw: np.ndarray) -> np.ndarray:
+    """(6,) -> (12, 4): S, S^2 and S^3 of the twist S. As w is of length 1, or 0,
+
+    exp(S q) = 1 + q S + (1 - cos q) S^2 + (q - sin q) S^3
+    """
+    twist = np.zeros((4, 4))
+    twist[:3, :3], twist[:3, 3] = _cross(screw[:3]), screw[3:]
+    twice = twist @ twist
+    return np.concatenate([twist, twice, twist @ twice])
