@@ -68,11 +68,15 @@ class Args:
 
 
 def main(args: Args) -> dict:
-    """Print means over seeds; raises UserError for a method that compares no chunks."""
+    """Print means over seeds; raises UserError for a method that compares no chunks, and for a file
+    of students that were trained for longer or shorter."""
     use_threads(args.threads)
+    for method in args.methods:
+        if not isinstance(objective_of(method, {}), Compared):
+            raise UserError(f"{method} compares no chunks: take kd or cd")
+    cells = _known(args.out, args.training.steps)
     teacher, model = load_teacher(args.run), read_model(args.kinematics)
     errors, judge = MapErrors(teacher, model), Judge(teacher, args.judge)
-    cells = _known(args.out)
     done = {(one["method"], one["space"], one["seed"]) for one in cells}
     for seed in args.seeds:
         for method in args.methods:
@@ -81,8 +85,7 @@ def main(args: Args) -> dict:
                     continue
                 given = {"space": space, "share": args.share}
                 objective = objective_of(method, given, teacher.config)
-                if not isinstance(objective, Compared):
-                    raise UserError(f"{method} compares no chunks: take kd or cd")
+                assert isinstance(objective, Compared)
                 training = replace(args.training, seed=seed)
                 compared_in_space(objective, teacher, model)  # what is made once is no space's cost
                 if objective.needs_starts:
@@ -108,13 +111,20 @@ def main(args: Args) -> dict:
     return {"rows": cells}
 
 
-def _known(path: Path | None) -> list[dict]:
+def _known(path: Path | None, steps: int) -> list[dict]:
     if path is None or not path.exists():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
+        cells = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        others = {one["steps"] for one in cells} - {steps}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} holds no cells ({error}): name another --out") from None
+    if others:
+        raise UserError(
+            f"{path} is of students that were trained for {min(others)} steps, and not {steps}: "
+            "name another --out"
+        )
+    return cells
 
 
 def _table(cells: list[dict]) -> Table:
