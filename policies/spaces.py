@@ -1,9 +1,8 @@
-"""Spaces that chunks are compared in: as executed, where tools go, and what an autoencoder keeps.
+"""Spaces that chunks are compared in: where tools go, and what an autoencoder keeps.
 
     |z - z'|^2    in the network's units, where the principal directions of chunks count alike
-    |a - a'|^2    of joint positions as executed, over the standard deviations of the actions
     |p - p'|^2 + (METRES_A_RADIAN angle)^2    of each tool at each step of a chunk
-    |E(z) - E(z')|^2    of codes;    |D(E(z)) - D(E(z'))|^2 of what is made of them
+    |E(z) - E(z')|^2    of codes
 
 Each in a unit of its own, so that a small change of a chunk counts as much as in the network's
 units: the size of a loss, of clipped gradients and the width of a Huber metric stay what they were.
@@ -11,7 +10,6 @@ units: the size of a loss, of clipped gradients and the width of a Huber metric 
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -49,7 +47,7 @@ class Decoded(nn.Module):
         if contract.action.is_cartesian:
             raise UserError(
                 f"actions of contract {contract.name} are poses of tools already ({meaning}): "
-                "compare them in space normalised or executed"
+                "compare them in space normalised"
             )
         self.meaning, self.dt = meaning, 1.0 / contract.rates.policy_hz
         self.newest, self.seen, _ = normalizer.sizes
@@ -108,29 +106,15 @@ class ToolSpace(nn.Module):
         return torch.cat([*(part.flatten(1) for part in parts), beside.flatten(1)], dim=1)
 
 
-class ExecutedSpace(nn.Module):
-    """Differences of actions over their standard deviations."""
-
-    decoder: Tensor
-
-    def __init__(self, normalizer: Normalizer):
-        super().__init__()
-        scale = np.tile(normalizer.action_std, len(normalizer.chunk_mean))
-        self.register_buffer("decoder", torch.tensor(normalizer.decoder / scale[:, None]).mT)
-
-    def forward(self, found: Tensor, target: Tensor, cond: Tensor) -> Tensor:
-        return (found - target) @ self.decoder
-
-
 class CodeSpace(nn.Module):
-    """Differences of codes, or of what is made of them."""
+    """Differences of codes."""
 
-    def __init__(self, net: ChunkAutoencoder, decodes: bool):
+    def __init__(self, net: ChunkAutoencoder):
         super().__init__()
-        self.read = net if decodes else net.encode
+        self.encode = net.encode
 
     def forward(self, found: Tensor, target: Tensor, cond: Tensor) -> Tensor:
-        return self.read(found) - self.read(target)
+        return self.encode(found) - self.encode(target)
 
 
 class InUnits(nn.Module):
@@ -171,19 +155,17 @@ def compared_in_space(objective: Compared, teacher: Teacher, model: Model | None
     tools of a robot whose kinematics nobody tells."""
     if objective.space == "normalised":
         return objective
-    normalizer, contract = teacher.normalizer, teacher.contract
+    contract = teacher.contract
     space: nn.Module
-    if objective.space == "executed":
-        space = ExecutedSpace(normalizer)
-    elif objective.space == "tool":
+    if objective.space == "tool":
         if model is None:
             raise UserError(
                 f"space tool needs to know how joints of {contract.name} move its tool: name a "
                 "file with --kinematics, such as config/kinematics/panda_tools.yaml"
             )
-        space = ToolSpace(normalizer, contract, model)
+        space = ToolSpace(teacher.normalizer, contract, model)
     else:
-        space = CodeSpace(autoencoder_of(teacher), objective.space == "decoded")
+        space = CodeSpace(autoencoder_of(teacher))
     examples, _ = training_examples(teacher)
     rows = slice(0, ROWS)
     return objective.within(InUnits(space, examples.chunks[rows], examples.cond[rows]))

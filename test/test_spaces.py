@@ -28,7 +28,6 @@ from vdd_ros.policies.runs import FewStepStudent, load_any_student, load_teacher
 from vdd_ros.policies.spaces import (
     METRES_A_RADIAN,
     Decoded,
-    InUnits,
     ToolSpace,
     compared_in_space,
     with_kinematics,
@@ -170,9 +169,9 @@ def teacher(tmp_path_factory):
     return load_teacher(folder / "teacher")
 
 
-@pytest.mark.parametrize("space", ["executed", "latent", "decoded"])
+@pytest.mark.parametrize("space", ["tool", "latent"])
 def test_small_changes_count_as_much_in_every_space(teacher, space):
-    objective = compared_in_space(Kd(space=space, share=1.0), teacher, None)
+    objective = compared_in_space(Kd(space=space, share=1.0), teacher, MODEL)
     generator = torch.Generator().manual_seed(1)
     z = 0.5 * torch.randn(4000, teacher.normalizer.sizes[-1], generator=generator)
     change = 0.05 * torch.randn(z.shape, generator=generator)
@@ -181,26 +180,14 @@ def test_small_changes_count_as_much_in_every_space(teacher, space):
     assert 0.5 < float(ratio) < 2.0
 
 
-def test_executed_is_standardised_actions(teacher):
-    normalizer = teacher.normalizer
-    objective = compared_in_space(Kd(space="executed", share=1.0), teacher, None)
-    in_units = objective.__dict__["_difference"]
-    assert isinstance(in_units, InUnits)
-    z = RNG.standard_normal((2, 3, normalizer.sizes[-1]))
-    seen = np.zeros((3, len(normalizer.difference_std) + 1, normalizer.newest_mean.size))
-    one, two = (normalizer.standardize(normalizer.unnormalize(part, seen)) for part in z)
-    a, b = torch.tensor(z, dtype=torch.float32)
-    found = in_units.unit * in_units(a, b, torch.zeros(3, 1))
-    np.testing.assert_allclose(found, (one - two).reshape(3, -1), rtol=1e-4, atol=1e-5)
-
-
 def test_an_autoencoder_is_trained_once_and_says_chunks_back(teacher):
     training = TrainingConfig(steps=400, batch_size=64, ema_decay=0.9)
     net = autoencoder_of(teacher, training=training)
+    files = {path: path.stat().st_mtime_ns for path in teacher.folder.glob("autoencoder-*")}
     again = autoencoder_of(teacher, training=dataclasses.replace(training))
     for one, other in zip(net.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert len(list(teacher.folder.glob("autoencoder-*"))) >= 1
+    assert all(path.stat().st_mtime_ns == written for path, written in files.items()) and files
     chunks = training_examples(teacher)[0].chunks
     assert float((net(chunks) - chunks).square().mean()) < 0.7 * float(chunks.var())
 

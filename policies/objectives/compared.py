@@ -13,7 +13,7 @@ from torch import Tensor
 from vdd_ros.errors import UserError
 from vdd_ros.policies.objectives.few_step import FewStep
 
-SpaceName = Literal["normalised", "executed", "tool", "latent", "decoded"]
+SpaceName = Literal["normalised", "tool", "latent"]
 # found, aimed at (B, R) and their observations (B, C) -> (B, M), as long as they are apart
 Difference = Callable[[Tensor, Tensor, Tensor], Tensor]
 C = TypeVar("C", bound="Compared")
@@ -21,10 +21,10 @@ C = TypeVar("C", bound="Compared")
 
 @dataclass(frozen=True)
 class Compared(FewStep):
-    """space: what chunks are compared in: the network's units, joint positions as executed, poses
-    of tools (with --kinematics), a code that an autoencoder makes of a chunk, or what it makes of
-    that code; share: of the squared distance that is of that space, the rest being of the network's
-    units, without which nothing holds what a space does not see, such as an elbow."""
+    """space: what chunks are compared in: the network's units, poses of tools (with --kinematics)
+    or a code that an autoencoder makes of a chunk; share: of the squared distance that is of that
+    space, the rest being of the network's units, without which nothing holds what a space does not
+    see, such as an elbow."""
 
     space: SpaceName = "normalised"
     share: float = 0.9
