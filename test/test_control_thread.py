@@ -18,7 +18,6 @@ from vdd_ros.action_loop import ActionLoop, TickResult
 from vdd_ros.command_gate import GateOutput, StopReason
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
-from vdd_ros.gate_clock import CUT
 from vdd_ros.inference import PolicyError, PolicyOutput
 from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
@@ -209,28 +208,6 @@ def test_a_command_that_was_held_up_does_not_leave(bench, monkeypatch, ending):
     count, position = held[0]
     assert all((sent != position).any() for sent in bench.sent[count : count + 1])
     assert bench.is_smooth(count, count + 3, gate.filter.max_change)
-
-
-@pytest.mark.parametrize("arrived", [False, True], ids=["nothing arrives", "commands arrive"])
-def test_with_no_joints_there_is_a_ramp_if_it_can_be_heard(contract, arrived):
-    """Where it cannot, an arm would hear its end alone, once the network is back."""
-    raw = contract.to_dict()
-    raw["rates"]["control_hz"] = 20.0  # an arm stands after .2 s
-    bench = Bench(type(contract).from_dict(raw, "slow"), arrived=lambda: arrived)
-    gate = bench.thread.loop.gate
-    try:
-        bench.start().wait_for_motion()
-        bench.mute = True
-        bench.wait_for(lambda: bench.thread.loop.reason and gate.silent)
-        assert bench.thread.loop.reason is (
-            StopReason.OBSERVATION_STALE if arrived else StopReason.JOINTS_STALE
-        )
-        assert (gate.filter.position is None) is not arrived
-        ramp = (bench.sent[-1] == bench.sent[-2]).all()
-        assert ramp == arrived and (CUT in bench.thread.loop.detail) is not arrived
-        assert arrived or bench.thread.last.held is None
-    finally:
-        bench.thread.stop()
 
 
 def test_the_slowest_arm_is_at_rest_before_its_thread_ends(contract):

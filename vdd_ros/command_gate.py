@@ -234,14 +234,6 @@ class CommandGate:
         self.locked = True
         self._rest(reason)
 
-    def cut(self) -> None:
-        """Nothing that is sent arrives any more: be silent at once, as of a ramp the arm might hear
-        the end alone. What follows a `reset` begins where the arm is."""
-        self.stop(StopReason.JOINTS_STALE)
-        if self.filter.position is not None:
-            self.filter.reset(self.filter.position)
-            self.filter.position = None
-
     def release(self, source: str) -> None:
         """A source lets go; if it was driving, the arm comes to rest."""
         self._heard.pop(source, None)
@@ -291,12 +283,8 @@ class CommandGate:
         ):
             self.stop(StopReason.NOT_FOLLOWING)
 
-    def joints_age_ns(self, now_ns: int) -> int:
-        """How old the newest joint state is; negative where it is stamped ahead."""
-        return now_ns - self._measured_ns
-
     def _joints_known(self, now_ns: int) -> bool:
-        return abs(self.joints_age_ns(now_ns)) <= self._joints_max_age_ns
+        return abs(now_ns - self._measured_ns) <= self._joints_max_age_ns
 
     def _take(self, source: str, target: np.ndarray, stamp_ns: int, now_ns: int) -> bool:
         """Note a target if it is usable; a broken one from whoever drives, or would, is a stop."""

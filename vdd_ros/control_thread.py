@@ -20,7 +20,7 @@ from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.gate_clock import CUT, GateClock
+from vdd_ros.gate_clock import GateClock
 from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
@@ -55,7 +55,7 @@ class ControlThread:
     (`Monitor.missed_lately`), 0: never; on_out_of_distribution: what is done while a policy drives
     on observations unlike those it was trained on: warn (nothing here), slow (down to slow_speed, a
     share of the velocity limits) or hold (a stop); last: where the arm's commands are noted; beat:
-    a number that changes as long as the e-stop is heard; arrived: see `GateClock`."""
+    a number that changes as long as the e-stop is heard."""
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class ControlThread:
         keep_log: bool = False,
         last: LastCommand | None = None,
         beat: Callable[[], int] | None = None,
-        arrived: Callable[[], bool] = lambda: True,
     ):
         self.loop = loop
         self.refused: list[str] = []  # what the system did not permit
@@ -87,7 +86,7 @@ class ControlThread:
         self._listening = listening
         self._begun = False
         self.last = last or LastCommand()
-        self._clock = GateClock(loop.gate, loop.contract, now_ns, self.last, arrived)
+        self._clock = GateClock(loop.gate, loop.contract, now_ns, self.last)
         self.beat_ns = 0  # when the last tick began, by a steady clock; 0: none has
         self._beat = beat
         self._density, self.detector = density, detector
@@ -183,7 +182,6 @@ class ControlThread:
         self._heed_owner(wake.now_ns)
         for arrival in self._receive(now_ns):
             self._take(arrival)
-        self._heed_cut(now_ns)
         result = self.loop.tick(now_ns)
         self._deliver(result, wake)
         self.loop.look_ahead(result)
@@ -207,12 +205,6 @@ class ControlThread:
             self.loop.stop(*self.halted)
         elif gate.source is not None and self._hearing.still_ns > DEAF_NS:
             self.loop.stop(StopReason.EXECUTOR_HUNG)
-
-    def _heed_cut(self, now_ns: int) -> None:
-        if self._clock.is_cut(now_ns):
-            self.loop.stop(StopReason.JOINTS_STALE, CUT)
-            self.loop.gate.cut()
-            self.last.held = None  # the arm has not heard of it
 
     def _heed_detector(self) -> None:
         """A leader knows what he does: only the policy is slowed or stopped."""
@@ -270,7 +262,6 @@ class ControlThread:
         for wake in pace(self.loop.contract.control_period_ns):
             self.beat_ns = wake.now_ns
             now_ns = self._time_ns(wake.now_ns, ending=True)
-            self._heed_cut(now_ns)
             self._deliver(TickResult(now_ns, self.loop.gate.tick(now_ns)), wake)
             if self.loop.gate.silent or wake.now_ns > give_up_ns:
                 return

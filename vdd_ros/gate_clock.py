@@ -1,5 +1,5 @@
 """GateClock: the time that a gate is told, for how long nothing was sent by it, and whether what it
-made may be sent, and arrives."""
+made may still be sent."""
 
 from __future__ import annotations
 
@@ -11,29 +11,20 @@ from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.last_command import LastCommand
 
-CUT = "nothing that is sent arrives either, so no ramp was sent"
-
 
 class GateClock:
     """The ROS clock. While the arm brakes it goes on where that one stands still, or is not the
     joints', so that the ramp is sent all the same.
 
     gate: whose `gap_ns` is answered from here; now_ns: the ROS clock; last: where what is sent is
-    noted; arrived: whether all that was sent so far has arrived, as far as that can be known.
-    told_ns: what the gate was told last.
+    noted. told_ns: what the gate was told last.
     """
 
     def __init__(
-        self,
-        gate: CommandGate,
-        contract: Contract,
-        now_ns: Callable[[], int],
-        last: LastCommand,
-        arrived: Callable[[], bool] = lambda: True,
+        self, gate: CommandGate, contract: Contract, now_ns: Callable[[], int], last: LastCommand
     ):
         self.told_ns = 0
         self._made_ns = 0  # when the last command was, by a steady clock
-        self._arrived, self._something_arrives = arrived, True
         self._gate, self._contract, self._now_ns, self._last = gate, contract, now_ns, last
         self.begin()
         gate.gap_ns = self.gap_ns
@@ -70,18 +61,6 @@ class GateClock:
             return real_ns
         # not by the time of the tick, at whose beginning a plan may have been begun that took long
         return min(real_ns, max(self._now_ns() - sent_ns, self._gate.arm_gap_ns))
-
-    def is_cut(self, now_ns: int) -> bool:
-        """Whether the way to the robot is cut in both directions, to be asked at every tick: there
-        is no joint state for as long as an arm takes to come to rest without commands, and nothing
-        that was sent meanwhile has arrived. Where only the joints are silent the arm is to be
-        braked; where a network is cut a ramp would be a jump once it is back."""
-        age_ns, standing_ns = self._gate.joints_age_ns(now_ns), self._gate.standing_ns
-        if self._gate.silent or age_ns <= standing_ns // 2:
-            self._something_arrives = False
-            return False
-        self._something_arrives |= self._arrived()
-        return age_ns > standing_ns and not self._something_arrives
 
     def leaves(self, output: GateOutput, tick_ns: int) -> bool:
         """Whether a command may be sent, to be asked just before; it is noted then. One that was

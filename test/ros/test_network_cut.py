@@ -27,12 +27,10 @@ def alone(command: str) -> subprocess.CompletedProcess:
     alone("true").returncode != 0, reason="this system lets nobody but root have a network alone"
 )
 def test_an_arm_whose_network_was_cut_holds_and_is_not_sent_on_when_it_is_back():
-    ended = alone(f"exec {sys.executable} {PROGRAM} 0.15 0.3 3")
+    ended = alone(f"exec {sys.executable} {PROGRAM} 3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-    assert len(rows) == 3
-    for row in rows:
-        assert row["began"] and row["reason"] in ("JOINTS_STALE", "OBSERVATION_STALE")
-        # neither a ramp, of which the arm would hear the end alone, nor what is repeated
-        assert row["last_command_s"] < 0.1 and not row["faults"] and row["moves"] < WITHIN
-        assert row["drives_again"] and row["first_step"] < WITHIN
+    (row,) = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    assert row["began"] and row["reason"] in ("JOINTS_STALE", "OBSERVATION_STALE")
+    # what was sent to nobody is not repeated
+    assert row["last_command_s"] < 0.1 and not row["faults"] and row["moves"] < WITHIN
+    assert row["drives_again"] and row["first_step"] < WITHIN

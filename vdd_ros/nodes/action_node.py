@@ -173,7 +173,6 @@ class ActionNode(LifecycleNode):
             most_missed=settings.most_missed,
             last=last,
             beat=lambda: listener.beat_ns,
-            arrived=outputs.arrived,
         )
         control = make(
             loop,

@@ -46,7 +46,7 @@ OLD_LOOKS = 35
 # So long a run may make no tick, and so many periods, before its thread hangs: a plan that is made
 # within the tick may take long, though not that long.
 HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
-LAST_WORD, AT_ONCE = Duration(seconds=0.5), Duration()
+LAST_WORD = Duration(seconds=0.5)
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0
 
@@ -112,10 +112,6 @@ class Outputs:
     def heard(self) -> bool:
         """Whether the robot hears what is sent; a shadow speaks to nobody."""
         return self._listeners is None or self._listeners.present()
-
-    def arrived(self) -> bool:
-        """Whether all reliable subscribers have what was sent, or it has expired."""
-        return self.shadow or self._robot.wait_for_all_acked(AT_ONCE)
 
     def waits_for(self) -> str:
         """Why nobody hears what is sent."""

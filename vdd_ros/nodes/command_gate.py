@@ -33,7 +33,7 @@ from vdd_ros.command_gate import (
 )
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.gate_clock import CUT, GateClock
+from vdd_ros.gate_clock import GateClock
 from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
@@ -52,7 +52,7 @@ from vdd_ros.nodes.rivals import rival_of
 from vdd_ros.nodes.wire import Encoder
 from vdd_ros.realtime import pace
 
-LAST_WORD, AT_ONCE = Duration(seconds=0.5), Duration()
+LAST_WORD = Duration(seconds=0.5)
 # A stamp further ahead of /clock than this is from before the simulator was restarted.
 LARGEST_CLOCK_LAG_NS = NS_PER_S // 2
 RIVAL_PERIOD_S = 0.5
@@ -81,9 +81,7 @@ class CommandGateNode(Node):
         if lacking := self.gate.filter.lacking:
             self.get_logger().warning(lacking)
         self._sent = 0
-        self._gate_clock = GateClock(
-            self.gate, self.contract, self._now_ns, LastCommand(), self._arrived
-        )
+        self._gate_clock = GateClock(self.gate, self.contract, self._now_ns, LastCommand())
         self._born_s = time.monotonic()
         self._detail = ""  # more on the reason of a stop
         self._complaints: dict[str, str] = {}  # by stream, why its last message was not taken
@@ -176,16 +174,8 @@ class CommandGateNode(Node):
         self._is_heard()
         self._tick(self.contract.control_period_ns)
 
-    def _arrived(self) -> bool:
-        """Whether all reliable subscribers have what was sent, or it has expired."""
-        return self._robot.wait_for_all_acked(AT_ONCE)
-
     def _tick(self, gone_ns: int = 0) -> None:
-        now_ns = self._gate_ns(gone_ns)
-        if self._gate_clock.is_cut(now_ns):
-            self._detail = CUT if self.gate.reason is None else self._detail
-            self.gate.cut()
-        self._send(self.gate.tick(now_ns))
+        self._send(self.gate.tick(self._gate_ns(gone_ns)))
 
     def _look_for_rivals(self) -> None:
         """One that drives the robot as well is a stop, also of a gate that nobody speaks to yet."""

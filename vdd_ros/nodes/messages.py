@@ -64,15 +64,14 @@ def qos_of(stream: Recorded, depth: int | None = None) -> QoSProfile:
 
 def command_qos(contract: Contract, name: str) -> QoSProfile:
     """QoS of who publishes commands of a stream: as `qos_of`, but what has not arrived within its
-    `max_age_s` never does. After a network was cut the middleware would repeat what was sent
-    meanwhile, and the arm jump to where it was to go long ago. Of a robot's commands the newest
-    alone counts, for as long as the arm is on its way without; so it is soon known whether they
-    arrive."""
+    `max_age_s` never does, and of a robot's commands what the arm has come to rest without. After a
+    network was cut the middleware would repeat what was sent meanwhile, and the arm jump to where
+    it was to go long ago."""
     stream = contract.streams[name]
     lifespan_ns = round(stream.max_age_s * NS_PER_S)
     if name == "robot_command":
         lifespan_ns = min(lifespan_ns, standing_ns(contract.control_period_ns))
-    qos = qos_of(stream, depth=1 if name == "robot_command" else None)
+    qos = qos_of(stream)
     qos.lifespan = TimeSpan(nanoseconds=lifespan_ns)
     return qos
 
