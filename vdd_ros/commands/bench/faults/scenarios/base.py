@@ -17,8 +17,8 @@ JOINTS, OBJECTS, ROBOT, CLOCK = "joint_state", "objects", "robot_command", "cloc
 JOINTS_AGE, OBJECTS_AGE, LEADER_AGE = 0.2 + 0.01, 0.4 + 0.04, 0.2 + 0.02
 STANDING = 0.5 + 0.02  # /clock may stand so long, and a tick
 # A joint leaves its tracking band at its speed limit; where it has to turn round first, it goes on
-# for the policy period in which its last two observations still differ, once the arm itself has come
-# to stand, a tenth of a second later, and has to come back.
+# until the arm has come to stand, a tenth of a second, and for the policy period in which its last
+# two observations still differ, and has to come back.
 ASTRAY = 0.5 + 0.3 / 0.8 + 2 * 0.4 + 2 * (0.1 + 0.1)
 PLANNED = 0.7  # a plan's own length
 # The longest way home, from the far end of the swing, and there for a while.
