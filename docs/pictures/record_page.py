@@ -114,7 +114,9 @@ def main() -> None:
         nodes.start("arm_driver", {"contract": CONTRACT, "position": home}, module="bench_robot")
         nodes.start("command_gate", {"contract": CONTRACT})
         nodes.start("recorder_node", here)
-        nodes.start("page_node", {**here, "port": 0, "previews": "'front:front/image_raw'"})
+        nodes.start(
+            "page_node", {**here, "port": 0, "episodes": 50, "previews": "'front:front/image_raw'"}
+        )
         while not (told := nodes.last_line("page_node")).startswith("the page is at "):
             time.sleep(0.1)
             nodes.check()
