@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vdd_ros.commands.bench import origin
+from vdd_ros.commands.bench.made import made
 from vdd_ros.commands.distill import TRAINING
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract_parts import Kinematics as Model
@@ -51,10 +52,10 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Args:
-    run: Path
-    """Folder of the teacher's run."""
-    kinematics: Path
-    """How joints move the tool, a file as in config/kinematics."""
+    run: Path | None = None
+    """Folder of the teacher's run; without one a small teacher is made."""
+    kinematics: Path = Path("config/kinematics/panda_tools.yaml")
+    """How joints move the tool."""
     out: Path | None = None
     """File of a JSON line for each student; those in it already are not made again."""
     methods: tuple[str, ...] = ("kd", "cd")
@@ -76,7 +77,8 @@ def main(args: Args) -> dict:
             raise UserError(f"{method} compares no chunks: take kd or cd")
     cells = _known(args.out)
     done = {_what(one) for one in cells}
-    teacher, model = load_teacher(args.run), read_model(args.kinematics)
+    teacher = load_teacher(args.run or made().teacher_run)
+    model = read_model(args.kinematics)
     errors, judge = MapErrors(teacher, model), Judge(teacher, args.judge)
     for seed, method, space in product(args.seeds, args.methods, args.spaces):
         cell = {"method": method, "space": space, "seed": seed, "steps": args.training.steps}
