@@ -37,8 +37,8 @@ from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.tick_log import TickLog
 
 # So long after its start a node may not yet know of others, nor of a latched word: participants of
-# Fast DDS announce themselves every three seconds.
-DISCOVERY_S = 3.0
+# Fast DDS announce themselves every three seconds, and then have to get to know each other.
+DISCOVERY_S = 4.0
 AT_ONCE_S = 0.01  # once its executor runs
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
