@@ -155,7 +155,7 @@ class ActionLoop:
         """End the run; the following ticks bring the arm to rest. The first reason stays, with its
         detail."""
         self.running = False
-        if detail and self.gate.reason is None:
+        if self.gate.reason is None:
             self.detail = detail
         self.gate.stop(reason)
 

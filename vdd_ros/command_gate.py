@@ -18,7 +18,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 from vdd_ros.rejects import Misdated, Rejects
-from vdd_ros.safety import SafetyFilter
+from vdd_ros.safety import SafeCommand, SafetyFilter
 
 PRECEDENCE = LEADER, POLICY = "teleop", "policy"
 NO_POSITION = np.zeros(0)  # of a message without one: refused for its size
@@ -76,13 +76,13 @@ class StopReason(Enum):
 class GateOutput(NamedTuple):
     """position: (Da,) to send now [unit]; source: who is followed, None while braking; limited: see
     SafeCommand; reason: why the arm is braking, None while it follows; move: (Da,) from the command
-    before [unit]."""
+    before, or from where the arm began [unit]."""
 
     position: np.ndarray
     source: str | None
     limited: tuple[str, ...]
     reason: StopReason | None
-    move: np.ndarray | None = None
+    move: np.ndarray
 
 
 class _Heard(NamedTuple):
@@ -240,12 +240,9 @@ class CommandGate:
         if self.source == source:
             self._rest(StopReason.RELEASED)
 
-    def take_back(self, position: np.ndarray | None) -> None:
-        """The last command has not left: the arm stands where the one before led it, (Da,) [unit],
-        or, where there was none, where it is."""
-        at = self.measured if position is None else position
-        if at is not None:
-            self.filter.reset(at)
+    def take_back(self, output: GateOutput) -> None:
+        """What was made last has not left: the arm stands where it was to go on from."""
+        self.filter.reset(output.position - output.move)
 
     def refuse(self, source: str) -> None:
         """A source's message that cannot be used whatever its stamp. From a leader while a policy
@@ -361,12 +358,12 @@ class CommandGate:
     def _follow(self, source: str, now_ns: int) -> GateOutput:
         self._note_standing(now_ns)
         command = self.filter.step(self._heard[source].position)
-        return self._sent(now_ns, GateOutput(command.position, source, command.limited, None))
+        return self._sent(now_ns, source, command, None)
 
     def _brake(self, now_ns: int) -> GateOutput:
         self._note_standing(now_ns)
         command = self.filter.brake()
-        return self._sent(now_ns, GateOutput(command.position, None, (), self.reason))
+        return self._sent(now_ns, None, command, self.reason)
 
     def _note_standing(self, now_ns: int) -> None:
         """After a gap the arm has come to rest by itself at the last command: the next one begins
@@ -374,8 +371,10 @@ class CommandGate:
         if self.gap_ns(now_ns, self._sent_ns) > self.standing_ns:
             self.filter.stand()
 
-    def _sent(self, now_ns: int, output: GateOutput) -> GateOutput:
+    def _sent(
+        self, now_ns: int, source: str | None, command: SafeCommand, reason: StopReason | None
+    ) -> GateOutput:
         self._sent_ns, self._measured_then_ns = now_ns, self._measured_ns
-        output = output._replace(move=self.filter.move)
         self._due_ns = max(self._due_ns, now_ns) + self._period_ns
-        return output
+        limited = () if source is None else command.limited
+        return GateOutput(command.position, source, limited, reason, self.filter.move)

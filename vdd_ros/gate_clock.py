@@ -54,7 +54,8 @@ class GateClock:
     def gap_ns(self, now_ns: int, sent_ns: int) -> int:
         """For how long no command has left: by real time and by the ROS clock, which may jump, or
         wait for a slow simulator, or by the arm's own, where the ROS clock alone is slow; by real
-        time alone where that clock stands, or is not the joints'."""
+        time alone where that clock stands, or is not the joints'. The gate asks when it makes a
+        command, and `leaves` counts from then."""
         self._made_ns = time.monotonic_ns()
         real_ns = self._made_ns - self._last.real_ns
         if self._is_stale(now_ns):
@@ -68,7 +69,7 @@ class GateClock:
         come to rest meanwhile: the next begins there."""
         held_up_ns = time.monotonic_ns() - self._made_ns
         if held_up_ns > self._gate.standing_ns // 2:
-            self._gate.take_back(self._last.held and self._last.held[0])
+            self._gate.take_back(output)
             return False
         self._last.note(output.position, tick_ns)
         return True
