@@ -27,6 +27,13 @@ from vdd_ros.nodes.action_node import ActionNode
 from vdd_ros.nodes.e_stop import DEPTH
 from vdd_ros.nodes.messages import command_message, message_class, qos_of
 
+# Words of an e-stop, and what an answer says of them.
+PRESSES = pytest.mark.parametrize(
+    ("words", "said"),
+    [((True,), "is pressed"), ((True, False), "pressed meanwhile")],
+    ids=["held", "short"],
+)
+
 
 @pytest.fixture(scope="module")
 def parameters(folder, lossless) -> dict:
@@ -144,11 +151,7 @@ def test_who_goes_home_again_goes_on_from_home(lossless, parameters):
         assert np.abs(np.array(robot.commands[before:]) - HOME).max() < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [((True,), "is pressed"), ((True, False), "pressed meanwhile")],
-    ids=["held", "short"],
-)
+@PRESSES
 def test_a_press_while_the_policy_comes_to_rest_keeps_the_arm_from_going_home(
     lossless, parameters, monkeypatch, words, said
 ):
@@ -174,11 +177,7 @@ def test_a_press_while_the_policy_comes_to_rest_keeps_the_arm_from_going_home(
         seen.robot.assert_silence()
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [((True,), "is pressed"), ((True, False), "pressed meanwhile")],
-    ids=["held", "short"],
-)
+@PRESSES
 def test_a_press_while_others_are_looked_for_keeps_the_node_from_becoming_active(
     lossless, wild, monkeypatch, words, said
 ):

@@ -63,7 +63,6 @@ class ActionNode(LifecycleNode):
         self.fault: str | None = None  # why the last transition failed
         self._parts: Parts | None = None
         self._e_stop: EStopListener | None = None
-        self._press_seen = False  # since an activation was asked for
         self._active = False
         self._runs_logged = 0
         publish_diagnostics(self, self._health)
@@ -94,11 +93,11 @@ class ActionNode(LifecycleNode):
     def on_activate(self, state) -> TransitionCallbackReturn:
         """Start the ticks; fails where the e-stop is pressed, or was meanwhile, or another node
         drives the robot."""
-        assert self._parts is not None
-        self._press_seen = False
-        self._wait_for_discovery()
+        assert self._parts is not None and self._e_stop is not None
+        presses = self._e_stop.presses
+        self._wait_for_discovery(self._e_stop)
         try:
-            if self._press_seen and self._e_stop is not None and not self._e_stop.pressed:
+            if self._e_stop.presses > presses and not self._e_stop.pressed:
                 raise UserError("the e-stop was pressed meanwhile: activate again")
             if self._parts.home.hangs:
                 raise UserError(HANGS)
@@ -184,7 +183,7 @@ class ActionNode(LifecycleNode):
         )
         reporter = Reporter(self, ready.bundle, control, inputs, outputs)
         made.callback(reporter.destroy)
-        ways = make, self._make_way, listener.look, reporter
+        ways = make, self._make_way, listener, reporter
         going = GoHome(self, contract, ready.home, settings.home_speed, last, *ways)
         return Parts(control, reporter, inputs, outputs, going)
 
@@ -195,11 +194,10 @@ class ActionNode(LifecycleNode):
             return self._parts.reporter.health()
         return Health("ok", "unconfigured", {})
 
-    def _wait_for_discovery(self) -> None:
+    def _wait_for_discovery(self, e_stop: EStopListener) -> None:
         """Until a node that was just started may know of others, and has heard what is said."""
         time.sleep(max(0.0, self._born_s + DISCOVERY_S - time.monotonic()))
-        if self._e_stop is not None:
-            self._e_stop.look()
+        e_stop.look()
 
     def _listen_to_e_stop(self, contract: Contract) -> EStopListener:
         """A press from before the node is configured, or configured anew, is not forgotten."""
@@ -210,7 +208,6 @@ class ActionNode(LifecycleNode):
         return self._e_stop
 
     def _take_e_stop(self, pressed: bool) -> None:
-        self._press_seen |= pressed
         if self._parts is not None:
             self._parts.control.e_stop(pressed)
             self._parts.home.e_stop(pressed)

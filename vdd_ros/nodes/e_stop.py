@@ -41,6 +41,7 @@ class EStopListener:
     ):
         self.topic = topic
         self.beat_ns = 0  # when it last looked, by a steady clock
+        self.presses = 0  # words that it is pressed, so that a short press is not missed
         self._node, self._take = node, take
         self._state = EStop()
         self._newest: dict[bytes | str, int] = {}  # number of each publisher's last word
@@ -79,10 +80,12 @@ class EStopListener:
                 return  # heard before, or overtaken by a later word
             self._newest[who] = number
         self._state.say(who, message.data)
+        self.presses += message.data
         self._take(self.pressed)
 
     def _answer(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._state.say(SERVICE, request.data)
+        self.presses += request.data
         left = 1 if request.data else self._state.forget_others(self._there())
         self._take(self.pressed)
         response.success = request.data or not left

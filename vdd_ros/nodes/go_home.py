@@ -17,6 +17,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.homing import Homing, homing_contract, way_home
 from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.action_topics import Reporter
+from vdd_ros.nodes.e_stop import EStopListener
 
 LOOK_PERIOD_S = 0.1
 HANGS = "the control thread hangs: start the node anew"
@@ -27,8 +28,8 @@ class GoHome:
 
     goal: (Da,) [unit], None where nobody knows; share: of the contract's limits; last: what was
     sent to the arm last, by whomever; make: a ControlThread for a loop, which takes note there;
-    make_way: brings what else moves the arm to rest, raises UserError where nothing may move; hear:
-    passes on what has been said of the e-stop since; reporter: is told what goes on.
+    make_way: brings what else moves the arm to rest, raises UserError where nothing may move;
+    e_stop: its words are to be passed on to this as well; reporter: is told what goes on.
     """
 
     def __init__(
@@ -40,17 +41,16 @@ class GoHome:
         last: LastCommand,
         make: Callable[[ActionLoop], ControlThread],
         make_way: Callable[[], None],
-        hear: Callable[[], None],
+        e_stop: EStopListener,
         reporter: Reporter,
     ):
         self.control: ControlThread | None = None
         self._homing: Homing | None = None
-        self._pressed = self._press_seen = False
         self._node = node
         self._contract = homing_contract(contract)
         self._goal, self._share = goal, share
         self._last, self._make = last, make
-        self._make_way, self._hear, self._reporter = make_way, hear, reporter
+        self._make_way, self._e_stop, self._reporter = make_way, e_stop, reporter
         self._service = node.create_service(Trigger, "~/go_home", self._answer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
@@ -75,8 +75,6 @@ class GoHome:
 
     def e_stop(self, pressed: bool) -> None:
         """Pass on word of the e-stop."""
-        self._pressed = pressed
-        self._press_seen |= pressed
         if self.control is not None:
             self.control.e_stop(pressed)
 
@@ -100,16 +98,16 @@ class GoHome:
             raise UserError(
                 "the bundle does not say where demonstrations began: set the parameter home"
             )
-        self._hear()
-        self._press_seen = False
+        self._e_stop.look()
+        presses = self._e_stop.presses
         self._make_way()
         if not self.stop():
             raise UserError(HANGS)
         self._homing, loop = way_home(self._contract, self._goal, self._share, self._last.held)
         control = self._make(loop)
-        self._hear()  # nobody did while the arm came to rest
-        control.e_stop(self._pressed)
-        if self._press_seen and not self._pressed:
+        self._e_stop.look()  # nobody did while the arm came to rest
+        control.e_stop(self._e_stop.pressed)
+        if self._e_stop.presses > presses and not self._e_stop.pressed:
             raise UserError("the e-stop was pressed meanwhile: ask again")
         control.start()
         self.control = control
