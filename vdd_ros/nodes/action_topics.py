@@ -40,9 +40,6 @@ from vdd_ros.ood_detector import OodDetector
 
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
-# Of two nodes of one name the newer gives way: who ran for so long before knowing is the older. DDS
-# announces a participant every 3 s.
-OLD_LOOKS = 35
 # So long a run may make no tick, and so many periods, before its thread hangs: a plan that is made
 # within the tick may take long, though not that long.
 HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
@@ -121,9 +118,9 @@ class Outputs:
     def _note_mismatch(self, topic: str, info) -> None:
         self._mismatch = qos_mismatch(topic, info)
 
-    def rival(self, running: bool = False, old: bool = False) -> str | None:
+    def rival(self, ran_s: float | None = None) -> str | None:
         """See `rival_of`; a shadow has none."""
-        return None if self.shadow else rival_of(self._node, self._robot, running, old)
+        return None if self.shadow else rival_of(self._node, self._robot, ran_s)
 
     def send(self, result: TickResult) -> None:
         """Publish what came out of a tick, the robot's command first."""
@@ -245,7 +242,7 @@ class Reporter:
         self._looks += 1
         self._heed_ticks(control)
         is_look = self._looks % RIVAL_LOOKS == 0
-        if is_look and (rival := self._outputs.rival(True, self._looks > OLD_LOOKS)):
+        if is_look and (rival := self._outputs.rival(self._looks * STATE_PERIOD_S)):
             control.halt(StopReason.RIVAL, f"{rival}: end it, then activate again")
         if control.refused:
             self._node.get_logger().warning("; ".join(control.refused), once=True)

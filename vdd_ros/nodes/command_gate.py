@@ -56,9 +56,6 @@ LAST_WORD = Duration(seconds=0.5)
 # A stamp further ahead of /clock than this is from before the simulator was restarted.
 LARGEST_CLOCK_LAG_NS = NS_PER_S // 2
 RIVAL_PERIOD_S = 0.5
-# Of two gates of one name the newer gives way: who ran for so long before knowing is the older. By
-# then a node knows of others: participants of Fast DDS announce themselves every three seconds.
-OLD_S = 3.5
 RECENT_NS = NS_PER_S  # so long it is told that a leader's message was not followed
 
 
@@ -179,8 +176,8 @@ class CommandGateNode(Node):
 
     def _look_for_rivals(self) -> None:
         """One that drives the robot as well is a stop, also of a gate that nobody speaks to yet."""
-        is_old = time.monotonic() - self._born_s > OLD_S
-        rival = None if self.gate.locked else rival_of(self, self._robot, True, is_old)
+        ran_s = time.monotonic() - self._born_s
+        rival = None if self.gate.locked else rival_of(self, self._robot, ran_s)
         if rival:
             self.gate.stop(StopReason.RIVAL)
             self._detail = f"{rival}: end it, then call ~/reset"
@@ -207,8 +204,10 @@ class CommandGateNode(Node):
         return response
 
     def _send(self, output: GateOutput | None) -> None:
+        if output is None:
+            return
         now_ns = self._now_ns()
-        if output is None or not self._gate_clock.leaves(output, now_ns):
+        if not self._gate_clock.leaves(output, now_ns):
             return
         self._robot.publish(self._command.encode(output.position, now_ns, output.move))
         self._sent += 1
