@@ -80,9 +80,8 @@ def take_over(
         save_run(part, Run("teacher", settings, declared.contract, normalizer, notes), weights)
         load_teacher(part)
         part.rename(folder)
-    except BaseException:
+    finally:  # where it was renamed there is none
         shutil.rmtree(part, ignore_errors=True)
-        raise
     return load_teacher(folder)
 
 

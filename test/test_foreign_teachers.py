@@ -34,6 +34,7 @@ from small_runs import POOL, STUDENT, TRAINING, words
 from vdd_ros import cli
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.policies.beta_schedules import LevelIndex, sigmas_of
+from vdd_ros.policies.foreign.diffusion_policy import RECIPE
 from vdd_ros.policies.runs import load_any_student, load_teacher
 
 # the policy's numbers, in its own order, and what a radian is in it
@@ -390,3 +391,9 @@ def test_an_action_that_never_moved_stays_where_it_was(episodes, tmp_path):
     chunks = normalizer.unnormalize(z, windows(3).numpy())
     np.testing.assert_allclose(chunks[..., ORDER[1]], 0.25)
     assert np.isfinite(normalizer.normalize(chunks + 0.1, windows(3).numpy())).all()
+
+
+def test_the_recipe_of_the_docs_is_the_one_that_is_told():
+    page = (ROOT / "docs" / "distilling.md").read_text(encoding="utf-8")
+    shown = page.partition("```python\nimport dill")[2].partition("```")[0]
+    assert [line for line in f"import dill{shown}".splitlines() if line] == RECIPE.splitlines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.foreign import diffusion_policy, lerobot
-from vdd_ros.policies.foreign.checkpoint import Checkpoint
+from vdd_ros.policies.foreign.checkpoint import WEIGHTS, Checkpoint
 
 PICKLED = (".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".bin", ".tar")
 
@@ -26,6 +26,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return lerobot.read(path)
     raise UserError(
         f"{path} is no checkpoint that is read: name a folder of LeRobot's with {lerobot.CONFIG} "
-        f"and model.safetensors, or one of diffusion_policy's with {diffusion_policy.CONFIG} "
-        f"and model.safetensors, which docs/distilling.md says how to write"
+        f"and {WEIGHTS}, or one of diffusion_policy's with {diffusion_policy.CONFIG} "
+        f"and {WEIGHTS}, which docs/distilling.md says how to write"
     )

@@ -15,6 +15,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import Prediction
 from vdd_ros.policies.imported import ImportedConfig, Scaling
 
+WEIGHTS = "model.safetensors"
 PREDICTIONS: dict[str, Prediction] = {"epsilon": "epsilon", "sample": "x0"}
 MOST_JSON = 1 << 20  # bytes
 MOST_WEIGHTS = 4 << 30

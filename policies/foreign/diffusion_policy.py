@@ -10,6 +10,7 @@ from pathlib import Path
 from vdd_ros.errors import UserError
 from vdd_ros.policies.foreign.checkpoint import (
     PREDICTIONS,
+    WEIGHTS,
     Checkpoint,
     Keys,
     read_json,
@@ -21,7 +22,7 @@ from vdd_ros.policies.foreign.checkpoint import (
 from vdd_ros.policies.imported import ImportedConfig, Scaling
 from vdd_ros.policies.unet import UnetSizes
 
-CONFIG, WEIGHTS = "diffusion_policy.json", "model.safetensors"
+CONFIG = "diffusion_policy.json"
 POLICY = "diffusion_policy.policy.diffusion_unet_lowdim_policy.DiffusionUnetLowdimPolicy"
 UNET = "diffusion_policy.model.diffusion.conditional_unet1d.ConditionalUnet1D"
 RECIPE = """\

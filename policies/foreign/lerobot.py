@@ -13,6 +13,7 @@ from torch import Tensor
 from vdd_ros.errors import UserError
 from vdd_ros.policies.foreign.checkpoint import (
     PREDICTIONS,
+    WEIGHTS,
     Checkpoint,
     Keys,
     read_json,
@@ -24,7 +25,7 @@ from vdd_ros.policies.foreign.checkpoint import (
 from vdd_ros.policies.imported import ImportedConfig, Scaling
 from vdd_ros.policies.unet import UnetSizes
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG = "config.json"
 SEEN = {"observation.state": "STATE", "observation.environment_state": "ENV"}  # in the net's order
 BLOCK = {
     **{f"first.{layer}": f"conv1.block.{layer}" for layer in (0, 1)},

@@ -6,7 +6,6 @@ look` begins it; nothing is guessed. Episodes are what students are distilled an
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.datasets.policy_numbers import PolicyNumbers, acted, observed, places
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import FileSummary
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Args:
 def main(args: Args) -> dict:
     """Write the run; raises UserError at the first fault, and nothing is left half-written."""
     from vdd_ros.commands.train import chosen
-    from vdd_ros.policies.foreign import read_checkpoint
+    from vdd_ros.policies.foreign import WEIGHTS, read_checkpoint
     from vdd_ros.policies.imported import Numbers
     from vdd_ros.policies.nets import count_parameters
     from vdd_ros.policies.take_over import Declared, take_over
@@ -74,7 +74,7 @@ def main(args: Args) -> dict:
         source = cached_windows(store, names, contract, found.config.sizes, args.cache, report)
     origin = {
         "layout": found.config.layout,
-        "sha256": hashlib.sha256((args.checkpoint / "model.safetensors").read_bytes()).hexdigest(),
+        "sha256": FileSummary.of(args.checkpoint / WEIGHTS).sha256,
         "numbers": numbers.model_dump(mode="json"),
     }
     teacher = take_over(found, declared, source, args.out, args.held_out, origin)
