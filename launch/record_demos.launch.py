@@ -30,8 +30,7 @@ from launch_ros.substitutions import FindPackageShare
 DEVICES = {"leader": "leader_panda.yaml", "joy": "gamepad.yaml", "twist": "twist.yaml"}
 FILES = {**DEVICES, "keyboard": "keyboard.yaml"}
 
-FOR_LAUNCH = ("respawn", "respawn_delay")  # arguments of Node, no parameters
-TELEOP_PAUSE_S = 1.0
+RESPAWN_DELAY_S = 1.0
 BAD_INPUT = 2  # the exit code of every node of this package that was given something wrong
 
 
@@ -251,7 +250,6 @@ def generate_launch_description():
                 condition=IfCondition(leads()),
                 on_exit=after_teleop,
                 respawn=True,
-                respawn_delay=TELEOP_PAUSE_S,
                 device=text("device"),
                 source=text("teleop"),
                 kinematics=text("kinematics"),
@@ -267,10 +265,9 @@ def generate_launch_description():
     )
 
 
-def node(name, condition=None, needed=True, on_exit=None, **more):
+def node(name, condition=None, needed=True, on_exit=None, respawn=False, **parameters):
     """One of this package's nodes; when one that is needed ends, everything does. on_exit: what is
-    done instead; more: its parameters, and what launch does with it (FOR_LAUNCH)."""
-    for_launch = {key: more.pop(key) for key in FOR_LAUNCH if key in more}
+    done instead; respawn: it is started again."""
     return Node(
         package="vdd_ros",
         executable=name,
@@ -282,12 +279,13 @@ def node(name, condition=None, needed=True, on_exit=None, **more):
             {
                 "contract": text("contract"),
                 "use_sim_time": ParameterValue(scripted(), value_type=bool),
-                **more,
+                **parameters,
             }
         ],
         condition=condition,
         on_exit=on_exit or (Shutdown(reason=f"{name} has ended") if needed else None),
-        **for_launch,
+        respawn=respawn,
+        respawn_delay=RESPAWN_DELAY_S,
     )
 
 

@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 # declared by rclpy on every node
 OF_EVERY_NODE = {"use_sim_time"}
 # arguments of a launch file's own helper around Node that are no parameters
-OF_THE_HELPER = {"condition", "needed", "on_exit", "respawn", "respawn_delay"}
+OF_THE_HELPER = {"condition", "needed", "on_exit", "respawn"}
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:

@@ -23,10 +23,9 @@ def alone(command: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    alone("true").returncode != 0, reason="this system lets nobody but root have a network alone"
-)
 def test_an_arm_whose_network_was_cut_holds_and_is_not_sent_on_when_it_is_back():
+    if (refused := alone("true")).returncode:  # as where AppArmor reserves user namespaces
+        pytest.skip(f"only root may cut a network here: {refused.stderr.strip()}")
     ended = alone(f"exec {sys.executable} {PROGRAM} 3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (row,) = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
