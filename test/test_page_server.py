@@ -127,3 +127,14 @@ def test_a_place_that_cannot_be_served_ends_in_one_sentence(page, tmp_path):
         with pytest.raises(UserError, match=f"cannot be served at {host}:{port}"):
             other.start(host, port)
         other.close()
+
+
+def test_one_that_ends_just_when_it_is_asked_to_is_closed(page, tmp_path):
+    """As where its port was taken: its loop is closed before its thread has ended."""
+    other = PageServer(page.access, page._take, EpisodeList(tmp_path), Previews({}, str))
+    with pytest.raises(UserError, match="cannot be served"):
+        other.start("127.0.0.1", page.port)
+    other._thread.join()
+    other._thread.is_alive = lambda: True  # as it may still have been a moment before
+    other.publish({"state": "idle"})
+    other.close()

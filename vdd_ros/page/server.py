@@ -79,15 +79,21 @@ class PageServer:
         """What browsers are to show from now on."""
         of_server = {"browsers": self.browsers, "episodes": self._episodes.version}
         text = json.dumps(state | of_server)
-        if text != self._state and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._show, text)
+        if text != self._state:
+            self._tell(self._show, text)
 
     def close(self) -> None:
         """Serve no more."""
+        self._tell(self._stop.set)
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
         self._workers.shutdown()
+
+    def _tell(self, what: Callable[..., object], *args: object) -> None:
+        """Have the server's thread do something. One that has ended, as where its port was taken,
+        has closed its loop, or does so just now."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, *args)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
