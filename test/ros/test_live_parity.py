@@ -24,7 +24,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore, StreamData
 from vdd_ros.replay import replay_windows
 
-SECONDS = 12.0  # of which a node waits for three before it begins
+SECONDS = 12.0  # of which a node waits for four before it begins
 N_OBS_STEPS = 2
 K, H, DA = 1, 8, 7
 
@@ -70,9 +70,9 @@ def holding_bundle(folder: Path, contract: Contract) -> Path:
 
 
 def read_run(contract: Contract, log_path: Path, filed: StreamData) -> Run:
-    """The ticks that had a window while the recorder received samples.
+    """The ticks that had a window while both received samples.
 
-    Not the first moments: one of the two may have been discovered a sample later than the other.
+    Not the first moments: one of the two may have begun, or been discovered, later than the other.
     """
     with np.load(log_path) as log:
         ticks, seen = log["tick_ns"], log["window"]
@@ -81,7 +81,8 @@ def read_run(contract: Contract, log_path: Path, filed: StreamData) -> Run:
         known_ns = np.maximum(log["joint_state.received_ns"], before + 1)
         fields = {"position": log["joint_state.position"]}
         taken = StreamData(log["joint_state.stamp_ns"], known_ns, fields)
-    first = filed.received_ns[0] + N_OBS_STEPS * contract.policy_period_ns + 20 * PERIOD
+    both_ns = max(filed.received_ns[0], known_ns[0])
+    first = both_ns + N_OBS_STEPS * contract.policy_period_ns + 20 * PERIOD
     chosen = np.isfinite(seen).all(axis=(1, 2)) & (ticks > first)
     chosen &= ticks <= filed.received_ns[-1]
     return Run(contract, ticks[chosen], seen[chosen], taken, filed)
