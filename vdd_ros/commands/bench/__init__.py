@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdd_ros.device import processor
 from vdd_ros.errors import UserError
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
 
@@ -85,11 +84,3 @@ def warn_if_busy(result: dict) -> None:
             f"other programs had the core {1 - result['cpu_share']:.0%} of the time, which makes "
             "long calls look longer: measure again on a quiet machine"
         )
-
-
-def processor() -> str:
-    """The processor's name as the system gives it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()  # ARM names its parts by number only

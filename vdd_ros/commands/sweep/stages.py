@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from vdd_ros.commands.bench import processor
 from vdd_ros.commands.distill import TRAINING as STUDENT_TRAINING
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.sweep.choices import StudentPlan
 from vdd_ros.commands.train import TRAINING as TEACHER_TRAINING
 from vdd_ros.contract import Contract
+from vdd_ros.device import processor
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distil_few_step import distil_few_step

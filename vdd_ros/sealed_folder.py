@@ -1,0 +1,144 @@
+"""Sealed folders: files under one hash, written all or nothing, read without trusting any of them.
+
+One JSON file, the manifest, names the others with their sha256; its hash covers everything. What is
+not named there, is no regular file or is larger than it may be is refused. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vdd_ros.durable import sync_file, sync_folder
+from vdd_ros.errors import UserError
+
+MEGABYTE = 1 << 20
+LARGEST_JSON = 4 * MEGABYTE
+LARGEST_FILE = 2048 * MEGABYTE - 1  # of a protocol buffer, which an ONNX file is
+PIECE_BYTES = 8 * MEGABYTE
+SIGNATURE = "signature.json"  # beside the manifest, which cannot name what signs it
+
+
+class Refused(UserError):
+    """A folder that does not verify; check: the name of what it failed."""
+
+    def __init__(self, check: str, told: str):
+        super().__init__(f"{told} (check: {check})")
+        self.check = check
+
+
+def write_sealed(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write these files as `folder`: beside its place, synced, then renamed; an older one in its
+    place is replaced."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        fresh.chmod(0o755)
+        for name, data in contents.items():
+            with (fresh / name).open("wb") as file:
+                file.write(data)
+                sync_file(file)
+        sync_folder(fresh)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old)
+            shutil.rmtree(old)
+        fresh.rename(folder)
+        sync_folder(folder.parent)
+    finally:  # where it was renamed there is none
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def to_json(value: Mapping) -> bytes:
+    """The same bytes for the same value; raises ValueError for a number that JSON has not."""
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def sha256(data: bytes) -> str:
+    """In hexadecimal digits, as a manifest has it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hash_of(manifest: Mapping) -> str:
+    """sha256 of a manifest without its own hash; through `files` it covers the whole folder."""
+    return sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+
+
+def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:
+    """A regular file of a sealed folder, whole; raises Refused for anything else there."""
+    pieces = []
+    for piece in _pieces(path, largest):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """Raises Refused for what is no JSON, says a key twice, or has numbers that are none."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key is there twice")
+        return found
+
+    def none(word: str) -> NoReturn:
+        raise ValueError(f"{word} is no number")
+
+    data = read_bytes(path, largest)
+    try:
+        return json.loads(data, object_pairs_hook=once, parse_constant=none)
+    except RecursionError:
+        raise Refused("files", f"{path} nests too deeply: copy the folder again") from None
+    except ValueError as error:
+        told = f"{path} is not readable JSON ({error}): copy the folder again"
+        raise Refused("files", told) from None
+
+
+def require_file(path: Path, digest: str, largest: int = LARGEST_FILE) -> None:
+    """Raises Refused where the file is not there, or not the one that the manifest names."""
+    found = hashlib.sha256()
+    for piece in _pieces(path, largest):
+        found.update(piece)
+    if found.hexdigest() != digest:
+        told = f"{path} is damaged or edited (its sha256 differs): copy the folder again"
+        raise Refused("files", told)
+
+
+def require_only(folder: Path, names: Collection[str]) -> None:
+    """Raises Refused where a folder holds anything but these files and a signature."""
+    extra = sorted(entry.name for entry in os.scandir(folder) if entry.name not in names)
+    extra = [name for name in extra if name != SIGNATURE]
+    if extra:
+        told = f"{folder} holds {extra[0]!r:.80}, which its manifest does not name: remove it"
+        raise Refused("files", told)
+
+
+def _pieces(path: Path, largest: int):
+    """It never waits, as a named pipe would make it, and follows no link out of the folder."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise Refused("files", f"{path} is missing: copy the whole folder again") from None
+    except OSError as error:
+        why = "is a link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+        told = f"{path} {why}; it has to be a file: copy the whole folder again"
+        raise Refused("files", told) from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused("files", f"{path} is no regular file: copy the whole folder again")
+        if found.st_size > largest:
+            told = f"{path} has {found.st_size} bytes, at most {largest} are read: export it again"
+            raise Refused("files", told)
+        left = largest
+        while left > 0 and (piece := file.read(min(PIECE_BYTES, left))):
+            left -= len(piece)
+            yield piece

@@ -1,0 +1,158 @@
+"""Ed25519 signatures of sealed folders, by `cryptography`, which is needed only where keys are.
+
+Keys are PEM files, as OpenSSL writes them (`openssl genpkey -algorithm ed25519`). What is signed is
+the folder's kind and hash, so that a signature fits neither another folder nor another kind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vdd_ros.errors import UserError
+from vdd_ros.sealed_folder import SIGNATURE, Refused, read_json
+
+INSTALL = "pip install '.[sign]', or apt-get install python3-cryptography"
+Kind = Literal["bundle", "device result"]
+
+
+class Signature(BaseModel):
+    """signature.json; public_key and signature in hexadecimal digits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    algorithm: Literal["ed25519"] = "ed25519"
+    public_key: str = Field(pattern="^[0-9a-f]{64}$")
+    signature: str = Field(pattern="^[0-9a-f]{128}$")
+
+
+class Signer(NamedTuple):
+    """public_key: in hexadecimal digits; checked: whether the signature was, which needs
+    `cryptography`; trusted: whether the key is one of those that were given."""
+
+    public_key: str
+    checked: bool
+    trusted: bool
+
+    def __str__(self) -> str:
+        what = "trusted" if self.trusted else "no key was given to trust"
+        told = what if self.checked else "not checked: cryptography is not installed"
+        return f"signed by {self.public_key[:16]} ({told})"
+
+
+def make_keys(private: Path, public: Path) -> str:
+    """Write a new pair of keys, the private one for its owner's eyes only; the public key in
+    hexadecimal digits. Raises UserError where one of the files is there already."""
+    _, ed25519 = _library()
+    serialization = _serialization()
+    for path in (private, public):
+        if path.exists():
+            raise UserError(f"{path} is there already, and keys are never replaced: name another")
+    key = ed25519.Ed25519PrivateKey.generate()
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    told = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+    public.write_bytes(told)
+    return key.public_key().public_bytes_raw().hex()
+
+
+def sign(key: Path, kind: Kind, digest: str) -> Signature:
+    """Of a folder's hash, by a private key; raises UserError where the file holds none."""
+    _, ed25519 = _library()
+    try:
+        found = _serialization().load_pem_private_key(key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{key} is no private key ({error}): make one with vdd keygen") from None
+    if not isinstance(found, ed25519.Ed25519PrivateKey):
+        raise UserError(f"{key} is no Ed25519 key: make one with vdd keygen")
+    return Signature(
+        public_key=found.public_key().public_bytes_raw().hex(),
+        signature=found.sign(_message(kind, digest)).hex(),
+    )
+
+
+def read_trusted(path: Path) -> frozenset[str]:
+    """Public keys in a PEM file, or in the *.pem and *.pub files of a folder, in hexadecimal
+    digits. Raises UserError where there is none."""
+    _, ed25519 = _library()
+    files = sorted([*path.glob("*.pem"), *path.glob("*.pub")]) if path.is_dir() else [path]
+    keys = set()
+    for file in files:
+        try:
+            key = _serialization().load_pem_public_key(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} is no public key ({error}): name one of vdd keygen") from None
+        if not isinstance(key, ed25519.Ed25519PublicKey):
+            raise UserError(f"{file} is no Ed25519 key: name one of vdd keygen")
+        keys.add(key.public_bytes_raw().hex())
+    if not keys:
+        raise UserError(f"{path} holds no public key: put those you trust there, as *.pub")
+    return frozenset(keys)
+
+
+def signer_of(
+    folder: Path, kind: Kind, digest: str, trusted: Collection[str] = ()
+) -> Signer | None:
+    """Who signed a folder of this hash, None where nobody did.
+
+    Raises Refused where the signature is damaged or of something else, and, where there are
+    trusted keys, where it is missing or of another key.
+    """
+    path = folder / SIGNATURE
+    if not path.is_symlink() and not path.exists():
+        if trusted:
+            told = f"{folder} is not signed, and only what a trusted key has signed is taken here"
+            raise Refused("signature", f"{told}: sign it (vdd certify --key)")
+        return None
+    try:
+        found = Signature.model_validate(read_json(path))
+    except ValidationError:
+        raise Refused("signature", f"{path} is no signature: sign the folder again") from None
+    if trusted and found.public_key not in trusted:
+        told = f"{folder} is signed by {found.public_key[:16]}, which is no trusted key"
+        raise Refused("signature", f"{told}: have it signed by one that is")
+    try:
+        invalid, ed25519 = _library()
+    except UserError:
+        if trusted:
+            raise
+        return Signer(found.public_key, False, False)
+    public = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(found.public_key))
+    try:
+        public.verify(bytes.fromhex(found.signature), _message(kind, digest))
+    except invalid:
+        told = f"{path} does not sign this {kind}: copy the folder again, or sign it again"
+        raise Refused("signature", told) from None
+    return Signer(found.public_key, True, bool(trusted))
+
+
+def _message(kind: Kind, digest: str) -> bytes:
+    return f"vdd_ros {kind}\n{digest}\n".encode()
+
+
+def _library() -> tuple[Any, Any]:
+    """(the exception of a signature that does not fit, the module of keys)."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError:
+        raise UserError(f"signatures need cryptography: {INSTALL}") from None
+    return InvalidSignature, ed25519
+
+
+def _serialization() -> Any:
+    from cryptography.hazmat.primitives import serialization
+
+    return serialization
