@@ -29,6 +29,7 @@ extras = {
     ],
     # recording in a browser
     "page": ["aiohttp>=3.8", "pillow>=10"],
+    "sign": ["cryptography>=3.4"],  # signatures of bundles and of device results
     "jerk": ["ruckig>=0.12"],  # where a contract has limits of jerk
     "train": [
         "torch>=2.6,<3",

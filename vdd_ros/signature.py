@@ -65,7 +65,7 @@ def make_keys(private: Path, public: Path) -> str:
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secret)
     public.write_bytes(told)
-    return key.public_key().public_bytes_raw().hex()
+    return _hex(key.public_key())
 
 
 def sign(key: Path, kind: Kind, digest: str) -> Signature:
@@ -78,7 +78,7 @@ def sign(key: Path, kind: Kind, digest: str) -> Signature:
     if not isinstance(found, ed25519.Ed25519PrivateKey):
         raise UserError(f"{key} is no Ed25519 key: make one with vdd keygen")
     return Signature(
-        public_key=found.public_key().public_bytes_raw().hex(),
+        public_key=_hex(found.public_key()),
         signature=found.sign(_message(kind, digest)).hex(),
     )
 
@@ -96,7 +96,7 @@ def read_trusted(path: Path) -> frozenset[str]:
             raise UserError(f"{file} is no public key ({error}): name one of vdd keygen") from None
         if not isinstance(key, ed25519.Ed25519PublicKey):
             raise UserError(f"{file} is no Ed25519 key: name one of vdd keygen")
-        keys.add(key.public_bytes_raw().hex())
+        keys.add(_hex(key))
     if not keys:
         raise UserError(f"{path} holds no public key: put those you trust there, as *.pub")
     return frozenset(keys)
@@ -140,6 +140,12 @@ def signer_of(
 
 def _message(kind: Kind, digest: str) -> bytes:
     return f"vdd_ros {kind}\n{digest}\n".encode()
+
+
+def _hex(public: Any) -> str:
+    serialization = _serialization()
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    return public.public_bytes(*raw).hex()
 
 
 def _library() -> tuple[Any, Any]:
