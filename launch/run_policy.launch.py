@@ -67,6 +67,19 @@ def generate_launch_description():
                 description="shadow: everything but the robot's commands, beside whoever drives",
             ),
             DeclareLaunchArgument(
+                "require_certificate",
+                default_value="none",
+                choices=["none", "sim_pass", "complete"],
+                description="What the bundle's certificate must say before the arm is moved: that "
+                "it passed in simulation with delays, or also that everything was measured",
+            ),
+            DeclareLaunchArgument(
+                "trusted_keys",
+                default_value="",
+                description="Public key, or folder of public keys, of which one must have signed "
+                "the bundle; empty: anyone, or nobody",
+            ),
+            DeclareLaunchArgument(
                 "planning",
                 default_value="auto",
                 choices=["auto", "inline", "thread"],
@@ -187,6 +200,8 @@ def generate_launch_description():
                         "contract": parameter("contract", str),
                         "bundle": parameter("bundle", str),
                         "mode": parameter("mode", str),
+                        "require_certificate": parameter("require_certificate", str),
+                        "trusted_keys": parameter("trusted_keys", str),
                         "planning": parameter("planning", str),
                         "start_tolerance": parameter("start_tolerance", float),
                         "most_missed": parameter("most_missed", int),

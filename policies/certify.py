@@ -1,20 +1,31 @@
-"""The certificate of a bundle: what was measured about it, and plainly what was not."""
+"""What an export finds out about a policy: whether its graph computes what the network does, and
+what it was made of."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from vdd_ros.bundle_manifest import Precision
+from vdd_ros.certificate import Alarm, Certificate, Fidelity, Provenance
+from vdd_ros.code_version import code_hash, package_version
+from vdd_ros.conformal import Threshold
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
+from vdd_ros.manifest import FileSummary
+from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.checkpoint import checkpoint_hash
+from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
+from vdd_ros.reference import PAIRS, Differences, Reference
 
-FORMAT_VERSION = 1
 PARITY_BOUND = 1e-4  # [contract unit]: a tenth of a milliradian, far below any encoder
-NOT_MEASURED = "not measured by this export"
+WITHIN_BOUND = Differences(PARITY_BOUND, PARITY_BOUND)
 
 
 def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int) -> dict:
@@ -27,9 +38,7 @@ def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int)
     gating_errors, mean_errors = [], []
     for window in windows:
         noise = None if policy.noise_shape is None else rng.standard_normal(policy.noise_shape)
-        inputs = [torch.tensor(x, dtype=torch.float32) for x in (window, noise) if x is not None]
-        with torch.no_grad():
-            log_gating, means = (part.numpy() for part in acting(*inputs))
+        log_gating, means = _in_torch(acting, window, noise)
         found = policy.infer(window, noise)
         gating_errors.append(np.abs(np.exp(found.log_gating) - np.exp(log_gating)).max())
         mean_errors.append(np.abs(found.means - means).max())
@@ -49,24 +58,91 @@ def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int)
     }
 
 
-def certificate(run: Path, rule: str, parity_result: dict, fidelity: dict | None) -> dict:
-    """What a bundle says of itself; a figure that nobody measured is null with its reason."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "run": run.name,
-        "acting_rule": rule,
-        "parity": parity_result,
-        "fidelity": fidelity,
-        "simulation": None,
-        "latency": None,
-        "reasons": {
-            name: NOT_MEASURED
-            for name, value in (("fidelity", fidelity), ("simulation", None), ("latency", None))
-            if value is None
-        },
-        "made_with": {
+def reference_of(
+    policy_onnx: Path,
+    acting: nn.Module,
+    windows: np.ndarray,
+    seed: int,
+    bound: Differences = WITHIN_BOUND,
+) -> Reference:
+    """What the network gives in torch for the first PAIRS of windows (N, To, Do), for the bundle
+    to be compared with wherever it runs."""
+    shape = OnnxPolicy(policy_onnx).noise_shape
+    rng = np.random.default_rng(seed)
+    chosen = windows[:PAIRS]
+    noise = None if shape is None else rng.standard_normal((len(chosen), *shape))
+    given = [
+        _in_torch(acting, window, None if noise is None else noise[n])
+        for n, window in enumerate(chosen)
+    ]
+    log_gating, means = (np.stack(parts) for parts in zip(*given, strict=True))
+    return Reference(chosen, noise, log_gating, means, bound)
+
+
+def certificate(
+    run: Path,
+    rule: str,
+    provenance: Provenance,
+    parity_result: Mapping[Precision, dict],
+    fidelity: Fidelity | None,
+    ood_detector: OodDetector,
+) -> Certificate:
+    """Of a bundle that was just made: what only its rollouts and its devices can tell is not
+    measured yet."""
+    return Certificate(
+        run=run.name,
+        acting_rule=rule,
+        provenance=provenance,
+        parity={name: {"ok": True, **found} for name, found in parity_result.items()},
+        fidelity=fidelity,
+        monitor={name: _alarm(one) for name, one in ood_detector.thresholds.items()},
+        reasons=_reasons(provenance),
+        made_with={
             "python": platform.python_version(),
             "torch": torch.__version__,
             "machine": platform.machine(),
         },
-    }
+    )
+
+
+def provenance_of(run: Path, teacher: Path, contract: Contract, notes: Mapping) -> Provenance:
+    """Of a run and the teacher that it was distilled from, which is the run itself for a teacher;
+    notes: of the run. Raises UserError where another teacher is named."""
+    teacher_hash = checkpoint_hash(teacher)
+    taught_by = notes.get("teacher_hash", teacher_hash)
+    if taught_by != teacher_hash:
+        raise UserError(
+            f"{run} was distilled from the teacher {taught_by[:12]}, and {teacher} is "
+            f"{teacher_hash[:12]}: name its own, --teacher RUN"
+        )
+    calibrations = notes.get("calibrations")
+    return Provenance(
+        run_hash=checkpoint_hash(run),
+        teacher_hash=teacher_hash,
+        dataset_hash=FileSummary.of(teacher / WINDOWS).sha256,
+        episodes=len(notes["trained_on"]),
+        held_out=len(notes["held_out"]),
+        contract_hash=contract.contract_hash,
+        calibration_hashes=tuple(calibrations) if calibrations and all(calibrations) else None,
+        version=package_version(),
+        code_hash=code_hash(),
+    )
+
+
+def _in_torch(
+    acting: nn.Module, window: np.ndarray, noise: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    inputs = [torch.tensor(x, dtype=torch.float32) for x in (window, noise) if x is not None]
+    with torch.no_grad():
+        log_gating, means = (part.numpy() for part in acting(*inputs))
+    return log_gating, means
+
+
+def _alarm(threshold: Threshold | None) -> Alarm | None:
+    return None if threshold is None else Alarm(**threshold._asdict())
+
+
+def _reasons(provenance: Provenance) -> dict[str, str]:
+    if provenance.calibration_hashes is not None:
+        return {}
+    return {"calibration": "not measured: not every episode names its calibration file"}

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import FileSummary
 from vdd_ros.normalizer import Normalizer
 
 FORMAT_VERSION = 1
@@ -80,6 +81,14 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
         notes=raw.get("notes", {}),
     )
     return run, load_tensors(folder / "weights.safetensors")
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """sha256 of a run: of all that it says of itself and of its weights."""
+    digest = hashlib.sha256()
+    for name in ("run.json", "weights.safetensors"):
+        digest.update(f"{name} {FileSummary.of(folder / name).sha256}\n".encode())
+    return digest.hexdigest()
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
-from vdd_ros.policies.checkpoint import Run, fingerprint
+from vdd_ros.policies.checkpoint import Run, checkpoint_hash, fingerprint
 from vdd_ros.policies.imported import ImportedConfig
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
@@ -89,7 +89,7 @@ def distil(
     weights = fit(
         moe, teacher.denoiser, data, objective, training, state_file, report, log, start=shared
     )
-    notes = teacher.notes
+    notes = teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
     if prune:
         moe.load_state_dict(weights)
         kept = used_experts(moe.eval(), data.cond, prune)

@@ -12,7 +12,7 @@ from torch import nn
 from vdd_ros.contract_parts import Kinematics
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
-from vdd_ros.policies.checkpoint import Run
+from vdd_ros.policies.checkpoint import Run, checkpoint_hash
 from vdd_ros.policies.distil import require_possible
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.nets import count_parameters
@@ -88,7 +88,8 @@ def distil_few_step(
         settings["kinematics"] = kinematics.model_dump(exclude_none=True)
     state_file = state_in(folder, settings, *data)
     weights = fit(student, teacher.denoiser, data, objective, training, state_file, report, log)
-    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
+    notes = teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
+    run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
     finish(folder, run, weights)
     made = load_any_student(folder)
     assert isinstance(made, FewStepStudent)

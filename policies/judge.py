@@ -34,6 +34,8 @@ from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows, require_positions
 
 NLL_ROWS = 128  # at a time; a covariance over a whole chunk is large
+GATING_ROWS = 4096
+DEAD_SHARE = 0.1  # of an even share of the gating, below which an expert is dead
 # why a policy lacks a figure, where it is one of samples
 NO_DENSITY = {
     "nll": "it makes chunks of noise and has no density",
@@ -97,7 +99,8 @@ class Judge:
         """Every figure of a student, see `of`; of one that makes a chunk of noise those that
         samples have."""
         if isinstance(student, Student):
-            return self.of(lambda cond, observations: student.moe(cond))
+            figures = self.of(lambda cond, observations: student.moe(cond))
+            return figures | experts_of(student.moe, self.cond)
         cond = self.cond[self.index].repeat_interleave(self.config.samples, dim=0)
         drawn = student.sample(cond, self._luck()).view(len(self.index), self.config.samples, -1)
         return self._of_draws(student.nfe, self._standardize(drawn))
@@ -247,11 +250,16 @@ def _single(mixture: GaussianMixture) -> GaussianMixture:
     return GaussianMixture(*(part.float() for part in mixture))
 
 
-def describe_mixture(mixture: GaussianMixture) -> dict:
-    """How the experts are used: mean gating per expert and effective number of experts."""
-    weights = mixture.log_weights.exp()
-    entropy = -(weights * mixture.log_weights).sum(-1)
+@torch.no_grad()
+def experts_of(moe: GaussianMoE, cond: Tensor) -> dict:
+    """How experts are used over observations (N, C). dead_experts: how many have less than
+    DEAD_SHARE of an even share of the gating; effective_experts: mean of exp(entropy)."""
+    logits = [moe.gating(moe.trunk(rows)) for rows in cond.split(GATING_ROWS)]
+    log_gating = torch.log_softmax(torch.cat(logits).float(), dim=-1)
+    gating = log_gating.exp()
+    count = gating.shape[1]
     return {
-        "mean_gating": weights.mean(0).tolist(),
-        "effective_experts": float(entropy.exp().mean()),
+        "n_experts": count,
+        "dead_experts": int((gating.mean(0) < DEAD_SHARE / count).sum()),
+        "effective_experts": float(torch.exp(-(gating * log_gating).sum(-1)).mean()),
     }

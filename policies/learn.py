@@ -26,7 +26,7 @@ from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
 from vdd_ros.policies.stored_windows import store_windows
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig, train
-from vdd_ros.policies.window_source import WindowSource, in_memory
+from vdd_ros.policies.window_source import WindowSource, calibrations_of, in_memory
 from vdd_ros.policies.windows import require_positions
 
 
@@ -94,6 +94,7 @@ def train_teacher(
         "held_out": source.names[trained_on:],
         "trained_on": for_training.names,
         "corrections": [one.name for one in source.facts if one.of_policy],
+        "calibrations": calibrations_of(source.facts),
     }
     if distributed.is_first():
         stored.replace(folder / WINDOWS)

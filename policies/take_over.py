@@ -26,7 +26,7 @@ from vdd_ros.policies.imported import (
 from vdd_ros.policies.runs import Teacher, load_teacher
 from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
 from vdd_ros.policies.stored_windows import store_windows
-from vdd_ros.policies.window_source import WindowSource
+from vdd_ros.policies.window_source import WindowSource, calibrations_of
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def take_over(
         "held_out": source.names[trained_on:],
         "trained_on": known.names,
         "corrections": [one.name for one in source.facts if one.of_policy],
+        "calibrations": calibrations_of(source.facts),
         "imported": origin,
     }
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")

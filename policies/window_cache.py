@@ -49,7 +49,12 @@ from vdd_ros.fitness import require_saved_as_fit, warning_of
 from vdd_ros.manifest import Manifest
 from vdd_ros.policies import windows
 from vdd_ros.policies.tensor_file import Shape, TensorFile, TensorWriter, read_whole
-from vdd_ros.policies.window_source import EpisodeFacts, WindowSource, source_of
+from vdd_ros.policies.window_source import (
+    EpisodeFacts,
+    WindowSource,
+    calibration_of,
+    source_of,
+)
 from vdd_ros.policies.windows import (
     EpisodeWindows,
     WindowSizes,
@@ -92,11 +97,12 @@ CODE = (
 
 
 class Entry(NamedTuple):
-    """One episode, and the file that its windows are in."""
+    """One episode, the file that its windows are in, and what it was calibrated by."""
 
     name: str
     bytes: int
     path: Path
+    calibration: str
 
 
 class Job(NamedTuple):
@@ -175,7 +181,8 @@ def _entry(job: Job, store: EpisodeStore, name: str, folder: Path) -> Entry:
         if not path.is_file() or path.stat().st_size != saved.bytes:
             manifest.check_files(store.folder / name)  # which says what is wrong
     size = sum(saved.bytes for saved in manifest.files.values())
-    return Entry(name, size, folder / f"{_key(job, manifest)}.safetensors")
+    path = folder / f"{_key(job, manifest)}.safetensors"
+    return Entry(name, size, path, calibration_of(manifest))
 
 
 def _key(job: Job, manifest: Manifest) -> str:
@@ -207,7 +214,8 @@ def _facts(entry: Entry) -> EpisodeFacts | None:
         tensors = TensorFile(entry.path).tensors
         counts = len(tensors["place"]), len(tensors["actions"])
         warning = bytes(tensors["warning"]).decode().removesuffix(NONE)
-        return EpisodeFacts(entry.name, *counts, bool(tensors["of_policy"][0]), warning)
+        of_policy = bool(tensors["of_policy"][0])
+        return EpisodeFacts(entry.name, *counts, of_policy, warning, entry.calibration)
     except (UserError, KeyError):
         return None
 

@@ -11,6 +11,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import require_fit
+from vdd_ros.manifest import Manifest
 from vdd_ros.policies.windows import EpisodeWindows, Windows, episode_windows
 from vdd_ros.takeover import is_of_policy
 
@@ -20,13 +21,15 @@ ROWS = 16_384  # of a block, where all windows at once would need more
 
 class EpisodeFacts(NamedTuple):
     """windows, actions: how many rows there are of each; of_policy: whether a policy took part;
-    warning: its verdict where that is a WARN, else nothing."""
+    warning: its verdict where that is a WARN, else nothing; calibration: sha256 of the calibration
+    file that it was recorded with, empty for none."""
 
     name: str
     windows: int
     actions: int
     of_policy: bool
     warning: str = ""
+    calibration: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,26 @@ def in_memory(
     space = action_space(contract)
     found = [episode_windows(contract, space, one, n_obs_steps, horizon) for one in episodes]
     facts = [
-        EpisodeFacts(one.name, len(part.place), len(part.actions), is_of_policy(one.streams))
+        EpisodeFacts(
+            one.name,
+            len(part.place),
+            len(part.actions),
+            is_of_policy(one.streams),
+            calibration=calibration_of(one.manifest),
+        )
         for one, part in zip(episodes, found, strict=True)
     ]
     return source_of(facts, horizon, found.__getitem__)
+
+
+def calibration_of(manifest: Manifest) -> str:
+    """sha256 of the calibration file that an episode was recorded with, empty for none."""
+    return manifest.calibration.sha256 if manifest.calibration else ""
+
+
+def calibrations_of(facts: Sequence[EpisodeFacts]) -> list[str]:
+    """Of all of them, each once, for a run's notes."""
+    return sorted({one.calibration for one in facts})
 
 
 def source_of(

@@ -55,6 +55,7 @@ class EvaluationResult:
         over successes; `missing` says why a figure is null.
         """
         won = [r for r in self.rollouts if r.success]
+        certificate = self.bundle.certificate
         n_modes = TASKS[self.task].n_modes
         contexts = [r.context for r in self.rollouts]
         entropy = behaviour_entropy(self.ways, n_modes, contexts) if n_modes > 1 else None
@@ -77,6 +78,8 @@ class EvaluationResult:
             "acting_rule": self.bundle.acting,
             "delays": self.delays._asdict(),
             "bundle_hash": self.bundle.manifest.bundle_hash,
+            "policy_hash": self.bundle.manifest.policy_hash,
+            "run_hash": certificate and certificate.provenance.run_hash,
             "contract_hash": self.robot.contract_hash,
             "code_hash": code_hash(),
             "folder": str(self.folder),

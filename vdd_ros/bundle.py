@@ -1,105 +1,112 @@
 """Bundle: the folder that is deployed, with everything a policy needs and a hash of all of it.
 
-bundle.json names the other files and their sha256; `bundle_hash` covers bundle.json itself. The
-folder is written beside its place and renamed into it, so a bundle is there whole or not at all.
-Nothing in it is ever unpickled.
+bundle.json names the other files and their sha256; `bundle_hash` covers bundle.json itself, and a
+signature, where there is one, that hash. The folder is written beside its place and renamed into
+it, so a bundle is there whole or not at all. Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-import shutil
-import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from vdd_ros.acting import ActingRule
+from vdd_ros.bundle_checks import (
+    read_contract,
+    require_density_for,
+    require_limits_within,
+    require_whole,
+)
+from vdd_ros.bundle_manifest import (
+    CERTIFICATE,
+    CONTRACT,
+    DENSITY,
+    LARGEST_NUMBERS,
+    MANIFEST,
+    NAME,
+    NORMALIZER,
+    OOD_DETECTOR,
+    PAGE,
+    POLICY,
+    REFERENCE,
+    START,
+    Manifest,
+    Precision,
+    checking,
+    read_manifest,
+)
+from vdd_ros.certificate import Certificate, certificate_of, read_certificate
+from vdd_ros.certificate_page import page_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.reference import Reference
+from vdd_ros.sealed_folder import (
+    LARGEST_FILE,
+    SIGNATURE,
+    read_bytes,
+    read_json,
+    require_file,
+    require_only,
+    sha256,
+    to_json,
+    write_sealed,
+)
+from vdd_ros.signature import Signer, sign, signer_of
 from vdd_ros.start_range import StartRange
-
-MANIFEST = "bundle.json"
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-REQUIRED = ("policy.onnx", "contract.json", "normalizer.json", "certificate.json")
-START = "start.json"
-OOD_DETECTOR = "ood_detector.json"
-OPTIONAL = ("density.onnx", START, OOD_DETECTOR)
-
-
-class Manifest(BaseModel):
-    """bundle.json. created: ISO 8601; files: sha256 of every other file by name; method: what the
-    policy was distilled by, teacher for none; nfe: network evaluations per chunk; is_stochastic:
-    whether noise is added on the way from the noise that it starts from. Bundles made before these
-    were told lack them.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: Literal[1] = 1
-    name: str = Field(pattern=NAME)
-    kind: Literal["mixture", "diffusion"]
-    n_obs_steps: int = Field(ge=1)
-    horizon: int = Field(ge=1)
-    n_experts: int = Field(ge=1)
-    method: str | None = None
-    nfe: int | None = Field(default=None, ge=1)
-    is_stochastic: bool | None = None
-    acting_rule: dict
-    interface_hash: str
-    contract_hash: str
-    created: str
-    files: dict[str, str]
-    bundle_hash: str = ""
-
-    def hash(self) -> str:
-        """sha256 of everything but `bundle_hash`; through `files` it covers the whole folder."""
-        told = self.told()
-        del told["bundle_hash"]
-        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def told(self) -> dict:
-        """As it is in the file, where nothing is said of what is not known."""
-        return self.model_dump(exclude_none=True)
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A verified bundle. contract: the one the policy was trained with; tick_ratio: control ticks
-    of the robot at hand to one of that contract; rule: for that robot's ticks."""
+    of the robot at hand to one of that contract; rule: for that robot's ticks; signer: None where
+    nobody signed it."""
 
     folder: Path
     manifest: Manifest
     contract: Contract
     rule: ActingRule
     tick_ratio: float = 1.0
+    signer: Signer | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, robot: Contract | None = None) -> Bundle:
-        """Read a bundle and verify every hash; against `robot`, the contract of the robot at hand,
-        also interface and limits. Raises UserError."""
+    def load(
+        cls,
+        folder: str | Path,
+        robot: Contract | None = None,
+        trusted: Collection[str] = (),
+    ) -> Bundle:
+        """Read a bundle and verify all that is said in it; against `robot`, the contract of the
+        robot at hand, also interface and limits; trusted: public keys of which one must have signed
+        it, any or none may if there are none. Raises Refused, naming the check that failed."""
         folder = Path(folder)
-        manifest = _read_manifest(folder)
+        if folder.is_symlink():  # what it names may change while the bundle is in use
+            folder = folder.resolve()
+        manifest = read_manifest(folder)
+        require_only(folder, {MANIFEST, *manifest.files})
         for name, digest in manifest.files.items():
-            _verify(folder / name, digest)
-        path = folder / "contract.json"
-        contract = Contract.from_dict(_read_json(path), str(path))
+            require_file(folder / name, digest)
+        with checking("signature"):
+            signer = signer_of(folder, "bundle", manifest.bundle_hash, trusted)
+        with checking("contract"):
+            contract = read_contract(folder, manifest)
         ratio = 1.0
-        if robot is not None:
-            robot.require_same_interface(contract, f"bundle {folder}")
-            _require_limits_within(robot, contract, folder)
-            ratio = robot.rates.control_hz / contract.rates.control_hz
-        rule = ActingRule.from_dict(manifest.acting_rule).at_rate(ratio)
-        return cls(folder, manifest, contract, rule, ratio)
+        with checking("robot"):
+            if robot is not None:
+                robot.require_same_interface(contract, f"bundle {folder}")
+                require_limits_within(robot, contract, folder)
+                ratio = robot.rates.control_hz / contract.rates.control_hz
+        with checking("parts"):
+            rule = ActingRule.from_dict(manifest.acting_rule).at_rate(ratio)
+            bundle = cls(folder, manifest, contract, rule, ratio, signer)
+            bundle.require_parts()
+        with checking("certificate"):
+            read_certificate(folder / CERTIFICATE)
+        return bundle
 
     @property
     def name(self) -> str:
@@ -112,9 +119,14 @@ class Bundle:
         return acting_text(self.manifest.kind, self.manifest.n_experts, self.rule)
 
     @property
+    def precision(self) -> Precision:
+        """Of its graph."""
+        return self.manifest.precision or "fp32"
+
+    @property
     def density_path(self) -> Path | None:
         """The graph of the policy's log-density, where it has one."""
-        return self.folder / "density.onnx" if "density.onnx" in self.manifest.files else None
+        return self.folder / DENSITY if DENSITY in self.manifest.files else None
 
     @property
     def start(self) -> StartRange | None:
@@ -122,7 +134,7 @@ class Bundle:
         if START not in self.manifest.files:
             return None
         path = self.folder / START
-        return StartRange.from_dict(_read_json(path), self.contract, str(path))
+        return StartRange.from_dict(read_json(path), self.contract, str(path))
 
     @property
     def ood_detector(self) -> OodDetector | None:
@@ -131,12 +143,38 @@ class Bundle:
             return None
         path = self.folder / OOD_DETECTOR
         size = self.manifest.n_obs_steps * self.contract.observation_dim
-        return OodDetector.from_dict(_read_json(path), size, str(path)).at_rate(self.tick_ratio)
+        raw = read_json(path, LARGEST_NUMBERS)
+        return OodDetector.from_dict(raw, size, str(path)).at_rate(self.tick_ratio)
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the trained network gave for a few windows; bundles made before lack it."""
+        if REFERENCE not in self.manifest.files:
+            return None
+        path = self.folder / REFERENCE
+        return Reference.from_dict(read_json(path, LARGEST_NUMBERS), str(path))
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What was measured of it; None where it is of a format that said less."""
+        return read_certificate(self.folder / CERTIFICATE)
+
+    def require_parts(self) -> None:
+        """Raise UserError where something that it has is none of what it ought to be."""
+        found = self.start, self.ood_detector, self.reference
+        assert len(found) == 3
 
     def open_policy(self) -> OnnxPolicy:
-        """The policy in onnxruntime; raises UserError when the graph is corrupt or does not fit."""
-        path = self.folder / "policy.onnx"
+        """The policy in onnxruntime; raises Refused when the graph is corrupt or does not fit."""
+        with checking("graph"):
+            return self._open_policy()
+
+    def _open_policy(self) -> OnnxPolicy:
+        path = self.folder / POLICY
         density_path = self.density_path if self.rule.output == "sample" else None
+        for graph in (path, self.density_path):
+            if graph is not None:
+                require_whole(graph)
         policy = OnnxPolicy(path, None if density_path is None else OnnxDensity(density_path))
         manifest, contract = self.manifest, self.contract
         found = {
@@ -160,21 +198,13 @@ class Bundle:
                 f"{path} takes no noise and has no density beside it, so it gives no samples: "
                 "use output mean"
             )
-        _require_density_for(self.rule, policy.density is not None, self.folder)
+        require_density_for(self.rule, policy.density is not None, self.folder)
         return policy
 
 
 def acting_text(kind: str, n_experts: int, rule: ActingRule) -> str:
     """The acting rule, and of a diffusion policy how many samples there are to choose from."""
     return f"{n_experts} candidates, {rule}" if kind == "diffusion" else str(rule)
-
-
-def _require_density_for(rule: ActingRule, has_density: bool, folder: Path) -> None:
-    if not has_density and (rule.draws > 1 or rule.tail_nats):
-        raise UserError(
-            f"{folder} has no density, which draws and tail_nats are of: use draws 1 and "
-            "tail_nats 0"
-        )
 
 
 def write_bundle(
@@ -190,35 +220,35 @@ def write_bundle(
     policy_onnx: bytes,
     normalizer: dict,
     certificate: dict,
-    created: str,
+    created: str | None = None,
     density_onnx: bytes | None = None,
     start: StartRange | None = None,
     ood_detector: OodDetector | None = None,
+    reference: Reference | None = None,
     method: str | None = None,
     nfe: int | None = None,
     is_stochastic: bool | None = None,
+    precision: Precision | None = None,
+    key: Path | None = None,
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
-    Raises UserError when `folder` holds something that is not a bundle, and for a name or a rule
-    that a bundle cannot have.
+    key: a private key that signs it. Raises UserError when `folder` holds something that is not a
+    bundle, and for a name or a rule that a bundle cannot have.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / MANIFEST).is_file():
-        raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
     contents = {
-        "policy.onnx": policy_onnx,
-        "contract.json": _to_json(contract.to_dict()),
-        "normalizer.json": _to_json(normalizer),
-        "certificate.json": _to_json(certificate),
+        POLICY: policy_onnx,
+        CONTRACT: to_json(contract.to_dict()),
+        NORMALIZER: to_json(normalizer),
+        CERTIFICATE: to_json(certificate),
     }
     if density_onnx is not None:
-        contents["density.onnx"] = density_onnx
-    if start is not None:
-        contents[START] = _to_json(start.to_dict())
-    if ood_detector is not None:
-        contents[OOD_DETECTOR] = _to_json(ood_detector.to_dict())
-    _require_density_for(rule, density_onnx is not None, folder)
+        contents[DENSITY] = density_onnx
+    optional = {START: start, OOD_DETECTOR: ood_detector, REFERENCE: reference}
+    for file, part in optional.items():
+        if part is not None:
+            contents[file] = to_json(part.to_dict())
+    require_density_for(rule, density_onnx is not None, folder)
     if not re.fullmatch(NAME, name):
         raise UserError(
             f"no bundle can be named {name!r}: write letters, digits, dots, dashes and underscores"
@@ -232,96 +262,48 @@ def write_bundle(
         method=method,
         nfe=nfe,
         is_stochastic=is_stochastic,
+        precision=precision,
         acting_rule=rule.to_dict(),
         interface_hash=contract.interface_hash,
         contract_hash=contract.contract_hash,
         created=created,
-        files={file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
+        files={},
     )
-    manifest = manifest.model_copy(update={"bundle_hash": manifest.hash()})
-    contents[MANIFEST] = _to_json(manifest.told())
-    _place(folder, contents)
+    return _place(Path(folder), manifest, contents, key)
+
+
+def certified(
+    bundle: Bundle,
+    folder: str | Path,
+    certificate: Certificate | None = None,
+    key: Path | None = None,
+    name: str | None = None,
+) -> Bundle:
+    """Write the same policy with another certificate, or signed, or by another name; raises
+    UserError as `write_bundle` does."""
+    files = bundle.manifest.files
+    contents = {file: read_bytes(bundle.folder / file, LARGEST_FILE) for file in files}
+    if certificate is not None:
+        contents[CERTIFICATE] = to_json(certificate.to_dict())
+    manifest = bundle.manifest.model_copy(update={"name": name or bundle.name})
+    return _place(Path(folder), manifest, contents, key)
+
+
+def _place(
+    folder: Path, manifest: Manifest, contents: dict[str, bytes], key: Path | None
+) -> Bundle:
+    """manifest: but for files and hash; the page of a certificate is made here."""
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
+    certificate = certificate_of(contents[CERTIFICATE], str(folder))
+    contents = {file: data for file, data in contents.items() if file != PAGE}
+    if certificate is not None:
+        contents[PAGE] = page_of(certificate, manifest).encode()
+    hashes = {file: sha256(data) for file, data in contents.items()}
+    manifest = manifest.model_copy(update={"files": hashes}).sealed()
+    contents[MANIFEST] = to_json(manifest.told())
+    if key is not None:
+        signature = sign(key, "bundle", manifest.bundle_hash)
+        contents[SIGNATURE] = to_json(signature.model_dump())
+    write_sealed(folder, contents)
     return Bundle.load(folder)
-
-
-def _place(folder: Path, contents: dict[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        fresh.chmod(0o755)
-        for name, data in contents.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync_folder(fresh)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old)
-            shutil.rmtree(old)
-        fresh.rename(folder)
-        _sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _to_json(value: dict) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _read_json(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: name the folder of a complete bundle") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}): export the bundle again") from None
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    raw = _read_json(path)
-    try:
-        manifest = Manifest.model_validate(raw)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(step) for step in fault["loc"]) or "top level"
-        raise UserError(f"{path}: {place}: {fault['msg']}: export the bundle again") from None
-    if manifest.hash() != manifest.bundle_hash:
-        raise UserError(f"{path} was changed after it was written: export the bundle again")
-    if set(manifest.files) - set(OPTIONAL) != set(REQUIRED):
-        raise UserError(
-            f"{path} lists {sorted(manifest.files)}; it has to list {sorted(REQUIRED)} and may "
-            f"list {sorted(OPTIONAL)}: export the bundle again"
-        )
-    return manifest
-
-
-def _verify(path: Path, digest: str) -> None:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        raise UserError(f"{path} is missing: copy the whole bundle again") from None
-    if found != digest:
-        raise UserError(f"{path} is damaged or edited (its sha256 differs): copy the bundle again")
-
-
-def _require_limits_within(robot: Contract, wanted: Contract, folder: Path) -> None:
-    """The robot's own limits apply; a policy made for wider ones would be cut short everywhere."""
-    for name, sign in (("lower", -1.0), ("upper", 1.0), ("velocity", 1.0), ("acceleration", 1.0)):
-        excess = sign * (wanted.limit(name) - robot.limit(name))
-        worst = int(np.argmax(excess))
-        if excess[worst] > 1e-9:
-            joint = robot.joints[worst]
-            raise UserError(
-                f"bundle {folder} needs {name} {wanted.limit(name)[worst]:g} at {joint.name}; this "
-                f"robot allows {robot.limit(name)[worst]:g}: train with the robot's own limits"
-            )

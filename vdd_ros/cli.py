@@ -28,6 +28,9 @@ COMMANDS = {
     "distill": "distil a teacher into a student that needs one network call, or few",
     "fidelity": "judge students against their teacher and held-out people",
     "export": "export a run as a bundle, the folder that is deployed",
+    "verify": "check all of a bundle on this machine, and measure it",
+    "certify": "complete a bundle's certificate with what was measured since, and sign it",
+    "keygen": "make a pair of keys that bundles are signed and trusted by",
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
     "bench": "measure this machine: what a policy costs per chunk, distilling, the simulation",
@@ -80,7 +83,12 @@ def run(name: str, arguments: list[str]) -> int:
     if getattr(args, "seed", 0) < 0:
         raise UserError(f"seed is {args.seed}; write 0 or more")
     with nullcontext() if is_first_process() else _silence():
-        result = command.main(args)
+        try:
+            result = command.main(args)
+        except UserError as error:
+            if as_json and error.result is not None:
+                print(json.dumps(error.result, allow_nan=False, default=_plain))
+            raise
         if as_json:
             print(json.dumps(result, allow_nan=False, default=_plain))
     return FAILED if result is not None and result.get("ok") is False else OK

@@ -6,6 +6,7 @@ A bundle is the same everywhere; latencies and engines are of one device. They l
 
 each a sealed folder with a hash and a signature of its own, replaced whole or not at all. What is
 of another bundle or another device is never given back, whatever folder it was copied into.
+Engines lie in `engines/` beside them (see `DeviceResults.engines`), by a store of their own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from vdd_ros.sealed_folder import (
 from vdd_ros.signature import Signer, sign, signer_of
 
 RESULT = "result.json"
+LATENCY = "latency"  # name of what vdd verify keeps
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 HASH = r"^[0-9a-f]{64}$"
 FileName = Annotated[str, Field(pattern=NAME)]
@@ -90,6 +92,11 @@ class DeviceResults(NamedTuple):
         """Where they lie."""
         return self.root / self.bundle_hash / self.device.key
 
+    @property
+    def engines(self) -> Path:
+        """Folder of the engines of this bundle that were built on this device."""
+        return self.folder / "engines"
+
     def write(
         self,
         name: str,
@@ -125,21 +132,9 @@ class DeviceResults(NamedTuple):
         folder = self.folder / name
         if not folder.exists():
             return None
-        path = folder / RESULT
-        try:
-            manifest = ResultManifest.model_validate(read_json(path))
-        except ValidationError as error:
-            place = ".".join(str(step) for step in error.errors()[0]["loc"])
-            told = f"{path} is no device result ({place}): remove {folder}"
-            raise Refused("manifest", told) from None
-        if manifest.hash() != manifest.result_hash:
-            raise Refused("manifest", f"{path} was changed after it was written: remove {folder}")
-        self._require_own(manifest, name, path)
-        require_only(folder, {RESULT, *manifest.files})
-        for file, digest in manifest.files.items():
-            require_file(folder / file, digest)
-        signer = signer_of(folder, "device result", manifest.result_hash, trusted)
-        return DeviceResult(folder, manifest, signer)
+        result = read_result(folder, trusted)
+        self._require_own(result.manifest, name, folder / RESULT)
+        return result
 
     def names(self) -> list[str]:
         """Of all results that are there."""
@@ -156,3 +151,23 @@ class DeviceResults(NamedTuple):
             if theirs != mine:
                 told = f"{path} is of {what} {theirs}, here it is {mine}: make it anew here"
                 raise Refused("device", told)
+
+
+def read_result(folder: Path, trusted: Collection[str] = ()) -> DeviceResult:
+    """A result of any bundle on any device; raises Refused for one that is damaged, or not signed
+    by a trusted key where there are any."""
+    path = folder / RESULT
+    try:
+        manifest = ResultManifest.model_validate(read_json(path))
+    except ValidationError as error:
+        place = ".".join(str(step) for step in error.errors()[0]["loc"])
+        raise Refused(
+            "manifest", f"{path} is no device result ({place}): remove {folder}"
+        ) from None
+    if manifest.hash() != manifest.result_hash:
+        raise Refused("manifest", f"{path} was changed after it was written: remove {folder}")
+    require_only(folder, {RESULT, *manifest.files})
+    for file, digest in manifest.files.items():
+        require_file(folder / file, digest)
+    signer = signer_of(folder, "device result", manifest.result_hash, trusted)
+    return DeviceResult(folder, manifest, signer)

@@ -16,6 +16,14 @@ def prepare_environment() -> None:
         os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 
 
+def device_results_folder() -> Path:
+    """Where VDD_DEVICE_RESULTS says, else beside this user's other data."""
+    if told := os.environ.get("VDD_DEVICE_RESULTS"):
+        return Path(told)
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "vdd_ros" / "device_results"
+
+
 def is_first_process() -> bool:
     """Whether this is the process that speaks, of those that torchrun started to do one work."""
     return os.environ.get("RANK", "0") == "0"

@@ -4,8 +4,11 @@
 class UserError(Exception):
     """Bad input, told in one sentence: what was found, where, what is allowed, what to do.
 
-    The command line prints the sentence without a traceback and exits with code 2.
+    The command line prints the sentence without a traceback and exits with code 2. result: what a
+    command has found nevertheless, for --json.
     """
+
+    result: dict | None = None
 
 
 class MissingJoint(UserError):

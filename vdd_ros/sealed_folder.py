@@ -28,11 +28,11 @@ SIGNATURE = "signature.json"  # beside the manifest, which cannot name what sign
 
 
 class Refused(UserError):
-    """A folder that does not verify; check: the name of what it failed."""
+    """A folder that does not verify; check: the name of what it failed; told: why."""
 
     def __init__(self, check: str, told: str):
         super().__init__(f"{told} (check: {check})")
-        self.check = check
+        self.check, self.told = check, told
 
 
 def write_sealed(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -81,6 +81,11 @@ def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """Raises Refused as `read_bytes` and `parsed_json` do."""
+    return parsed_json(read_bytes(path, largest), str(path))
+
+
+def parsed_json(data: bytes, where: str) -> Any:
     """Raises Refused for what is no JSON, says a key twice, or has numbers that are none."""
 
     def once(pairs: list[tuple[str, object]]) -> dict:
@@ -92,13 +97,12 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
     def none(word: str) -> NoReturn:
         raise ValueError(f"{word} is no number")
 
-    data = read_bytes(path, largest)
     try:
         return json.loads(data, object_pairs_hook=once, parse_constant=none)
     except RecursionError:
-        raise Refused("files", f"{path} nests too deeply: copy the folder again") from None
+        raise Refused("files", f"{where} nests too deeply: copy the folder again") from None
     except ValueError as error:
-        told = f"{path} is not readable JSON ({error}): copy the folder again"
+        told = f"{where} is not readable JSON ({error}): copy the folder again"
         raise Refused("files", told) from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +12,10 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import acting_text, write_bundle
+from vdd_ros.bundle_manifest import PAGE, POLICY
+from vdd_ros.certificate import Certificate, fidelity_of
 from vdd_ros.errors import UserError
+from vdd_ros.reference import Reference
 
 if TYPE_CHECKING:
     from vdd_ros.commands.exported import Exported
@@ -102,13 +104,15 @@ class Args:
     than 19 scenes do not allow for .05; the smallest rate possible is then taken, and said."""
     refine: Refine = field(default_factory=Refine)
     rule: RuleChanges = field(default_factory=RuleChanges)
+    key: Path | None = None
+    """Private key that signs the bundle (vdd keygen)."""
     seed: int = 0
 
 
 def main(args: Args) -> dict:
     """Write the bundle; raises UserError: a run is missing or onnxruntime disagrees with torch."""
-    kind = _kind(args.run)
-    fidelity = None if args.fidelity is None else _read(args.fidelity)
+    told = _read(args.run / "run.json")
+    kind = str(told.get("kind"))
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
@@ -116,6 +120,7 @@ def main(args: Args) -> dict:
 
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
+    parity, reference = _checked(args, policy)
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,
@@ -127,18 +132,26 @@ def main(args: Args) -> dict:
         n_experts=policy.n_experts,
         policy_onnx=policy.policy_onnx,
         normalizer=policy.normalizer.to_dict(),
-        certificate=_certificate(args, rule, policy, fidelity),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        certificate=_certificate(args, rule, policy, told.get("notes", {}), parity).to_dict(),
         density_onnx=policy.density_onnx,
         start=policy.start,
         ood_detector=policy.ood_detector,
+        reference=reference,
         method=policy.method,
         nfe=policy.nfe,
         is_stochastic=policy.is_stochastic,
+        key=args.key,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
     print(_of_threshold(policy.ood_detector.distance))
-    return {"bundle": bundle.folder, "bundle_hash": bundle.manifest.bundle_hash}
+    grade = bundle.certificate and bundle.certificate.grade
+    print(f"certificate: grade {grade}, see {bundle.folder / PAGE}")
+    return {
+        "bundle": bundle.folder,
+        "bundle_hash": bundle.manifest.bundle_hash,
+        "policy_hash": bundle.manifest.policy_hash,
+        "grade": grade,
+    }
 
 
 def _of_threshold(distance: Threshold | None) -> str:
@@ -152,20 +165,33 @@ def _of_threshold(distance: Threshold | None) -> str:
     )
 
 
-def _certificate(args: Args, rule: ActingRule, policy: Exported, fidelity: dict | None) -> dict:
-    from vdd_ros.policies.certify import certificate, parity
+def _checked(args: Args, policy: Exported) -> tuple[dict, Reference]:
+    """Parity by precision, and what the bundle is compared with wherever it runs; raises UserError
+    where the graph does not compute what the network does."""
+    from vdd_ros.policies.certify import parity, reference_of
 
     rng = np.random.default_rng(args.seed)
     chosen = policy.windows[rng.permutation(len(policy.windows))[:PARITY_WINDOWS]]
+    acting = policy.acting.eval()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "policy.onnx"
+        path = Path(folder) / POLICY
         path.write_bytes(policy.policy_onnx)
-        found = parity(path, policy.acting.eval(), chosen, args.seed)
-    return certificate(args.run, acting_text(policy.kind, policy.n_experts, rule), found, fidelity)
+        found = parity(path, acting, chosen, args.seed)
+        return {"fp32": found}, reference_of(path, acting, chosen, args.seed)
 
 
-def _kind(run: Path) -> str:
-    return str(_read(run / "run.json").get("kind"))
+def _certificate(
+    args: Args, rule: ActingRule, policy: Exported, notes: dict, parity: dict
+) -> Certificate:
+    from vdd_ros.policies.certify import certificate, provenance_of
+
+    teacher = args.run if args.teacher is None or policy.method == "teacher" else args.teacher
+    origin = provenance_of(args.run, teacher, policy.contract, notes)
+    fidelity = None
+    if args.fidelity is not None:
+        fidelity = fidelity_of(_read(args.fidelity), origin, str(args.fidelity))
+    acting = acting_text(policy.kind, policy.n_experts, rule)
+    return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
 
 
 def _read(path: Path) -> dict:

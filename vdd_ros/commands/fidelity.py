@@ -12,6 +12,7 @@ from rich.table import Table
 from vdd_ros.commands.progress import progress
 from vdd_ros.durable import write_text
 from vdd_ros.policies.baselines import BASELINES
+from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.runs import load_any_student, load_teacher
 from vdd_ros.policies.training import use_threads
@@ -37,9 +38,14 @@ def main(args: Args) -> dict:
     use_threads(args.threads)
     teacher = load_teacher(args.teacher)
     students = {folder.name: load_any_student(folder) for folder in args.students}
+    runs = {folder.name: checkpoint_hash(folder) for folder in args.students}
+    teacher_hash = checkpoint_hash(args.teacher)
     baselines = tuple(BASELINES) if args.baselines else ()
     with progress("judging") as report:
         results = judged(teacher, students, baselines, args.judge, report)
+    runs |= dict.fromkeys(("teacher", "teacher-1"), teacher_hash)
+    for name in results.keys() & runs:  # so that a certificate takes no other run's figures
+        results[name] |= {"run_hash": runs[name], "teacher_hash": teacher_hash}
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         for name, figures in results.items():

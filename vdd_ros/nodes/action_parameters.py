@@ -14,6 +14,17 @@ class ActionParameters:
 
     contract: str = parameter("", "path of the robot's contract YAML", required=True)
     bundle: str = parameter("", "folder of the bundle to run", required=True)
+    require_certificate: str = parameter(
+        "none",
+        "what the bundle's certificate must say before the arm is moved. sim_pass: it passed in "
+        "simulation with delays; complete: and everything was measured",
+        choices=("none", "sim_pass", "complete"),
+    )
+    trusted_keys: str = parameter(
+        "",
+        "public key, or folder of public keys, of which one must have signed the bundle; empty: "
+        "anyone, or nobody",
+    )
     mode: str = parameter(
         "drive",
         "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.action_space import action_space, seconds_to_decode
 from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_verification import (
+    Required,
+    require_certificate,
+    require_reference,
+    warmed_up,
+)
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
-from vdd_ros.inference import OnnxDensity, warm_up
+from vdd_ros.inference import OnnxDensity
 from vdd_ros.nodes.action_parameters import ActionParameters
+from vdd_ros.signature import read_trusted
 
 # Of a tick, that a plan may take to be made within it, and a choice to be made before the next. In
 # a run, with cold caches, both take several times what they take in warm-up; ticks that differ as
@@ -70,11 +77,15 @@ def prepared(settings: ActionParameters) -> Ready:
     contract = Contract.from_yaml(settings.contract)
     period_s = contract.control_period_ns * 1e-9
     _require_within_tick(settings, period_s)
-    bundle = Bundle.load(settings.bundle, contract)
+    trusted = read_trusted(Path(settings.trusted_keys)) if settings.trusted_keys else ()
+    bundle = Bundle.load(settings.bundle, contract, trusted)
+    if settings.mode == "drive":
+        require_certificate(bundle, cast(Required, settings.require_certificate))
     home = _home(bundle, contract, settings.home)
     policy = bundle.open_policy()
     _require_detector(settings, bundle)
-    warm = warm_up(policy, _resting_window(contract, policy.n_obs_steps), bundle.rule.draws)
+    warm = warmed_up(bundle, policy, contract)
+    require_reference(bundle, policy)
     space = action_space(contract)
     plan_s = warm.plan_s + seconds_to_decode(contract, space, policy.horizon)
     is_slow = plan_s > MOST_OF_A_TICK * period_s or warm.choice_s > MOST_OF_A_PAUSE * period_s
@@ -136,15 +147,3 @@ def _home(bundle: Bundle, contract: Contract, home: str) -> np.ndarray | None:
 def _writable(path: Path) -> bool:
     """Whether a file of this name can be made: known before the run, not after it."""
     return bool(path.name) and path.parent.is_dir() and os.access(path.parent, os.W_OK)
-
-
-def _resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
-    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
-    middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
-    row = [
-        middle
-        if part.field == "position" and not contract.streams[part.stream].is_of_objects
-        else np.zeros(contract.size_of(part.stream, part.field))
-        for part in contract.observation
-    ]
-    return np.tile(np.concatenate(row), (n_obs_steps, 1))

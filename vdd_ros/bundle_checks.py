@@ -1,0 +1,62 @@
+"""What must be true of a bundle's parts together, each told in one sentence where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.bundle_manifest import CONTRACT, Manifest
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.onnx_scan import external_tensor
+from vdd_ros.sealed_folder import LARGEST_FILE, read_bytes, read_json
+
+
+def read_contract(folder: Path, manifest: Manifest) -> Contract:
+    """The contract that a policy was trained with; raises UserError where it is none, or not the
+    one that its manifest tells of."""
+    path = folder / CONTRACT
+    contract = Contract.from_dict(read_json(path), str(path))
+    if contract.interface_hash != manifest.interface_hash:
+        raise UserError(
+            f"{path} is of the interface {contract.interface_hash[:12]}, its bundle of "
+            f"{manifest.interface_hash[:12]}: export the bundle again"
+        )
+    return contract
+
+
+def require_limits_within(robot: Contract, wanted: Contract, folder: Path) -> None:
+    """The robot's own limits apply; a policy made for wider ones would be cut short everywhere."""
+    for name, sign in (("lower", -1.0), ("upper", 1.0), ("velocity", 1.0), ("acceleration", 1.0)):
+        excess = sign * (wanted.limit(name) - robot.limit(name))
+        worst = int(np.argmax(excess))
+        if excess[worst] > 1e-9:
+            joint = robot.joints[worst]
+            raise UserError(
+                f"bundle {folder} needs {name} {wanted.limit(name)[worst]:g} at {joint.name}; this "
+                f"robot allows {robot.limit(name)[worst]:g}: train with the robot's own limits"
+            )
+
+
+def require_density_for(rule: ActingRule, has_density: bool, folder: str | Path) -> None:
+    """Raises UserError where a rule asks for what only a density can tell."""
+    if not has_density and (rule.draws > 1 or rule.tail_nats):
+        raise UserError(
+            f"{folder} has no density, which draws and tail_nats are of: use draws 1 and "
+            "tail_nats 0"
+        )
+
+
+def require_whole(graph: Path) -> None:
+    """Raises UserError for an ONNX file that has its numbers in others."""
+    try:
+        tensor = external_tensor(read_bytes(graph, LARGEST_FILE))
+    except ValueError as error:
+        raise UserError(f"{graph} is not a usable ONNX model ({error}): export it again") from None
+    if tensor is not None:
+        raise UserError(
+            f"{graph} has the numbers of {tensor!r:.80} in another file; a bundle's graphs are "
+            "whole: export it again"
+        )

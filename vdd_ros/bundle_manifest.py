@@ -1,0 +1,116 @@
+"""bundle.json: what a bundle says of itself, and which files belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vdd_ros.errors import UserError
+from vdd_ros.sealed_folder import Refused, hash_of, read_json
+
+MANIFEST = "bundle.json"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+POLICY, CONTRACT, NORMALIZER = "policy.onnx", "contract.json", "normalizer.json"
+CERTIFICATE, PAGE = "certificate.json", "certificate.md"
+DENSITY, START, OOD_DETECTOR = "density.onnx", "start.json", "ood_detector.json"
+REFERENCE = "reference.json"
+REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
+OPTIONAL = (DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
+# numbers as text: a normalizer has a covariance over a whole chunk
+LARGEST_NUMBERS = 256 * (1 << 20)
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Manifest(BaseModel):
+    """bundle.json. files: sha256 of every other file by name; method: what the policy was distilled
+    by, teacher for none; nfe: network evaluations per chunk; is_stochastic: whether noise is added
+    on the way from the noise that it starts from; precision: of policy.onnx, fp32 where nothing is
+    said; created: ISO 8601, which `vdd export` leaves out: the same run makes the same bytes.
+    Bundles made before one of these was told lack it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    name: str = Field(pattern=NAME)
+    kind: Literal["mixture", "diffusion"]
+    n_obs_steps: int = Field(ge=1)
+    horizon: int = Field(ge=1)
+    n_experts: int = Field(ge=1)
+    method: str | None = None
+    nfe: int | None = Field(default=None, ge=1)
+    is_stochastic: bool | None = None
+    precision: Precision | None = None
+    acting_rule: dict
+    interface_hash: Hash
+    contract_hash: Hash
+    created: str | None = None
+    files: dict[str, Hash]
+    bundle_hash: str = ""
+
+    def hash(self) -> str:
+        """sha256 of everything but `bundle_hash`; through `files` it covers the whole folder."""
+        told = self.told()
+        del told["bundle_hash"]
+        return hash_of(told)
+
+    @property
+    def policy_hash(self) -> str:
+        """sha256 of all that decides what it does: of its bundle but for name, date and
+        certificate. What was found of one bundle holds for another one with the same."""
+        told = self.told()
+        for name in ("bundle_hash", "name", "created"):
+            told.pop(name, None)
+        files = self.files.items()
+        told["files"] = {name: one for name, one in files if name not in (CERTIFICATE, PAGE)}
+        return hash_of(told)
+
+    def sealed(self) -> Manifest:
+        """With its own hash."""
+        return self.model_copy(update={"bundle_hash": self.hash()})
+
+    def told(self) -> dict:
+        """As it is in the file, where nothing is said of what is not known."""
+        return self.model_dump(exclude_none=True)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises Refused for one that is missing, damaged or edited, or names files of no bundle."""
+    path = folder / MANIFEST
+    with checking("manifest"):
+        raw = read_json(path)
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(step) for step in fault["loc"]) or "top level"
+        told = f"{path}: {place:.80}: {fault['msg']}: export the bundle again"
+        raise Refused("manifest", told) from None
+    if manifest.hash() != manifest.bundle_hash:
+        told = f"{path} was changed after it was written: export the bundle again"
+        raise Refused("manifest", told)
+    if set(manifest.files) - set(OPTIONAL) != set(REQUIRED):
+        told = (
+            f"{path} lists {sorted(manifest.files)!s:.400}; it has to list {sorted(REQUIRED)} and "
+            f"may list {sorted(OPTIONAL)}: export the bundle again"
+        )
+        raise Refused("manifest", told)
+    return manifest
+
+
+@contextmanager
+def checking(check: str) -> Iterator[None]:
+    """What is wrong within is wrong with this check; more than one name is not needed."""
+    try:
+        yield
+    except Refused as error:
+        if error.check != "files":
+            raise
+        raise Refused(check, error.told) from None
+    except UserError as error:
+        raise Refused(check, str(error)) from None

@@ -1,0 +1,217 @@
+"""Verification: every check of a bundle on the machine that it is on, each with what it found.
+
+action_node makes the same ones when it is configured, but for `normalizer`, which no run reads (its
+hash is among `files`), and `latency`, which takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, checking
+from vdd_ros.certificate import NOT_MEASURED
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.inference import Policy, Warm, warm_up
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.reference import Differences
+from vdd_ros.sealed_folder import Refused, read_json
+
+# in the order in which they are made
+CHECKS = {
+    "manifest": "bundle.json is whole, and lists what a bundle has",
+    "files": "every file is there, unchanged, and nothing else is",
+    "signature": "who signed it",
+    "contract": "the contract is the one that the manifest tells of",
+    "robot": "its interface is this robot's, its limits are within this robot's",
+    "parts": "acting rule, start region, monitor thresholds, reference outputs",
+    "certificate": "what was measured, and whether that is what is required here",
+    "normalizer": "its sizes are those of the windows and chunks",
+    "graph": "the ONNX files are whole, open, and have the declared shapes",
+    "run": "the policy gives a mixture",
+    "parity": "it gives the reference outputs",
+}
+Required = Literal["none", "sim_pass", "complete"]
+
+
+class Check(NamedTuple):
+    """ok: None where it was not made."""
+
+    name: str
+    ok: bool | None
+    told: str
+
+
+class Verified(NamedTuple):
+    """A bundle that passed, opened and warm; differences: from its reference outputs, None where it
+    has none."""
+
+    bundle: Bundle
+    policy: Policy
+    warm: Warm
+    differences: Differences | None
+    checks: tuple[Check, ...]
+
+
+class Failed(Refused):
+    """A bundle that did not; checks: those made, of which the last failed, and those not made."""
+
+    def __init__(self, error: Refused, checks: tuple[Check, ...]):
+        super().__init__(error.check, error.told)
+        self.checks = checks
+
+
+def verified(
+    folder: Path,
+    robot: Contract | None = None,
+    trusted: Collection[str] = (),
+    required: Required = "none",
+) -> Verified:
+    """Check all of CHECKS; robot: the contract of the robot at hand; trusted: public keys of which
+    one must have signed the bundle, where there are any. Raises Failed."""
+    passed: dict[str, str] = {}
+    try:
+        bundle = Bundle.load(folder, robot, trusted)
+        passed |= _of_loading(bundle, robot)
+        require_certificate(bundle, required)
+        passed["certificate"] = _of_certificate(bundle)
+        require_normalizer(bundle)
+        passed["normalizer"] = "fits"
+        policy = bundle.open_policy()
+        passed["graph"] = f"{policy.n_experts} experts, horizon {policy.horizon}"
+        warm = warmed_up(bundle, policy, robot or bundle.contract)
+        passed["run"] = f"a plan takes {warm.plan_s * 1e3:.3g} ms"
+        differences = require_reference(bundle, policy)
+        passed["parity"] = _of_parity(differences)
+    except Refused as error:
+        raise Failed(error, tuple(_reached(passed, error))) from None
+    checks = [Check(name, True, passed[name]) for name in CHECKS]
+    if differences is None:
+        checks[-1] = checks[-1]._replace(ok=None)
+    return Verified(bundle, policy, warm, differences, tuple(checks))
+
+
+def require_certificate(bundle: Bundle, required: Required) -> None:
+    """Raises Refused where a bundle lacks what a robot demands before it moves."""
+    if required == "none":
+        return
+    certificate, where = bundle.certificate, bundle.folder
+    if certificate is None:
+        told = f"{where} has no certificate that could say so: export it again"
+    elif certificate.failed:
+        told = f"the certificate of {where} says that it failed: {', '.join(certificate.failed)}"
+    elif not certificate.sim_pass:
+        told = (
+            f"the certificate of {where} has no pass in simulation with delays: roll it out (vdd "
+            "evaluate --observation-delay --command-delay) and have it certified (vdd certify)"
+        )
+    elif required == "complete" and certificate.missing:
+        told = f"the certificate of {where} lacks {', '.join(certificate.missing)}: vdd certify"
+    else:
+        return
+    raise Refused("certificate", f"{told}; {required} is required here")
+
+
+def require_normalizer(bundle: Bundle) -> None:
+    """Raises Refused where the normalizer is none of this policy's windows and chunks."""
+    path = bundle.folder / NORMALIZER
+    manifest, contract = bundle.manifest, bundle.contract
+    with checking("normalizer"):
+        raw = read_json(path, LARGEST_NUMBERS)
+        try:
+            found = Normalizer.from_dict(raw)
+            shapes = (found.newest_mean.shape, found.difference_std.shape, found.chunk_mean.shape)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is no normalizer ({error}): export it again") from None
+        size = contract.observation_dim
+        wanted = (
+            (size,),
+            (manifest.n_obs_steps - 1, size),
+            (manifest.horizon, contract.action_dim),
+        )
+        if shapes != wanted:
+            raise UserError(f"{path} is of {shapes}, the policy of {wanted}: export it again")
+
+
+def require_reference(bundle: Bundle, policy: Policy) -> Differences | None:
+    """Raises Refused where a policy does not give its bundle's reference outputs."""
+    reference = bundle.reference
+    return None if reference is None else reference.require(policy)
+
+
+def warmed_up(bundle: Bundle, policy: Policy, robot: Contract) -> Warm:
+    """Evaluated until it is as quick as ever; raises Refused where it gives no mixture."""
+    with checking("run"):
+        return warm_up(policy, resting_window(robot, policy.n_obs_steps), bundle.rule.draws)
+
+
+def resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
+    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
+    middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
+    row = [
+        middle
+        if part.field == "position" and not contract.streams[part.stream].is_of_objects
+        else np.zeros(contract.size_of(part.stream, part.field))
+        for part in contract.observation
+    ]
+    return np.tile(np.concatenate(row), (n_obs_steps, 1))
+
+
+def a_call(verified: Verified, robot: Contract) -> Callable[[], object]:
+    """One plan of the policy as a control tick asks for it, from a window to chunks."""
+    policy, rule = verified.policy, verified.bundle.rule
+    window, rng = resting_window(robot, policy.n_obs_steps), np.random.default_rng(0)
+    density = policy.density
+    if density is not None:
+        return lambda: density.draw(window, rule.draws, rng)
+    noise = None if policy.noise_shape is None else rng.standard_normal(policy.noise_shape)
+    return lambda: policy.infer(window, noise)
+
+
+def _of_loading(bundle: Bundle, robot: Contract | None) -> dict[str, str]:
+    manifest, contract = bundle.manifest, bundle.contract
+    parts = {
+        "start region": bundle.start,
+        "monitor thresholds": bundle.ood_detector,
+        "reference outputs": bundle.reference,
+    }
+    lacking = [name for name, part in parts.items() if part is None]
+    return {
+        "manifest": f"{bundle.name}, bundle {manifest.bundle_hash[:12]}",
+        "files": f"{len(manifest.files)} files",
+        "signature": str(bundle.signer or "nobody signed it, and no key was given to trust"),
+        "contract": f"{contract.name}, interface {contract.interface_hash[:12]}",
+        "robot": "compared with none" if robot is None else f"{robot.name} fits",
+        "parts": f"no {' and no '.join(lacking)}" if lacking else "all there",
+    }
+
+
+def _of_certificate(bundle: Bundle) -> str:
+    certificate = bundle.certificate
+    if certificate is None:
+        return f"of an earlier format, which counts as {NOT_MEASURED}"
+    lacking = f", lacks {', '.join(certificate.missing)}" if certificate.missing else ""
+    failed = f", failed {', '.join(certificate.failed)}" if certificate.failed else ""
+    return f"grade {certificate.grade}{failed}{lacking}"
+
+
+def _of_parity(differences: Differences | None) -> str:
+    if differences is None:
+        return f"{NOT_MEASURED}: no reference outputs"
+    return f"means within {differences.means:.2g}, gating within {differences.gating:.2g}"
+
+
+def _reached(passed: dict[str, str], error: Refused) -> Iterator[Check]:
+    """Loading makes its checks in the order of CHECKS, up to the one that failed."""
+    ok: bool | None = True
+    for name in CHECKS:
+        if name == error.check:
+            yield Check(name, False, error.told)
+            ok = None
+        else:
+            yield Check(name, ok, "not made" if ok is None else passed.get(name, "passed"))
