@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from vdd_ros.commands.export import STUDENT_RULE, RuleChanges
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.policies.certify import PARITY_BOUND, certificate, parity
+from vdd_ros.policies.certify import PARITY_BOUND, parity, reference_of
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
+from vdd_ros.reference import PAIRS, Reference
+from vdd_ros.sealed_folder import Refused
 
 DIM, HORIZON, RANK = 3, 4, 7
 NOISE = NoiseConfig()
@@ -107,16 +110,20 @@ def test_a_teacher_in_onnxruntime_is_the_one_in_torch(
     assert parity(tmp_path / "policy.onnx", acting.eval(), windows, seed=0)["windows"] == 60
 
 
-def test_a_certificate_holds_what_was_measured_and_says_what_was_not(
+def test_parity_and_reference_are_of_the_network(
     tmp_path, student, normalizer, student_graph, windows
 ):
-    path, acting = saved(tmp_path, student_graph), ActingStudent(student, normalizer)
-    found = parity(path, acting.eval(), windows, seed=0)
+    path, acting = saved(tmp_path, student_graph), ActingStudent(student, normalizer).eval()
+    found = parity(path, acting, windows, seed=0)
     assert 0.0 < found["largest_mean_error"] < PARITY_BOUND and found["windows"] == 60
-    text = certificate(Path("runs/vdd"), "argmax, mean", found, {"nll": -1.0})
-    assert text["run"] == "vdd" and text["parity"] == found
-    assert text["fidelity"] == {"nll": -1.0} and "fidelity" not in text["reasons"]
-    assert text["latency"] is None and set(text["reasons"]) == {"simulation", "latency"}
+    reference = reference_of(path, acting, windows, seed=0)
+    assert len(reference.windows) == PAIRS and reference.noise is None
+    again = Reference.from_dict(json.loads(json.dumps(reference.to_dict())), "here")
+    np.testing.assert_array_equal(again.means.astype("f4"), reference.means)
+    assert again.require(OnnxPolicy(path)) == again.differences(OnnxPolicy(path))
+    off = again._replace(means=again.means + 2 * PARITY_BOUND)
+    with pytest.raises(Refused, match="differs from its reference by 0.0002"):
+        off.require(OnnxPolicy(path))
 
 
 @pytest.mark.parametrize("change", [2e-3, np.nan])

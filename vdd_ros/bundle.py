@@ -18,6 +18,7 @@ from vdd_ros.bundle_checks import (
     read_contract,
     require_density_for,
     require_limits_within,
+    require_own_certificate,
     require_whole,
 )
 from vdd_ros.bundle_manifest import (
@@ -105,7 +106,7 @@ class Bundle:
             bundle = cls(folder, manifest, contract, rule, ratio, signer)
             bundle.require_parts()
         with checking("certificate"):
-            read_certificate(folder / CERTIFICATE)
+            require_own_certificate(bundle.certificate, manifest, folder)
         return bundle
 
     @property
@@ -297,13 +298,22 @@ def _place(
         raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
     certificate = certificate_of(contents[CERTIFICATE], str(folder))
     contents = {file: data for file, data in contents.items() if file != PAGE}
+    manifest = _with_files(manifest, contents)
     if certificate is not None:
-        contents[PAGE] = page_of(certificate, manifest).encode()
-    hashes = {file: sha256(data) for file, data in contents.items()}
-    manifest = manifest.model_copy(update={"files": hashes}).sealed()
+        own = certificate.model_copy(update={"policy_hash": manifest.policy_hash})
+        contents[CERTIFICATE] = to_json(own.to_dict())
+        contents[PAGE] = page_of(own, manifest).encode()
+        manifest = _with_files(manifest, contents)
+    manifest = manifest.sealed()
     contents[MANIFEST] = to_json(manifest.told())
     if key is not None:
         signature = sign(key, "bundle", manifest.bundle_hash)
         contents[SIGNATURE] = to_json(signature.model_dump())
     write_sealed(folder, contents)
     return Bundle.load(folder)
+
+
+def _with_files(manifest: Manifest, contents: dict[str, bytes]) -> Manifest:
+    return manifest.model_copy(
+        update={"files": {file: sha256(data) for file, data in contents.items()}}
+    )

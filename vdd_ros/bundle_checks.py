@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.bundle_manifest import CONTRACT, Manifest
+from vdd_ros.bundle_manifest import CERTIFICATE, CONTRACT, Manifest
+from vdd_ros.certificate import Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.onnx_scan import external_tensor
@@ -46,6 +47,20 @@ def require_density_for(rule: ActingRule, has_density: bool, folder: str | Path)
         raise UserError(
             f"{folder} has no density, which draws and tail_nats are of: use draws 1 and "
             "tail_nats 0"
+        )
+
+
+def require_own_certificate(
+    certificate: Certificate | None, manifest: Manifest, folder: Path
+) -> None:
+    """Raises UserError for the certificate of another policy."""
+    if certificate is None:
+        return
+    found, wanted = certificate.policy_hash or "none", manifest.policy_hash
+    if found != wanted:
+        raise UserError(
+            f"{folder / CERTIFICATE} is of the policy {found[:12]}, the bundle's is {wanted[:12]}: "
+            "export the bundle again"
         )
 
 

@@ -115,11 +115,13 @@ class Alarm(_Part):
 
 
 class Certificate(_Part):
-    """success: of the policy and of its teacher, without delays; simulation: with them;
+    """policy_hash: of the policy that all of this is about, None until it is in its bundle;
+    success: of the policy and of its teacher, without delays; simulation: with them;
     required_success: least lower end of its 95 % interval; parity: by precision, each with `ok`
     and its figures; monitor: by name of the threshold; made_with: versions."""
 
     format_version: Literal[2] = 2
+    policy_hash: Hash | None = None
     run: str
     acting_rule: str
     provenance: Provenance

@@ -3,7 +3,7 @@
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
         [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl] [recorder_prefixes.jsonl]
-        [damage.json] [out/methods/cells.jsonl]
+        [damage.json] [bundle.json] [out/methods/cells.jsonl]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -327,6 +327,26 @@ def of_damage(text: str) -> str:
     )
 
 
+def of_bundle_damage(text: str) -> str:
+    """The sentence and the table for damaged bundles."""
+    result = json.loads(text)
+    rows = [
+        [row["family"], row["told"], row["refused_by"], bundle_reason(row["reason"])]
+        for row in result["rows"]
+    ]
+    heads = ["where", "done to it", "refused by", "because"]
+    return (
+        f"`{result['command']}`: {result['refused']} of {result['kinds']} kinds are refused by the "
+        f"check that has to, and nothing in them was executed.\n\n{to_markdown(Table(heads, rows))}\n"
+    )
+
+
+def bundle_reason(reason: str) -> str:
+    """Without what to do about it, and no longer than a line of a table."""
+    told = re.split(r": (?:copy|export|remove|sign|have|use|do not|correct|train|add)", reason)[0]
+    return told if len(told) < 160 else f"{told[:157]}..."
+
+
 def reason_of(row: dict) -> str:
     """A reason without what to do about it."""
     return re.split(r"; (?:restore|record)|: (?:restore it|give the)", row["reason"])[0]
@@ -420,6 +440,7 @@ ELSEWHERE = {
     "bench_recorder.jsonl": ("recording.md", of_bench_recorder),
     "bench_recorder_prefixes.jsonl": ("recording.md", of_recorder_prefixes),
     "bench_damage.json": ("datasets.md", of_damage),
+    "bench_bundle.json": ("deployment.md", of_bundle_damage),
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
     "bench_loader.jsonl": ("data.md", of_bench_loader),
@@ -514,6 +535,8 @@ def take_over(path: Path) -> None:
             name = "bench_damage.json"
             for row in report["rows"]:
                 row["reason"] = re.sub(r"/\S*/damaged/?", "", row["reason"])
+        if "undamaged_passes" in report:
+            name = "bench_bundle.json"
         if "delay_ms" in report.get("rows", [{}])[0]:
             name = "bench_delays.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])

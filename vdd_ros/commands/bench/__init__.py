@@ -28,6 +28,7 @@ TOOLS = {
     "recorder": "whether the recorder drops messages of joints and cameras, and how fast it writes",
     "recorder-kill": "whether recordings outlive a recorder that is killed at any moment",
     "recorder-prefixes": "whether saved episodes outlive a power cut after any single operation",
+    "bundle": "whether every kind of damaged bundle is refused, and by which check",
     "damage": "whether every kind of damaged episode is found, named and not trained on unawares",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }

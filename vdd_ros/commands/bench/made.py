@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from vdd_ros.certificate import FORMAT_VERSION as CERTIFICATE_FORMAT
 from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
@@ -119,6 +120,7 @@ def _key() -> str:
     """Of all that it depends on."""
     contract = Contract.from_yaml(CONTRACT)
     text = (
-        f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL}"
+        f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL} "
+        f"{CERTIFICATE_FORMAT}"
     )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,58 @@
+"""A damaged bundle is refused by the right check, whatever was done to it; nothing in it runs."""
+
+from __future__ import annotations
+
+import shutil
+
+import bundles
+import numpy as np
+import pytest
+
+from vdd_ros.bundle_verification import CHECKS, Failed, verified
+from vdd_ros.commands.bench import bundle as bench
+from vdd_ros.commands.bench.bundle.kinds import KINDS
+from vdd_ros.commands.bench.bundle.scene import Scene, scene_of
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, contract) -> Scene:
+    folder = tmp_path_factory.mktemp("damage")
+    return scene_of(bundles.student_bundle(folder / "vdd", contract).folder, folder / "scene")
+
+
+def test_there_are_more_than_thirty_kinds_and_every_check_refuses_one(scene):
+    assert len({(kind.family, kind.told) for kind in KINDS}) == len(KINDS) > 30
+    assert {kind.check for kind in KINDS} == set(CHECKS)
+
+
+def test_the_bundle_passes_before_it_is_damaged(scene):
+    assert bench.is_clean(scene)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.family}: {kind.told}")
+def test_it_is_refused_by_the_right_check(scene, kind):
+    row = bench.row_of(kind, scene, 1 + KINDS.index(kind))
+    assert row["refused_by"] == kind.check, row["reason"]
+    assert not row["executed"]
+    assert len(row["reason"]) < 600 and "\n" not in row["reason"].strip()
+
+
+def test_no_single_byte_can_be_another(scene):
+    """Of any file, the signature's as well: anywhere, drawn by a seed."""
+    rng = np.random.default_rng(0)
+    victim = scene.victim(0)
+    names = sorted(path.name for path in victim.folder.iterdir())
+    for _ in range(100):
+        path = victim.path(names[rng.integers(len(names))])
+        whole = path.read_bytes()
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        path.write_bytes(bytes(data))
+        try:
+            verified(victim.folder, scene.robot)
+        except Failed as error:
+            assert error.check in ("manifest", "files", "signature")
+        else:  # JSON has more than one way to say the same
+            assert path.name in ("bundle.json", "signature.json")
+        path.write_bytes(whole)
+    shutil.rmtree(victim.folder.parent)

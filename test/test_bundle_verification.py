@@ -1,0 +1,203 @@
+"""What verification finds of sound bundles, what it demands of certificates, and what it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import bundles
+import graphs
+import numpy as np
+import pytest
+
+from vdd_ros import cli
+from vdd_ros.acting import ActingRule
+from vdd_ros.bundle import Bundle, certified, write_bundle
+from vdd_ros.bundle_verification import CHECKS, Failed, require_certificate, verified
+from vdd_ros.contract import Contract
+from vdd_ros.device_results import read_result
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.reference import Differences, Reference
+from vdd_ros.sealed_folder import Refused
+from vdd_ros.signature import make_keys, read_trusted
+
+ROOT = Path(__file__).resolve().parents[1]
+FAST = ["--calls", "20", "--ticks", "3"]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    make_keys(folder / "own", folder / "own.pub")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory, contract, keys) -> Bundle:
+    return bundles.student_bundle(
+        tmp_path_factory.mktemp("bundles") / "vdd", contract, key=keys / "own"
+    )
+
+
+def test_every_check_is_made(bundle, contract, keys):
+    found = verified(bundle.folder, contract, read_trusted(keys / "own.pub"))
+    assert [check.name for check in found.checks] == list(CHECKS)
+    assert all(check.ok for check in found.checks)
+    assert found.differences.means < 1e-4
+
+
+def test_what_is_not_there_is_not_measured(tmp_path, contract):
+    made = bundles.student_bundle(
+        tmp_path / "vdd", contract, reference=None, start=None, certificate={}
+    )
+    checks = {check.name: check for check in verified(made.folder, contract).checks}
+    assert checks["parity"].ok is None and "not measured" in checks["parity"].told
+    assert checks["parts"].told == "no start region and no reference outputs"
+    assert "earlier format" in checks["certificate"].told
+
+
+def test_a_hundred_sound_bundles_are_all_taken(tmp_path, contract, keys):
+    """Of all shapes, with and without noise, of one step and of several, signed and not."""
+    trusted = read_trusted(keys / "own.pub")
+    for seed in range(100):
+        made = drawn(tmp_path / f"{seed}", contract, seed, keys / "own" if seed % 3 else None)
+        found = verified(made.folder, contract, trusted if seed % 3 else ())
+        assert [check.name for check in found.checks if check.ok is False] == []
+
+
+def drawn(folder: Path, contract: Contract, seed: int, key: Path | None) -> Bundle:
+    rng = np.random.default_rng(seed)
+    steps, horizon, experts = rng.integers(1, 4), rng.integers(1, 17), rng.integers(1, 9)
+    means = rng.normal(size=(experts, horizon, 7))
+    log_gating = np.log(rng.dirichlet(np.ones(experts)))
+    has_noise = bool(seed % 2)
+    policy = graphs.mixture(log_gating, means, n_obs_steps=steps, relative=True, noise=has_noise)
+    windows = rng.normal(size=(40, steps, 7))
+    noise = rng.normal(size=(3, horizon, 7)) if has_noise else None
+    given = means + windows[:3, None, -1:] + (0.0 if noise is None else noise[:, None])
+    reference = Reference(
+        windows[:3], noise, np.tile(log_gating, (3, 1)), given, Differences(1e-4, 1e-4)
+    )
+    chunks = rng.normal(size=(40, horizon, 7))
+    return write_bundle(
+        folder, name=f"policy-{seed}", kind="mixture", contract=contract,
+        rule=ActingRule(output="sample" if has_noise else "mean"), n_obs_steps=int(steps),
+        horizon=int(horizon), n_experts=int(experts), policy_onnx=policy,
+        normalizer=Normalizer.fit(windows, chunks, 1, rng, degree=0).to_dict(),
+        certificate=bundles.certificate(contract).to_dict(), reference=reference, key=key,
+    )  # fmt: skip
+
+
+def test_a_bundle_that_is_named_by_a_link_is_taken(tmp_path, bundle, contract):
+    """Deployments are switched that way; what is verified is what is run."""
+    (tmp_path / "current").symlink_to(bundle.folder)
+    assert verified(tmp_path / "current", contract).bundle.folder == bundle.folder
+
+
+@pytest.mark.parametrize(
+    ("required", "changes", "told"),
+    [
+        ("sim_pass", {}, "no pass in simulation with delays"),
+        ("sim_pass", {"simulation": bundles.rollouts()}, "it failed: simulation"),
+        ("sim_pass", {"simulation": bundles.rollouts(0.8, 0.01, 0.7)}, "it failed: simulation"),
+        ("complete", {"simulation": bundles.rollouts(delay_s=0.01)}, "lacks calibration, fidelity"),
+    ],
+)
+def test_what_a_certificate_must_say_is_demanded(
+    tmp_path, bundle, contract, required, changes, told
+):
+    found = certified(bundle, tmp_path / "vdd", bundles.certificate(contract, **changes))
+    with pytest.raises(Failed, match=told) as failed:
+        verified(found.folder, contract, required=required)
+    assert failed.value.check == "certificate" and "required here" in str(failed.value)
+
+
+def test_a_certificate_that_says_it_is_enough(tmp_path, bundle, contract):
+    passed = bundles.certificate(contract, simulation=bundles.rollouts(delay_s=0.01))
+    found = certified(bundle, tmp_path / "sim", passed)
+    require_certificate(found, "sim_pass")
+    require_certificate(certified(bundle, tmp_path / "all", bundles.complete(contract)), "complete")
+
+
+def test_an_old_certificate_says_nothing(tmp_path, contract):
+    old = bundles.student_bundle(tmp_path / "vdd", contract, certificate={"format_version": 1})
+    with pytest.raises(Refused, match="has no certificate that could say so"):
+        require_certificate(old, "sim_pass")
+
+
+def vdd(capsys, *given: object) -> tuple[int, dict, str]:
+    code = cli.main([*map(str, given), "--json"])
+    printed = capsys.readouterr()
+    return code, json.loads(printed.out.splitlines()[-1]), printed.err
+
+
+def test_the_command_ends_with_its_checks_and_keeps_a_device_result(
+    tmp_path, bundle, keys, contract_path, capsys
+):
+    words = ["verify", bundle.folder, "--contract", contract_path, "--trust", keys, *FAST]
+    words += ["--save", "--results", tmp_path, "--key", keys / "own"]
+    code, result, _ = vdd(capsys, *words)
+    assert code == 0 and result["ok"] is True and result["grade"] == "C"
+    assert [check["name"] for check in result["checks"]] == [*CHECKS, "latency", "device result"]
+    assert result["latency"]["calls"] >= 20 and result["latency"]["ticks"] == 3
+    kept = read_result(Path(result["device_results"]) / "latency", read_trusted(keys / "own.pub"))
+    assert kept.facts["policy_hash"] == bundle.manifest.policy_hash == result["policy_hash"]
+    assert b"p99" in kept.read("certificate.md")
+
+
+def test_a_refused_bundle_ends_with_exit_code_2_and_the_checks(
+    tmp_path, contract, keys, contract_path, capsys
+):
+    made = bundles.student_bundle(tmp_path / "vdd", contract)
+    code, result, said = vdd(capsys, "verify", made.folder, "--trust", keys / "own.pub", *FAST)
+    assert code == cli.USER_ERROR and result["ok"] is False and result["failed"] == "signature"
+    states = {check["name"]: check["ok"] for check in result["checks"]}
+    assert states["files"] is True and states["signature"] is False and states["graph"] is None
+    assert said.startswith("vdd: ") and "is not signed" in said and "(check: signature)" in said
+    assert said.count("\n") == 1
+
+
+WATCHED = """
+import json, sys
+from pathlib import Path
+from vdd_ros.bundle_verification import verified
+from vdd_ros.contract import Contract
+from vdd_ros.signature import read_trusted
+
+folder, robot, keys = Path(sys.argv[1]), Contract.from_yaml(sys.argv[2]), Path(sys.argv[3])
+trusted = read_trusted(keys)
+verified(folder, robot, trusted)  # all that it loads is loaded now
+seen = []
+sys.addaudithook(lambda event, given: seen.append((event, str(given[:1]))))
+verified(folder, robot, trusted)
+modules = [name for name in sys.modules if "." not in name]
+print(json.dumps({"seen": seen, "modules": modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(bundle, keys, contract_path) -> dict:
+    """Audit events of a verification (PEP 578), and modules of a process that does nothing else."""
+    command = [sys.executable, "-c", WATCHED, bundle.folder, contract_path, keys / "own.pub"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_nothing_is_unpickled_or_executed(watched, bundle):
+    events = {event for event, _ in watched["seen"]}
+    assert "open" in events
+    assert not events & {
+        "pickle.find_class", "marshal.loads", "exec", "compile", "import", "ctypes.dlopen",
+        "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "socket.connect",
+    }  # fmt: skip
+    opened = {given for event, given in watched["seen"] if event == "open"}
+    assert all(str(bundle.folder) in given or "certificate" not in given for given in opened)
+
+
+def test_a_process_that_runs_a_bundle_needs_neither_learning_nor_simulator(watched):
+    heavy = {"torch", "robosuite", "mujoco", "onnx", "onnxscript", "scipy", "rclpy", "matplotlib"}
+    assert not heavy & set(watched["modules"])
+    assert {"numpy", "onnxruntime", "cryptography"} <= set(watched["modules"])

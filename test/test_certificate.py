@@ -1,0 +1,117 @@
+"""A certificate says what was measured, and is worth less for each thing that was not."""
+
+from __future__ import annotations
+
+import json
+
+import bundles
+import pytest
+
+from vdd_ros.bundle import Bundle, certified
+from vdd_ros.certificate import certificate_of, fidelity_of, rollouts_of
+from vdd_ros.errors import UserError
+from vdd_ros.sealed_folder import Refused, to_json
+
+DELAYED = bundles.rollouts(delay_s=0.01)
+
+
+def test_everything_measured_is_an_a_and_each_thing_less_is_less(contract):
+    whole = bundles.complete(contract)
+    assert (whole.grade, whole.missing, whole.failed) == ("A", {}, [])
+    for name in ("success", "teacher_success", "latency"):
+        part = whole.model_copy(update={name: None})
+        assert part.grade == "B" and part.missing == {name: "not measured"}
+    for name in ("fidelity", "simulation"):
+        assert whole.model_copy(update={name: None}).grade == "C"
+    assert whole.model_copy(update={"parity": {}}).grade == "D"
+    assert whole.model_copy(update={"monitor": {}}).grade == "B"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("simulation", bundles.rollouts(delay_s=0.01, low=0.79)),
+        ("simulation", bundles.rollouts(delay_s=0.0)),
+        ("parity", {"fp32": {"ok": True}, "fp16": {"ok": False}}),
+    ],
+)
+def test_what_failed_makes_an_f_however_much_was_measured(contract, name, value):
+    found = bundles.complete(contract).model_copy(update={name: value})
+    assert found.grade == "F" and found.failed == [name]
+
+
+def test_a_device_may_miss_one_deadline_in_a_hundred(contract):
+    whole = bundles.complete(contract)
+    for missed, grade in ((5, "A"), (6, "F")):
+        latency = whole.latency.model_copy(update={"missed": missed})
+        assert whole.model_copy(update={"latency": latency}).grade == grade
+
+
+def test_a_teacher_is_compared_with_nobody_else(contract):
+    whole = bundles.complete(contract)
+    origin = whole.provenance.model_copy(update={"teacher_hash": bundles.RUN})
+    alone = whole.model_copy(update={"provenance": origin, "teacher_success": None})
+    assert alone.grade == "A"
+
+
+def test_a_grade_that_is_written_into_it_is_worth_nothing(contract):
+    raw = bundles.certificate(contract).to_dict()
+    assert raw["grade"] == "C" and raw["reasons"]["latency"] == "not measured"
+    forged = certificate_of(to_json(raw | {"grade": "A", "sim_pass": True}), "here")
+    assert forged.grade == "C" and not forged.sim_pass
+
+
+def test_it_is_read_as_it_was_written(contract):
+    whole = bundles.complete(contract)
+    assert certificate_of(to_json(whole.to_dict()), "here") == whole
+    assert certificate_of(b'{"format_version": 1, "parity": null}', "here") is None
+    with pytest.raises(Refused, match=r"here: provenance"):
+        certificate_of(to_json(whole.to_dict() | {"provenance": None}), "here")
+
+
+def test_the_page_says_what_is_known_and_what_is_not(tmp_path, contract):
+    export = bundles.student_bundle(tmp_path / "export", contract)
+    page = (export.folder / "certificate.md").read_text()
+    assert page.startswith("# vdd: grade C\n")
+    assert "| success" not in page.split("## In simulation")[0]
+    assert page.count("not measured") + page.count("Not measured") >= 5
+    for digest in (bundles.RUN, bundles.TEACHER, bundles.DATA, contract.contract_hash):
+        assert digest in page
+    whole = certified(export, tmp_path / "whole", bundles.complete(contract))
+    page = (whole.folder / "certificate.md").read_text()
+    assert page.startswith("# vdd: grade A\n") and "ot measured" not in page
+    assert "0.970" in page and "0 of 500 at 100 Hz" in page and "at most 5.0% of episodes" in page
+
+
+def test_certifying_changes_the_bundle_but_not_the_policy(tmp_path, contract):
+    export = bundles.student_bundle(tmp_path / "export", contract)
+    whole = certified(export, tmp_path / "whole", bundles.complete(contract))
+    assert whole.manifest.policy_hash == export.manifest.policy_hash
+    assert whole.manifest.bundle_hash != export.manifest.bundle_hash
+    assert whole.certificate.policy_hash == export.manifest.policy_hash
+    assert Bundle.load(export.folder).certificate.grade == "C"
+    other = bundles.student_bundle(tmp_path / "other", contract, seed=1)
+    assert other.manifest.policy_hash != export.manifest.policy_hash
+
+
+def test_figures_of_another_run_or_policy_are_refused(contract):
+    origin = bundles.certificate(contract).provenance
+    figures = {
+        "nfe": 1, "nll": -1.0, "nll_interval": [-1.1, -0.9], "energy_distance": 0.1,
+        "energy_floor": 0.1, "off_support": 0.01, "n_experts": 4, "dead_experts": 1,
+        "run_hash": bundles.RUN, "teacher_hash": bundles.TEACHER, "sliced_w2": 0.1,
+    }  # fmt: skip
+    assert fidelity_of(figures, origin, "it").dead_experts == 1
+    for name in ("run_hash", "teacher_hash"):
+        for wrong in ({name: "9" * 64}, {name: None}):
+            with pytest.raises(UserError, match="it is of the .*: measure this one"):
+                fidelity_of(figures | wrong, origin, "it")
+    del figures["energy_distance"]
+    with pytest.raises(UserError, match="it lacks energy_distance"):
+        fidelity_of(figures, origin, "it")
+    raw = DELAYED.model_dump() | {"policy_hash": "7" * 64}
+    del raw["observation_delay_s"], raw["command_delay_s"]
+    raw["delays"] = {"observation_s": 0.01, "command_s": 0.01}
+    assert rollouts_of(json.loads(json.dumps(raw)), "policy_hash", "7" * 64, "it") == DELAYED
+    with pytest.raises(UserError, match="it is of the policy 7{12}, and the bundle's is 8{12}"):
+        rollouts_of(raw, "policy_hash", "8" * 64, "it")

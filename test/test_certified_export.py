@@ -1,0 +1,146 @@
+"""From a run to a bundle that is certified and signed, by the commands that anyone has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import record
+
+from vdd_ros import cli
+from vdd_ros.bundle import Bundle
+from vdd_ros.policies.checkpoint import checkpoint_hash
+from vdd_ros.signature import make_keys, read_trusted
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks", "1"]
+SIZES += ["--student.octaves", "0", "--student.bottleneck", "2", "--training.steps", "4"]
+TEACHER = ["--teacher.width", 24, "--teacher.blocks", 1, "--teacher.octaves", 0]
+TEACHER += ["--teacher.horizon", 3, "--training.steps", 4, "--held-out", 4]
+JUDGE = ["--judge.observations", 4, "--judge.samples", 4, "--judge.reference", 8]
+
+
+def vdd(*given: object) -> int:
+    return cli.main([str(word) for word in given])
+
+
+def told(capsys, *given: object) -> dict:
+    assert vdd(*given, "--json") == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Runs of a tiny teacher and of its student, the figures of both, keys."""
+    out = tmp_path_factory.mktemp("certified")
+    for length in np.linspace(0.4, 0.8, 12):
+        record(out / "episodes", float(length))
+    assert vdd("train", "--episodes", out / "episodes", "--out", out / "teacher", *TEACHER) == 0
+    assert vdd("distill", "--teacher", out / "teacher", "--out", out / "student", *SIZES) == 0
+    words = ["fidelity", "--teacher", out / "teacher", "--students", out / "student", *JUDGE]
+    assert vdd(*words, "--out", out / "fidelity") == 0
+    make_keys(out / "key", out / "key.pub")
+    return out
+
+
+def export(folder: Path, out: Path, *more: object) -> Bundle:
+    words = ["export", "--run", folder / "student", "--teacher", folder / "teacher", "--out", out]
+    assert vdd(*words, *more) == 0
+    return Bundle.load(out)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def bundle(folder) -> Bundle:
+    return export(folder, folder / "bundle", "--key", folder / "key")
+
+
+def test_the_same_run_makes_the_same_bytes(folder, bundle, tmp_path):
+    """In another process, from another place: nothing of them is in it, nor of the day."""
+    for name in ("teacher", "student"):
+        shutil.copytree(folder / name, tmp_path / name)
+    words = ["export", "--run", tmp_path / "student", "--teacher", tmp_path / "teacher"]
+    words += ["--out", tmp_path / "again", "--key", folder / "key"]
+    command = [sys.executable, "-m", "vdd_ros.cli", *map(str, words)]
+    env = os.environ | {"PYTHONHASHSEED": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "again") == files(bundle.folder)
+    other = export(folder, tmp_path / "other", "--rule.hold-ticks", 7)
+    assert other.manifest.bundle_hash != bundle.manifest.bundle_hash
+
+
+def test_it_says_what_it_was_made_of(folder, bundle):
+    found = bundle.certificate
+    origin = found.provenance
+    assert origin.run_hash == checkpoint_hash(folder / "student")
+    assert origin.teacher_hash == checkpoint_hash(folder / "teacher")
+    assert (origin.episodes, origin.held_out) == (8, 4)
+    assert origin.calibration_hashes is None and "calibration" in found.missing
+    assert found.grade == "C" and found.parity["fp32"]["ok"] is True
+    assert found.monitor["distance"].episodes == 4
+    assert bundle.signer.checked and bundle.manifest.created is None
+
+
+def test_a_student_of_another_teacher_is_refused(folder, tmp_path, capsys):
+    shutil.copytree(folder / "teacher", tmp_path / "other")
+    raw = json.loads((folder / "teacher" / "run.json").read_text())
+    raw["notes"]["held_out"] = ["another"]
+    (tmp_path / "other" / "run.json").write_text(json.dumps(raw))
+    words = ["export", "--run", folder / "student", "--teacher", tmp_path / "other"]
+    assert vdd(*words, "--out", tmp_path / "bundle") == cli.USER_ERROR
+    assert "name its own, --teacher RUN" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_calibrations_of_the_episodes_are_named(folder, tmp_path):
+    raw = json.loads((folder / "teacher" / "run.json").read_text())
+    assert raw["notes"]["calibrations"] == [""]
+    raw["notes"]["calibrations"] = ["6" * 64]
+    shutil.copytree(folder / "teacher", tmp_path / "teacher")
+    (tmp_path / "teacher" / "run.json").write_text(json.dumps(raw))
+    words = ["export", "--run", tmp_path / "teacher", "--out", tmp_path / "bundle"]
+    assert vdd(*words, "--candidates", 2, "--sampler-steps", 2) == 0
+    found = Bundle.load(tmp_path / "bundle").certificate
+    assert found.provenance.calibration_hashes == ("6" * 64,)
+    assert found.provenance.run_hash == found.provenance.teacher_hash
+
+
+def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
+    """Rolled out in simulation, on time and late; certified; refused for another policy."""
+    out = tmp_path / "rollouts"
+    rolled = ["evaluate", bundle.folder, "--out", out, "--episodes", 2, "--processes", 1]
+    assert vdd(*rolled) == 0
+    assert vdd(*rolled, "--observation-delay", 0.01, "--command-delay", 0.005) == 0
+    words = ["certify", bundle.folder, "--fidelity", folder / "fidelity" / "student.json"]
+    words += ["--evaluation", out / "student.json", out / "student-10-5ms.json"]
+    words += ["--required-success", 0, "--key", folder / "key", "--out"]
+    result = told(capsys, *words, tmp_path / "whole")
+    assert result["grade"] == "B" and result["sim_pass"] is True
+    assert set(result["missing"]) == {"calibration", "teacher_success", "latency"}
+    whole = Bundle.load(tmp_path / "whole", trusted=read_trusted(folder / "key.pub"))
+    assert whole.manifest.policy_hash == bundle.manifest.policy_hash
+    assert whole.certificate.simulation.observation_delay_s == 0.01
+    assert whole.certificate.fidelity.n_experts == 2
+
+    other = export(folder, tmp_path / "other", "--rule.hold-ticks", 7)
+    words[1] = other.folder
+    assert vdd(*words, tmp_path / "never") == cli.USER_ERROR
+    assert "measure this one" in capsys.readouterr().err
+    assert not (tmp_path / "never").exists()
+
+
+def test_fidelity_of_another_run_is_refused(folder, tmp_path, capsys):
+    words = ["export", "--run", folder / "student", "--teacher", folder / "teacher"]
+    words += ["--fidelity", folder / "fidelity" / "teacher.json", "--out", tmp_path / "bundle"]
+    assert vdd(*words) == cli.USER_ERROR
+    assert "is of the run" in capsys.readouterr().err and not (tmp_path / "bundle").exists()
