@@ -30,7 +30,6 @@ from vdd_ros.bundle_manifest import (
     NAME,
     NORMALIZER,
     OOD_DETECTOR,
-    PAGE,
     POLICY,
     REFERENCE,
     START,
@@ -39,8 +38,8 @@ from vdd_ros.bundle_manifest import (
     checking,
     read_manifest,
 )
-from vdd_ros.certificate import Certificate, certificate_of, read_certificate
-from vdd_ros.certificate_page import page_of
+from vdd_ros.bundle_writing import place
+from vdd_ros.certificate import Certificate, read_certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
@@ -48,16 +47,13 @@ from vdd_ros.ood_detector import OodDetector
 from vdd_ros.reference import Reference
 from vdd_ros.sealed_folder import (
     LARGEST_FILE,
-    SIGNATURE,
     read_bytes,
     read_json,
     require_file,
     require_only,
-    sha256,
     to_json,
-    write_sealed,
 )
-from vdd_ros.signature import Signer, sign, signer_of
+from vdd_ros.signature import Signer, signer_of
 from vdd_ros.start_range import StartRange
 
 
@@ -104,7 +100,8 @@ class Bundle:
         with checking("parts"):
             rule = ActingRule.from_dict(manifest.acting_rule).at_rate(ratio)
             bundle = cls(folder, manifest, contract, rule, ratio, signer)
-            bundle.require_parts()
+            for part in ("start", "ood_detector", "reference"):
+                getattr(bundle, part)
         with checking("certificate"):
             require_own_certificate(bundle.certificate, manifest, folder)
         return bundle
@@ -159,11 +156,6 @@ class Bundle:
     def certificate(self) -> Certificate | None:
         """What was measured of it; None where it is of a format that said less."""
         return read_certificate(self.folder / CERTIFICATE)
-
-    def require_parts(self) -> None:
-        """Raise UserError where something that it has is none of what it ought to be."""
-        found = self.start, self.ood_detector, self.reference
-        assert len(found) == 3
 
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises Refused when the graph is corrupt or does not fit."""
@@ -270,7 +262,8 @@ def write_bundle(
         created=created,
         files={},
     )
-    return _place(Path(folder), manifest, contents, key)
+    place(Path(folder), manifest, contents, key)
+    return Bundle.load(folder)
 
 
 def certified(
@@ -278,42 +271,12 @@ def certified(
     folder: str | Path,
     certificate: Certificate | None = None,
     key: Path | None = None,
-    name: str | None = None,
 ) -> Bundle:
-    """Write the same policy with another certificate, or signed, or by another name; raises
-    UserError as `write_bundle` does."""
+    """Write the same policy with another certificate, or signed; raises UserError as `write_bundle`
+    does."""
     files = bundle.manifest.files
     contents = {file: read_bytes(bundle.folder / file, LARGEST_FILE) for file in files}
     if certificate is not None:
         contents[CERTIFICATE] = to_json(certificate.to_dict())
-    manifest = bundle.manifest.model_copy(update={"name": name or bundle.name})
-    return _place(Path(folder), manifest, contents, key)
-
-
-def _place(
-    folder: Path, manifest: Manifest, contents: dict[str, bytes], key: Path | None
-) -> Bundle:
-    """manifest: but for files and hash; the page of a certificate is made here."""
-    if folder.exists() and not (folder / MANIFEST).is_file():
-        raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
-    certificate = certificate_of(contents[CERTIFICATE], str(folder))
-    contents = {file: data for file, data in contents.items() if file != PAGE}
-    manifest = _with_files(manifest, contents)
-    if certificate is not None:
-        own = certificate.model_copy(update={"policy_hash": manifest.policy_hash})
-        contents[CERTIFICATE] = to_json(own.to_dict())
-        contents[PAGE] = page_of(own, manifest).encode()
-        manifest = _with_files(manifest, contents)
-    manifest = manifest.sealed()
-    contents[MANIFEST] = to_json(manifest.told())
-    if key is not None:
-        signature = sign(key, "bundle", manifest.bundle_hash)
-        contents[SIGNATURE] = to_json(signature.model_dump())
-    write_sealed(folder, contents)
+    place(Path(folder), bundle.manifest, contents, key)
     return Bundle.load(folder)
-
-
-def _with_files(manifest: Manifest, contents: dict[str, bytes]) -> Manifest:
-    return manifest.model_copy(
-        update={"files": {file: sha256(data) for file, data in contents.items()}}
-    )

@@ -70,10 +70,6 @@ class Manifest(BaseModel):
         told["files"] = {name: one for name, one in files if name not in (CERTIFICATE, PAGE)}
         return hash_of(told)
 
-    def sealed(self) -> Manifest:
-        """With its own hash."""
-        return self.model_copy(update={"bundle_hash": self.hash()})
-
     def told(self) -> dict:
         """As it is in the file, where nothing is said of what is not known."""
         return self.model_dump(exclude_none=True)

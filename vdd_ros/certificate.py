@@ -55,12 +55,12 @@ class Fidelity(_Part):
 
     nfe: int | None
     nll: float | None
-    nll_interval: Interval | None
+    nll_interval: Interval | None = None
     energy_distance: float
     energy_floor: float
     off_support: float
-    n_experts: int | None
-    dead_experts: int | None
+    n_experts: int | None = None
+    dead_experts: int | None = None
 
 
 class Rollouts(_Part):

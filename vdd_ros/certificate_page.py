@@ -17,6 +17,13 @@ GRADES = {
 }
 
 
+TOLD = {
+    "teacher_success": "success of the teacher",
+    "simulation": "success with delays",
+    "monitor": "thresholds of the monitor",
+}
+
+
 def page_of(certificate: Certificate, manifest: Manifest) -> str:
     """In Markdown; the same certificate and bundle make the same page."""
     parts = [
@@ -80,8 +87,8 @@ def _short(certificate: Certificate) -> str:
     if certificate.failed:
         told += f" Failed: {', '.join(certificate.failed)}."
     if certificate.missing:
-        names = (name.replace("_", " of the ") for name in reversed(certificate.missing))
-        told += f" Not measured: {', '.join(sorted(names))}."
+        names = [TOLD.get(name, name) for name in certificate.missing]
+        told += f" Not measured: {', '.join(names)}."
     return told
 
 
@@ -117,7 +124,7 @@ def _fidelity(certificate: Certificate) -> str:
     found = certificate.fidelity
     if found is None:
         return _sentence(_missing(certificate, "fidelity"))
-    experts = NOT_MEASURED
+    experts = "it has none"
     if found.n_experts is not None:
         experts = f"{figure(found.dead_experts)} of {found.n_experts}"
     rows = [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
 from pathlib import Path
 from typing import IO
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,6 +54,31 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for one in made:
         sync_folder(one.parent)
+
+
+def place_folder(fresh: Path, folder: Path) -> None:
+    """Rename a folder to `folder`; another one in its place is exchanged with it, so that there is
+    one at any moment, and removed."""
+    if not folder.exists():
+        fresh.rename(folder)
+    elif _exchange(fresh, folder):
+        shutil.rmtree(fresh)
+    else:  # no other file system of Linux than the common ones lacks it
+        old = fresh.with_name(f"{fresh.name}.old")
+        folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old)
+    sync_folder(folder.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Whether the kernel and the file system can exchange two names, and did (renameat2(2))."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # a C library that lacks it
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return call(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vdd_ros.durable import sync_file, sync_folder
+from vdd_ros.durable import place_folder, sync_file, sync_folder
 from vdd_ros.errors import UserError
 
 MEGABYTE = 1 << 20
@@ -47,12 +47,7 @@ def write_sealed(folder: Path, contents: Mapping[str, bytes]) -> None:
                 file.write(data)
                 sync_file(file)
         sync_folder(fresh)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old)
-            shutil.rmtree(old)
-        fresh.rename(folder)
-        sync_folder(folder.parent)
+        place_folder(fresh, folder)
     finally:  # where it was renamed there is none
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -335,10 +335,11 @@ def of_bundle_damage(text: str) -> str:
         for row in result["rows"]
     ]
     heads = ["where", "done to it", "refused by", "because"]
-    return (
+    told = (
         f"`{result['command']}`: {result['refused']} of {result['kinds']} kinds are refused by the "
-        f"check that has to, and nothing in them was executed.\n\n{to_markdown(Table(heads, rows))}\n"
+        "check that has to, and nothing in them was executed."
     )
+    return f"{told}\n\n{to_markdown(Table(heads, rows))}\n"
 
 
 def bundle_reason(reason: str) -> str:

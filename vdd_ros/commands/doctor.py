@@ -31,6 +31,7 @@ PURPOSE = {
     "core": "every subcommand",
     "runtime": "recording episodes and running bundles",
     "jerk": "limits of jerk, where a contract has them",
+    "sign": "signing bundles, and taking none but signed ones",
     "train": "vdd train, distill and export; not needed on the robot",
     "sim": "vdd demo and evaluation in simulation; not needed on the robot",
 }
