@@ -108,17 +108,11 @@ def certificate(
 def provenance_of(run: Path, teacher: Path, contract: Contract, notes: Mapping) -> Provenance:
     """Of a run and the teacher that it was distilled from, which is the run itself for a teacher;
     notes: of the run. Raises UserError where another teacher is named."""
-    teacher_hash = checkpoint_hash(teacher)
-    taught_by = notes.get("teacher_hash", teacher_hash)
-    if taught_by != teacher_hash:
-        raise UserError(
-            f"{run} was distilled from the teacher {taught_by[:12]}, and {teacher} is "
-            f"{teacher_hash[:12]}: name its own, --teacher RUN"
-        )
+    require_teacher(run, teacher, notes)
     calibrations = notes.get("calibrations")
     return Provenance(
         run_hash=checkpoint_hash(run),
-        teacher_hash=teacher_hash,
+        teacher_hash=checkpoint_hash(teacher),
         dataset_hash=FileSummary.of(teacher / WINDOWS).sha256,
         episodes=len(notes["trained_on"]),
         held_out=len(notes["held_out"]),
@@ -127,6 +121,17 @@ def provenance_of(run: Path, teacher: Path, contract: Contract, notes: Mapping) 
         version=package_version(),
         code_hash=code_hash(),
     )
+
+
+def require_teacher(run: Path, teacher: Path, notes: Mapping) -> None:
+    """Raises UserError where a run, whose notes these are, was distilled from another teacher."""
+    found = checkpoint_hash(teacher)
+    taught_by = notes.get("teacher_hash", found)
+    if taught_by != found:
+        raise UserError(
+            f"{run} was distilled from the teacher {taught_by[:12]}, and {teacher} is "
+            f"{found[:12]}: name its own, --teacher RUN"
+        )
 
 
 def _in_torch(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +21,23 @@ from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.certify import reference_of
 from vdd_ros.policies.export import ActingStudent, student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.reference import Reference
 from vdd_ros.start_range import StartRange
 
 HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
 RUN, TEACHER, DATA, CODE = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)
 
 
-def student_bundle(folder: Path, contract: Contract, seed: int = 0, **changes) -> Bundle:
-    """Near HOME it stays near HOME."""
+class Graphs(NamedTuple):
+    policy: bytes
+    density: bytes
+    normalizer: dict
+    reference: Reference
+
+
+@cache
+def untrained(seed: int) -> Graphs:
+    """Of a student that stays near HOME where it is near HOME."""
     rng = np.random.default_rng(seed)
     windows = HOME + 0.1 * rng.normal(size=(200, 2, 7)).cumsum(1)
     chunks = HOME + 0.05 * rng.normal(size=(200, 8, 7))
@@ -39,14 +50,20 @@ def student_bundle(folder: Path, contract: Contract, seed: int = 0, **changes) -
         path = Path(scratch) / "policy.onnx"
         path.write_bytes(policy)
         reference = reference_of(path, ActingStudent(moe, normalizer).eval(), windows, seed)
+    return Graphs(policy, density, normalizer.to_dict(), reference)
+
+
+def student_bundle(folder: Path, contract: Contract, seed: int = 0, **changes) -> Bundle:
+    """A bundle with all that one can have."""
+    student = untrained(seed)
     clusters = Clusters(np.tile(HOME, 2)[None], 0.1 * np.eye(14)[None])
     parts = {
         "name": "vdd", "kind": "mixture", "contract": contract, "rule": STUDENT_RULE,
-        "n_obs_steps": 2, "horizon": 8, "n_experts": 4, "policy_onnx": policy,
-        "normalizer": normalizer.to_dict(), "certificate": certificate(contract).to_dict(),
-        "density_onnx": density, "start": StartRange(HOME - 0.1, HOME + 0.1),
+        "n_obs_steps": 2, "horizon": 8, "n_experts": 4, "policy_onnx": student.policy,
+        "normalizer": student.normalizer, "certificate": certificate(contract).to_dict(),
+        "density_onnx": student.density, "start": StartRange(HOME - 0.1, HOME + 0.1),
         "ood_detector": OodDetector(clusters, 50, Threshold(5.0, 0.05, 19, 19)),
-        "reference": reference, "method": "vdd", "nfe": 1, "is_stochastic": False,
+        "reference": student.reference, "method": "vdd", "nfe": 1, "is_stochastic": False,
     }  # fmt: skip
     return write_bundle(folder, **{**parts, **changes})
 

@@ -71,13 +71,20 @@ def test_a_whole_graph_with_branches_is_whole():
     assert external_tensor(model.SerializeToString()) is None
 
 
+def within(number: int, data: bytes) -> bytes:
+    """A message that has another one in a field."""
+    size, length = b"", len(data)
+    while length > 0x7F:
+        size, length = size + bytes([length & 0x7F | 0x80]), length >> 7
+    return bytes([number << 3 | 2]) + size + bytes([length]) + data
+
+
 def test_nesting_has_an_end():
-    inner = helper.make_graph([], "g", [], [])
-    for _ in range(60):
-        inner = helper.make_graph([helper.make_node("If", [], [], then_branch=inner)], "g", [], [])
-    model = helper.make_model(inner)
+    graph = b""
+    for _ in range(2_000):
+        graph = within(1, within(5, within(6, graph)))  # node, attribute, graph
     with pytest.raises(ValueError, match="nest more than 100 deep"):
-        external_tensor(model.SerializeToString())
+        external_tensor(within(7, graph))
 
 
 @given(st.binary(max_size=200))

@@ -100,8 +100,7 @@ class Bundle:
         with checking("parts"):
             rule = ActingRule.from_dict(manifest.acting_rule).at_rate(ratio)
             bundle = cls(folder, manifest, contract, rule, ratio, signer)
-            for part in ("start", "ood_detector", "reference"):
-                getattr(bundle, part)
+            bundle.require_parts()
         with checking("certificate"):
             require_own_certificate(bundle.certificate, manifest, folder)
         return bundle
@@ -156,6 +155,11 @@ class Bundle:
     def certificate(self) -> Certificate | None:
         """What was measured of it; None where it is of a format that said less."""
         return read_certificate(self.folder / CERTIFICATE)
+
+    def require_parts(self) -> None:
+        """Raise UserError where something that it has is none of what it ought to be."""
+        found = self.start, self.ood_detector, self.reference
+        assert len(found) == 3
 
     def open_policy(self) -> OnnxPolicy:
         """The policy in onnxruntime; raises Refused when the graph is corrupt or does not fit."""

@@ -62,6 +62,8 @@ def make_keys(private: Path, public: Path) -> str:
     told = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    for path in (private, public):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secret)
     public.write_bytes(told)

@@ -117,7 +117,10 @@ def main(args: Args) -> dict:
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
     from vdd_ros.commands.exported import exported_student, exported_teacher
+    from vdd_ros.policies.certify import require_teacher
 
+    if kind == "student" and args.teacher is not None:
+        require_teacher(args.run, args.teacher, told.get("notes", {}))
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
     parity, reference = _checked(args, policy)
