@@ -23,6 +23,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.planner import Planner
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.certify import PARITY_BOUND, parity
+from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.policies.distil_few_step import distil_few_step, require_hardly_larger
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.noise import NoiseConfig
@@ -78,7 +79,8 @@ def run(request, teacher) -> Path:
 def test_the_run_knows_its_method_and_its_teachers_noise(teacher, run):
     student, of_teacher = load_any_student(run), load_teacher(teacher)
     assert isinstance(student, FewStepStudent) and student.method == run.name
-    assert student.nfe == NFE[run.name] and student.notes == of_teacher.notes
+    assert student.nfe == NFE[run.name]
+    assert student.notes == of_teacher.notes | {"teacher_hash": checkpoint_hash(teacher)}
     noise, objective = of_teacher.config.noise, student.objective
     assert objective.sigma_min == noise.sigma_min
     assert objective.sigma_max == (20.0 if run.name == "kd" else noise.sigma_max)
@@ -141,11 +143,16 @@ def test_a_refinement_that_cannot_be_is_refused(teacher, tmp_path, capsys):
     record(tmp_path / "episodes", 0.5)
     record(tmp_path / "episodes", 0.7)
     vdd(*train(tmp_path / "episodes", other))
+    older = shutil.copytree(runs["kd"], tmp_path / "older")  # runs did not name their teacher
+    told = json.loads((older / "run.json").read_text())
+    del told["notes"]["teacher_hash"]
+    (older / "run.json").write_text(json.dumps(told))
     for run, of, more, sentence in (
         (runs["kd"], teacher, {"weight": 2.0}, "weight is from 0 to 1"),
         (runs["kd"], teacher, {"weight": 0.5}, "kd has no step to refine: name the noise level"),
         (runs["kd"], teacher, {"weight": 0.5, "last": 0.1, "steps": 0}, "has no step to refine"),
-        (runs["kd"], other, {"weight": 0.5, "last": 0.1}, "is not the teacher of this student"),
+        (runs["kd"], other, {"weight": 0.5, "last": 0.1}, "was distilled from the teacher"),
+        (older, other, {"weight": 0.5, "last": 0.1}, "is not the teacher of this student"),
         (runs["nll"], teacher, {"weight": 0.5}, "is for few-step students"),
         (teacher, teacher, {"weight": 0.5}, "is for few-step students"),
     ):

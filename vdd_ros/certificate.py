@@ -130,7 +130,7 @@ class Certificate(_Part):
     success: Rollouts | None = None
     teacher_success: Rollouts | None = None
     simulation: Rollouts | None = None
-    required_success: float = Field(REQUIRED_SUCCESS, ge=0.0, le=1.0)
+    required_success: float = Field(default=REQUIRED_SUCCESS, ge=0.0, le=1.0)
     latency: Latency | None = None
     monitor: dict[str, Alarm | None] = {}
     reasons: dict[str, str] = {}

@@ -84,10 +84,10 @@ def _found(args: Args, bundle: Bundle, certificate: Certificate) -> dict[str, An
         if name in found:
             raise UserError(f"{path} is the second evaluation of its kind ({name}): name one")
         found[name] = rollouts
-    if (path := args.teacher_evaluation) is not None:
-        teacher = rollouts_of(_read(path), "run_hash", origin.teacher_hash, str(path))
+    if (teachers := args.teacher_evaluation) is not None:
+        teacher = rollouts_of(_read(teachers), "run_hash", origin.teacher_hash, str(teachers))
         if teacher.is_delayed:
-            raise UserError(f"{path} has delays, and the teacher is compared without any")
+            raise UserError(f"{teachers} has delays, and the teacher is compared without any")
         found["teacher_success"] = teacher
     if args.device_result is not None:
         found["latency"] = _latency(args.device_result, policy)

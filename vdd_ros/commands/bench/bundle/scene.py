@@ -118,8 +118,7 @@ def _foreign(bundle: Path, folder: Path) -> Path:
     raw["joints"][0]["name"] = "another_arms_joint"
     path.write_bytes(to_json(raw))
     contract = Contract.from_dict(raw)
-    hashes = {"interface_hash": contract.interface_hash, "contract_hash": contract.contract_hash}
-    reseal(folder, **hashes)
+    reseal(folder, interface_hash=contract.interface_hash, contract_hash=contract.contract_hash)
     return folder
 
 
