@@ -8,6 +8,8 @@ import numpy as np
 
 from vdd_ros.errors import UserError
 
+DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
+
 
 class GraphError(RuntimeError):
     """The graph could not be evaluated."""
@@ -16,27 +18,21 @@ class GraphError(RuntimeError):
 class OnnxGraph:
     """One thread, no spinning, buffers allocated once and bound: an evaluation makes no array.
 
-    inputs, outputs: float32 arrays by name; what is written into the former is read at the next
-    `run`, which overwrites the latter.
+    inputs, outputs: arrays by name, float32 or, for a place in a list, int32; what is written into
+    the former is read at the next `run`, which overwrites the latter.
     """
 
     def __init__(self, path: str | Path):
-        """Raises UserError where the graph cannot be read, or has other than float32 of fixed
-        shape."""
+        """Raises UserError where the graph cannot be read, or has other types than these or no
+        fixed shapes."""
         self._session, self._errors = open_session(path)
         self._binding = self._session.io_binding()
-        self.inputs = {
-            node.name: np.zeros(_shape(node, path), np.float32)
-            for node in self._session.get_inputs()
-        }
-        self.outputs = {
-            node.name: np.zeros(_shape(node, path), np.float32)
-            for node in self._session.get_outputs()
-        }
+        self.inputs = {node.name: _buffer(node, path) for node in self._session.get_inputs()}
+        self.outputs = {node.name: _buffer(node, path) for node in self._session.get_outputs()}
         for name, array in self.inputs.items():
-            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():
-            self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
     @property
     def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
@@ -88,10 +84,11 @@ def open_session(path: str | Path) -> tuple:
     return session, errors
 
 
-def _shape(node, path: str | Path) -> tuple[int, ...]:
-    if node.type != "tensor(float)" or not all(isinstance(size, int) for size in node.shape):
+def _buffer(node, path: str | Path) -> np.ndarray:
+    dtype = DTYPES.get(node.type)
+    if dtype is None or not all(isinstance(size, int) for size in node.shape):
         raise UserError(
             f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "
             "shape: export it again without dynamic axes"
         )
-    return tuple(node.shape)
+    return np.zeros(tuple(node.shape), dtype)
