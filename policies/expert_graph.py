@@ -17,14 +17,40 @@ The student's perceptron in float64 algebra, stored in float32, with fewer weigh
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
+from torch import nn
 
+from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.numpy_expert import NumpyExpert
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import Trunk
 
+BOUND, CHECKED = 1e-4, 100  # [contract unit]; windows that a graph is checked on
 OPSET, IR_VERSION = 18, 8  # of LayerNormalization with its third output, read by onnxruntime 1.14
+
+
+def require_student_s_own(expert_onnx: bytes, acting: nn.Module, windows: np.ndarray) -> None:
+    """Raises UserError where the graph tells another gating or mean after some window (N, To, Do)
+    than the student in torch does."""
+    graph = NumpyExpert(expert_onnx)
+    for window in windows[:CHECKED]:
+        with torch.inference_mode():
+            given = acting.eval()(torch.tensor(window, dtype=torch.float32))
+        log_gating, means = (part.double().numpy() for part in given)
+        for expert, mean in enumerate(means):
+            found_gating, found_mean = graph.evaluate(window, expert)
+            off = (
+                np.abs(found_mean - mean).max(),
+                np.abs(np.exp(found_gating) - np.exp(log_gating)).max(),
+            )
+            if not all(one <= BOUND for one in off):  # a NaN is not
+                raise UserError(
+                    f"the graph of expert {expert} differs from torch by {off[0]:.2g} in the mean "
+                    f"and {off[1]:.2g} in the gating, {BOUND:g} is allowed: report it"
+                )
 
 
 class Builder:

@@ -16,12 +16,13 @@ import numpy as np
 
 from vdd_ros.errors import UserError
 from vdd_ros.onnx_file import OnnxModel, read_model
+from vdd_ros.onnx_graph import GraphError
 
 F32 = np.float32
 
 
 class NumpyExpert:
-    """As ExpertGraph: window and expert in, log_gating (K,) and mean (H, A) out, in float64."""
+    """As inference.OnnxExpert."""
 
     def __init__(self, source: str | Path | bytes):
         """Raises UserError where it is not a graph of this form."""
@@ -39,7 +40,7 @@ class NumpyExpert:
 def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
     """The evaluation, with all that it needs in variables of its own."""
     of = {name: array.astype(np.float64) for name, array in model.constants.items()}
-    steps, dim = model.inputs[0].shape
+    steps, dim = window_shape = model.inputs[0].shape
     shape, size = model.outputs[1].shape, math.prod(model.outputs[1].shape)
     experts, width = model.outputs[0].shape[0], len(of["ones"])
     epsilon = next(n for n in model.nodes if n.kind == "LayerNormalization").attributes["epsilon"]
@@ -94,7 +95,9 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
     later_blocks = list(zip(wides, backs[1:], strict=True))
 
     def evaluate(window: np.ndarray, expert: int) -> tuple[np.ndarray, np.ndarray]:
-        """window: (To, Do), oldest first [unit]."""
+        """As Expert.evaluate."""
+        if window.shape != window_shape:
+            raise GraphError(f"window has the shape {window.shape}, not {window_shape}")
         reading[:] = window[-1]
         subtract(reading, mean, offset_x)
         reading[:] = offset_x

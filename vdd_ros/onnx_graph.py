@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,20 @@ DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
 
 class GraphError(RuntimeError):
     """The graph could not be evaluated."""
+
+
+class Graph(Protocol):
+    """Whatever evaluates a graph; see OnnxGraph, and TensorRTGraph."""
+
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+    @property
+    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]: ...
+
+    def give(self, name: str, values: np.ndarray) -> None: ...
+
+    def run(self) -> None: ...
 
 
 class OnnxGraph:
