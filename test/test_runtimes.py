@@ -1,0 +1,121 @@
+"""Every way to run a student's bundle acts alike, by every kind of acting rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vdd_ros.acting import ActingRule
+from vdd_ros.action_chunk import ActionChunk
+from vdd_ros.action_space import action_space
+from vdd_ros.bundle import write_bundle
+from vdd_ros.commands.export import STUDENT_RULE
+from vdd_ros.errors import UserError
+from vdd_ros.inference import OnnxPolicy, default_runtime, warm_up
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.planner import Planner
+from vdd_ros.policies.expert_graph import expert_graph
+from vdd_ros.policies.export import student_graphs
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.stream import Window
+
+HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
+TICKS = 150
+DRAW = ActingRule(hold_ticks=5, sticky_bound=0.1)
+RULES = {
+    "draw": DRAW,
+    "argmax at every tick": ActingRule("argmax", hold_ticks=1),
+    "argmax, held": ActingRule("argmax", hold_ticks=8, sticky_bound=0.3),
+    "agreement": replace(DRAW, agreement=0.03),
+    "agreement, blurred": replace(DRAW, agreement=0.03, blur=0.9),
+    "sample": replace(DRAW, output="sample"),
+    "the usual one": STUDENT_RULE,
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Graphs of a small student whose gating depends on where the arm is, and its normalizer."""
+    rng = np.random.default_rng(0)
+    windows = HOME + 0.1 * rng.normal(size=(200, 2, 7)).cumsum(1)
+    chunks = HOME + 0.05 * rng.normal(size=(200, 8, 7))
+    normalizer = Normalizer.fit(windows, chunks, 8, rng, degree=1)
+    torch.manual_seed(0)
+    config = StudentConfig(n_experts=4, width=32, blocks=2, bottleneck=8)
+    moe = GaussianMoE(config, *normalizer.sizes).eval()
+    torch.nn.init.normal_(moe.gating.weight, std=1.0)
+    graphs = (*student_graphs(moe, normalizer, (2, 7)), expert_graph(moe, normalizer, (2, 7)))
+    return *graphs, normalizer
+
+
+def bundle_of(folder, contract, parts, rule: ActingRule, with_expert: bool):
+    policy, density, expert, normalizer = parts
+    return write_bundle(
+        folder, name="vdd", kind="mixture", contract=contract, rule=rule, n_obs_steps=2, horizon=8,
+        n_experts=4, policy_onnx=policy, normalizer=normalizer.to_dict(), certificate={},
+        density_onnx=density, expert_onnx=expert if with_expert else None,
+    )  # fmt: skip
+
+
+def plans(policy: OnnxPolicy, rule: ActingRule, contract) -> list[tuple[int, np.ndarray]]:
+    """Expert and actions at each tick of an arm that wanders, with a policy and a rule."""
+    planner = Planner(contract, policy, rule, np.random.default_rng(7), action_space(contract))
+    wander = HOME + 0.02 * np.random.default_rng(8).normal(size=(TICKS + 1, 7)).cumsum(0)
+    running, found = None, []
+    for tick in range(TICKS):
+        tick_ns = tick * contract.control_period_ns
+        stamps = np.full((2, len(contract.observation)), tick_ns)
+        window = Window(wander[tick : tick + 2], stamps, 0, tick_ns)
+        plan = planner.plan(window, running, 1)
+        assert plan.fault is None and plan.steps is not None
+        running = ActionChunk(plan.steps, tick_ns, contract.policy_period_ns)
+        found.append((plan.expert, plan.actions))
+    return found
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_all_runtimes_follow_the_same_experts_to_the_same_actions(name, tmp_path, contract, parts):
+    rule = RULES[name]
+    plain = bundle_of(tmp_path / "plain", contract, parts, rule, with_expert=False)
+    quick = bundle_of(tmp_path / "quick", contract, parts, rule, with_expert=True)
+    expected = plans(plain.open_policy("onnxruntime"), rule, contract)
+    assert len({expert for expert, _ in expected}) > 1, "nothing is shown where one expert does all"
+    for runtime in ("onnxruntime", "numpy"):
+        policy = quick.open_policy(runtime)
+        assert policy.expert is not None
+        warm_up(policy, np.tile(HOME, (2, 1)), rule.draws, calls=3)
+        found = plans(policy, rule, contract)
+        assert [expert for expert, _ in found] == [expert for expert, _ in expected]
+        for (_, actions), (_, wanted) in zip(found, expected, strict=True):
+            np.testing.assert_allclose(actions, wanted, atol=2e-5)
+
+
+def test_of_a_held_expert_nothing_else_is_evaluated(tmp_path, contract, parts, monkeypatch):
+    rule = ActingRule(hold_ticks=10, sticky_bound=0.0)
+    policy = bundle_of(tmp_path / "quick", contract, parts, rule, with_expert=True).open_policy()
+    asked = []
+    infer = policy.infer
+    monkeypatch.setattr(policy, "infer", lambda *given: (asked.append(1), infer(*given))[1])
+    plans(policy, rule, contract)
+    assert len(asked) == TICKS // rule.hold_ticks
+
+
+def test_numpy_is_taken_where_onnxruntime_is_not_installed(monkeypatch, tmp_path, contract, parts):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert default_runtime() == "numpy"
+    bundle = bundle_of(tmp_path / "bundle", contract, parts, STUDENT_RULE, with_expert=True)
+    assert plans(bundle.open_policy(), STUDENT_RULE, contract)
+
+
+def test_the_graph_of_another_student_s_expert_is_refused(tmp_path, contract, parts):
+    policy, density, _, normalizer = parts
+    torch.manual_seed(1)
+    config = StudentConfig(n_experts=4, width=32, blocks=1, bottleneck=8)
+    other = expert_graph(GaussianMoE(config, *normalizer.sizes).eval(), normalizer, (2, 7))
+    mixed = (policy, density, other, normalizer)
+    opened = bundle_of(tmp_path / "bundle", contract, mixed, DRAW, with_expert=True).open_policy()
+    with pytest.raises(UserError, match="another policy's"):
+        warm_up(opened, np.tile(HOME, (2, 1)), 1, calls=3)
