@@ -72,9 +72,9 @@ def default_runtime() -> Runtime:
     return "onnxruntime" if importlib.util.find_spec("onnxruntime") is not None else "numpy"
 
 
-def open_graph(path: str | Path, runtime: Runtime) -> Graph:
-    """Raises UserError when the graph cannot be read, or there is no such runtime."""
-    return NumpyGraph(path) if runtime == "numpy" else OnnxGraph(path)
+def open_graph(path: str | Path, runtime: Runtime, threads: int = 1) -> Graph:
+    """Raises UserError when the graph cannot be read."""
+    return NumpyGraph(path) if runtime == "numpy" else OnnxGraph(path, threads)
 
 
 class OnnxPolicy:
@@ -88,10 +88,12 @@ class OnnxPolicy:
         density: OnnxDensity | None = None,
         expert: Expert | None = None,
         runtime: Runtime = "onnxruntime",
+        threads: int = 1,
     ):
-        """Raises UserError when the graph cannot be read or has another signature."""
+        """threads: of onnxruntime, 0 for as many as there are processors. Raises UserError when
+        the graph cannot be read or has another signature."""
         self.expert = expert
-        self._take(open_graph(path, runtime), path, density)
+        self._take(open_graph(path, runtime, threads), path, density)
 
     def _take(self, graph: Graph, path: str | Path, density: OnnxDensity | None) -> None:
         self.density = density

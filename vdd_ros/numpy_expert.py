@@ -58,9 +58,10 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
     enter = [_columns(of["enter"], of["enter.bias"])]
     enter.append(_columns(of["block0.wide"] / 2.0, of["block0.wide.bias"] / 2.0))
     first = np.asfortranarray(np.vstack(enter))
-    both = np.empty(2 * width, F32)
-    x, wide = both[:width], both[width:]
-    shift = (of["block0.shift"] / 2.0).astype(F32)
+    # one after the other, so that x and W x are one product, and W x w + shift is another
+    kept = np.empty(3 * width, F32)
+    kept[2 * width :] = of["block0.shift"] / 2.0
+    x, both, wide = kept[:width], kept[: 2 * width], kept[width:].reshape(2, width).T
     wides = [
         _columns(of[f"block{n}.wide"] / 2.0, of[f"block{n}.wide.bias"] / 2.0)
         for n in range(1, blocks)
@@ -69,7 +70,10 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
     normed, bent = np.ones(width + 1, F32), np.ones(width + 1, F32)
     normed_x, bent_x = normed[:width], bent[:width]
     u, added = np.empty(width, F32), np.empty(width, F32)
-    last_scale, last_shift = ((of[f"last.{name}"] / 2.0).astype(F32) for name in ("scale", "shift"))
+    last_scale = (of["last.scale"] / 2.0).astype(F32)
+    last = np.empty((2, width), F32).T
+    last[:, 1] = of["last.shift"] / 2.0
+    last_x, by = last[:, 0], np.ones(2, F32)
 
     # [hidden 1 offset steps products] by [gating; head] of each expert
     reference = of["reference"]
@@ -106,11 +110,11 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
         if moves:
             moved[:] = window[1:] - window[:-1]
         dot(first, features, both)
-        multiply(wide, 1.0 / sqrt(x.dot(x) / width + epsilon), wide)
-        add(wide, shift, wide)
-        tanh(wide, bent_x)
-        multiply(bent_x, wide, bent_x)
-        add(bent_x, wide, bent_x)
+        by[0] = 1.0 / sqrt(x.dot(x) / width + epsilon)
+        dot(wide, by, u)
+        tanh(u, bent_x)
+        multiply(bent_x, u, bent_x)
+        add(bent_x, u, bent_x)
         dot(first_back, bent, added)
         add(x, added, x)
         for into, back in later_blocks:
@@ -121,10 +125,9 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
             add(bent_x, u, bent_x)
             dot(back, bent, added)
             add(x, added, x)
-        scale = 1.0 / sqrt(x.dot(x) / width + epsilon)
-        multiply(x, last_scale, u)
-        multiply(u, scale, u)
-        add(u, last_shift, u)
+        by[0] = 1.0 / sqrt(x.dot(x) / width + epsilon)
+        multiply(x, last_scale, last_x)
+        dot(last, by, u)
         tanh(u, hidden)
         multiply(hidden, u, hidden)
         add(hidden, u, hidden)

@@ -31,16 +31,17 @@ class Graph(Protocol):
 
 
 class OnnxGraph:
-    """One thread, no spinning, buffers allocated once and bound: an evaluation makes no array.
+    """Usually one thread, no spinning; buffers allocated once and bound: an evaluation makes no
+    array.
 
     inputs, outputs: arrays by name, float32 or, for a place in a list, int32; what is written into
     the former is read at the next `run`, which overwrites the latter.
     """
 
-    def __init__(self, path: str | Path):
-        """Raises UserError where the graph cannot be read, or has other types than these or no
-        fixed shapes."""
-        self._session, self._errors = open_session(path)
+    def __init__(self, path: str | Path, threads: int = 1):
+        """threads: 0 for as many as there are processors. Raises UserError where the graph cannot
+        be read, or has other types than these or no fixed shapes."""
+        self._session, self._errors = open_session(path, threads)
         self._binding = self._session.io_binding()
         self.inputs = {node.name: _buffer(node, path) for node in self._session.get_inputs()}
         self.outputs = {node.name: _buffer(node, path) for node in self._session.get_outputs()}
@@ -73,8 +74,9 @@ class OnnxGraph:
             raise GraphError(str(error)) from error
 
 
-def open_session(path: str | Path) -> tuple:
-    """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
+def open_session(path: str | Path, threads: int = 1) -> tuple:
+    """(InferenceSession, the exception classes it may raise); threads: 0 for onnxruntime's own
+    choice, which spins; raises UserError if unreadable."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -86,9 +88,9 @@ def open_session(path: str | Path) -> tuple:
         if isinstance(value, type) and issubclass(value, Exception)
     )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised; said once is enough
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "01"[threads != 1])
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
