@@ -6,23 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from small_student import HOME, Parts, student_bundle, student_parts
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_space import action_space
-from vdd_ros.bundle import write_bundle
 from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, default_runtime, warm_up
-from vdd_ros.normalizer import Normalizer
 from vdd_ros.planner import Planner
-from vdd_ros.policies.expert_graph import expert_graph
-from vdd_ros.policies.export import student_graphs
-from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.stream import Window
 
-HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
 TICKS = 150
 DRAW = ActingRule(hold_ticks=5, sticky_bound=0.1)
 RULES = {
@@ -37,27 +31,8 @@ RULES = {
 
 
 @pytest.fixture(scope="module")
-def parts():
-    """Graphs of a small student whose gating depends on where the arm is, and its normalizer."""
-    rng = np.random.default_rng(0)
-    windows = HOME + 0.1 * rng.normal(size=(200, 2, 7)).cumsum(1)
-    chunks = HOME + 0.05 * rng.normal(size=(200, 8, 7))
-    normalizer = Normalizer.fit(windows, chunks, 8, rng, degree=1)
-    torch.manual_seed(0)
-    config = StudentConfig(n_experts=4, width=32, blocks=2, bottleneck=8)
-    moe = GaussianMoE(config, *normalizer.sizes).eval()
-    torch.nn.init.normal_(moe.gating.weight, std=1.0)
-    graphs = (*student_graphs(moe, normalizer, (2, 7)), expert_graph(moe, normalizer, (2, 7)))
-    return *graphs, normalizer
-
-
-def bundle_of(folder, contract, parts, rule: ActingRule, with_expert: bool):
-    policy, density, expert, normalizer = parts
-    return write_bundle(
-        folder, name="vdd", kind="mixture", contract=contract, rule=rule, n_obs_steps=2, horizon=8,
-        n_experts=4, policy_onnx=policy, normalizer=normalizer.to_dict(), certificate={},
-        density_onnx=density, expert_onnx=expert if with_expert else None,
-    )  # fmt: skip
+def parts() -> Parts:
+    return student_parts()
 
 
 def plans(policy: OnnxPolicy, rule: ActingRule, contract) -> list[tuple[int, np.ndarray]]:
@@ -79,8 +54,8 @@ def plans(policy: OnnxPolicy, rule: ActingRule, contract) -> list[tuple[int, np.
 @pytest.mark.parametrize("name", RULES)
 def test_all_runtimes_follow_the_same_experts_to_the_same_actions(name, tmp_path, contract, parts):
     rule = RULES[name]
-    plain = bundle_of(tmp_path / "plain", contract, parts, rule, with_expert=False)
-    quick = bundle_of(tmp_path / "quick", contract, parts, rule, with_expert=True)
+    plain = student_bundle(tmp_path / "plain", contract, parts._replace(expert=None), rule)
+    quick = student_bundle(tmp_path / "quick", contract, parts, rule)
     expected = plans(plain.open_policy("onnxruntime"), rule, contract)
     assert len({expert for expert, _ in expected}) > 1, "nothing is shown where one expert does all"
     for runtime in ("onnxruntime", "numpy"):
@@ -95,7 +70,7 @@ def test_all_runtimes_follow_the_same_experts_to_the_same_actions(name, tmp_path
 
 def test_of_a_held_expert_nothing_else_is_evaluated(tmp_path, contract, parts, monkeypatch):
     rule = ActingRule(hold_ticks=10, sticky_bound=0.0)
-    policy = bundle_of(tmp_path / "quick", contract, parts, rule, with_expert=True).open_policy()
+    policy = student_bundle(tmp_path / "quick", contract, parts, rule).open_policy()
     asked = []
     infer = policy.infer
     monkeypatch.setattr(policy, "infer", lambda *given: (asked.append(1), infer(*given))[1])
@@ -106,16 +81,12 @@ def test_of_a_held_expert_nothing_else_is_evaluated(tmp_path, contract, parts, m
 def test_numpy_is_taken_where_onnxruntime_is_not_installed(monkeypatch, tmp_path, contract, parts):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert default_runtime() == "numpy"
-    bundle = bundle_of(tmp_path / "bundle", contract, parts, STUDENT_RULE, with_expert=True)
+    bundle = student_bundle(tmp_path / "bundle", contract, parts, STUDENT_RULE)
     assert plans(bundle.open_policy(), STUDENT_RULE, contract)
 
 
 def test_the_graph_of_another_student_s_expert_is_refused(tmp_path, contract, parts):
-    policy, density, _, normalizer = parts
-    torch.manual_seed(1)
-    config = StudentConfig(n_experts=4, width=32, blocks=1, bottleneck=8)
-    other = expert_graph(GaussianMoE(config, *normalizer.sizes).eval(), normalizer, (2, 7))
-    mixed = (policy, density, other, normalizer)
-    opened = bundle_of(tmp_path / "bundle", contract, mixed, DRAW, with_expert=True).open_policy()
+    mixed = parts._replace(expert=student_parts(seed=1).expert)
+    opened = student_bundle(tmp_path / "bundle", contract, mixed, DRAW).open_policy()
     with pytest.raises(UserError, match="another policy's"):
         warm_up(opened, np.tile(HOME, (2, 1)), 1, calls=3)
