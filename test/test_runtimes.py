@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_student import HOME, Parts, student_bundle, student_parts
 
+from vdd_ros import blas
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_space import action_space
@@ -80,9 +82,33 @@ def test_of_a_held_expert_nothing_else_is_evaluated(tmp_path, contract, parts, m
 
 def test_numpy_is_taken_where_onnxruntime_is_not_installed(monkeypatch, tmp_path, contract, parts):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert default_runtime() == "numpy"
+    assert default_runtime(False) == default_runtime(True) == "numpy"
     bundle = student_bundle(tmp_path / "bundle", contract, parts, STUDENT_RULE)
     assert plans(bundle.open_policy(), STUDENT_RULE, contract)
+
+
+@pytest.mark.parametrize(
+    ("fast", "has_expert", "runtime"),
+    [
+        (True, True, "numpy"),
+        (True, False, "onnxruntime"),  # teachers and transformers are faster there
+        (False, True, "onnxruntime"),  # so is everything beside a reference BLAS
+    ],
+)
+def test_the_usual_runtime_is_the_faster_one(fast, has_expert, runtime, monkeypatch):
+    monkeypatch.setattr("vdd_ros.inference.is_blas_fast", lambda: fast)
+    assert default_runtime(has_expert) == runtime
+
+
+def test_blas_is_kept_to_one_thread():
+    """As the library itself tells."""
+    np.dot(np.ones((2, 2)), np.ones(2))
+    assert blas.keep_blas_to_one_thread() >= 1 and blas.is_blas_fast()
+    for path in blas.loaded(["openblas"]):
+        library = ctypes.CDLL(path)
+        for setter in blas.SETTERS:
+            getter = getattr(library, setter.replace("set", "get"), None)
+            assert getter is None or getter() == 1
 
 
 def test_the_graph_of_another_student_s_expert_is_refused(tmp_path, contract, parts):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.blas import keep_blas_to_one_thread
 from vdd_ros.bundle_checks import (
     read_contract,
     require_density_for,
@@ -167,11 +168,16 @@ class Bundle:
         found = self.start, self.ood_detector, self.reference
         assert len(found) == 3
 
+    @property
+    def usual_runtime(self) -> Runtime:
+        """What runs its graphs on this machine unless another is named."""
+        return default_runtime(self.expert_path is not None)
+
     def open_policy(self, runtime: Runtime | None = None) -> OnnxPolicy:
-        """The policy in onnxruntime where that is installed, otherwise in numpy; or in the one that
-        is named. Raises Refused when the graph is corrupt or does not fit."""
+        """runtime: None for the usual one. Raises Refused when a graph is corrupt or does not
+        fit."""
         with checking("graph"):
-            return self._open_policy(runtime or default_runtime())
+            return self._open_policy(runtime or self.usual_runtime)
 
     def _open_policy(self, runtime: Runtime) -> OnnxPolicy:
         path = self.folder / POLICY
@@ -179,6 +185,8 @@ class Bundle:
         for graph in (path, self.density_path, self.expert_path):
             if graph is not None:
                 require_whole(graph)
+        if runtime == "numpy":
+            keep_blas_to_one_thread()
         density = None if density_path is None else OnnxDensity(density_path, runtime)
         expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)
         policy = OnnxPolicy(path, density, expert, runtime)

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from vdd_ros.blas import is_blas_fast
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 from vdd_ros.numpy_expert import NumpyExpert
@@ -67,8 +68,11 @@ class Policy(Protocol):
         ...
 
 
-def default_runtime() -> Runtime:
-    """onnxruntime where it is installed."""
+def default_runtime(has_expert: bool) -> Runtime:
+    """Of a bundle that has the graph of one expert, or has none: the one that is faster on this
+    machine, as measured in docs/runtime.md."""
+    if has_expert and is_blas_fast():
+        return "numpy"
     return "onnxruntime" if importlib.util.find_spec("onnxruntime") is not None else "numpy"
 
 

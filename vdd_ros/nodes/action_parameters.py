@@ -42,8 +42,8 @@ class ActionParameters:
     )
     runtime: str = parameter(
         "auto",
-        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; auto: "
-        "onnxruntime where it is installed (see docs/runtime.md)",
+        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; auto: the "
+        "faster one (see docs/runtime.md)",
         choices=("auto", "onnxruntime", "numpy"),
     )
     start_tolerance: float = parameter(

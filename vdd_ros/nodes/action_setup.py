@@ -11,7 +11,6 @@ import numpy as np
 
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.action_space import action_space, seconds_to_decode
-from vdd_ros.blas import keep_blas_to_one_thread
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_verification import (
     Required,
@@ -22,7 +21,7 @@ from vdd_ros.bundle_verification import (
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
-from vdd_ros.inference import OnnxDensity, Runtime, default_runtime
+from vdd_ros.inference import OnnxDensity, Runtime
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.signature import read_trusted
 
@@ -83,7 +82,8 @@ def prepared(settings: ActionParameters) -> Ready:
     if settings.mode == "drive":
         require_certificate(bundle, cast(Required, settings.require_certificate))
     home = _home(bundle, contract, settings.home)
-    runtime = _runtime(settings)
+    auto = settings.runtime == "auto"
+    runtime = bundle.usual_runtime if auto else cast(Runtime, settings.runtime)
     policy = bundle.open_policy(runtime)
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
@@ -106,11 +106,6 @@ def prepared(settings: ActionParameters) -> Ready:
     density = None if bundle.density_path is None else OnnxDensity(bundle.density_path, runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
     return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
-
-
-def _runtime(settings: ActionParameters) -> Runtime:
-    keep_blas_to_one_thread()  # the density is numpy's work in any case
-    return default_runtime() if settings.runtime == "auto" else cast(Runtime, settings.runtime)
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

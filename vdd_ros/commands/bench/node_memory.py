@@ -10,23 +10,25 @@ from pathlib import Path
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench.stand import ANYWHERE, at_rates, begin_of, stand, wait_for_commands
 from vdd_ros.errors import UserError
+from vdd_ros.inference import Runtime
 from vdd_ros.processes import isolated
 
 NODE = "action_node"
-RUNTIMES = ("onnxruntime", "numpy")
+RUNTIMES: tuple[Runtime, ...] = ("numpy", "onnxruntime")
 CONTROL_HZ, JOINT_HZ, DRIVEN_S = 100.0, 200.0, 5.0
 MB = 1e6
 
 
 def measure_memory(teacher_run: Path, student_run: Path) -> dict:
-    """One object per runtime, or why there is none; the default runtime's figures at the top."""
+    """One object per runtime, or why there is none; the usual runtime's figures at the top."""
     with tempfile.TemporaryDirectory() as name:
         try:
             bundle = _exported(teacher_run, student_run, Path(name))
             rows = [_driven(bundle, runtime, Path(name) / runtime) for runtime in RUNTIMES]
         except (ImportError, UserError) as error:
             return {"pss_mb": None, "rss_mb": None, "memory": [], "no_memory": str(error)}
-    return {"pss_mb": rows[0]["pss_mb"], "rss_mb": rows[0]["rss_mb"], "memory": rows}
+    usual = next(row for row in rows if row["runtime"] == bundle.usual_runtime)
+    return {"pss_mb": usual["pss_mb"], "rss_mb": usual["rss_mb"], "memory": rows}
 
 
 def _exported(teacher_run: Path, student_run: Path, folder: Path) -> Bundle:
