@@ -21,7 +21,7 @@ REFERENCE = "reference.json"
 REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
 OPTIONAL = (DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
-LARGEST_NUMBERS = 256 * (1 << 20)
+LARGEST_NUMBERS = 128 * (1 << 20)
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 

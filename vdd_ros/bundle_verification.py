@@ -111,7 +111,8 @@ def require_certificate(bundle: Bundle, required: Required) -> None:
             "evaluate --observation-delay --command-delay) and have it certified (vdd certify)"
         )
     elif required == "complete" and certificate.missing:
-        told = f"the certificate of {where} lacks {', '.join(certificate.missing)}: vdd certify"
+        lacking = ", ".join(certificate.missing)
+        told = f"the certificate of {where} lacks {lacking}: complete it (vdd certify)"
     else:
         return
     raise Refused("certificate", f"{told}; {required} is required here")
