@@ -147,17 +147,18 @@ class Certificate(_Part):
     @property
     def missing(self) -> dict[str, str]:
         """Names of what was not measured, each with its reason."""
-        is_teacher = self.provenance.run_hash == self.provenance.teacher_hash
-        found = {
+        found: dict[str, object] = {
             "calibration": self.provenance.calibration_hashes,
             "parity": self.parity,
             "fidelity": self.fidelity,
             "success": self.success,
-            "teacher_success": self.success if is_teacher else self.teacher_success,
+            "teacher_success": self.teacher_success,
             "simulation": self.simulation,
             "latency": self.latency,
             "monitor": self.monitor.get("distance"),
         }
+        if self.provenance.run_hash == self.provenance.teacher_hash:  # it is its own teacher
+            del found["teacher_success"]
         return {
             name: self.reasons.get(name, NOT_MEASURED)
             for name, value in found.items()

@@ -114,7 +114,7 @@ def require_file(path: Path, digest: str, largest: int = LARGEST_FILE) -> None:
 def require_only(folder: Path, names: Collection[str]) -> None:
     """Raises Refused where a folder holds anything but these files and a signature."""
     try:
-        found = sorted(os.listdir(folder))
+        found = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         told = f"{folder} cannot be read ({error.strerror}): mend its permissions"
         raise Refused("files", told) from None
