@@ -15,6 +15,7 @@ from recordings import record
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
+from vdd_ros.policies.certify import provenance_of
 from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.signature import make_keys, read_trusted
 
@@ -100,17 +101,18 @@ def test_a_student_of_another_teacher_is_refused(folder, tmp_path, capsys):
     assert not (tmp_path / "bundle").exists()
 
 
-def test_calibrations_of_the_episodes_are_named(folder, tmp_path):
-    raw = json.loads((folder / "teacher" / "run.json").read_text())
-    assert raw["notes"]["calibrations"] == [""]
-    raw["notes"]["calibrations"] = ["6" * 64]
-    shutil.copytree(folder / "teacher", tmp_path / "teacher")
-    (tmp_path / "teacher" / "run.json").write_text(json.dumps(raw))
-    words = ["export", "--run", tmp_path / "teacher", "--out", tmp_path / "bundle"]
-    assert vdd(*words, "--candidates", 2, "--sampler-steps", 2) == 0
-    found = Bundle.load(tmp_path / "bundle").certificate
-    assert found.provenance.calibration_hashes == ("6" * 64,)
-    assert found.provenance.run_hash == found.provenance.teacher_hash
+def test_calibrations_are_known_where_every_episode_has_one(folder, bundle):
+    """A run notes which there were; "" is an episode without any."""
+    run, contract = folder / "teacher", bundle.contract
+    notes = json.loads((run / "run.json").read_text())["notes"]
+    assert notes["calibrations"] == [""]
+    for noted, known in (
+        (["6" * 64, "7" * 64], ("6" * 64, "7" * 64)),
+        (["", "6" * 64], None),
+        (None, None),
+    ):
+        found = provenance_of(run, run, contract, notes | {"calibrations": noted})
+        assert found.calibration_hashes == known and found.run_hash == found.teacher_hash
 
 
 def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
@@ -135,8 +137,17 @@ def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
     assert not (tmp_path / "never").exists()
 
 
-def test_fidelity_of_another_run_is_refused(folder, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--fidelity", "fidelity/teacher.json"), "is of the run"),
+        (("--key", "key.pub"), "is no private key"),
+        (("--key", "nowhere"), "is no private key"),
+    ],
+)
+def test_what_cannot_be_finished_is_not_begun(folder, tmp_path, capsys, more, said):
+    option, name = more
     words = ["export", "--run", folder / "student", "--teacher", folder / "teacher"]
-    words += ["--fidelity", folder / "fidelity" / "teacher.json", "--out", tmp_path / "bundle"]
+    words += ["--out", tmp_path / "bundle", option, folder / name]
     assert vdd(*words) == cli.USER_ERROR
-    assert "is of the run" in capsys.readouterr().err and not (tmp_path / "bundle").exists()
+    assert said in capsys.readouterr().err and not (tmp_path / "bundle").exists()

@@ -22,20 +22,11 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
 from vdd_ros.sealed_folder import Refused, read_json
 
-# in the order in which they are made
-CHECKS = {
-    "manifest": "bundle.json is whole, and lists what a bundle has",
-    "files": "every file is there, unchanged, and nothing else is",
-    "signature": "who signed it",
-    "contract": "the contract is the one that the manifest tells of",
-    "robot": "its interface is this robot's, its limits are within this robot's",
-    "parts": "acting rule, start region, monitor thresholds, reference outputs",
-    "certificate": "what was measured, and whether that is what is required here",
-    "normalizer": "its sizes are those of the windows and chunks",
-    "graph": "the ONNX files are whole, open, and have the declared shapes",
-    "run": "the policy gives a mixture",
-    "parity": "it gives the reference outputs",
-}
+# in the order in which they are made; docs/deployment.md tells what each refuses
+CHECKS = (
+    *("manifest", "files", "signature", "contract", "robot", "parts", "certificate", "normalizer"),
+    *("graph", "run", "parity"),
+)
 Required = Literal["none", "sim_pass", "complete"]
 
 

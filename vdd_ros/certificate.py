@@ -218,10 +218,11 @@ def certificate_of(data: bytes, where: str) -> Certificate | None:
         raise Refused("certificate", told) from None
 
 
-def fidelity_of(raw: Mapping[str, Any], provenance: Provenance, where: str) -> Fidelity:
-    """From what `vdd fidelity` wrote of this policy's run; raises UserError for another's."""
-    _require_own(raw, "run_hash", provenance.run_hash, "run", where)
-    _require_own(raw, "teacher_hash", provenance.teacher_hash, "teacher", where)
+def fidelity_of(raw: Mapping[str, Any], run_hash: str, teacher_hash: str, where: str) -> Fidelity:
+    """From what `vdd fidelity` wrote of a run; raises UserError for another's, or another
+    teacher's."""
+    _require_own(raw, "run_hash", run_hash, "run", where)
+    _require_own(raw, "teacher_hash", teacher_hash, "teacher", where)
     return _taken(Fidelity, raw, where)
 
 

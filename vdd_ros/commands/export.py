@@ -16,6 +16,7 @@ from vdd_ros.bundle_manifest import PAGE, POLICY
 from vdd_ros.certificate import Certificate, fidelity_of
 from vdd_ros.errors import UserError
 from vdd_ros.reference import Reference
+from vdd_ros.signature import require_key
 
 if TYPE_CHECKING:
     from vdd_ros.commands.exported import Exported
@@ -117,10 +118,8 @@ def main(args: Args) -> dict:
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
     from vdd_ros.commands.exported import exported_student, exported_teacher
-    from vdd_ros.policies.certify import require_teacher
 
-    if kind == "student" and args.teacher is not None:
-        require_teacher(args.run, args.teacher, told.get("notes", {}))
+    _require_own(args, kind, told.get("notes", {}))
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
     parity, reference = _checked(args, policy)
@@ -183,6 +182,23 @@ def _checked(args: Args, policy: Exported) -> tuple[dict, Reference]:
         return {"fp32": found}, reference_of(path, acting, chosen, args.seed)
 
 
+def _require_own(args: Args, kind: str, notes: dict) -> None:
+    """Raises UserError for another run's teacher or figures, or a key that is none: before minutes
+    are spent on what cannot be finished."""
+    from vdd_ros.policies.certify import require_teacher
+    from vdd_ros.policies.checkpoint import checkpoint_hash
+
+    if args.key is not None:
+        require_key(args.key)
+    if kind == "student" and args.teacher is None:
+        return  # which is told by what needs it
+    teacher = args.teacher if kind == "student" and args.teacher is not None else args.run
+    require_teacher(args.run, teacher, notes)
+    if args.fidelity is not None:
+        own = checkpoint_hash(args.run), checkpoint_hash(teacher)
+        fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
+
+
 def _certificate(
     args: Args, rule: ActingRule, policy: Exported, notes: dict, parity: dict
 ) -> Certificate:
@@ -192,7 +208,8 @@ def _certificate(
     origin = provenance_of(args.run, teacher, policy.contract, notes)
     fidelity = None
     if args.fidelity is not None:
-        fidelity = fidelity_of(_read(args.fidelity), origin, str(args.fidelity))
+        own = origin.run_hash, origin.teacher_hash
+        fidelity = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
     return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
 
