@@ -16,7 +16,6 @@ from vdd_ros.bundle_manifest import PAGE, POLICY
 from vdd_ros.certificate import Certificate, fidelity_of
 from vdd_ros.errors import UserError
 from vdd_ros.reference import Reference
-from vdd_ros.signature import require_key
 
 if TYPE_CHECKING:
     from vdd_ros.commands.exported import Exported
@@ -182,23 +181,6 @@ def _checked(args: Args, policy: Exported) -> tuple[dict, Reference]:
         return {"fp32": found}, reference_of(path, acting, chosen, args.seed)
 
 
-def _require_own(args: Args, kind: str, notes: dict) -> None:
-    """Raises UserError for another run's teacher or figures, or a key that is none: before minutes
-    are spent on what cannot be finished."""
-    from vdd_ros.policies.certify import require_teacher
-    from vdd_ros.policies.checkpoint import checkpoint_hash
-
-    if args.key is not None:
-        require_key(args.key)
-    if kind == "student" and args.teacher is None:
-        return  # which is told by what needs it
-    teacher = args.teacher if kind == "student" and args.teacher is not None else args.run
-    require_teacher(args.run, teacher, notes)
-    if args.fidelity is not None:
-        own = checkpoint_hash(args.run), checkpoint_hash(teacher)
-        fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
-
-
 def _certificate(
     args: Args, rule: ActingRule, policy: Exported, notes: dict, parity: dict
 ) -> Certificate:
@@ -212,6 +194,24 @@ def _certificate(
         fidelity = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
     return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
+
+
+def _require_own(args: Args, kind: str, notes: dict) -> None:
+    """Raises UserError for another run's teacher or figures, or a key that is none: before minutes
+    are spent on what cannot be finished."""
+    from vdd_ros.policies.certify import require_teacher
+    from vdd_ros.policies.checkpoint import checkpoint_hash
+    from vdd_ros.signature import require_key
+
+    if args.key is not None:
+        require_key(args.key)
+    if kind == "student" and args.teacher is None:
+        return  # which is told by what needs it
+    teacher = args.teacher if kind == "student" and args.teacher is not None else args.run
+    require_teacher(args.run, teacher, notes)
+    if args.fidelity is not None:
+        own = checkpoint_hash(args.run), checkpoint_hash(teacher)
+        fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
 
 
 def _read(path: Path) -> dict:
