@@ -81,9 +81,12 @@ def verified(
         passed["parity"] = _of_parity(differences)
     except Refused as error:
         raise Failed(error, tuple(_reached(passed, error))) from None
-    checks = [Check(name, True, passed[name]) for name in CHECKS]
-    if differences is None:
-        checks[-1] = checks[-1]._replace(ok=None)
+    made = {
+        "signature": bundle.signer is None or bundle.signer.checked,
+        "robot": robot is not None,
+        "parity": differences is not None,
+    }
+    checks = [Check(name, made.get(name, True) or None, passed[name]) for name in CHECKS]
     return Verified(bundle, policy, warm, differences, tuple(checks))
 
 
