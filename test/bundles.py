@@ -25,6 +25,11 @@ from vdd_ros.reference import Reference
 from vdd_ros.start_range import StartRange
 
 HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
+# of `student_bundle`
+FILES = (
+    "policy.onnx", "density.onnx", "contract.json", "normalizer.json", "start.json",
+    "ood_detector.json", "reference.json", "certificate.json", "certificate.md",
+)  # fmt: skip
 RUN, TEACHER, DATA, CODE = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)
 
 

@@ -158,6 +158,15 @@ def test_a_failed_write_leaves_the_older_bundle(tmp_path, contract):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_a_link_to_a_bundle_is_left_alone(tmp_path, contract):
+    """Deployments are switched by it; what it names stays as it is."""
+    write(tmp_path / "first", contract)
+    (tmp_path / "current").symlink_to(tmp_path / "first")
+    with pytest.raises(UserError, match="is a link, and a bundle is never changed"):
+        write(tmp_path / "current", contract, name="second")
+    assert Bundle.load(tmp_path / "current", contract).name == "avoid-vdd"
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path, contract):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "precious").write_text("kept")

@@ -58,6 +58,11 @@ def test_what_is_not_there_is_not_measured(tmp_path, contract):
     assert "earlier format" in checks["certificate"].told
 
 
+def test_without_a_robot_it_is_compared_with_none(bundle):
+    checks = {check.name: check for check in verified(bundle.folder).checks}
+    assert checks["robot"] == ("robot", None, "compared with none") and checks["contract"].ok
+
+
 def test_a_hundred_sound_bundles_are_all_taken(tmp_path, contract, keys):
     """Of all shapes, with and without noise, of one step and of several, signed and not."""
     trusted = read_trusted(keys / "own.pub")

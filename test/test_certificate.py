@@ -94,21 +94,21 @@ def test_certifying_changes_the_bundle_but_not_the_policy(tmp_path, contract):
     assert other.manifest.policy_hash != export.manifest.policy_hash
 
 
-def test_figures_of_another_run_or_policy_are_refused(contract):
-    origin = bundles.certificate(contract).provenance
+def test_figures_of_another_run_or_policy_are_refused():
+    own = bundles.RUN, bundles.TEACHER
     figures = {
         "nfe": 1, "nll": -1.0, "nll_interval": [-1.1, -0.9], "energy_distance": 0.1,
         "energy_floor": 0.1, "off_support": 0.01, "n_experts": 4, "dead_experts": 1,
         "run_hash": bundles.RUN, "teacher_hash": bundles.TEACHER, "sliced_w2": 0.1,
     }  # fmt: skip
-    assert fidelity_of(figures, origin, "it").dead_experts == 1
+    assert fidelity_of(figures, *own, "it").dead_experts == 1
     for name in ("run_hash", "teacher_hash"):
         for wrong in ({name: "9" * 64}, {name: None}):
             with pytest.raises(UserError, match="it is of the .*: measure this one"):
-                fidelity_of(figures | wrong, origin, "it")
+                fidelity_of(figures | wrong, *own, "it")
     del figures["energy_distance"]
     with pytest.raises(UserError, match="it lacks energy_distance"):
-        fidelity_of(figures, origin, "it")
+        fidelity_of(figures, *own, "it")
     raw = DELAYED.model_dump() | {"policy_hash": "7" * 64}
     del raw["observation_delay_s"], raw["command_delay_s"]
     raw["delays"] = {"observation_s": 0.01, "command_s": 0.01}

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import record
+from recordings import CONTRACT, SECOND, STARTED, feed
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
+from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.manifest import Calibration
+from vdd_ros.policies.certify import provenance_of
 from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.signature import make_keys, read_trusted
 
@@ -23,6 +26,7 @@ SIZES = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks",
 SIZES += ["--student.octaves", "0", "--student.bottleneck", "2", "--training.steps", "4"]
 TEACHER = ["--teacher.width", 24, "--teacher.blocks", 1, "--teacher.octaves", 0]
 TEACHER += ["--teacher.horizon", 3, "--training.steps", 4, "--held-out", 4]
+CALIBRATION = "6" * 64
 JUDGE = ["--judge.observations", 4, "--judge.samples", 4, "--judge.reference", 8]
 
 
@@ -35,12 +39,21 @@ def told(capsys, *given: object) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def calibrated(folder: Path, seconds: float) -> None:
+    """An episode that names its calibration file."""
+    calibration = Calibration(sha256=CALIBRATION, made="2025-12-01")
+    recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid", calibration=calibration)
+    recorder.start(SECOND, STARTED)
+    feed(recorder, SECOND, seconds)
+    recorder.save(SECOND + int(seconds * SECOND))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Runs of a tiny teacher and of its student, the figures of both, keys."""
     out = tmp_path_factory.mktemp("certified")
     for length in np.linspace(0.4, 0.8, 12):
-        record(out / "episodes", float(length))
+        calibrated(out / "episodes", float(length))
     assert vdd("train", "--episodes", out / "episodes", "--out", out / "teacher", *TEACHER) == 0
     assert vdd("distill", "--teacher", out / "teacher", "--out", out / "student", *SIZES) == 0
     words = ["fidelity", "--teacher", out / "teacher", "--students", out / "student", *JUDGE]
@@ -83,7 +96,7 @@ def test_it_says_what_it_was_made_of(folder, bundle):
     assert origin.run_hash == checkpoint_hash(folder / "student")
     assert origin.teacher_hash == checkpoint_hash(folder / "teacher")
     assert (origin.episodes, origin.held_out) == (8, 4)
-    assert origin.calibration_hashes is None and "calibration" in found.missing
+    assert origin.calibration_hashes == (CALIBRATION,)
     assert found.grade == "C" and found.parity["fp32"]["ok"] is True
     assert found.monitor["distance"].episodes == 4
     assert bundle.signer.checked and bundle.manifest.created is None
@@ -100,17 +113,18 @@ def test_a_student_of_another_teacher_is_refused(folder, tmp_path, capsys):
     assert not (tmp_path / "bundle").exists()
 
 
-def test_calibrations_of_the_episodes_are_named(folder, tmp_path):
-    raw = json.loads((folder / "teacher" / "run.json").read_text())
-    assert raw["notes"]["calibrations"] == [""]
-    raw["notes"]["calibrations"] = ["6" * 64]
-    shutil.copytree(folder / "teacher", tmp_path / "teacher")
-    (tmp_path / "teacher" / "run.json").write_text(json.dumps(raw))
-    words = ["export", "--run", tmp_path / "teacher", "--out", tmp_path / "bundle"]
-    assert vdd(*words, "--candidates", 2, "--sampler-steps", 2) == 0
-    found = Bundle.load(tmp_path / "bundle").certificate
-    assert found.provenance.calibration_hashes == ("6" * 64,)
-    assert found.provenance.run_hash == found.provenance.teacher_hash
+def test_calibrations_are_known_where_every_episode_has_one(folder, bundle):
+    """A run notes which there were; "" is an episode without any."""
+    run, contract = folder / "teacher", bundle.contract
+    notes = json.loads((run / "run.json").read_text())["notes"]
+    assert notes["calibrations"] == [CALIBRATION]
+    for noted, known in (
+        ([CALIBRATION, "7" * 64], (CALIBRATION, "7" * 64)),
+        (["", CALIBRATION], None),
+        (None, None),
+    ):
+        found = provenance_of(run, run, contract, notes | {"calibrations": noted})
+        assert found.calibration_hashes == known and found.run_hash == found.teacher_hash
 
 
 def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
@@ -123,7 +137,7 @@ def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
     words += ["--required-success", 0, "--key", folder / "key", "--out"]
     result = told(capsys, *words, tmp_path / "whole")
     assert result["grade"] == "B" and result["sim_pass"] is True
-    assert set(result["missing"]) == {"calibration", "success", "teacher_success", "latency"}
+    assert set(result["missing"]) == {"success", "teacher_success", "latency"}
     whole = Bundle.load(tmp_path / "whole", trusted=read_trusted(folder / "key.pub"))
     assert whole.manifest.policy_hash == bundle.manifest.policy_hash
     assert whole.certificate.simulation.observation_delay_s == 0.01
@@ -135,8 +149,17 @@ def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
     assert not (tmp_path / "never").exists()
 
 
-def test_fidelity_of_another_run_is_refused(folder, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--fidelity", "fidelity/teacher.json"), "is of the run"),
+        (("--key", "key.pub"), "is no private key"),
+        (("--key", "nowhere"), "is no private key"),
+    ],
+)
+def test_what_cannot_be_finished_is_not_begun(folder, tmp_path, capsys, more, said):
+    option, name = more
     words = ["export", "--run", folder / "student", "--teacher", folder / "teacher"]
-    words += ["--fidelity", folder / "fidelity" / "teacher.json", "--out", tmp_path / "bundle"]
+    words += ["--out", tmp_path / "bundle", option, folder / name]
     assert vdd(*words) == cli.USER_ERROR
-    assert "is of the run" in capsys.readouterr().err and not (tmp_path / "bundle").exists()
+    assert said in capsys.readouterr().err and not (tmp_path / "bundle").exists()

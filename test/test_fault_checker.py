@@ -513,7 +513,7 @@ def test_a_run_that_the_machine_stopped_is_told_from_one_that_failed():
 
 def test_a_page_has_a_line_for_each_row(recording):
     told = {"name": "short", "family": "e-stop", "injected": "pressed", "seconds": 5}
-    told |= {"retries": [], "stalls": 0}
+    told |= {"retries": [], "stalls": 0, "restarted": False}
     good = told | recording.judge() | {"retries": ["it was late"], "stalls": 2}
     bad = told | recording.judge(reasons=["CLOCK_BACK"])
     page = scenario_page([good, bad]).splitlines()

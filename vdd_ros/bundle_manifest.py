@@ -22,7 +22,7 @@ REFERENCE = "reference.json"
 REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
 OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
-LARGEST_NUMBERS = 256 * (1 << 20)
+LARGEST_NUMBERS = 128 * (1 << 20)
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -91,11 +91,15 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.hash() != manifest.bundle_hash:
         told = f"{path} was changed after it was written: export the bundle again"
         raise Refused("manifest", told)
-    if set(manifest.files) - set(OPTIONAL) != set(REQUIRED):
+    unknown = sorted(set(manifest.files) - {*REQUIRED, *OPTIONAL})
+    if unknown:
         told = (
-            f"{path} lists {sorted(manifest.files)!s:.400}; it has to list {sorted(REQUIRED)} and "
-            f"may list {sorted(OPTIONAL)}: export the bundle again"
+            f"{path} lists {unknown[0]!r:.80}, a file that no bundle has: export the bundle again"
         )
+        raise Refused("manifest", told)
+    lacking = sorted(set(REQUIRED) - set(manifest.files))
+    if lacking:
+        told = f"{path} does not list {', '.join(lacking)}: export the bundle again"
         raise Refused("manifest", told)
     return manifest
 

@@ -22,20 +22,11 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
 from vdd_ros.sealed_folder import Refused, read_json
 
-# in the order in which they are made
-CHECKS = {
-    "manifest": "bundle.json is whole, and lists what a bundle has",
-    "files": "every file is there, unchanged, and nothing else is",
-    "signature": "who signed it",
-    "contract": "the contract is the one that the manifest tells of",
-    "robot": "its interface is this robot's, its limits are within this robot's",
-    "parts": "acting rule, start region, monitor thresholds, reference outputs",
-    "certificate": "what was measured, and whether that is what is required here",
-    "normalizer": "its sizes are those of the windows and chunks",
-    "graph": "the ONNX files are whole, open, and have the declared shapes",
-    "run": "the policy gives a mixture",
-    "parity": "it gives the reference outputs",
-}
+# in the order in which they are made; docs/deployment.md tells what each refuses
+CHECKS = (
+    *("manifest", "files", "signature", "contract", "robot", "parts", "certificate", "normalizer"),
+    *("graph", "run", "parity"),
+)
 Required = Literal["none", "sim_pass", "complete"]
 
 
@@ -90,9 +81,12 @@ def verified(
         passed["parity"] = _of_parity(differences)
     except Refused as error:
         raise Failed(error, tuple(_reached(passed, error))) from None
-    checks = [Check(name, True, passed[name]) for name in CHECKS]
-    if differences is None:
-        checks[-1] = checks[-1]._replace(ok=None)
+    made = {
+        "signature": bundle.signer is None or bundle.signer.checked,
+        "robot": robot is not None,
+        "parity": differences is not None,
+    }
+    checks = [Check(name, made.get(name, True) or None, passed[name]) for name in CHECKS]
     return Verified(bundle, policy, warm, differences, tuple(checks))
 
 
@@ -111,7 +105,8 @@ def require_certificate(bundle: Bundle, required: Required) -> None:
             "evaluate --observation-delay --command-delay) and have it certified (vdd certify)"
         )
     elif required == "complete" and certificate.missing:
-        told = f"the certificate of {where} lacks {', '.join(certificate.missing)}: vdd certify"
+        lacking = ", ".join(certificate.missing)
+        told = f"the certificate of {where} lacks {lacking}: complete it (vdd certify)"
     else:
         return
     raise Refused("certificate", f"{told}; {required} is required here")

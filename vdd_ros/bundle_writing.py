@@ -21,6 +21,8 @@ def place(
     manifest: what it says of them is worked out anew; files: but for the manifest; key: a private
     key that signs it. Raises UserError where `folder` is something else than a bundle.
     """
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link, and a bundle is never changed: name a new folder")
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
     certificate = certificate_of(files[CERTIFICATE], str(folder))

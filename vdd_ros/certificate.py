@@ -147,17 +147,18 @@ class Certificate(_Part):
     @property
     def missing(self) -> dict[str, str]:
         """Names of what was not measured, each with its reason."""
-        is_teacher = self.provenance.run_hash == self.provenance.teacher_hash
-        found = {
+        found: dict[str, object] = {
             "calibration": self.provenance.calibration_hashes,
             "parity": self.parity,
             "fidelity": self.fidelity,
             "success": self.success,
-            "teacher_success": self.success if is_teacher else self.teacher_success,
+            "teacher_success": self.teacher_success,
             "simulation": self.simulation,
             "latency": self.latency,
             "monitor": self.monitor.get("distance"),
         }
+        if self.provenance.run_hash == self.provenance.teacher_hash:  # it is its own teacher
+            del found["teacher_success"]
         return {
             name: self.reasons.get(name, NOT_MEASURED)
             for name, value in found.items()
@@ -217,10 +218,11 @@ def certificate_of(data: bytes, where: str) -> Certificate | None:
         raise Refused("certificate", told) from None
 
 
-def fidelity_of(raw: Mapping[str, Any], provenance: Provenance, where: str) -> Fidelity:
-    """From what `vdd fidelity` wrote of this policy's run; raises UserError for another's."""
-    _require_own(raw, "run_hash", provenance.run_hash, "run", where)
-    _require_own(raw, "teacher_hash", provenance.teacher_hash, "teacher", where)
+def fidelity_of(raw: Mapping[str, Any], run_hash: str, teacher_hash: str, where: str) -> Fidelity:
+    """From what `vdd fidelity` wrote of a run; raises UserError for another's, or another
+    teacher's."""
+    _require_own(raw, "run_hash", run_hash, "run", where)
+    _require_own(raw, "teacher_hash", teacher_hash, "teacher", where)
     return _taken(Fidelity, raw, where)
 
 

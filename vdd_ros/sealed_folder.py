@@ -113,8 +113,12 @@ def require_file(path: Path, digest: str, largest: int = LARGEST_FILE) -> None:
 
 def require_only(folder: Path, names: Collection[str]) -> None:
     """Raises Refused where a folder holds anything but these files and a signature."""
-    extra = sorted(entry.name for entry in os.scandir(folder) if entry.name not in names)
-    extra = [name for name in extra if name != SIGNATURE]
+    try:
+        found = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        told = f"{folder} cannot be read ({error.strerror}): mend its permissions"
+        raise Refused("files", told) from None
+    extra = [name for name in found if name not in names and name != SIGNATURE]
     if extra:
         told = f"{folder} holds {extra[0]!r:.80}, which its manifest does not name: remove it"
         raise Refused("files", told)

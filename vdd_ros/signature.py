@@ -72,6 +72,15 @@ def make_keys(private: Path, public: Path) -> str:
 
 def sign(key: Path, kind: Kind, digest: str) -> Signature:
     """Of a folder's hash, by a private key; raises UserError where the file holds none."""
+    found = require_key(key)
+    return Signature(
+        public_key=_hex(found.public_key()),
+        signature=found.sign(_message(kind, digest)).hex(),
+    )
+
+
+def require_key(key: Path) -> Any:
+    """The private key in a file; raises UserError where there is none."""
     _, ed25519 = _library()
     try:
         found = _serialization().load_pem_private_key(key.read_bytes(), password=None)
@@ -79,10 +88,7 @@ def sign(key: Path, kind: Kind, digest: str) -> Signature:
         raise UserError(f"{key} is no private key ({error}): make one with vdd keygen") from None
     if not isinstance(found, ed25519.Ed25519PrivateKey):
         raise UserError(f"{key} is no Ed25519 key: make one with vdd keygen")
-    return Signature(
-        public_key=_hex(found.public_key()),
-        signature=found.sign(_message(kind, digest)).hex(),
-    )
+    return found
 
 
 def read_trusted(path: Path) -> frozenset[str]:

@@ -77,7 +77,8 @@ def _found(args: Args, bundle: Bundle, certificate: Certificate) -> dict[str, An
     origin, policy = certificate.provenance, bundle.manifest.policy_hash
     found: dict[str, Any] = {"required_success": args.required_success}
     if args.fidelity is not None:
-        found["fidelity"] = fidelity_of(_read(args.fidelity), origin, str(args.fidelity))
+        own = origin.run_hash, origin.teacher_hash
+        found["fidelity"] = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
     for path in args.evaluation:
         rollouts = rollouts_of(_read(path), "policy_hash", policy, str(path))
         name = "simulation" if rollouts.is_delayed else "success"

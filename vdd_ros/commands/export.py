@@ -117,10 +117,8 @@ def main(args: Args) -> dict:
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
     from vdd_ros.commands.exported import exported_student, exported_teacher
-    from vdd_ros.policies.certify import require_teacher
 
-    if kind == "student" and args.teacher is not None:
-        require_teacher(args.run, args.teacher, told.get("notes", {}))
+    _require_own(args, kind, told.get("notes", {}))
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
     parity, reference = _checked(args, policy)
@@ -193,9 +191,28 @@ def _certificate(
     origin = provenance_of(args.run, teacher, policy.contract, notes)
     fidelity = None
     if args.fidelity is not None:
-        fidelity = fidelity_of(_read(args.fidelity), origin, str(args.fidelity))
+        own = origin.run_hash, origin.teacher_hash
+        fidelity = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
     return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
+
+
+def _require_own(args: Args, kind: str, notes: dict) -> None:
+    """Raises UserError for another run's teacher or figures, or a key that is none: before minutes
+    are spent on what cannot be finished."""
+    from vdd_ros.policies.certify import require_teacher
+    from vdd_ros.policies.checkpoint import checkpoint_hash
+    from vdd_ros.signature import require_key
+
+    if args.key is not None:
+        require_key(args.key)
+    if kind == "student" and args.teacher is None:
+        return  # which is told by what needs it
+    teacher = args.teacher if kind == "student" and args.teacher is not None else args.run
+    require_teacher(args.run, teacher, notes)
+    if args.fidelity is not None:
+        own = checkpoint_hash(args.run), checkpoint_hash(teacher)
+        fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
 
 
 def _read(path: Path) -> dict:

@@ -53,6 +53,9 @@ class Ready(NamedTuple):
             told.append(
                 "the bundle does not say where demonstrations began: a run may begin anywhere"
             )
+        certificate = self.bundle.certificate
+        if certificate is not None and certificate.failed:
+            told.append(f"its certificate says that it failed: {', '.join(certificate.failed)}")
         if not self.knows_robot:
             told.append(
                 "any subscriber of its commands counts as the robot: name its controller with the "

@@ -24,7 +24,7 @@ from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.decision_messages import decisions_message
 from vdd_ros.nodes.hosting import full_name
-from vdd_ros.nodes.listeners import Listeners
+from vdd_ros.nodes.listeners import ABSENT, Listeners
 from vdd_ros.nodes.messages import (
     Health,
     command_qos,
@@ -112,8 +112,9 @@ class Outputs:
 
     def waits_for(self) -> str:
         """Why nobody hears what is sent."""
-        is_there = self._mismatch and self._node.count_subscribers(self._robot.topic_name)
-        return f"no robot listens to commands{f': {self._mismatch}' if is_there else ''}"
+        if self._mismatch and self._node.count_subscribers(self._robot.topic_name):
+            return f"{ABSENT}: {self._mismatch}"
+        return self._listeners.absence() if self._listeners else ""
 
     def _note_mismatch(self, topic: str, info) -> None:
         self._mismatch = qos_mismatch(topic, info)

@@ -231,7 +231,7 @@ class CommandGateNode(Node):
         if self._complaints:
             return Health("warn", "; ".join(self._complaints.values()), values)
         if not self._listeners.present():
-            return Health("warn", "waiting: no robot listens to commands", values)
+            return Health("warn", f"waiting: {self._listeners.absence()}", values)
         if gate.source is None and (refused := self._refused_leader()):
             return Health("warn", f"waiting: {refused}", values)
         return Health("ok", f"following {gate.source}" if gate.source else "waiting", values)

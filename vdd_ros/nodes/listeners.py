@@ -24,6 +24,10 @@ ONLOOKERS = (
     "rosbag2_recorder", "foxglove_bridge", "rosbridge_websocket",
 )  # fmt: skip
 COMMAND_LINE = "_ros2cli"
+# So long DDS remembers a participant that says nothing. Of two of which only one was forgotten by
+# the other, each may wait for the other (eProsima/Fast-DDS, issues 155 and 457).
+REMEMBERED_S = 20.0
+ABSENT = "no robot listens to commands"
 UNKNOWN = "_NODE_NAME_UNKNOWN_"  # an endpoint whose node has not been discovered yet
 ROBOT_HELP = (
     "full name of the node that must listen to commands, such as /forward_position_controller; "
@@ -45,6 +49,8 @@ class Listeners:
         self._count = 0  # of subscribers, when it was last asked who they are
         self._asked_s = self._changed_s = -ASK_PERIOD_S
         self._since_s: float | None = None
+        self._looked_s = time.monotonic()
+        self._stood_s = 0.0
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
         self._look()
@@ -54,12 +60,23 @@ class Listeners:
         since_s = self._since_s  # another thread may forget it at the same time
         return since_s is not None and time.monotonic() - since_s >= SETTLING_S
 
+    def absence(self) -> str:
+        """That nobody is `present`, and why a robot may not be found though it is there."""
+        if self._stood_s < REMEMBERED_S:
+            return ABSENT
+        return (
+            f"{ABSENT}: this process stood still for {self._stood_s:.0f} s, for longer than DDS "
+            f"remembers it: end it and start it again"
+        )
+
     def destroy(self) -> None:
         """Look no more."""
         self._node.destroy_timer(self._timer)
 
     def _look(self) -> None:
         count, now_s = self._publisher.get_subscription_count(), time.monotonic()
+        self._stood_s = max(self._stood_s, now_s - self._looked_s)
+        self._looked_s = now_s
         if count == 0:
             self._count, self._since_s = 0, None
             return

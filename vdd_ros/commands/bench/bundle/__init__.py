@@ -15,6 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_manifest import Manifest
 from vdd_ros.bundle_verification import Failed, verified
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.bundle.doing import MARK
@@ -39,9 +41,10 @@ def main(args: Args) -> dict:
     with tempfile.TemporaryDirectory() as scratch, progress("damaging") as report:
         scene = scene_of(bundle, Path(scratch))
         clean = is_clean(scene)
-        for number, kind in enumerate(KINDS, 1):
+        kinds = kinds_of(Bundle.load(bundle).manifest)
+        for number, kind in enumerate(kinds, 1):
             rows.append(row_of(kind, scene, number))
-            report(number, len(KINDS))
+            report(number, len(kinds))
     refused = sum(row["ok"] for row in rows)
     Console().print(table(rows), f"{refused} of {len(rows)} kinds are refused by the right check")
     return {
@@ -54,6 +57,11 @@ def main(args: Args) -> dict:
         "ratios": {},
         **origin(args.seed),
     }
+
+
+def kinds_of(manifest: Manifest) -> list[Kind]:
+    """Those that a bundle has the files for."""
+    return [kind for kind in KINDS if not kind.file or kind.file in manifest.files]
 
 
 def is_clean(scene: Scene) -> bool:

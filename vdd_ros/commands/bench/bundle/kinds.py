@@ -9,13 +9,14 @@ from typing import NamedTuple
 from vdd_ros.bundle_manifest import (
     CERTIFICATE,
     CONTRACT,
-    DENSITY,
     MANIFEST,
     NORMALIZER,
     OOD_DETECTOR,
+    OPTIONAL,
     PAGE,
     POLICY,
     REFERENCE,
+    REQUIRED,
     START,
 )
 from vdd_ros.commands.bench.bundle.doing import (
@@ -55,25 +56,33 @@ from vdd_ros.commands.bench.bundle.graph_damage import (
 from vdd_ros.commands.bench.bundle.scene import Victim
 from vdd_ros.sealed_folder import LARGEST_FILE, LARGEST_JSON, SIGNATURE
 
-FILES = (POLICY, DENSITY, CONTRACT, NORMALIZER, START, OOD_DETECTOR, REFERENCE, CERTIFICATE, PAGE)
+FILES = (*REQUIRED, *OPTIONAL)
+# what finds that a file is none of its kind; parts of a bundle have a check together
+OWN_CHECK = {CONTRACT: "contract", NORMALIZER: "normalizer", CERTIFICATE: "certificate"}
 
 
 class Kind(NamedTuple):
     """told: what is done, for people; check: that has to refuse it; trusted: whether only bundles
-    signed by one key are taken then."""
+    signed by one key are taken then; file: that a bundle must have for it, empty: any will do."""
 
     family: str
     told: str
     check: str
     do: Callable[[Victim], None]
     trusted: bool = True
+    file: str = ""
 
 
-def _resealed(told: str, check: str, do: Callable[[Victim], None]) -> Kind:
-    return Kind("hashes made to agree", told, check, do, trusted=False)
+def check_of(name: str) -> str:
+    """That has to refuse a file of this name which is something else."""
+    return "graph" if name.endswith(".onnx") else OWN_CHECK.get(name, "parts")
 
 
-CUT = [Kind("cut off", f"half of {name}", "files", partial(cut, name)) for name in FILES]
+def _resealed(told: str, check: str, do: Callable[[Victim], None], file: str = "") -> Kind:
+    return Kind("hashes made to agree", told, check, do, trusted=False, file=file)
+
+
+CUT = [Kind("cut off", f"half of {name}", "files", partial(cut, name), file=name) for name in FILES]
 CUT += [
     Kind("cut off", f"half of {MANIFEST}", "manifest", partial(cut, MANIFEST)),
     Kind("cut off", f"half of {SIGNATURE}", "signature", partial(cut, SIGNATURE)),
@@ -146,9 +155,6 @@ PARTS = [
               partial(change, CERTIFICATE, lambda raw: {"format_version": 2})),
     _resealed("the certificate of another policy", "certificate",
               partial(swap_resealed, CERTIFICATE, certify=False)),
-    *(_resealed(f"a pickle as {name}", check, partial(unpickle_me, name))
-      for name, check in ((POLICY, "graph"), (CONTRACT, "contract"), (NORMALIZER, "normalizer"),
-                          (START, "parts"), (CERTIFICATE, "certificate"))),
 ]  # fmt: skip
 GRAPHS = [
     _resealed("a graph of other shapes", "graph", partial(graph, other_horizon)),
@@ -160,4 +166,21 @@ GRAPHS = [
     _resealed("gating that adds up to more", "run", partial(graph, gating_beyond_one)),
     _resealed("other reference outputs", "parity", partial(change, REFERENCE, worse)),
 ]
-KINDS = (*CUT, *LOST, *EDITED, *SWAPPED, *SIGNED, *STRANGE, *ROBOT, *MANIFESTS, *PARTS, *GRAPHS)
+PICKLES = [
+    _resealed(f"a pickle as {name}", check_of(name), partial(unpickle_me, name), name)
+    for name in FILES
+    if name != PAGE  # which no program reads
+]
+KINDS = (
+    *CUT,
+    *LOST,
+    *EDITED,
+    *SWAPPED,
+    *SIGNED,
+    *STRANGE,
+    *ROBOT,
+    *MANIFESTS,
+    *PARTS,
+    *GRAPHS,
+    *PICKLES,
+)

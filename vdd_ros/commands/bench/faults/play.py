@@ -68,12 +68,13 @@ def _play(stage: Stage, scenario: Scenario) -> Played:
     stage.event("clear")
     stage.mend()
     stage.event("recover")
-    again = _begin_again(stage)
+    again, restarted = _begin_again(stage, scenario)
     stage.event("end")
     stage.recording.look()
     recording = {"messages": stage.recording.messages, "events": list(stage.events)}
     verdict = judge(stage.contract.to_dict(), recording, asdict(scenario))
-    more = {"retries": [*retries, *again], "recovered_at": len(again) + 1}
+    tried = [*retries, *again]
+    more = {"retries": tried, "recovered_at": len(again) + 1, "restarted": restarted}
     return Played(told(scenario) | verdict | more, recording)
 
 
@@ -81,7 +82,7 @@ def unplayed(scenario: Scenario, error: UserError) -> dict:
     """The row of a scenario that came to no end."""
     nothing = {"reason": "", "speed_at_injection": 0.0, "rest_ms": None, "rest_periods": None}
     failed = {"ok": False, "recovered": False, "commands": 0, "faults": [str(error)]}
-    return told(scenario) | nothing | failed | {"retries": [], "stalls": 0}
+    return told(scenario) | nothing | failed | {"retries": [], "stalls": 0, "restarted": False}
 
 
 def told(scenario: Scenario) -> dict:
@@ -100,10 +101,11 @@ def _begin(stage: Stage, scenario: Scenario) -> list[str]:
     return failed
 
 
-def _begin_again(stage: Stage) -> list[str]:
+def _begin_again(stage: Stage, scenario: Scenario) -> tuple[list[str], bool]:
     """On request, the arm swings once more, then the run is ended; why that took more than one
-    attempt."""
+    attempt, and whether it took another node."""
     failed: list[str] = []
+    restarted = False
     while len(failed) < ATTEMPTS:
         if not stage.recover():
             failed.append("afterwards: it was not activated")
@@ -111,9 +113,12 @@ def _begin_again(stage: Stage) -> list[str]:
             failed.append("afterwards: the arm did not swing")
         else:
             break
+        if scenario.may_restart and not restarted:
+            stage.restart()
+            restarted = True
     stage.rest()
     time.sleep(QUIET_S)
-    return failed
+    return failed, restarted
 
 
 def is_fast(stage: Stage) -> bool:

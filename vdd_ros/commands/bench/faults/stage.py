@@ -319,6 +319,10 @@ class Stage:
             "the robot tells nothing any more",
         )
 
+    def restart(self) -> None:
+        """The node under test ends, and another one of its kind is started."""
+        self._change_rig(self._rig)
+
     def start_over(self) -> None:
         """With another node, after one that does not answer."""
         for name in {NODE, GATE, TWIN} & set(self.nodes.names()):

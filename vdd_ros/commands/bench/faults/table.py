@@ -21,7 +21,7 @@ def cells_of(row: dict) -> list[str]:
         f"{row['speed_at_injection']:.0%}" if row["speed_at_injection"] else "at rest",
         short(row["reason"]) or "-",
         "-" if rest is None or not row["reason"] else f"{rest} ms, {row['rest_periods']} periods",
-        "yes" if row["recovered"] else "no",
+        ("by another node" if row["restarted"] else "yes") if row["recovered"] else "no",
         str(len(row["retries"]) or "-"),
         str(row["stalls"] or "-"),
         "passed" if row["ok"] else f"failed: {'; '.join(row['faults'])}",

@@ -41,7 +41,8 @@ class Scenario:
     (it never begins); reasons: one of which is told, of a run that goes on why another did not
     begin; detection_s: until the node has to notice; lasts_s: for how long a run that goes on is
     looked at; starved: the node is kept from its processor; its_share: of the processor that it
-    gets while it brakes, which takes as much longer; commands: how the robot is commanded.
+    gets while it brakes, which takes as much longer; commands: how the robot is commanded;
+    may_restart: it may take another node to drive again, which its row tells.
     """
 
     name: str
@@ -57,3 +58,4 @@ class Scenario:
     starved: bool = False
     its_share: float = 1.0
     commands: Literal["positions", "trajectory"] = "positions"
+    may_restart: bool = False

@@ -69,12 +69,13 @@ def machine() -> list[Scenario]:
         Scenario("participant lost", "node unheard",
                  "the process stands still until DDS has forgotten it, and goes on",
                  (("stall", LEASE + 5.0),), "rest", (*STALLED, "ROBOT_GONE"),
-                 detection_s=LEASE + 5.0, starved=True),
+                 detection_s=LEASE + 5.0, starved=True, may_restart=True),
         Scenario("joined", "another who drives", "another publisher of commands appears",
                  (("rival", True), ("wait", 3.0), ("rival", False)), reasons=("RIVAL",),
                  detection_s=1.5),
         Scenario("twin", "another who drives", "a second node of the same name is started",
-                 (("twin",),), "goes on", ("publishes robot commands",)),
+                 # of two that are as young as DDS takes to tell of them, both would give way
+                 (("wait", 4.0), ("twin",)), "goes on", ("publishes robot commands",)),
     ]  # fmt: skip
 
 
