@@ -137,7 +137,8 @@ class HandEye(Section):
     mounting: eye_to_hand (camera stands, parent is the base: T_base_cam) or eye_in_hand (camera is
     on the arm, parent is the tool: T_tool_cam); target: pose of the board in the other of the two
     frames. reprojection: distances of corners from where they should be; position, rotation: of the
-    board's pose from view to view. joints: offsets that were estimated along with it, by joint.
+    board's pose from view to view. joints, joints_std: offsets that were estimated along with it,
+    by joint, and their standard deviations [rad, m].
     """
 
     mounting: Literal["eye_in_hand", "eye_to_hand"]
@@ -148,6 +149,7 @@ class HandEye(Section):
     position: Residuals
     rotation: Residuals
     joints: dict[str, Finite] = {}
+    joints_std: dict[str, NotNegative] = {}
 
 
 class Intrinsics(Section):

@@ -1,0 +1,252 @@
+"""Hand-eye: planted truth, stated uncertainty, outliers, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planted_arms import LOWER, UPPER, panda, setup
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board_views import BoardViews, sightings_of
+from vdd_ros.calibration.hand_eye import hand_eye_of
+from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
+from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
+from vdd_ros.calibration.observability import spread_of_poses
+from vdd_ros.calibration.planted import Setup, sees_board
+from vdd_ros.errors import UserError
+
+pytest.importorskip("cv2")
+MOUNTINGS = ("eye_in_hand", "eye_to_hand")
+
+
+def seen(planted: Setup, noise_px=0.3, joint_noise=1e-4, seed=0, offsets=None) -> BoardViews:
+    return planted.seen(np.random.default_rng(seed), noise_px, joint_noise, offsets)
+
+
+def error(estimate, planted: Setup) -> np.ndarray:
+    """(6,) [m, rad] in the parent's axes, as its covariance has it."""
+    camera = estimate.unknowns.camera
+    turned = rigid.log_rotation(camera[:3, :3] @ planted.camera[:3, :3].T)
+    return np.concatenate([camera[:3, 3] - planted.camera[:3, 3], turned])
+
+
+@pytest.mark.parametrize("mounting", MOUNTINGS)
+def test_without_noise_the_camera_is_where_it_was_planted(mounting):
+    planted = setup(mounting)
+    found = hand_eye_of(seen(planted, 0.0, 0.0))
+    assert np.abs(error(found, planted)).max() < 1e-9
+    assert rigid.distance_between(found.unknowns.target, planted.target) < 1e-9
+    assert found.used.all() and found.corners.all()
+
+
+def test_errors_are_as_large_as_stated_and_smaller_than_opencvs():
+    squared, ours, theirs = [], [], {solver: [] for solver in SOLVERS}
+    for seed in range(12):
+        planted = setup(MOUNTINGS[seed % 2], seed // 4)
+        views = seen(planted, seed=seed)
+        found = hand_eye_of(views)
+        away = error(found, planted)
+        squared.append(away @ np.linalg.solve(found.covariance[:6, :6], away) / 6.0)
+        ours.append(np.linalg.norm(away[:3]))
+        for solver in SOLVERS:
+            camera = solved(views.carried(), found.sightings.boards, solver)
+            theirs[solver].append(rigid.distance_between(camera, planted.camera))
+    # chi-squared over 6 of 12 setups has mean 1 and standard deviation sqrt(2 / 72)
+    assert 0.4 < np.mean(squared) < 1.8
+    assert np.median(ours) < min(np.median(one) for one in theirs.values())
+
+
+def test_noises_of_corners_and_of_joints_are_told_apart():
+    found = hand_eye_of(seen(setup("eye_in_hand"), 0.2, 1e-3))
+    assert found.sightings.noise == pytest.approx(0.2, rel=0.1)
+    assert found.joint_noise == pytest.approx(1e-3, rel=0.5)
+    assert hand_eye_of(seen(setup("eye_in_hand"), 0.2, 0.0)).joint_noise < 1e-4
+
+
+def test_what_a_view_says_is_what_changes_without_it():
+    """One Newton step against a whole new estimate."""
+    views = seen(setup("eye_to_hand"))
+    found = hand_eye_of(views)
+    kept = np.arange(len(views)) != 4
+    without = hand_eye_of(views.chosen(kept))
+    moved = without.unknowns.camera[:3, 3] - found.unknowns.camera[:3, 3]
+    assert np.linalg.norm(moved - found.shifts[4, :3]) < 0.3 * np.linalg.norm(moved) + 1e-6
+    assert found.shares.sum() == pytest.approx(1.0)
+    assert np.nanmean(found.held_out**2) > np.mean(found.per_view**2), "left out, it errs more"
+
+
+@pytest.mark.parametrize("mounting", MOUNTINGS)
+def test_offsets_of_joints_are_found_along_with_the_camera(mounting):
+    planted = setup(mounting)
+    offsets = np.array([0.0, 0.01, -0.02, 0.015, 0.03, -0.01, 0.0])
+    free = (1, 2, 3, 4, 5)
+    exact = hand_eye_of(seen(planted, 0.0, 0.0, offsets=offsets), free)
+    np.testing.assert_allclose(exact.unknowns.offsets, offsets, atol=1e-6)
+    noisy = hand_eye_of(seen(planted, 0.3, 1e-4, offsets=offsets), free)
+    std = np.sqrt(np.diag(noisy.covariance))[12:]
+    assert np.abs((noisy.unknowns.offsets - offsets)[list(free)] / std).max() < 4.0
+    assert np.linalg.norm(error(noisy, planted)[:3]) < 2e-3
+
+
+@pytest.mark.parametrize("mounting", MOUNTINGS)
+def test_thirty_percent_of_wrong_views_are_left_out(mounting):
+    planted = setup(mounting)
+    views = seen(planted)
+    rng = np.random.default_rng(5)
+    bad = rng.permutation(len(views)) < 6
+    told = np.where(bad[:, None], views.joints + rng.uniform(0.1, 0.5, (20, 7)), views.joints)
+    spoilt = replace(views, joints=told, tools=panda().poses(told))
+    found = hand_eye_of(spoilt)
+    assert (found.used == ~bad).all()
+    assert np.linalg.norm(error(found, planted)[:3]) < 1.5e-3
+
+
+def test_wrong_corners_are_left_out():
+    planted = setup("eye_in_hand")
+    views = seen(planted)
+    bad = np.random.default_rng(6).random(len(views.view)) < 0.02
+    found = hand_eye_of(replace(views, pixels=views.pixels + np.where(bad[:, None], 25.0, 0.0)))
+    assert not (found.corners & bad).any()
+    assert np.linalg.norm(error(found, planted)[:3]) < 1.5e-3
+
+
+def few(views):
+    return views.chosen(np.arange(len(views)) < 5)
+
+
+def of_tools(views, tools):
+    return replace(views, tools=tools, joints=None, chain=None)
+
+
+def without_rotation(views):
+    """The arm only moves along: poses and pictures agree."""
+    planted, rng = setup("eye_in_hand"), np.random.default_rng(7)
+    tools = np.tile(views.tools[0], (12, 1, 1))
+    tools[:, :3, 3] += rng.uniform(-0.05, 0.05, (12, 3))
+    return seen_from(planted, tools)
+
+
+def about_one_axis(views):
+    """It turns about the tool's z only."""
+    planted = setup("eye_in_hand")
+    turns = np.zeros((12, 6))
+    turns[:, 5] = np.linspace(-0.6, 0.6, 12)
+    tools = views.tools[0] @ rigid.exp(turns)
+    tools[:, 0, 3] += np.linspace(0.0, 0.05, 12)
+    return seen_from(planted, tools)
+
+
+def seen_from(planted, tools):
+    boards = rigid.inverse(planted.camera) @ rigid.inverse(tools) @ planted.target
+    points = planted.board.points
+    pixels = planted.lens.pixels(rigid.moved(boards, points))
+    view = np.repeat(np.arange(len(tools)), len(points))
+    flat = np.tile(points, (len(tools), 1))
+    return BoardViews("eye_in_hand", planted.lens, tools, view, flat, pixels.reshape(-1, 2))
+
+
+def mirrored(views):
+    return replace(views, points=views.points * [-1.0, 1.0, 1.0])
+
+
+def millimetres(views):
+    return replace(views, points=views.points * 1000.0)
+
+
+def tool_in_base(views):
+    return of_tools(views, rigid.inverse(views.tools))
+
+
+def other_mounting(views):
+    return of_tools(replace(views, mounting="eye_to_hand"), views.tools)
+
+
+def scaled_print(views):
+    return replace(views, points=views.points * 0.9)
+
+
+def loose(views):
+    rng = np.random.default_rng(8)
+    tools = views.tools @ rigid.exp(rng.normal(0.0, 0.2, (len(views), 6)))
+    return of_tools(views, tools)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (few, "5 views of the board are too few"),
+        (without_rotation, "nothing tells where the camera is. turn the wrist more about"),
+        (about_one_axis, "turns about one axis only.*turn the wrist more about [xy]"),
+        (mirrored, "seen from behind in most views: it is mirrored"),
+        (millimetres, r"0.00\d* times as large as stated .was it written in millimetres"),
+        (scaled_print, r"1.1\d* times as large as stated: measure a square"),
+        (tool_in_base, "the other way round"),
+        (other_mounting, "the other way round.*the camera is on the arm"),
+        (loose, "is the camera or the board loose"),
+    ],
+)
+def test_degenerate_views_are_refused_with_the_reason(spoil, complaint):
+    with pytest.raises(UserError, match=complaint):
+        hand_eye_of(spoil(seen(setup("eye_in_hand"))))
+
+
+def test_a_spread_says_about_which_axis_to_turn_more():
+    turns = np.zeros((16, 6))
+    turns[:8, 4], turns[8:, 5] = np.linspace(-0.5, 0.5, 8), np.linspace(-0.5, 0.5, 8)
+    turns[:, 4] *= 2.0
+    turns[:, 5] *= 0.2
+    found = spread_of_poses(rigid.exp(turns))
+    assert [one.partition(" (")[0] for one in found.advice] == ["turn the wrist more about x"]
+    assert found.turns[1] > found.turns[2] > found.turns[0]
+
+
+def test_sightings_are_where_the_boards_are():
+    planted = setup("eye_to_hand")
+    found = sightings_of(seen(planted, 0.0, 0.0))
+    np.testing.assert_allclose(found.boards, planted.boards(), atol=1e-6)
+
+
+def known(planted: Setup, views: int) -> Known:
+    start = Known.roughly(
+        planted.mounting,
+        planted.lens,
+        planted.chain,
+        planted.board.points,
+        planted.camera,
+        planted.target,
+    )
+    for joints in planted.joints[:views]:
+        start = start.with_view(joints)
+    return start
+
+
+@pytest.mark.parametrize("mounting", MOUNTINGS)
+def test_the_next_pose_is_the_free_one_that_says_most(mounting):
+    planted = setup(mounting)
+    before = known(planted, 4)
+    rng = np.random.default_rng(9)
+    candidates = candidates_around(rng, planted.joints[0], LOWER, UPPER, 60)
+    forbidden = []
+    first = next_pose(before, candidates, lambda joints: True)
+    second = next_pose(before, candidates, lambda q: forbidden.append(q) or len(forbidden) > 1)
+    assert len(forbidden) == 2 and (forbidden[0] == first.joints).all()
+    assert second.gain <= first.gain and not (second.joints == first.joints).all()
+    visible = candidates[sees_board(replace(planted, joints=candidates))]
+    gains = [next_pose(before, one[None], lambda q: True).gain for one in visible]
+    assert first.gain >= max(gains) - 1e-9
+    assert next_pose(before, candidates, lambda q: False) is None
+
+
+def test_suggested_poses_say_more_than_random_ones():
+    planted = setup("eye_in_hand", seed=3)
+    rng = np.random.default_rng(10)
+    chosen, taken = known(planted, 4), known(planted, 4)
+    pool = planted.joints[4:]
+    for _ in range(4):
+        suggestion = next_pose(chosen, pool, lambda q: True)
+        chosen = chosen.with_view(suggestion.joints)
+        taken = taken.with_view(pool[rng.integers(len(pool))])
+    volumes = [np.linalg.slogdet(one.information)[1] for one in (chosen, taken)]
+    assert volumes[0] > volumes[1]
