@@ -1,0 +1,73 @@
+"""Signs and offsets of joints from still poses: reference = sign * encoder + offset.
+
+The poses are a folder that the calibration node wrote, with a reference for each joint: what the
+model says, or a leader's joints, of which sign and offset then make the follower's. A pose in which
+a joint does not fit is left out for that joint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+from tyro.conf import Positional
+
+from vdd_ros.calibration.joint_offsets import OffsetEstimate, offsets_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import paired_poses
+from vdd_ros.calibration_parts import Source
+from vdd_ros.commands.calibrate.made import UNIT_SHOWN, keep, known_of, made_at, now
+
+
+@dataclass(frozen=True)
+class Args:
+    poses: Positional[Path]
+    """Folder of recorded poses."""
+    into: Path
+    """Folder of this robot's calibration files; it is made where it is missing."""
+    against: Literal["model", "leader"] = "model"
+    """What was read beside the arm: its model's joints (section `encoders`), or a leader's."""
+
+
+def main(args: Args) -> dict:
+    """Print a line for each joint and write the file."""
+    log = PoseLog.read(args.poses)
+    known = known_of(args.into, log.contract)
+    pairs = paired_poses(log, args.against)
+    found = offsets_of(pairs)
+    moment = now()
+    source = Source(
+        method=f"paired still poses, against {args.against}",
+        data=(str(args.poses),),
+        count=len(pairs.encoder),
+        left_out=int((~found.used.all(1)).sum()),
+    )
+    section = found.section(made_at(moment), source)
+    Console().print(_table(found), highlight=False)
+    name = "leader" if args.against == "leader" else "encoders"
+    path = keep(known, args.into, moment, **{name: section})
+    return {"ok": True, "file": path, **section.model_dump(mode="json")}
+
+
+def _table(found: OffsetEstimate) -> Table:
+    heads = ("sign", "offset", "std", "residual rms", "p95", "worst", "left out")
+    columns = (Column(head, justify="right", no_wrap=True) for head in heads)
+    table = Table(Column("joint", overflow="fold"), *columns)
+    for index, joint in enumerate(found.pairs.joints):
+        unit, times = UNIT_SHOWN[joint.unit]
+        left = np.abs(found.residuals[found.used[:, index], index]) * times
+        table.add_row(
+            joint.name,
+            f"{found.signs[index]:+.0f}",
+            f"{found.offsets[index]:.5f} {joint.unit}",
+            f"{found.std[index] * times:.3f} {unit}",
+            f"{np.sqrt((left**2).mean()):.3f} {unit}",
+            f"{np.percentile(left, 95):.3f} {unit}",
+            f"{left.max():.3f} {unit}",
+            str(int((~found.used[:, index]).sum())),
+        )
+    return table
