@@ -18,7 +18,7 @@ from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.observability import LEAST_TURN_RAD, spread_of_poses
 
-BOARD = Board(columns=7, rows=5, square_m=0.03, marker_m=0.022)
+BOARD = Board(columns=9, rows=6, square_m=0.03, marker_m=0.022)  # fits on A4
 DISTANCE_M = (0.35, 0.8)  # of the board's middle from the camera
 FLATTEST_RAD = np.radians(60.0)  # between the camera's axis and the board's
 TURNED_RAD = 0.5  # by which joints are away from the middle pose, at most

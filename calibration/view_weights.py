@@ -44,25 +44,46 @@ class Whitening:
 
 def whitening_of(problem: Problem, noise: float) -> Whitening:
     """problem: at the least squares; noise: of corners [pixels]."""
-    scale = max(noise, 1e-9)
-    left = problem.residuals(np.zeros(problem.size)) / scale
-    by_arm = _by_arm(problem) / scale
-    views, blocks, projected, energies = problem.views, [], [], []
-    for index in range(len(views)):
-        here = views.view == index
-        slope = by_arm[here].reshape(-1, by_arm.shape[-1])
-        u, s, _ = np.linalg.svd(slope, full_matrices=False)
-        blocks.append(slope)
-        projected.append(u.T @ left[here].ravel())
-        energies.append(s)
-    p, s = np.concatenate(projected), np.concatenate(energies)
-    grown = 1.0 + (TRIED[:, None] * s) ** 2
-    likely = -0.5 * (np.log(grown) + p**2 / grown).sum(1)
-    best = float(TRIED[int(np.argmax(likely))])
+    scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
+    left = problem.residuals(nothing).ravel() / scale
+    slopes = problem.jacobian(nothing).reshape(len(left), -1) / scale
+    by_arm = _by_arm(problem).reshape(len(left), -1) / scale
+    view = np.repeat(problem.views.view, 2)
+    blocks = [by_arm[view == index] for index in range(len(problem.views))]
+    best = _likeliest(left, slopes, blocks, [view == index for index in range(len(blocks))])
     triangles = tuple(
         np.linalg.cholesky(np.eye(len(one)) + best**2 * one @ one.T) for one in blocks
     )
-    return Whitening(views, triangles, best)
+    return Whitening(problem.views, triangles, best)
+
+
+def _likeliest(
+    left: np.ndarray, slopes: np.ndarray, blocks: list[np.ndarray], places: list[np.ndarray]
+) -> float:
+    """Of TRIED by restricted maximum likelihood (Patterson and Thompson 1971), which knows that the
+    unknowns were fitted and residuals (2M,) are smaller by that.
+
+    slopes: (2M, P) by the unknowns; blocks: (2m, n) by the joints, of each view at its places.
+    """
+    values, turned, tilted = [], [], []
+    for block, here in zip(blocks, places, strict=True):
+        u, s, _ = np.linalg.svd(block, full_matrices=False)
+        values.append(s)
+        turned.append(u.T @ left[here])
+        tilted.append(u.T @ slopes[here])
+    s, p, a = np.concatenate(values), np.concatenate(turned), np.concatenate(tilted)
+    scaled = 1.0 / np.linalg.norm(slopes, axis=0)  # metres and radians differ by orders
+    a, whole, pull = a * scaled, (slopes * scaled).T @ (slopes * scaled), left @ (slopes * scaled)
+    likely = []
+    for tried in TRIED:
+        grown = (tried * s) ** 2
+        less = grown / (1.0 + grown)  # of V^-1 = I - U diag(less) U^T
+        information = whole - a.T @ (less[:, None] * a)
+        rest = pull - a.T @ (less * p)
+        squared = -(less * p) @ p - rest @ np.linalg.solve(information, rest)
+        volume = np.log1p(grown).sum() + np.linalg.slogdet(information)[1]
+        likely.append(-0.5 * (volume + squared))
+    return float(TRIED[int(np.argmax(likely))])
 
 
 def _by_arm(problem: Problem) -> np.ndarray:

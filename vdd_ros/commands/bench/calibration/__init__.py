@@ -10,6 +10,7 @@ import importlib
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from vdd_ros.commands.bench import origin
@@ -59,5 +60,5 @@ def _table(rows: list[dict]) -> Table:
         for what, error in row["errors"].items():
             bound = row["bounds"][what]
             kept = "ok" if error <= bound else "beyond"
-            table.add_row(row["row"], what, f"{error:.3g}", f"{bound:.3g}", kept)
+            table.add_row(row["row"], escape(what), f"{error:.3g}", f"{bound:.3g}", kept)
     return table
