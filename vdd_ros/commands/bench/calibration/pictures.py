@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from vdd_ros.commands.page.charts import EXPERTS, INK, STONE, STUDENT, STYLE, legend, plain, png
 
-UNITS = {"mm": "camera's place, median error [mm]", "deg": "camera's rotation, median error [deg]"}
+UNITS = {"mm": "place, median error [mm]", "deg": "rotation, median error [deg]"}
 
 
 def pictures(rows: list[dict]) -> dict[str, bytes]:
@@ -30,11 +31,14 @@ def hand_eye(row: dict) -> Figure:
         _log(axes, "noise of a corner [px]", label)
         for colour, solver in zip(EXPERTS[1:], row["levels"][0][f"opencv_{unit}"], strict=False):
             theirs = [level[f"opencv_{unit}"][solver] for level in row["levels"]]
-            axes.plot(noises, theirs, color=colour, label=solver.lower(), marker=".", linewidth=1)
+            axes.plot(
+                noises, theirs, color=colour, label=solver.capitalize(), marker=".", linewidth=1
+            )
         ours = [level[f"median_{unit}"] for level in row["levels"]]
-        axes.plot(noises, ours, color=STUDENT, label="refined", marker="o", linewidth=2)
+        axes.plot(noises, ours, color=STUDENT, label="vdd calibrate", marker="o", linewidth=2)
         axes.set_xticks(noises, [f"{noise:g}" for noise in noises])
         axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
     legend(panels[-1], columns=3)
     return figure
