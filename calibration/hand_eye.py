@@ -9,21 +9,21 @@ which moves all corners of a view together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, Sightings, sightings_of
+from vdd_ros.calibration.hand_eye_estimate import (
+    LEAST_NOISE_PX,
+    HandEyeEstimate,
+    judged,
+    require_known,
+)
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.hand_eye_start import Start, start_of
-from vdd_ros.calibration.observability import (
-    Spread,
-    require_enough,
-    require_frames,
-    require_size,
-)
+from vdd_ros.calibration.observability import require_enough, require_frames
 from vdd_ros.calibration.view_weights import Whitening, whitening_of
 from vdd_ros.errors import UserError
 
@@ -33,59 +33,7 @@ NEAR_START = 5.0  # times the start's misfit, within which a view is refined at 
 CORNER_CUT, VIEW_CUT = 5.0, 4.0  # times what is usual
 LOOSE = 3.0  # times the noise, from which on the robust loss counts a corner for less
 MOST_LEFT_OUT = 0.45  # of the views
-LEAST_NOISE_PX = 1e-9
-WORST_JOINT_NOISE = 0.03  # [rad, m]; hobby servos with their play have half as much
-WORST_STD_M, WORST_STD_RAD = 0.01, np.radians(1.0)
 RAYLEIGH_MEDIAN = 1.1774  # of the length of two Gaussian numbers, in their standard deviations
-
-
-@dataclass(frozen=True)
-class HandEyeEstimate:
-    """X is `unknowns.camera`, Y `unknowns.target`.
-
-    covariance: (12 + k, 12 + k) of X [m, rad], Y [m, rad], then of the offsets of joints `free`;
-    information: its inverse;
-    used: (N,) views that count; corners: (M,) corners that do; residuals: (M, 2) [pixels] of all,
-    NaN of a view that puts the board behind the camera; held_out: (N,) root mean square
-    reprojection error of a view by what all others say [pixels], NaN of views that do not count;
-    shifts: (N, 12 + k) by how much the estimate changes without a view; shares: (N,) of all
-    information that a view brings; apart: (N, 6) the board of each view against where the estimate
-    has it, in the camera's axes [m, rad].
-    """
-
-    views: BoardViews
-    sightings: Sightings
-    spread: Spread
-    start: Start
-    unknowns: Unknowns
-    free: np.ndarray
-    covariance: np.ndarray
-    information: np.ndarray
-    used: np.ndarray
-    corners: np.ndarray
-    residuals: np.ndarray
-    held_out: np.ndarray
-    shifts: np.ndarray
-    shares: np.ndarray
-    apart: np.ndarray
-    joint_noise: float
-
-    @property
-    def camera_std(self) -> tuple[float, float]:
-        """Standard deviation of the camera's place [m] and of its rotation [rad], over all axes."""
-        variances = np.diag(self.covariance)
-        return float(np.sqrt(variances[:3].sum())), float(np.sqrt(variances[3:6].sum()))
-
-    @property
-    def reprojection(self) -> np.ndarray:
-        """(K,) distances of the corners that count from where they should be [pixels]."""
-        return np.linalg.norm(self.residuals[self.corners], axis=1)
-
-    @property
-    def per_view(self) -> np.ndarray:
-        """(N,) root mean square reprojection error of each view, all its corners [pixels]."""
-        squared = self.views.per_view((self.residuals**2).sum(1))
-        return np.sqrt(squared / self.views.counts)
 
 
 def hand_eye_of(views: BoardViews, joint_offsets: Sequence[int] = ()) -> HandEyeEstimate:
@@ -109,13 +57,14 @@ def hand_eye_of(views: BoardViews, joint_offsets: Sequence[int] = ()) -> HandEye
         _require_most(used)
         if (used == before[0]).all() and (corners == before[1]).all():
             break
-    require_size(views.carried()[used], sightings.boards[used], unknowns.camera)
     kept = views.chosen(used, corners)
     unknowns = _refined(Problem(kept, unknowns, free), sightings.noise, robust=False)
     whitening = whitening_of(Problem(kept, unknowns, free), sightings.noise)
     unknowns = _refined(Problem(kept, unknowns, free), sightings.noise, False, whitening)
     counted = corners & used[views.view]
-    return _judged(views, sightings, spread, start, unknowns, free, used, counted, whitening)
+    found = judged(views, sightings, spread, unknowns, free, used, counted, whitening)
+    require_known(found)
+    return found
 
 
 def _near_start(views: BoardViews, sightings: Sightings, start: Start) -> np.ndarray:
@@ -173,69 +122,6 @@ def _fitting(
     return used & enough, corners
 
 
-def _judged(
-    views: BoardViews,
-    sightings: Sightings,
-    spread: Spread,
-    start: Start,
-    unknowns: Unknowns,
-    free: np.ndarray,
-    used: np.ndarray,
-    corners: np.ndarray,
-    whitening: Whitening,
-) -> HandEyeEstimate:
-    size = OF_POSES + len(free)
-    scale, nothing = max(sightings.noise, LEAST_NOISE_PX), np.zeros(size)
-    kept = views.chosen(used, corners)
-    problem = Problem(kept, unknowns, free)
-    raw, slopes = problem.residuals(nothing), problem.jacobian(nothing)
-    left, flat = whitening.of(raw / scale), whitening.of(slopes / scale)
-    view = np.repeat(kept.view, 2)
-    information = np.stack([flat[view == one].T @ flat[view == one] for one in range(len(kept))])
-    pull = np.stack([flat[view == one].T @ left[view == one] for one in range(len(kept))])
-    whole = information.sum(0)
-    shifts, held_out = np.full((len(views), size), np.nan), np.full(len(views), np.nan)
-    shares = np.zeros(len(views))
-    inverse = np.linalg.inv(whole)
-    for place, index in enumerate(np.flatnonzero(used)):
-        # at the least squares the pulls of all add up to nothing: without one view, a Newton step
-        shifts[index] = np.linalg.solve(whole - information[place], pull[place])
-        here = kept.view == place
-        there = raw[here] + slopes[here] @ shifts[index]
-        held_out[index] = np.sqrt((there**2).sum(1).mean())
-        shares[index] = np.trace(inverse @ information[place]) / size
-    free_numbers = max(1, left.size - size)
-    covariance = inverse * max(1.0, float(left @ left) / free_numbers)
-    expected = rigid.inverse(unknowns.camera) @ views.carried(
-        unknowns.offsets if len(free) else None
-    )
-    expected = expected @ unknowns.target
-    moves = sightings.boards[:, :3, 3] - expected[:, :3, 3]
-    turns = rigid.log_rotation(
-        sightings.boards[:, :3, :3] @ np.swapaxes(expected[:, :3, :3], -1, -2)
-    )
-    estimate = HandEyeEstimate(
-        views,
-        sightings,
-        spread,
-        start,
-        unknowns,
-        free,
-        covariance,
-        whole,
-        used,
-        corners,
-        Problem(views, unknowns, free).residuals(nothing),
-        held_out,
-        shifts,
-        shares,
-        np.concatenate([moves, turns], axis=1),
-        whitening.joint_noise,
-    )
-    _require_known(estimate)
-    return estimate
-
-
 def _require_most(used: np.ndarray) -> None:
     left_out = int((~used).sum())
     if left_out > MOST_LEFT_OUT * len(used):
@@ -243,20 +129,4 @@ def _require_most(used: np.ndarray) -> None:
             f"{left_out} of {len(used)} views do not fit the others: is the camera or the board "
             "loose, or are the arm's joints not those of the pictures? Take them anew, standing "
             "still"
-        )
-
-
-def _require_known(estimate: HandEyeEstimate) -> None:
-    std_m, std_rad = estimate.camera_std
-    if estimate.joint_noise > WORST_JOINT_NOISE:
-        raise UserError(
-            f"the views contradict each other, as if every joint were off by "
-            f"{1e3 * estimate.joint_noise:.0f} mrad in each: is the camera or the board loose, or "
-            "are the arm's joints not those of the pictures? Take them anew, standing still"
-        )
-    if std_m > WORST_STD_M or std_rad > WORST_STD_RAD:
-        advice = "; ".join(estimate.spread.advice) or "come nearer, and turn the wrist further"
-        raise UserError(
-            f"the views leave the camera's place open by {1e3 * std_m:.1f} mm and "
-            f"{np.degrees(std_rad):.2f} degrees (one standard deviation): {advice}"
         )

@@ -18,7 +18,7 @@ from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Corners, spans_a_plane
 from vdd_ros.calibration.board_views import BoardViews, Mounting
 from vdd_ros.calibration.chain import Chain
-from vdd_ros.calibration.hand_eye import HandEyeEstimate
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.lens import Lens
 

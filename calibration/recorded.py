@@ -11,7 +11,7 @@ from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Corners
 from vdd_ros.calibration.board_views import BoardViews, Mounting
 from vdd_ros.calibration.chain import Chain
-from vdd_ros.calibration.hand_eye import HandEyeEstimate
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_problem import OF_POSES
 from vdd_ros.calibration.joint_offsets import PairedPoses
 from vdd_ros.calibration.lens import Lens
@@ -204,6 +204,10 @@ def hand_eye_section(
         ),
         position=residuals_of("m", np.linalg.norm(estimate.apart[estimate.used, :3], axis=1)),
         rotation=residuals_of("rad", np.linalg.norm(estimate.apart[estimate.used, 3:], axis=1)),
+        factors={
+            "focal_length": (estimate.factors.focal, estimate.factors.focal_std),
+            "board_size": (estimate.factors.size, estimate.factors.size_std),
+        },
         joints={}
         if chain is None
         else {chain.names[j]: float(unknowns.offsets[j]) for j in estimate.free},

@@ -164,7 +164,17 @@ def other_mounting(views):
 
 
 def scaled_print(views):
-    return replace(views, points=views.points * 0.9)
+    return replace(views, points=views.points * 0.98)
+
+
+def other_focal_length(views):
+    matrix = views.lens.matrix * [[1.02], [1.02], [1.0]]
+    matrix[:2, 2] = views.lens.matrix[:2, 2]
+    return replace(views, lens=replace(views.lens, matrix=matrix))
+
+
+def half_the_size(views):
+    return replace(views, points=views.points * 0.5)
 
 
 def loose(views):
@@ -181,7 +191,9 @@ def loose(views):
         (about_one_axis, "turns about one axis only.*turn the wrist more about [xy]"),
         (mirrored, "seen from behind in most views: it is mirrored"),
         (millimetres, r"0.00\d* times as large as stated .was it written in millimetres"),
-        (scaled_print, r"1.1\d* times as large as stated: measure a square"),
+        (half_the_size, r"(1\.9|2\.0?)\d* times as large as stated: measure a square"),
+        (scaled_print, r"1\.0[12]\d* times as large as stated: measure a square"),
+        (other_focal_length, r"focal length is 0\.98\d* times as long as stated"),
         (tool_in_base, "the other way round"),
         (other_mounting, "the other way round.*the camera is on the arm"),
         (loose, "is the camera or the board loose"),

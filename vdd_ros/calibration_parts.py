@@ -138,7 +138,8 @@ class HandEye(Section):
     on the arm, parent is the tool: T_tool_cam); target: pose of the board in the other of the two
     frames. reprojection: distances of corners from where they should be; position, rotation: of the
     board's pose from view to view. joints, joints_std: offsets that were estimated along with it,
-    by joint, and their standard deviations [rad, m].
+    by joint, and their standard deviations [rad, m]. factors: on the focal length and on the
+    board's size that would fit best, each with its standard deviation; 1 where both are as stated.
     """
 
     mounting: Literal["eye_in_hand", "eye_to_hand"]
@@ -148,6 +149,7 @@ class HandEye(Section):
     reprojection: Residuals
     position: Residuals
     rotation: Residuals
+    factors: dict[Literal["focal_length", "board_size"], tuple[Finite, NotNegative]] = {}
     joints: dict[str, Finite] = {}
     joints_std: dict[str, NotNegative] = {}
 

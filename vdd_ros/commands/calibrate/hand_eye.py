@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional
 
-from vdd_ros.calibration.hand_eye import HandEyeEstimate, hand_eye_of
+from vdd_ros.calibration.hand_eye import hand_eye_of
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.intrinsics import read_camera_info
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.pose_log import PoseLog
@@ -135,6 +136,8 @@ def _tell(found: HandEyeEstimate, section: HandEye) -> None:
         f"{section.reprojection.cross_validated:.2f} px of views that are left out; arm: "
         f"{1e3 * found.joint_noise:.2f} mrad a joint"
     )
+    for what, (factor, std) in section.factors.items():
+        print(f"{what.replace('_', ' ')}: {factor:.4f} of what is stated, std {std:.4f}")
     for name, offset in section.joints.items():
         print(f"{name}: {1e3 * offset:.2f} mrad, std {1e3 * section.joints_std[name]:.2f}")
     for advice in found.spread.advice:

@@ -12,7 +12,8 @@ import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, Mounting, Sightings
-from vdd_ros.calibration.hand_eye import HandEyeEstimate, hand_eye_of
+from vdd_ros.calibration.hand_eye import hand_eye_of
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
 from vdd_ros.calibration.planted import DISTANCE_M, TURNED_RAD, Setup, setup_of
 from vdd_ros.commands.bench.calibration.arm import arm, kept
