@@ -29,8 +29,9 @@ class HandEyeEstimate:
     reprojection error of a view by what all others say [pixels], NaN of views that do not count;
     shifts: (N, 12 + k) by how much the estimate changes without a view; shares: (N,) of all
     information that a view brings; apart: (N, 6) the board of each view against where the estimate
-    has it, in the camera's axes [m, rad]; joint_noise: standard deviation of one joint [rad, m];
-    factors: on focal length and board that would fit best.
+    has it, in the camera's axes [m, rad]; deviations: (K, n) by how much joints were off in the
+    views that count, most likely, and joint_noise: the standard deviation of one [rad, m]; factors:
+    on focal length and board that would fit best.
     """
 
     views: BoardViews
@@ -46,6 +47,7 @@ class HandEyeEstimate:
     shifts: np.ndarray
     shares: np.ndarray
     apart: np.ndarray
+    deviations: np.ndarray
     joint_noise: float
     factors: Factors
 
@@ -110,6 +112,7 @@ def judged(
         shifts,
         shares,
         _apart(views, sightings, unknowns),
+        whitening.deviations(raw / scale),
         whitening.joint_noise,
         factors_of(problem, whitening, sightings.noise),
     )

@@ -63,7 +63,8 @@ def require_as_stated(factors: Factors) -> None:
     if max(wrong, key=lambda what: wrong[what]) == "size":
         raise UserError(
             f"the arm's motion says that the board is {factors.size:.4g} times as large as stated: "
-            "measure a square and correct square_m"
+            "measure a square and correct square_m; where it is right, joints are off, and their "
+            "offsets are to be estimated along with the camera"
         )
     raise UserError(
         f"the views say that the focal length is {factors.focal:.4g} times as long as stated: "

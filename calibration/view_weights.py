@@ -21,11 +21,13 @@ TURN_M = 0.5  # [m] arm's length, by which a rotation [rad] of the tool counts a
 
 @dataclass(frozen=True)
 class Whitening:
-    """triangles: of each view (2m, 2m), whose inverse makes residuals independent, of variance 1;
+    """blocks: of each view (2m, n) the motion of its corners with the joints, in units of their
+    noise; triangles: (2m, 2m), whose inverse makes residuals independent, of variance 1;
     joint_noise: s, the standard deviation of one joint [rad, m], or of the tool along each axis
     where its poses were told as poses [m; TURN_M rad]."""
 
     views: BoardViews
+    blocks: tuple[np.ndarray, ...]
     triangles: tuple[np.ndarray, ...]
     joint_noise: float
 
@@ -41,6 +43,19 @@ class Whitening:
             found[here] = solve_triangular(triangle, flat[here], lower=True, check_finite=False)
         return found.reshape(2 * len(values), *values.shape[2:])
 
+    def deviations(self, left: np.ndarray) -> np.ndarray:
+        """(N, n) by how much each joint was off in each view, most likely [rad, m], for residuals
+        (M, 2) in units of the corners' noise."""
+        from scipy.linalg import cho_solve
+
+        found = [
+            self.joint_noise**2
+            * block.T
+            @ cho_solve((triangle, True), -left[self.views.view == index].ravel())
+            for index, (block, triangle) in enumerate(zip(self.blocks, self.triangles, strict=True))
+        ]
+        return np.stack(found)
+
 
 def whitening_of(problem: Problem, noise: float) -> Whitening:
     """problem: at the least squares; noise: of corners [pixels]."""
@@ -54,7 +69,7 @@ def whitening_of(problem: Problem, noise: float) -> Whitening:
     triangles = tuple(
         np.linalg.cholesky(np.eye(len(one)) + best**2 * one @ one.T) for one in blocks
     )
-    return Whitening(problem.views, triangles, best)
+    return Whitening(problem.views, tuple(blocks), triangles, best)
 
 
 def _likeliest(

@@ -83,6 +83,12 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert rigid.angle_between(camera.matrix, planted.camera) < 1e-3
     assert known.leader.joints["panda_joint7"].sign == -1
     assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
+    joints = ("--joint-offsets", "panda_joint2", "panda_joint4")
+    found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *joints)
+    offsets = RobotCalibration.read(into).encoders.joints
+    assert set(offsets) == {"panda_joint2", "panda_joint4"}
+    for name, one in offsets.items():
+        assert abs(one.offset) < 4.0 * one.std and found["joints"][name] == one.offset
     shown = run(capsys, "calibrate", "show", into)
     assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda_cameras"
 

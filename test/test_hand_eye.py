@@ -6,18 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted_arms import LOWER, UPPER, panda, setup
+from planted_arms import CONTRACT, LOWER, UPPER, panda, setup
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, sightings_of
+from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
 from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
 from vdd_ros.calibration.observability import spread_of_poses
 from vdd_ros.calibration.planted import Setup, sees_board
+from vdd_ros.calibration_parts import JointOffset, JointOffsets, Residuals, Source
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
 pytest.importorskip("cv2")
+MADE, SOURCE = "2026-05-31T12:00:00Z", Source(method="made up", count=20)
+RESIDUALS = Residuals(unit="rad", rms=1e-3, median=1e-3, p95=2e-3, worst=3e-3)
 MOUNTINGS = ("eye_in_hand", "eye_to_hand")
 
 
@@ -262,3 +267,33 @@ def test_suggested_poses_say_more_than_random_ones():
         taken = taken.with_view(pool[rng.integers(len(pool))])
     volumes = [np.linalg.slogdet(one.information)[1] for one in (chosen, taken)]
     assert volumes[0] > volumes[1]
+
+
+def test_offsets_found_with_a_camera_are_added_to_those_that_were_applied():
+    planted = setup("eye_to_hand")
+    missing = np.array([0.0, 0.01, 0.0, -0.02, 0.0, 0.0, 0.0])
+    found = hand_eye_of(seen(planted, offsets=missing), (1, 3))
+    none = encoders_with(None, found, CONTRACT, MADE, SOURCE)
+    assert none.joints["panda_joint4"].offset == pytest.approx(-0.02, abs=5e-4)
+    assert none.joints["panda_joint4"].residuals.rms < 1e-3
+    before = JointOffsets(
+        made=MADE,
+        source=SOURCE,
+        joints={
+            "panda_joint1": none.joints["panda_joint2"],
+            "panda_joint4": JointOffset(
+                unit="rad", sign=-1, offset=0.5, std=1e-3, residuals=RESIDUALS
+            ),
+        },
+        covariance=((4e-8, 1e-8), (1e-8, 1e-6)),
+    )
+    applied = {name: {"sign": o.sign, "offset": o.offset} for name, o in before.joints.items()}
+    contract = Contract.from_dict({**CONTRACT.to_dict(), "encoders": applied})
+    both = encoders_with(before, found, contract, MADE, SOURCE)
+    assert both.joints["panda_joint1"] == before.joints["panda_joint1"]
+    assert both.joints["panda_joint4"].sign == -1
+    assert both.joints["panda_joint4"].offset == pytest.approx(0.48, abs=5e-4)
+    assert list(both.joints) == ["panda_joint1", "panda_joint4", "panda_joint2"]
+    assert np.diag(both.covariance)[0] == 4e-8 and both.covariance[0][1] == 0.0
+    with pytest.raises(UserError, match="taken with other encoder offsets"):
+        encoders_with(before, found, CONTRACT, MADE, SOURCE)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional
 
+from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.intrinsics import read_camera_info
@@ -35,6 +36,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.robot_calibration import RobotCalibration
 from vdd_ros.teleop.cartesian import read_model
 
+UNUSUAL_JOINT_NOISE = 1e-3  # [rad, m]
+
 
 @dataclass(frozen=True)
 class Args:
@@ -51,7 +54,8 @@ class Args:
     kinematics: Path | None = None
     """Model of the arm, where the contract has none, such as config/kinematics/panda_tools.yaml."""
     joint_offsets: tuple[str, ...] = ()
-    """Joints whose encoders' offsets are estimated along with it; not the first nor the last."""
+    """Joints whose encoders' offsets are estimated along with it; not the first nor the last. They
+    are written as the section `encoders`, too."""
 
 
 def main(args: Args) -> dict:
@@ -77,8 +81,11 @@ def main(args: Args) -> dict:
     section = hand_eye_section(found, log.contract, args.camera, label, made_at(moment), source)
     Console().print(_table(found, seen.places), highlight=False)
     _tell(found, section)
-    every = {**known.hand_eye, args.camera: section}
-    path = keep(known, args.into, moment, hand_eye=every)
+    sections: dict[str, object] = {"hand_eye": {**known.hand_eye, args.camera: section}}
+    if args.joint_offsets:
+        made = made_at(moment)
+        sections["encoders"] = encoders_with(known.encoders, found, log.contract, made, source)
+    path = keep(known, args.into, moment, **sections)
     std_m, std_rad = found.camera_std
     return {
         "ok": True,
@@ -140,5 +147,10 @@ def _tell(found: HandEyeEstimate, section: HandEye) -> None:
         print(f"{what.replace('_', ' ')}: {factor:.4f} of what is stated, std {std:.4f}")
     for name, offset in section.joints.items():
         print(f"{name}: {1e3 * offset:.2f} mrad, std {1e3 * section.joints_std[name]:.2f}")
+    if found.joint_noise > UNUSUAL_JOINT_NOISE and not section.joints:
+        print(
+            "that is much for encoders: the arm's joints may be off, estimate their offsets along "
+            "with the camera (--joint-offsets)"
+        )
     for advice in found.spread.advice:
         print(f"to know it better: {advice}")
