@@ -27,13 +27,14 @@ class Spread:
     """How far the tool turns and moves over N views.
 
     turns: (3,) about the tool's x, y, z [rad], root mean square from their middle; principal: (3,)
-    the same about the axes of most, medium and least turning; reach: (3,) along the base's x, y, z
-    [m], greatest minus least.
+    the same about the axes of most, medium and least turning; main: (3,) the first of these axes in
+    the tool; reach: (3,) along the base's x, y, z [m], greatest minus least.
     """
 
     views: int
     turns: np.ndarray
     principal: np.ndarray
+    main: np.ndarray
     reach: np.ndarray
 
     @property
@@ -41,16 +42,27 @@ class Spread:
         """What would make the result better, as sentences without a full stop; none where it is
         good."""
         found = []
-        if self.views < GOOD_VIEWS:
-            found.append(f"take {GOOD_VIEWS - self.views} more views")
-        if self.principal[1] < GOOD_TURN_RAD:
-            # what is turned about already is an axis that the least turned of the three is not
-            for axis in np.argsort(self.turns)[: 2 if self.principal[0] < GOOD_TURN_RAD else 1]:
-                degrees = np.degrees(self.turns[axis])
-                found.append(
-                    f"turn the wrist more about {AXES[axis]} (so far {degrees:.0f} degrees, "
-                    f"{np.degrees(GOOD_TURN_RAD):.0f} are good)"
-                )
+        if (more := GOOD_VIEWS - self.views) > 0:
+            found.append(f"take {more} more view{'s' * (more > 1)}")
+        most, second = np.degrees(self.principal[:2])
+        good = np.degrees(GOOD_TURN_RAD)
+        if second >= good:
+            return tuple(found)
+        # the tool's axes that are least what it turns about already
+        across = sorted(
+            range(3), key=lambda at: (round(float(abs(self.main[at])), 1), self.turns[at])
+        )
+        if most < good:
+            one, other = (AXES[at] for at in across[:2])
+            found.append(
+                f"turn the wrist more about {one}, and about {other} (so far {most:.0f} degrees "
+                f"about any axis, {good:.0f} are good)"
+            )
+        else:
+            found.append(
+                f"turn the wrist more about {AXES[across[0]]} (so far {second:.0f} degrees about "
+                f"any second axis, {good:.0f} are good)"
+            )
         return tuple(found)
 
 
@@ -58,9 +70,10 @@ def spread_of_poses(tools: np.ndarray) -> Spread:
     """tools: (N, 4, 4) T_base_tool."""
     middle = rigid.mean_pose(tools)
     turns = rigid.log_rotation(middle[:3, :3].T @ tools[:, :3, :3])
-    principal = np.sqrt(np.linalg.eigvalsh(turns.T @ turns / len(tools))[::-1].clip(0.0))
+    squared, axes = np.linalg.eigh(turns.T @ turns / len(tools))
+    principal = np.sqrt(squared[::-1].clip(0.0))
     reach = np.ptp(tools[:, :3, 3], axis=0)
-    return Spread(len(tools), np.sqrt((turns**2).mean(0)), principal, reach)
+    return Spread(len(tools), np.sqrt((turns**2).mean(0)), principal, axes[:, -1], reach)
 
 
 def require_enough(views: BoardViews, sightings: Sightings) -> Spread:

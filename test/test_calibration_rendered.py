@@ -19,7 +19,7 @@ from vdd_ros.robot_calibration import RobotCalibration
 
 pytest.importorskip("cv2")
 ROOT = Path(__file__).resolve().parent.parent
-VIEWS = 16
+VIEWS = 14
 
 
 def rendered(folder: Path, mounting: str, offset: float) -> dict:
@@ -35,18 +35,25 @@ def rendered(folder: Path, mounting: str, offset: float) -> dict:
     pytest.skip("pictures cannot be rendered here: neither EGL nor OSMesa")
 
 
-@pytest.mark.parametrize("mounting", ["eye_in_hand", "eye_to_hand"])
-def test_a_camera_is_found_in_rendered_pictures(tmp_path, capsys, mounting):
-    truth = rendered(tmp_path / "poses", mounting, 0.0)
+@pytest.mark.parametrize(("mounting", "offset"), [("eye_in_hand", 0.01), ("eye_to_hand", 0.0)])
+def test_a_camera_is_found_in_rendered_pictures(tmp_path, capsys, mounting, offset):
+    """With the camera on the arm, an encoder is off as well, and is found along with it."""
+    truth = rendered(tmp_path / "poses", mounting, offset)
     assert truth["simulator_apart_m"] < 1e-3, "the simulated arm is nearly the one of the model"
     matrix = np.array(truth["matrix"])
     write_camera_info(tmp_path / "front.yaml", "front", Lens(640, 480, matrix))
     words = ["--into", str(tmp_path / "calibration"), "--camera", "front", "--mounting", mounting]
     words += ["--camera-info", str(tmp_path / "front.yaml")]
+    if offset:
+        words += ["--joint-offsets", "panda_joint3", "panda_joint4", "panda_joint5"]
     assert cli.main(["calibrate", "hand-eye", str(tmp_path / "poses"), *words]) == 0
     told = capsys.readouterr().out
-    section = RobotCalibration.read(tmp_path / "calibration").hand_eye["front"]
+    known = RobotCalibration.read(tmp_path / "calibration")
+    section = known.hand_eye["front"]
     camera = np.array(truth["camera"])
     assert rigid.distance_between(section.camera.matrix, camera) < 1e-3, told
     assert np.degrees(rigid.angle_between(section.camera.matrix, camera)) < 0.1, told
+    if offset:
+        found = known.encoders.joints["panda_joint4"].offset
+        assert found == pytest.approx(offset, abs=5e-4), told
     assert section.reprojection.rms < 0.6 and section.source.count >= 10, told

@@ -192,7 +192,7 @@ def loose(views):
     ("spoil", "complaint"),
     [
         (few, "5 views of the board are too few"),
-        (without_rotation, "nothing tells where the camera is. turn the wrist more about"),
+        (without_rotation, "nothing tells where the camera is. turn the wrist more about ., and"),
         (about_one_axis, "turns about one axis only.*turn the wrist more about [xy]"),
         (mirrored, "seen from behind in most views: it is mirrored"),
         (millimetres, r"0.00\d* times as large as stated .was it written in millimetres"),

@@ -66,11 +66,11 @@ def main(args: Args) -> dict:
 
 def _table(camera: str, found: IntrinsicsEstimate) -> Table:
     left = np.linalg.norm(found.residuals, axis=1)
-    title = (
+    print(
         f"{camera}: {found.used.sum()} views, reprojection rms "
         f"{np.sqrt((left**2).mean()):.3f} px, of views left out {found.held_out:.3f} px"
     )
-    table = Table("", Column("value", justify="right"), Column("std", justify="right"), title=title)
+    table = Table("", Column("value", justify="right"), Column("std", justify="right"))
     matrix = found.lens.matrix
     values = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *found.lens.distortion]
     for name, value, std in zip(NAMES, values, found.std, strict=True):

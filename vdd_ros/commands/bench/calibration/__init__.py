@@ -19,7 +19,7 @@ from vdd_ros.errors import UserError
 
 # each a module beside this file: `measured(setups, seed, report)` gives the row
 ROWS = ("joint_offsets", "hand_eye", "outliers")
-FEWEST = 10
+FEWEST = 5
 
 
 @dataclass(frozen=True)
