@@ -153,11 +153,12 @@ def _refined(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def spans_a_plane(points: np.ndarray) -> bool:
-    """Whether corners (N, 3) are enough, and not all on a line."""
+    """Whether corners (N, 3) are enough to place a board: not all on a line, nor all but one."""
     if len(points) < FEWEST_CORNERS:
         return False
-    along, across = np.linalg.svd(points - points.mean(0), compute_uv=False)[:2]
-    return bool(across > FLATTEST * along)
+    rest = np.stack([np.delete(points, at, axis=0) for at in range(len(points))])
+    along, across = np.linalg.svd(rest - rest.mean(1, keepdims=True), compute_uv=False).T[:2]
+    return bool((across > FLATTEST * along).all())
 
 
 def opencv():

@@ -1,7 +1,8 @@
-"""Offsets of encoders that were estimated along with a camera, as a section of their own.
+"""Offsets of joints beside those that are known already.
 
-What was corrected while the poses were taken is in the contract of their log; what is estimated is
-what was still missing. Joints that were not estimated keep what is known of them.
+Of offsets that were estimated along with a camera: what was corrected while the poses were taken is
+in the contract of their log, and what is estimated is what was still missing. Joints that were not
+estimated keep what is known of them.
 """
 
 from __future__ import annotations
@@ -36,36 +37,36 @@ def encoders_with(
             "them anew with a contract that names this calibration under `encoders`"
         )
     names = [chain.names[index] for index in estimate.free]
-    added = dict(zip(names, estimate.unknowns.offsets[estimate.free].tolist(), strict=True))
-    new = estimate.covariance[OF_POSES:, OF_POSES:]
-    std = dict(zip(names, np.sqrt(np.diag(new)).tolist(), strict=True))
+    added = estimate.unknowns.offsets[estimate.free].tolist()
+    covariance = estimate.covariance[OF_POSES:, OF_POSES:]
     deviations = dict(zip(chain.names, estimate.deviations.T, strict=True))
-    joints = dict(before)
-    for name in names:
+    joints = {}
+    for at, name in enumerate(names):
         unit = contract.joints[contract.joint_names.index(name)].unit
         assert unit != "fraction"
         last = contract.encoders.get(name, Encoder())
         joints[name] = JointOffset(
             unit=unit,
             sign=last.sign,
-            offset=last.offset + added[name],
-            std=std[name],
+            offset=last.offset + added[at],
+            std=float(np.sqrt(covariance[at, at])),
             residuals=residuals_of(unit, deviations[name]),
         )
-    covariance = _covariance(list(joints), names, new, known)
-    return JointOffsets(made=made, source=source, joints=joints, covariance=covariance)
+    even = (covariance + covariance.T) / 2.0
+    rows = tuple(tuple(row) for row in even.tolist())
+    return merged(known, JointOffsets(made=made, source=source, joints=joints, covariance=rows))
 
 
-def _covariance(
-    every: list[str], estimated: list[str], new: np.ndarray, known: JointOffsets | None
-) -> tuple[tuple[float, ...], ...]:
-    """Of all joints; those that were estimated now and those known before err apart."""
-    found = np.zeros((len(every), len(every)))
-    if known is not None:
-        kept = [name for name in known.joints if name not in estimated]
-        old = [list(known.joints).index(name) for name in kept]
-        places = [every.index(name) for name in kept]
-        found[np.ix_(places, places)] = np.array(known.covariance)[np.ix_(old, old)]
-    places = [every.index(name) for name in estimated]
-    found[np.ix_(places, places)] = (new + new.T) / 2.0
-    return tuple(tuple(row) for row in found.tolist())
+def merged(known: JointOffsets | None, found: JointOffsets) -> JointOffsets:
+    """What was found, and what is known of joints that it says nothing of; these err apart."""
+    if known is None:
+        return found
+    kept = [name for name in known.joints if name not in found.joints]
+    joints = {name: known.joints[name] for name in kept} | found.joints
+    covariance = np.zeros((len(joints), len(joints)))
+    old = [list(known.joints).index(name) for name in kept]
+    count = len(kept)
+    covariance[:count, :count] = np.array(known.covariance)[np.ix_(old, old)]
+    covariance[count:, count:] = found.covariance
+    rows = tuple(tuple(row) for row in covariance.tolist())
+    return found.model_copy(update={"joints": joints, "covariance": rows})

@@ -66,6 +66,7 @@ class BoardScene:
         self._data = mujoco.MjData(self._model)
         names = robot.robot_model.joints
         self._places = [int(self._model.joint(name).qposadr[0]) for name in names]
+        self._root = self._model.body_rootid[self._model.body(robot.robot_model.root_body).id]
         self._others = self._env.task.sim.data.qpos.copy()
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GEOMS] = 0
@@ -79,9 +80,7 @@ class BoardScene:
 
     def picture(self, joints: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8, RGB, of the arm with its joints (J,) [rad] there."""
-        self._data.qpos[: len(self._others)] = self._others
-        self._data.qpos[self._places] = joints
-        mujoco.mj_forward(self._model, self._data)
+        self._put(joints)
         self._renderer.update_scene(self._data, CAMERA, self._options)
         return self._renderer.render()
 
@@ -90,20 +89,25 @@ class BoardScene:
         return np.stack([self._pose(one) for one in joints])
 
     def touches(self, joints: np.ndarray) -> bool:
-        """Whether the arm touches anything, itself and the board included, with joints (J,)."""
-        self._data.qpos[: len(self._others)] = self._others
-        self._data.qpos[self._places] = joints
-        mujoco.mj_forward(self._model, self._data)
-        return bool(self._data.ncon > 0)
+        """Whether the arm touches anything, or itself, with joints (J,) there; the board does
+        not count."""
+        self._put(joints)
+        geoms = self._data.contact.geom  # (contacts, 2)
+        roots = self._model.body_rootid[self._model.geom_bodyid[geoms]]
+        return bool((roots == self._root).any())
 
     def close(self) -> None:
         """Free the renderer."""
         self._renderer.close()
         self._env.close()
 
-    def _pose(self, joints: np.ndarray) -> np.ndarray:
+    def _put(self, joints: np.ndarray) -> None:
+        self._data.qpos[: len(self._others)] = self._others
         self._data.qpos[self._places] = joints
-        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_forward(self._model, self._data)
+
+    def _pose(self, joints: np.ndarray) -> np.ndarray:
+        self._put(joints)
         robot = self._env.task.robots[0]
         base = self._data.body(robot.robot_model.root_body)
         tool = self._data.site(robot.gripper["right"].important_sites["grip_site"])

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
 from vdd_ros.calibration.lens import Lens
-from vdd_ros.calibration.planted import Setup, sees_board, setup_of
+from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
+from vdd_ros.calibration.planted import setup_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.contract import Contract
@@ -25,6 +27,7 @@ WIDTH, HEIGHT, FOVY_RAD = 640, 480, 0.8
 BOARD = Board(columns=7, rows=5, square_m=0.03, marker_m=0.022)
 TEXTURE = 6000.0  # pixels per metre
 SEED = 4
+FIRST, CANDIDATES = 4, 60  # poses at random; of the others those that say most and touch nothing
 OFFSET_OF = 3  # the joint whose encoder is off
 
 
@@ -43,8 +46,7 @@ def main() -> None:
     lower, upper = robot.limit("lower"), robot.limit("upper")
     chain = chain_of(robot)
     rng = np.random.default_rng(SEED)
-    # a board in front of the arm where nothing hides it
-    setup = setup_of(rng, chain, lower, upper, mounting, views, BOARD, lens)
+    setup = setup_of(rng, chain, lower, upper, mounting, FIRST, BOARD, lens)
     log = PoseLog.begin(folder, robot, BOARD)
     scene = BoardScene(
         BOARD.picture(TEXTURE, MARGIN_M),
@@ -56,6 +58,17 @@ def main() -> None:
         HEIGHT,
         FOVY_RAD,
     )
+    known = Known.roughly(setup.mounting, lens, chain, BOARD.points, setup.camera, setup.target)
+    chosen = list(setup.joints)
+    for joints in chosen:
+        known = known.with_view(joints)
+    while len(chosen) < views:
+        tried = candidates_around(rng, setup.joints[0], lower, upper, CANDIDATES)
+        best = next_pose(known, tried, lambda joints: not scene.touches(joints))
+        if best is not None:
+            chosen.append(best.joints)
+            known = known.with_view(best.joints)
+    setup = replace(setup, joints=np.array(chosen))
     read = setup.joints.copy()
     read[:, OFFSET_OF] -= offset
     for number, joints in enumerate(setup.joints):
@@ -63,7 +76,6 @@ def main() -> None:
         log.add(number, told, pictures={"front": scene.picture(joints)})
     away = rigid.distance_between(scene.poses(setup.joints), chain.poses(setup.joints))
     scene.close()
-    assert sees_board(Setup(*[getattr(setup, name) for name in setup.__dataclass_fields__])).all()
     print(
         json.dumps(
             {

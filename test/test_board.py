@@ -10,7 +10,7 @@ import yaml
 from planted_arms import setup
 
 from vdd_ros.calibration import rigid
-from vdd_ros.calibration.board import Board, Corners
+from vdd_ros.calibration.board import Board, Corners, spans_a_plane
 from vdd_ros.calibration.intrinsics import intrinsics_of, read_camera_info, write_camera_info
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.planted import usual_lens
@@ -52,6 +52,9 @@ def test_corners_are_numbered_as_opencv_numbers_them(board):
 
 def test_a_blank_picture_and_a_single_row_place_no_board():
     assert CHARUCO.corners_in(np.full((480, 640), 255, np.uint8)) is None
+    one_more = np.array([0, 1, 2, 3, 4, 5, 8])  # a row and one of the next
+    assert not spans_a_plane(CHARUCO.points[one_more])
+    assert spans_a_plane(CHARUCO.points[[*one_more, 9]])
     picture = CHARUCO.picture(SCALE)
     square = round(0.03 * SCALE)
     assert CHARUCO.corners_in(picture[: 2 * square]) is None, "one line of corners"

@@ -19,7 +19,7 @@ from vdd_ros.robot_calibration import RobotCalibration
 
 pytest.importorskip("cv2")
 ROOT = Path(__file__).resolve().parent.parent
-VIEWS = 14
+VIEWS = 12
 
 
 def rendered(folder: Path, mounting: str, offset: float) -> dict:

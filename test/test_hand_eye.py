@@ -293,7 +293,7 @@ def test_offsets_found_with_a_camera_are_added_to_those_that_were_applied():
     assert both.joints["panda_joint1"] == before.joints["panda_joint1"]
     assert both.joints["panda_joint4"].sign == -1
     assert both.joints["panda_joint4"].offset == pytest.approx(0.48, abs=5e-4)
-    assert list(both.joints) == ["panda_joint1", "panda_joint4", "panda_joint2"]
+    assert list(both.joints) == ["panda_joint1", "panda_joint2", "panda_joint4"]
     assert np.diag(both.covariance)[0] == 4e-8 and both.covariance[0][1] == 0.0
     with pytest.raises(UserError, match="taken with other encoder offsets"):
         encoders_with(before, found, CONTRACT, MADE, SOURCE)

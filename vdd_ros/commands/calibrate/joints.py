@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tyro.conf import Positional
 
+from vdd_ros.calibration.encoder_offsets import merged
 from vdd_ros.calibration.episode_poses import poses_of_episodes
 from vdd_ros.calibration.joint_offsets import OffsetEstimate, PairedPoses, offsets_of
 from vdd_ros.calibration.pose_log import FILE_NAME, PoseLog
@@ -50,9 +51,9 @@ def main(args: Args) -> dict:
         count=len(pairs.encoder),
         left_out=int((~found.used.all(1)).sum()),
     )
-    section = found.section(made_at(moment), source)
-    Console().print(_table(found), highlight=False)
     name = "leader" if args.against == "leader" else "encoders"
+    section = merged(getattr(known, name), found.section(made_at(moment), source))
+    Console().print(_table(found), highlight=False)
     path = keep(known, args.into, moment, **{name: section})
     return {"ok": True, "file": path, **section.model_dump(mode="json")}
 
