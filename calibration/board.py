@@ -138,8 +138,8 @@ class Board(Part):
 def _refined(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """(N, 2) corners between squares, to a hundredth of a pixel.
 
-    OpenCV's detector gives them half a pixel too far right and down up to 4.12 (opencv/opencv
-    #25539), pixels being counted by their middles; refined once more they are right in any version.
+    OpenCV's detector, that of 4.11 for one, gives them half a pixel too far right and down (opencv/
+    opencv#25539), pixels being counted by their middles; refined once more they are right in any.
     """
     cv2 = opencv()
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
