@@ -62,14 +62,25 @@ def whitening_of(problem: Problem, noise: float) -> Whitening:
     scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
     left = problem.residuals(nothing).ravel() / scale
     slopes = problem.jacobian(nothing).reshape(len(left), -1) / scale
-    by_arm = _by_arm(problem).reshape(len(left), -1) / scale
     view = np.repeat(problem.views.view, 2)
-    blocks = [by_arm[view == index] for index in range(len(problem.views))]
-    best = _likeliest(left, slopes, blocks, [view == index for index in range(len(blocks))])
-    triangles = tuple(
-        np.linalg.cholesky(np.eye(len(one)) + best**2 * one @ one.T) for one in blocks
-    )
-    return Whitening(problem.views, tuple(blocks), triangles, best)
+    places = [view == index for index in range(len(problem.views))]
+    best = _likeliest(left, slopes, _blocks(problem, scale), places)
+    return whitened_by(problem, noise, best)
+
+
+def whitened_by(problem: Problem, noise: float, joint_noise: float) -> Whitening:
+    """With noises of corners [pixels] and of joints [rad, m] that are known."""
+    blocks = _blocks(problem, max(noise, 1e-9))
+    triangles = [np.linalg.cholesky(np.eye(len(b)) + joint_noise**2 * b @ b.T) for b in blocks]
+    return Whitening(problem.views, tuple(blocks), tuple(triangles), joint_noise)
+
+
+def _blocks(problem: Problem, scale: float) -> list[np.ndarray]:
+    """(2m, n) of each view."""
+    by_arm = _by_arm(problem) / scale
+    flat = by_arm.reshape(-1, by_arm.shape[-1])
+    view = np.repeat(problem.views.view, 2)
+    return [flat[view == index] for index in range(len(problem.views))]
 
 
 def _likeliest(

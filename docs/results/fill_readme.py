@@ -446,6 +446,11 @@ def _of_hand_eye(row: dict) -> list[str]:
         f"length {row['focal_px']:g} px, {width}x{height} px, encoders with "
         f"{1e3 * row['joint_noise_rad']:g} mrad of noise; {row['statistic']}.",
         to_markdown(Table(heads, levels)),
+        f"Where encoders are off by {1e3 * row['with_offsets']['offset_std_rad']:g} mrad (standard "
+        f"deviation, {row['with_offsets']['joints']} joints), the camera's place is wrong by "
+        f"{row['with_offsets']['median_mm_without']:.1f} mm in the median where nobody knows of it "
+        f"({row['with_offsets']['refused_without']} setups are refused), and by "
+        f"{row['with_offsets']['median_mm']:.2f} mm where offsets are estimated along with it.",
         "![error of the camera's place and rotation over the noise of corners]"
         "(pictures/calibration_hand_eye.png)",
     ]

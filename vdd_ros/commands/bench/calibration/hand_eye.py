@@ -17,6 +17,8 @@ from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
 from vdd_ros.calibration.planted import DISTANCE_M, TURNED_RAD, Setup, setup_of
 from vdd_ros.commands.bench.calibration.arm import arm, kept
+from vdd_ros.commands.bench.calibration.joint_offsets import TIMES_BOUND
+from vdd_ros.commands.bench.calibration.with_offsets import OffsetTrial
 
 VIEWS = 20
 NOISES_PX = (0.1, 0.3, 0.5, 1.0)
@@ -30,6 +32,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
     ours = {noise: [] for noise in NOISES_PX}
     theirs = {noise: {solver: [] for solver in SOLVERS} for noise in NOISES_PX}
     spreads, example = [], None
+    trial = OffsetTrial(STATED_PX, JOINT_NOISE_RAD)
     for number in range(setups):
         setup = planted(seed, number)
         example = example or setup
@@ -41,6 +44,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
             spreads.append(normalised(found, setup))
             for solver in SOLVERS:
                 theirs[noise][solver].append(by_opencv(views, found.sightings, solver, setup))
+        trial.take(setup, np.random.default_rng([seed, number, 3]))
         report(number + 1, setups)
     levels = [level(noise, ours[noise], theirs[noise]) for noise in NOISES_PX]
     stated = next(one for one in levels if one["noise_px"] == STATED_PX)
@@ -51,6 +55,9 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
         f"{STATED_PX} px, p95 [deg]": stated["p95_deg"],
     }
     bounds = dict(zip(errors, (MOST_MM, MOST_DEG) * 2, strict=True))
+    with_offsets = trial.result()
+    what = f"{STATED_PX} px, offsets of joints along with it, rms over Cramér-Rao"
+    errors[what], bounds[what] = with_offsets["over_cramer_rao"], TIMES_BOUND
     for one in levels:
         for unit in ("mm", "deg"):
             what = f"{one['noise_px']} px, median over OpenCV's best [{unit}]"
@@ -70,6 +77,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
         "errors": errors,
         "bounds": bounds,
         "levels": levels,
+        "with_offsets": with_offsets,
         "normalised_error": float(np.mean(spreads)),
         "ratios": {
             f"hand_eye_over_opencv_{one['noise_px']}px": one["median_mm"] / one["opencv_best_mm"]
