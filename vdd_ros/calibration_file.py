@@ -10,14 +10,17 @@ from pathlib import Path
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
+from vdd_ros.robot_calibration import newest_file
 from vdd_ros.yaml_file import read_map
 
 WHAT = "calibration file"
 
 
 def read_calibration(path: str | Path) -> Calibration:
-    """A YAML file with `format_version`, `made` (an ISO date) and what else its maker wrote; raises
-    UserError where it has none of them."""
+    """A YAML file with `format_version`, `made` (an ISO date) and what else its maker wrote, or the
+    newest of a folder that `vdd calibrate` writes to; raises UserError where it has none of them.
+    """
+    path = newest_file(path)
     raw = read_map(path, WHAT)
     version, made = raw.get("format_version"), raw.get("made")
     if not isinstance(version, int) or isinstance(version, bool):

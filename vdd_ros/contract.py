@@ -20,6 +20,7 @@ from vdd_ros.contract_parts import (
     NUMBERS_PER_OBJECT,
     TOPIC,
     Action,
+    Encoder,
     Frames,
     Joint,
     Kinematics,
@@ -30,6 +31,7 @@ from vdd_ros.contract_parts import (
     require_known,
 )
 from vdd_ros.errors import UserError
+from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
@@ -43,7 +45,8 @@ class Contract(Part):
 
     objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
     beside the streams, and part of no observation; kinematics: of an action that tells poses of
-    tools.
+    tools; encoders: of joints whose encoders count otherwise, in a contract's file the name of a
+    calibration, seen from the contract's folder.
     """
 
     format_version: Literal[1]
@@ -57,6 +60,7 @@ class Contract(Part):
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
     kinematics: Kinematics | None = None
+    encoders: dict[str, Encoder] = {}
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
     recording: RecordingLimits = RecordingLimits()
 
@@ -80,6 +84,8 @@ class Contract(Part):
             raise ValueError(f"jerk is limited for every joint or for none; {without[0]} has none")
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
+        for joint in self.encoders:
+            require_known(f"joint {joint} of encoders", joint, names, "the joints")
         self._objects_agree()
         self._cameras_agree()
         self._action_agrees()
@@ -158,7 +164,8 @@ class Contract(Part):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
-        raw = with_model_text(read_extended(path, "contract"), Path(path).parent)
+        folder = Path(path).parent
+        raw = with_encoders(with_model_text(read_extended(path, "contract"), folder), folder)
         return checked(cls, raw, str(path))
 
     @classmethod
@@ -168,9 +175,18 @@ class Contract(Part):
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
-        # one without cameras is written, and hashed, as before there were any
-        left_out = None if self.cameras else {"cameras"}
+        # one without cameras, or encoders, is written and hashed as before there were any
+        left_out = {name for name in ("cameras", "encoders") if not getattr(self, name)}
         return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
+
+    def correction_of(self, stream: Stream) -> JointCorrection | None:
+        """Between what messages of a stream count and the joints (Da,); None where they are the
+        same. Whoever takes messages apart, or makes them, asks this and nothing else."""
+        if not self.encoders or stream not in [self.streams[name] for name in ENCODER_STREAMS]:
+            return None
+        ones = [self.encoders.get(name, Encoder()) for name in self.joint_names]
+        sign, offset = ([getattr(one, field) for one in ones] for field in ("sign", "offset"))
+        return JointCorrection(np.array(sign, dtype=np.float64), np.array(offset))
 
     @property
     def joint_names(self) -> tuple[str, ...]:

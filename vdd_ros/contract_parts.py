@@ -68,6 +68,13 @@ class Joint(Part):
         return self
 
 
+class Encoder(Part):
+    """joint = sign * encoder + offset [unit], see `joint_correction.py`."""
+
+    sign: Literal[1, -1] = 1
+    offset: Finite = 0.0
+
+
 class Frames(Part):
     base: str
     tool: str

@@ -176,7 +176,7 @@ class ReplayNode(Node):
         stream = self.contract.streams["joint_state"]
         now_ns = self.get_clock().now().nanoseconds
         try:
-            position = fields_of(message, self.contract)["position"]
+            position = fields_of(message, self.contract, stream)["position"]
             stamp_ns = sample_stamp_ns(stream, message, now_ns)
         except UserError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
