@@ -33,6 +33,7 @@ from vdd_ros.contract_parts import (
 from vdd_ros.errors import UserError
 from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.parity_limits import ParityLimits
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -63,6 +64,7 @@ class Contract(Part):
     encoders: dict[str, Encoder] = {}
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
     recording: RecordingLimits = RecordingLimits()
+    parity: ParityLimits = ParityLimits()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Contract:
@@ -175,8 +177,9 @@ class Contract(Part):
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
-        # one without cameras, or encoders, is written and hashed as before there were any
-        left_out = {name for name in ("cameras", "encoders") if not getattr(self, name)}
+        # one that says nothing of these is written, and hashed, as before there were any
+        usual = {"cameras": {}, "encoders": {}, "parity": ParityLimits()}
+        left_out = {name for name, value in usual.items() if getattr(self, name) == value}
         return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
     def correction_of(self, stream: Stream) -> JointCorrection | None:

@@ -1,0 +1,32 @@
+"""How much a policy may change with its precision: thresholds of a contract."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Bound = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+FEWEST_WINDOWS = 1000
+
+
+class ParityLimits(BaseModel):
+    """windows: recorded windows that it is measured on, at least; joint_error: largest difference
+    of a joint target, in any window [unit of the joint]; disagreement: share of windows in which
+    another expert is the most likely one; nll: how much worse recorded chunks fit, mean over
+    windows [nats per number of a chunk]; energy_distance: between samples of both, beyond that
+    between two draws of the first (docs/metrics.md), in standardised actions.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    windows: Annotated[int, Field(ge=1)] = FEWEST_WINDOWS
+    joint_error: Bound = 5e-3
+    disagreement: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    nll: Bound = 0.02
+    energy_distance: Bound = 0.01
+
+    def of(self, precision: str) -> ParityLimits:
+        """In fp32 as many windows as there are will do: rounding alone is left to differ, and that
+        has a bound of its own."""
+        return self.model_copy(update={"windows": 1}) if precision == "fp32" else self
