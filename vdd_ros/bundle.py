@@ -33,6 +33,7 @@ from vdd_ros.bundle_manifest import (
     NORMALIZER,
     OOD_DETECTOR,
     POLICY,
+    RECORDED,
     REFERENCE,
     START,
     Manifest,
@@ -46,6 +47,8 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime, default_runtime, open_expert
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.parity import Recorded
+from vdd_ros.recorded import from_npy, to_npy
 from vdd_ros.reference import Reference
 from vdd_ros.sealed_folder import (
     LARGEST_FILE,
@@ -159,14 +162,25 @@ class Bundle:
         return Reference.from_dict(read_json(path, LARGEST_NUMBERS), str(path))
 
     @property
+    def recorded(self) -> Recorded | None:
+        """Windows that parity is measured on; bundles made before lack them."""
+        if RECORDED not in self.manifest.files:
+            return None
+        manifest, contract = self.manifest, self.contract
+        window = manifest.n_obs_steps, contract.observation_dim
+        chunk = manifest.horizon, contract.action_dim
+        path = self.folder / RECORDED
+        return from_npy(read_bytes(path, LARGEST_NUMBERS), window, chunk, str(path))
+
+    @property
     def certificate(self) -> Certificate | None:
         """What was measured of it; None where it is of a format that said less."""
         return read_certificate(self.folder / CERTIFICATE)
 
     def require_parts(self) -> None:
         """Raise UserError where something that it has is none of what it ought to be."""
-        found = self.start, self.ood_detector, self.reference
-        assert len(found) == 3
+        found = self.start, self.ood_detector, self.reference, self.recorded
+        assert len(found) == 4
 
     @property
     def usual_runtime(self) -> Runtime:
@@ -240,6 +254,7 @@ def write_bundle(
     start: StartRange | None = None,
     ood_detector: OodDetector | None = None,
     reference: Reference | None = None,
+    recorded: Recorded | None = None,
     method: str | None = None,
     nfe: int | None = None,
     is_stochastic: bool | None = None,
@@ -264,6 +279,8 @@ def write_bundle(
     for file, part in optional.items():
         if part is not None:
             contents[file] = to_json(part.to_dict())
+    if recorded is not None:
+        contents[RECORDED] = to_npy(recorded)
     require_density_for(rule, density_onnx is not None, folder)
     if not re.fullmatch(NAME, name):
         raise UserError(

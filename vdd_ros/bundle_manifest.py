@@ -18,9 +18,9 @@ POLICY, CONTRACT, NORMALIZER = "policy.onnx", "contract.json", "normalizer.json"
 CERTIFICATE, PAGE = "certificate.json", "certificate.md"
 EXPERT, DENSITY = "expert.onnx", "density.onnx"
 START, OOD_DETECTOR = "start.json", "ood_detector.json"
-REFERENCE = "reference.json"
+REFERENCE, RECORDED = "reference.json", "windows.npy"
 REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
-OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
+OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, RECORDED, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
 LARGEST_NUMBERS = 128 * (1 << 20)
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,13 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.expert_graph import expert_graph, require_student_s_own
-from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
+from vdd_ros.policies.export import (
+    ActingStudent,
+    ActingTeacher,
+    StudentDensity,
+    student_graphs,
+    teacher_graph,
+)
 from vdd_ros.policies.ood import fit_detector
 from vdd_ros.policies.runs import (
     FewStepStudent,
@@ -34,8 +41,9 @@ if TYPE_CHECKING:
 
 
 class Exported(NamedTuple):
-    """method, nfe, is_stochastic: as in the bundle's manifest; acting: the torch module that
-    policy_onnx was made of; windows: (N, To, Do), held out; expert_onnx: of a student that has
+    """method, nfe, is_stochastic: as in the bundle's manifest; acting, density: the torch modules
+    that policy_onnx and density_onnx were made of; windows: (N, To, Do), held out; recorded_in:
+    folder of the run that has them, and those trained on; expert_onnx: of a student that has
     one."""
 
     kind: Literal["mixture", "diffusion"]
@@ -46,9 +54,11 @@ class Exported(NamedTuple):
     normalizer: Normalizer
     n_experts: int
     acting: nn.Module
+    density: nn.Module | None
     policy_onnx: bytes
     density_onnx: bytes | None
     windows: np.ndarray
+    recorded_in: Path
     start: StartRange | None
     ood_detector: OodDetector
     expert_onnx: bytes | None = None
@@ -81,9 +91,11 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
         student.normalizer,
         student.config.n_experts,
         acting,
+        StudentDensity(student.moe, student.normalizer),
         policy_onnx,
         density_onnx,
         windows,
+        teacher.folder,
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student),
         expert_onnx,
@@ -105,9 +117,11 @@ def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported
         student.normalizer,
         args.candidates,
         acting,
+        None,
         few_step_graph(acting, windows.shape[1:], args.candidates),
         None,
         windows,
+        teacher.folder,
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
     )
@@ -151,9 +165,11 @@ def exported_teacher(args: Args) -> Exported:
         teacher.normalizer,
         args.candidates,
         ActingTeacher(*parts),
+        None,
         teacher_graph(*parts, windows.shape[1:], args.candidates),
         None,
         windows,
+        teacher.folder,
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
     )

@@ -1,0 +1,109 @@
+"""The gate of every export: graphs that differ from the network by more than the robot allows are
+not deployed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from vdd_ros.bundle_manifest import DENSITY, POLICY
+from vdd_ros.density import MixtureParameters
+from vdd_ros.errors import UserError
+from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
+from vdd_ros.parity import Recorded, Units, Variant, compare, faults
+from vdd_ros.parity import report as report_of
+from vdd_ros.parity_limits import ParityLimits
+from vdd_ros.policies.precision import as_measured
+from vdd_ros.policies.stored_windows import open_windows
+from vdd_ros.sealed_folder import to_json
+
+CALIBRATION_WINDOWS = 500
+
+
+def recorded_windows(teacher: Path, count: int) -> Recorded:
+    """So many windows of a teacher's run, those held out first; all where there are fewer."""
+    held_out, trained_on = (open_windows(teacher, one) for one in (True, False))
+    parts = [held_out.at_most(count)]
+    if len(held_out) < count:
+        parts.append(trained_on.at_most(count - len(held_out)))
+    observations = np.concatenate([part.observations for part in parts])
+    chunks = np.concatenate(
+        [np.where(part.is_pad[..., None], np.nan, part.chunks) for part in parts]
+    )
+    return Recorded(observations.astype(np.float32), chunks.astype(np.float32))
+
+
+def calibration_inputs(
+    teacher: Path, noise_shape: tuple[int, ...] | None, seed: int
+) -> list[dict[str, np.ndarray]]:
+    """Inputs of a policy's graph at windows that the teacher was trained on."""
+    rng = np.random.default_rng(seed)
+    inputs = []
+    for window in open_windows(teacher, held_out=False).at_most(CALIBRATION_WINDOWS).observations:
+        one = {"window": window.astype(np.float32)}
+        if noise_shape is not None:
+            one["noise"] = rng.standard_normal(noise_shape).astype(np.float32)
+        inputs.append(one)
+    return inputs
+
+
+def torch_variant(
+    acting: nn.Module, density: nn.Module | None, noise_shape: tuple[int, ...] | None
+) -> Variant:
+    """The network itself, which graphs are compared with."""
+
+    def call(module: nn.Module, *inputs: np.ndarray | None) -> list[np.ndarray]:
+        given = [torch.tensor(one, dtype=torch.float32) for one in inputs if one is not None]
+        with torch.no_grad():
+            return [part.double().numpy() for part in module.eval()(*given)]
+
+    def infer(window: np.ndarray, noise: np.ndarray | None) -> PolicyOutput:
+        return PolicyOutput(*call(acting, window, noise))
+
+    def parameters(window: np.ndarray) -> MixtureParameters:
+        assert density is not None
+        return MixtureParameters(*call(density, window))
+
+    return Variant(infer, None if density is None else parameters, noise_shape)
+
+
+def gate(
+    reference: Variant,
+    policy_onnx: bytes,
+    density_onnx: bytes | None,
+    recorded: Recorded,
+    units: Units,
+    limits: ParityLimits,
+    seed: int,
+    report: Path,
+    distance: bool = True,
+) -> dict:
+    """The figures of graphs, in onnxruntime, see `compare`. Raises UserError where they are beyond
+    the limits, and leaves them in `report`."""
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = _onnx_variant(Path(folder), policy_onnx, density_onnx)
+        figures = compare(reference, candidate, recorded, units, seed, distance)
+    wrong = faults(figures, limits)
+    if wrong:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_bytes(to_json(report_of(figures, limits)))
+        raise UserError(
+            f"the exported graphs differ from the network: {'; '.join(wrong)}: no bundle was "
+            f"written, and the report is in {report}; export with a higher precision, or change "
+            "parity in the contract"
+        )
+    report.unlink(missing_ok=True)
+    return figures
+
+
+def _onnx_variant(folder: Path, policy_onnx: bytes, density_onnx: bytes | None) -> Variant:
+    (folder / POLICY).write_bytes(as_measured(policy_onnx))
+    policy = OnnxPolicy(folder / POLICY)
+    if density_onnx is None:
+        return Variant(policy.infer, None, policy.noise_shape)
+    (folder / DENSITY).write_bytes(as_measured(density_onnx))
+    return Variant(policy.infer, OnnxDensity(folder / DENSITY).parameters, policy.noise_shape)
