@@ -80,6 +80,13 @@ def generate_launch_description():
                 "the bundle; empty: anyone, or nobody",
             ),
             DeclareLaunchArgument(
+                "runtime",
+                default_value="auto",
+                choices=["auto", "onnxruntime", "numpy", "tensorrt"],
+                description="What runs the bundle's graphs; tensorrt: in engines that were built "
+                "on this computer (vdd export --tensorrt)",
+            ),
+            DeclareLaunchArgument(
                 "planning",
                 default_value="auto",
                 choices=["auto", "inline", "thread"],
@@ -202,6 +209,7 @@ def generate_launch_description():
                         "mode": parameter("mode", str),
                         "require_certificate": parameter("require_certificate", str),
                         "trusted_keys": parameter("trusted_keys", str),
+                        "runtime": parameter("runtime", str),
                         "planning": parameter("planning", str),
                         "start_tolerance": parameter("start_tolerance", float),
                         "most_missed": parameter("most_missed", int),

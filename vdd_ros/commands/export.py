@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import acting_text, write_bundle
-from vdd_ros.bundle_manifest import PAGE, POLICY
+from vdd_ros.bundle_manifest import PAGE, Precision
 from vdd_ros.certificate import Certificate, fidelity_of
 from vdd_ros.errors import UserError
-from vdd_ros.reference import Reference
 
 if TYPE_CHECKING:
     from vdd_ros.commands.exported import Exported
     from vdd_ros.conformal import Threshold
 
-PARITY_WINDOWS = 200
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
 STUDENT_RULE = ActingRule(
     hold_ticks=5,
@@ -81,8 +76,8 @@ class Refine:
 @dataclass(frozen=True)
 class Args:
     run: Path
-    """Run folder of a student or a teacher."""
-    out: Path
+    """Run folder of a student or a teacher; with --tensorrt, a bundle."""
+    out: Path | None = None
     """Bundle folder to write; an older bundle there is replaced."""
     name: str | None = None
     """Name of the policy; that of the run folder if not given."""
@@ -105,23 +100,39 @@ class Args:
     refine: Refine = field(default_factory=Refine)
     rule: RuleChanges = field(default_factory=RuleChanges)
     key: Path | None = None
-    """Private key that signs the bundle (vdd keygen)."""
+    """Private key that signs the bundle, or the engines (vdd keygen)."""
     seed: int = 0
+    precision: Precision = "fp32"
+    """Of the products with the network's weights (docs/jetson.md); refused where the policy differs
+    by more than `parity` of its contract allows."""
+    tensorrt: bool = False
+    """On the computer with the GPU: build the engines of the bundle that --run names, and compare
+    them with it."""
+    results: Path | None = None
+    """Folder of device results, engines among them; that of $VDD_DEVICE_RESULTS, or of this user,
+    if not given."""
 
 
 def main(args: Args) -> dict:
     """Write the bundle; raises UserError: a run is missing or onnxruntime disagrees with torch."""
+    if args.tensorrt:
+        from vdd_ros.commands.export_engine import export_engines
+
+        return export_engines(args.run, args.results, args.key, args.seed)
+    if args.out is None:
+        raise UserError("name the bundle to write: --out BUNDLE")
     told = _read(args.run / "run.json")
     kind = str(told.get("kind"))
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
+    from vdd_ros.commands.export_parity import checked
     from vdd_ros.commands.exported import exported_student, exported_teacher
 
     _require_own(args, kind, told.get("notes", {}))
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
-    parity, reference = _checked(args, policy)
+    found = checked(policy, args.precision, args.seed, Path(f"{args.out}.parity.json"))
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,
@@ -131,17 +142,19 @@ def main(args: Args) -> dict:
         n_obs_steps=policy.windows.shape[1],
         horizon=policy.normalizer.chunk_mean.shape[0],
         n_experts=policy.n_experts,
-        policy_onnx=policy.policy_onnx,
+        policy_onnx=found.policy_onnx,
         normalizer=policy.normalizer.to_dict(),
-        certificate=_certificate(args, rule, policy, told.get("notes", {}), parity).to_dict(),
-        density_onnx=policy.density_onnx,
-        expert_onnx=policy.expert_onnx,
+        certificate=_certificate(args, rule, policy, told.get("notes", {}), found.parity).to_dict(),
+        density_onnx=found.density_onnx,
+        expert_onnx=found.expert_onnx,
         start=policy.start,
         ood_detector=policy.ood_detector,
-        reference=reference,
+        reference=found.reference,
+        recorded=found.recorded,
         method=policy.method,
         nfe=policy.nfe,
         is_stochastic=policy.is_stochastic,
+        precision=None if args.precision == "fp32" else args.precision,
         key=args.key,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
@@ -165,21 +178,6 @@ def _of_threshold(distance: Threshold | None) -> str:
         f"alarm in at most {distance.false_alarm_rate:.1%} of episodes (calibrated on "
         f"{distance.episodes} in {distance.scenes} scenes)"
     )
-
-
-def _checked(args: Args, policy: Exported) -> tuple[dict, Reference]:
-    """Parity by precision, and what the bundle is compared with wherever it runs; raises UserError
-    where the graph does not compute what the network does."""
-    from vdd_ros.policies.certify import parity, reference_of
-
-    rng = np.random.default_rng(args.seed)
-    chosen = policy.windows[rng.permutation(len(policy.windows))[:PARITY_WINDOWS]]
-    acting = policy.acting.eval()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / POLICY
-        path.write_bytes(policy.policy_onnx)
-        found = parity(path, acting, chosen, args.seed)
-        return {"fp32": found}, reference_of(path, acting, chosen, args.seed)
 
 
 def _certificate(

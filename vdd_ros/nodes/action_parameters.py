@@ -25,6 +25,11 @@ class ActionParameters:
         "public key, or folder of public keys, of which one must have signed the bundle; empty: "
         "anyone, or nobody",
     )
+    device_results: str = parameter(
+        "",
+        "folder of device results, engines among them; empty: that of $VDD_DEVICE_RESULTS, or of "
+        "this user",
+    )
     mode: str = parameter(
         "drive",
         "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "
@@ -42,9 +47,10 @@ class ActionParameters:
     )
     runtime: str = parameter(
         "auto",
-        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; auto: the "
-        "faster one (see docs/runtime.md)",
-        choices=("auto", "onnxruntime", "numpy"),
+        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; tensorrt: "
+        "in engines that were built on this computer (docs/jetson.md); auto: the faster one of the "
+        "first two (docs/runtime.md)",
+        choices=("auto", "onnxruntime", "numpy", "tensorrt"),
     )
     start_tolerance: float = parameter(
         0.1,

@@ -19,9 +19,10 @@ from vdd_ros.bundle_verification import (
     warmed_up,
 )
 from vdd_ros.contract import Contract
+from vdd_ros.environment import device_results_folder
 from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
-from vdd_ros.inference import OnnxDensity, Runtime
+from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.signature import read_trusted
 
@@ -85,9 +86,8 @@ def prepared(settings: ActionParameters) -> Ready:
     if settings.mode == "drive":
         require_certificate(bundle, cast(Required, settings.require_certificate))
     home = _home(bundle, contract, settings.home)
-    auto = settings.runtime == "auto"
-    runtime = bundle.usual_runtime if auto else cast(Runtime, settings.runtime)
-    policy = bundle.open_policy(runtime)
+    runtime = _runtime(bundle, settings)
+    policy = _policy(bundle, settings, runtime)
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
     require_reference(bundle, policy)
@@ -109,6 +109,21 @@ def prepared(settings: ActionParameters) -> Ready:
     density = None if bundle.density_path is None else OnnxDensity(bundle.density_path, runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
     return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
+
+
+def _runtime(bundle: Bundle, settings: ActionParameters) -> Runtime:
+    """Of what the processor computes; beside engines that is the monitor's density."""
+    is_usual = settings.runtime in ("auto", "tensorrt")
+    return bundle.usual_runtime if is_usual else cast(Runtime, settings.runtime)
+
+
+def _policy(bundle: Bundle, settings: ActionParameters, runtime: Runtime) -> OnnxPolicy:
+    """In what was asked for. Raises UserError."""
+    if settings.runtime != "tensorrt":
+        return bundle.open_policy(runtime)
+    from vdd_ros.tensorrt_policy import open_engines
+
+    return open_engines(bundle, Path(settings.device_results or device_results_folder()))
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

@@ -1,0 +1,98 @@
+"""Build the TensorRT engines of a bundle on the computer that runs it, and see that they agree."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, POLICY
+from vdd_ros.environment import device_results_folder
+from vdd_ros.errors import UserError
+from vdd_ros.inference import OnnxDensity, OnnxPolicy
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.parity import Variant, compare, faults, report, units_of
+from vdd_ros.sealed_folder import read_json, to_json
+from vdd_ros.tensorrt_builder import build_on
+
+if TYPE_CHECKING:
+    from vdd_ros.tensorrt_policy import Machine
+
+
+def export_engines(folder: Path, results: Path | None, key: Path | None, seed: int) -> dict:
+    """Build and keep one engine for each graph; raises UserError, and keeps none, where one cannot
+    be built or the policy that they make differs from the bundle's in onnxruntime."""
+    from vdd_ros.tensorrt_policy import Machine, graphs_of, policy_of
+
+    bundle = Bundle.load(folder)
+    machine = Machine.here()
+    store = machine.store(bundle, results or device_results_folder())
+    graphs = graphs_of(bundle)
+    built = {name: _built(machine, graph, store.results.folder) for name, graph in graphs.items()}
+    loaded = {name: machine.load(plan, f"engine of {name}") for name, (plan, _) in built.items()}
+    parity = _parity(bundle, policy_of(loaded), store.results.folder, seed)
+    made = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    for name, (plan, log) in built.items():
+        captured = loaded[name].is_captured
+        facts: dict[str, JsonValue] = {"graph": name, "parity": parity, "is_captured": captured}
+        kept = store.write(machine.identity(bundle, graphs[name]), plan, log, facts, made, key)
+        how = "one launch a call" if captured else "queued anew in each call"
+        print(f"engine of {name}: {len(plan) / 1e6:.1f} MB in {kept.folder}, {how}")
+    identity = machine.identity(bundle, graphs[POLICY])
+    print(f"built for {identity}")
+    print(
+        f"on {parity['windows']} recorded windows it differs from onnxruntime by "
+        f"{parity['largest_joint_error']:.2g} at most in a joint"
+    )
+    return {"engines": store.results.folder, "identity": identity.model_dump(), "parity": parity}
+
+
+def _built(machine: Machine, graph: bytes, results: Path) -> tuple[bytes, bytes]:
+    """The plan and the log of one graph; the log of a failed build is left beside the results."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "build.log"
+        try:
+            return build_on(machine.cuda, machine.trt, graph, log), _read(log)
+        except UserError:
+            results.mkdir(parents=True, exist_ok=True)
+            (results / "failed-build.log").write_bytes(_read(log))
+            raise
+
+
+def _parity(bundle: Bundle, policy: OnnxPolicy, results: Path, seed: int) -> dict:
+    """Of engines and onnxruntime on the bundle's own recorded windows; raises UserError where they
+    differ by more than the contract allows, and keeps the report."""
+    recorded = bundle.recorded
+    if recorded is None:
+        raise UserError(f"{bundle.folder} has no recorded windows: export the bundle again")
+    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
+    reference = OnnxPolicy(bundle.folder / POLICY, density)
+    normalizer = Normalizer.from_dict(read_json(bundle.folder / NORMALIZER, LARGEST_NUMBERS))
+    units = units_of(bundle.contract, normalizer)
+    figures = compare(_variant(reference), _variant(policy), recorded, units, seed)
+    limits = bundle.contract.parity.of(bundle.precision)
+    wrong = faults(figures, limits)
+    if wrong:
+        path = results / "failed-parity.json"
+        results.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(to_json(report(figures, limits)))
+        raise UserError(
+            f"the engines differ from {bundle.folder} in onnxruntime: {'; '.join(wrong)}: none was "
+            f"kept, and the report is in {path}; export the bundle with a higher precision"
+        )
+    return figures
+
+
+def _variant(policy: OnnxPolicy) -> Variant:
+    density = policy.density
+    return Variant(
+        policy.infer, None if density is None else density.parameters, policy.noise_shape
+    )
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
