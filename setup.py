@@ -62,8 +62,11 @@ extras = {
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
     "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
     "ray": ["ray>=2.9,<3"],  # `vdd sweep --ray`
-    "tensorrt": ["tensorrt>=10.3"],
-    "rtx": ["tensorrt-rtx>=1.4"],
+    # engines: JetPack has TensorRT itself, elsewhere it comes from NVIDIA's package index
+    "jetson": ["cuda-bindings>=12.8,<14"],
+    "tensorrt": ["tensorrt>=10.3,<12", "cuda-bindings>=12.8,<14"],
+    # a compiler of engines that needs no GPU; tests compile every exported graph with it
+    "rtx": ["tensorrt-rtx-cu13-bindings>=1.7", "tensorrt-rtx-cu13-libs>=1.7"],
     "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "playwright>=1.40"],
 }
 
@@ -80,6 +83,7 @@ setup(
         ("share/vdd_ros/config/teleop", glob("config/teleop/*.yaml")),
         ("share/vdd_ros/config/sources", glob("config/sources/*.yaml")),
         ("share/vdd_ros/config/benchmarks", glob("config/benchmarks/*.yaml")),
+        ("share/vdd_ros/config/systemd", glob("config/systemd/*.service")),
         ("share/vdd_ros/launch", glob("launch/*.launch.py")),
     ],
     python_requires=">=3.10",

@@ -22,11 +22,19 @@ for python in 3.11 3.12 3.13; do
         --overrides overrides.txt --excludes excluded.txt
 done
 
-other=$(mktemp)
-trap 'rm -f "$other"' EXIT
-for python in 3.10 3.12; do
-    output="robot-py$(echo $python | tr -d .).txt"
-    pin robot.in $python x86_64 "$output"
-    pin robot.in $python aarch64 "$other"
+other=$(mktemp) cuda=$(mktemp)
+trap 'rm -f "$other" "$cuda"' EXIT
+same() { # same INPUT PYTHON OUTPUT [OPTION...]
+    input=$1 python=$2 output=$3
+    shift 3
+    pin "$input" "$python" x86_64 "$output" "$@"
+    pin "$input" "$python" aarch64 "$other" "$@"
     diff "$output" "$other" || { echo "$output differs between machines" >&2; exit 1; }
+}
+# JetPack 6 has CUDA 12.6 and Python 3.10, JetPack 7 has CUDA 13.0 or newer and Python 3.12
+for python in 3.10 3.12; do
+    minor=$(echo $python | tr -d .)
+    same robot.in $python "robot-py$minor.txt"
+    case $python in 3.10) echo 'cuda-bindings>=12.8,<13' ;; *) echo 'cuda-bindings>=13.0,<13.1' ;; esac >"$cuda"
+    same jetson.in $python "robot-jetson-py$minor.txt" --constraints "$cuda"
 done
