@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import resource
 import shutil
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from vdd_ros.gpu_checks import gpu_checks
 from vdd_ros.machine import (
     Check,
     clock_check,
@@ -77,8 +77,7 @@ def all_checks(folder: Path) -> Iterator[Check]:
     yield shared_memory_check()
     yield from ros_checks()
     yield onnxruntime_check()
-    yield module_check("tensorrt", "runs TensorRT engines on an NVIDIA GPU or a Jetson")
-    yield module_check("tensorrt_rtx", "builds and runs TensorRT-RTX engines")
+    yield from gpu_checks()
     yield realtime_check()
     yield memlock_check(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
     yield disk_check(shutil.disk_usage(folder).free)
@@ -205,13 +204,3 @@ def onnxruntime_check() -> Check:
     providers = onnxruntime.get_available_providers()
     devices = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
     return judge("onnxruntime", True, f"{onnxruntime.__version__} for {devices}", why, "")
-
-
-def module_check(module: str, why: str) -> Check:
-    """An optional runtime, by whether its module can be found; nothing is loaded."""
-    found = importlib.util.find_spec(module) is not None
-    extra = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}[module]
-    remedy = f"{pip_remedy(extra)}, on a machine with an NVIDIA driver"
-    if module == "tensorrt":
-        remedy += "; on a Jetson: sudo apt-get install -y python3-libnvinfer"
-    return judge(module, found, "found" if found else "not installed", why, remedy, needed=False)
