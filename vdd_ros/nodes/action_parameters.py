@@ -14,6 +14,11 @@ class ActionParameters:
 
     contract: str = parameter("", "path of the robot's contract YAML", required=True)
     bundle: str = parameter("", "folder of the bundle to run", required=True)
+    calibration: str = parameter(
+        "",
+        "calibration file, or the folder of them, whose latencies are allowed for; empty: those of "
+        "the contract",
+    )
     mode: str = parameter(
         "drive",
         "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "
