@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 from pictures import contract_with, end_of, recorded
-from recordings import CONTRACT, SECOND, record
+from recordings import CONTRACT, ROOT, SECOND, record
 from test_action_loop import HOME, MS, Bench
 
 from vdd_ros.acting import ActingRule
@@ -168,3 +168,13 @@ def test_pictures_with_late_stamps_stand_beside_earlier_joints(tmp_path):
     asked = int(images[0].stamps_ns[3])
     assert images[0].newest_at(asked) == 3
     assert images[1].newest_at(asked) == images[0].newest_at(asked + 40 * MS) > 3
+
+
+def test_a_contract_s_file_may_name_the_calibration(tmp_path):
+    found = Measured(JOINTS[1], ("robot_command", "joint_state"), 0.03, 0.029, 0.031, 1.0, 1)
+    path = tmp_path / "robot.yaml"
+    path.write_text(f"extends: {ROOT}/config/panda_avoid.yaml\nlatency: calibration\n")
+    (tmp_path / "calibration").mkdir()
+    assert Contract.from_yaml(path) == CONTRACT, "so that it can be calibrated"
+    keep(tmp_path / "calibration", CONTRACT, NOW, latency={JOINTS[1]: found.section(NOW, [])})
+    assert Contract.from_yaml(path).latency.command_s == {JOINTS[1]: 0.03}

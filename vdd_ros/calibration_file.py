@@ -9,11 +9,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Latencies
 from vdd_ros.errors import UserError
+from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.robot_calibration import RobotCalibration, newest_file
+from vdd_ros.robot_calibration import newest_file
 from vdd_ros.yaml_file import read_map
 
 WHAT = "calibration file"
@@ -47,18 +47,8 @@ def calibrated(contract: Contract, path: str | Path) -> Contract:
     where the path is empty, or the file says nothing of them. Raises UserError."""
     if not str(path) or not read_map(newest_file(path), WHAT).get("latency"):
         return contract
-    measured = RobotCalibration.read(path).latency.items()
-    joints, sources = contract.joint_names, contract.sources
-    found = Latencies(
-        command_s={name: one.delay_s for name, one in measured if name in joints},
-        stamp_s={name: one.delay_s for name, one in measured if name in sources},
-    )
-    if not (found.command_s or found.stamp_s):
-        raise UserError(
-            f"{path} has latencies of {', '.join(name for name, _ in measured)}, none of which the "
-            f"contract {contract.name} knows: name the calibration of this robot"
-        )
-    raw = contract.to_dict() | {"latency": found.model_dump()}
+    found = latencies_in(path, contract.joint_names, contract.sources)
+    raw = contract.to_dict() | {"latency": found}
     return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
 
 

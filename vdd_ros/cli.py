@@ -30,7 +30,6 @@ COMMANDS = {
     "fidelity": "judge students against their teacher and held-out people",
     "export": "export a run as a bundle, the folder that is deployed",
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
-    "calibrate": "calibrate a robot from recorded data, and say how good that is",
     "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
     "bench": "measure this machine: what a policy costs per chunk, distilling, the simulation",
 }

@@ -34,6 +34,7 @@ from vdd_ros.contract_parts import (
 from vdd_ros.errors import UserError
 from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.latencies import with_latencies
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -177,6 +178,7 @@ class Contract(Part):
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
         folder = Path(path).parent
         raw = with_encoders(with_model_text(read_extended(path, "contract"), folder), folder)
+        raw = with_latencies(raw, folder)
         return checked(cls, raw, str(path))
 
     @classmethod

@@ -84,12 +84,17 @@ def test_latency_is_measured_within_every_limit_and_a_planted_delay_is_what_it_g
 
 
 def test_without_drive_nothing_is_asked_of_the_arm_and_what_does_not_move_is_refused(tmp_path):
-    with free_domain() as domain, Observer(domain) as observer:
-        with robot(domain, tmp_path), calibrate(domain, tmp_path, "latency", seconds=2.0) as node:
-            wait_for(lambda: "move the arm" in node.output, "the node to wait for a person")
-            assert observer.node.count_publishers(CONTRACT.streams["teleop_command"].topic) == 0
-            assert node.wait(60.0) == 1, node.output
-            assert "no message of robot_command with this joint" in node.output
+    teleop = CONTRACT.streams["teleop_command"].topic
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        robot(domain, tmp_path),
+        calibrate(domain, tmp_path, "latency", seconds=2.0) as node,
+    ):
+        wait_for(lambda: "move the arm" in node.output, "the node to wait for a person")
+        assert observer.node.count_publishers(teleop) == 0
+        assert node.wait(60.0) == 1, node.output
+        assert "no message of robot_command with this joint" in node.output
     assert not (tmp_path / "robot").exists()
 
 
