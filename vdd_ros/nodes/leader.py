@@ -9,6 +9,7 @@ from rclpy.publisher import Publisher
 
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import command_qos, message_class, qos_of
+from vdd_ros.nodes.raw_streams import queue_depth
 
 
 def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher:
@@ -21,6 +22,7 @@ def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher
 
 
 def listen_to_states(node: Node, contract: Contract, on_state: Callable) -> None:
-    """Listen to the contract's joint states."""
+    """Listen to every one of the contract's joint states, also after a moment of other work."""
     states = contract.streams["joint_state"]
-    node.create_subscription(message_class(states.type), states.topic, on_state, qos_of(states))
+    qos = qos_of(states, queue_depth(states))
+    node.create_subscription(message_class(states.type), states.topic, on_state, qos)

@@ -65,10 +65,11 @@ class LedArm:
         if self._node.count_publishers(self.topic) > 1:
             raise UserError(f"another leader publishes on {self.topic}: end it first")
 
-    def way_to(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Times (2,) [s] and targets (2, Da): straight there, slowly, all joints at once."""
+    def way_to(self, target: np.ndarray, share: float = APPROACH) -> tuple[np.ndarray, np.ndarray]:
+        """Times (2,) [s] and targets (2, Da): straight there, all joints at once; share: of the
+        velocity limits."""
         way = np.abs(target - self.position)
-        duration_s = float((way / (APPROACH * self._contract.limit("velocity"))).max())
+        duration_s = float((way / (share * self._contract.limit("velocity"))).max())
         return np.array([0.0, duration_s + SETTLING_S]), np.stack([self.position, target])
 
     def farthest_from(self, target: np.ndarray) -> tuple[str, float]:
@@ -100,12 +101,13 @@ class LedArm:
         def is_over() -> bool:
             tick = self.stamp_ns // self._contract.control_period_ns
             elapsed_s = (self.stamp_ns - begun_ns) / NS_PER_S
-            if self.fault or enough():
+            if self.fault:
                 return True
+            # also at the last tick: in lockstep a simulator waits for the command of each
             if tick != self._tick:
                 self._tick = tick
                 self._send(np.array([np.interp(elapsed_s, times_s, one) for one in targets.T]))
-            return elapsed_s >= times_s[-1]
+            return enough() or elapsed_s >= times_s[-1]
 
         yield is_over
         self.require_no_fault()
