@@ -2,6 +2,10 @@
 
 On the simulated robot, moving by itself:
     ros2 launch vdd_ros calibrate.launch.py kind:=latency sim:=true calibration:=calibration
+On the simulated robot, with a camera that sees a board on the arm:
+    ros2 launch vdd_ros calibrate.launch.py kind:=intrinsics sim:=true board:=board.yaml \
+        camera:=front contract:=config/panda_cameras.yaml \
+        kinematics:=config/kinematics/panda_tools.yaml
 On a real robot, moving only once you say so; keep the e-stop at hand:
     ros2 launch vdd_ros calibrate.launch.py kind:=latency drive:=true calibration:=calibration
 Watch for drift, beside whatever runs:
@@ -25,8 +29,16 @@ def generate_launch_description():
         [
             DeclareLaunchArgument(
                 "kind",
-                choices=["joints", "hand_eye", "intrinsics", "gripper", "latency", "drift"],
-                description="What is calibrated",
+                choices=[
+                    "joints",
+                    "hand_eye",
+                    "intrinsics",
+                    "gripper",
+                    "latency",
+                    "drift",
+                    "frames",
+                ],
+                description="What is calibrated; frames: nothing, but /tf_static is told",
             ),
             DeclareLaunchArgument(
                 "contract", default_value=config, description="Contract YAML of the robot"
@@ -78,6 +90,53 @@ def generate_launch_description():
                 description="For each joint that is moved, or for a person to move the arm [s]",
             ),
             DeclareLaunchArgument(
+                "poses",
+                default_value="20",
+                description="joints, hand_eye, intrinsics: poses to take",
+            ),
+            DeclareLaunchArgument(
+                "camera",
+                default_value="",
+                description="hand_eye, intrinsics: name of one of the contract's cameras",
+            ),
+            DeclareLaunchArgument(
+                "board",
+                default_value="",
+                description="hand_eye, intrinsics: YAML file of the board",
+            ),
+            DeclareLaunchArgument(
+                "mounting",
+                default_value="eye_to_hand",
+                choices=["eye_in_hand", "eye_to_hand"],
+                description="Whether the camera is on the arm, or beside it and the board on the "
+                "arm",
+            ),
+            DeclareLaunchArgument(
+                "camera_info",
+                default_value="",
+                description="hand_eye: YAML file of the camera's intrinsics; empty: those of the "
+                "calibration",
+            ),
+            DeclareLaunchArgument(
+                "kinematics",
+                default_value="",
+                description="YAML of the arm's kinematics, where the contract has none",
+            ),
+            DeclareLaunchArgument(
+                "seed", default_value="0", description="Seed of the poses that are tried"
+            ),
+            DeclareLaunchArgument(
+                "stay",
+                default_value="false",
+                choices=["true", "false"],
+                description="Whether it goes on telling /tf_static once it is done",
+            ),
+            DeclareLaunchArgument(
+                "stretch",
+                default_value="10.0",
+                description="drift: seconds that count as an episode does",
+            ),
+            DeclareLaunchArgument(
                 "least", default_value="0.001", description="What matters of a drift [rad, m]"
             ),
             DeclareLaunchArgument(
@@ -104,6 +163,15 @@ def generate_launch_description():
                 }.items(),
                 condition=IfCondition(LaunchConfiguration("sim")),
             ),
+            node(
+                "sim_camera_node",
+                condition=IfCondition(looks()),
+                camera=text("camera"),
+                board=text("board"),
+                mounting=text("mounting"),
+                task=text("task"),
+                kinematics=text("kinematics"),
+            ),
             node("command_gate", condition=IfCondition(moves())),
             node(
                 "recorder_node",
@@ -123,6 +191,15 @@ def generate_launch_description():
                 reach=number("reach"),
                 seconds=number("seconds"),
                 least=number("least"),
+                poses=whole("poses"),
+                camera=text("camera"),
+                board=text("board"),
+                mounting=text("mounting"),
+                camera_info=text("camera_info"),
+                kinematics=text("kinematics"),
+                seed=whole("seed"),
+                stay=ParameterValue(LaunchConfiguration("stay"), value_type=bool),
+                stretch=number("stretch"),
             ),
         ]
     )
@@ -145,7 +222,15 @@ def node(name, condition=None, **parameters):
 
 def moves():
     """Whether the arm is moved for it: drift only listens, beside whatever runs."""
-    return PythonExpression(["'", LaunchConfiguration("kind"), "' != 'drift'"])
+    return PythonExpression(["'", LaunchConfiguration("kind"), "' not in ('drift', 'frames')"])
+
+
+def looks():
+    """Whether a camera has to be simulated."""
+    sim, kind = LaunchConfiguration("sim"), LaunchConfiguration("kind")
+    return PythonExpression(
+        ["'", sim, "' == 'true' and '", kind, "' in ('hand_eye', 'intrinsics')"]
+    )
 
 
 def records():
@@ -159,3 +244,7 @@ def text(name):
 
 def number(name):
     return ParameterValue(LaunchConfiguration(name), value_type=float)
+
+
+def whole(name):
+    return ParameterValue(LaunchConfiguration(name), value_type=int)
