@@ -14,6 +14,7 @@ from test_action_loop import HOME, MS, Bench
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.ahead import ahead_of
+from vdd_ros.calibration.excitation import excitation
 from vdd_ros.calibration.latency import Measured, joint_latency
 from vdd_ros.calibration.planted_timing import planted_latency
 from vdd_ros.calibration.recordings import keep
@@ -22,8 +23,12 @@ from vdd_ros.contract import Contract
 from vdd_ros.datasets.frame_pictures import newest_numbers
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.inference import PolicyOutput
+from vdd_ros.lag import Signal, find_lag
 from vdd_ros.policies.windows import windows_of
 from vdd_ros.replay import replay_windows
+from vdd_ros.sim.delay import Delays
+from vdd_ros.sim.rollout import drive, wire
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 JOINTS = CONTRACT.joint_names
@@ -178,3 +183,45 @@ def test_a_contract_s_file_may_name_the_calibration(tmp_path):
     assert Contract.from_yaml(path) == CONTRACT, "so that it can be calibrated"
     keep(tmp_path / "calibration", CONTRACT, NOW, latency={JOINTS[1]: found.section(NOW, [])})
     assert Contract.from_yaml(path).latency.command_s == {JOINTS[1]: 0.03}
+
+
+class Clocked:
+    """A policy that plans a motion by how often it was asked: once a control tick."""
+
+    n_obs_steps, horizon, n_experts, action_dim = 1, 20, 1, 7
+    noise_shape = density = None
+
+    def __init__(self, contract: Contract, motion):
+        self._motion, self._asked = motion, 0
+        self._tick_s = contract.control_period_ns * 1e-9
+        self._steps_s = np.arange(self.horizon) * contract.policy_period_ns * 1e-9
+
+    def infer(self, window, noise=None) -> PolicyOutput:
+        times_s = self._asked * self._tick_s + self._steps_s
+        self._asked += 1
+        columns = [np.interp(times_s, self._motion.times_s, one) for one in self._motion.targets.T]
+        return PolicyOutput(np.zeros(1), np.stack(columns, axis=-1)[None])
+
+
+def test_a_simulated_arm_whose_commands_are_late_moves_as_one_whose_are_not(env):
+    """60 ms late as it was measured; read ahead by that, it is in time again."""
+    late_s, joint = 0.06, 6
+    taught, robot = (late_by(CONTRACT, evenly(seconds)) for seconds in (0.02, 0.02 + late_s))
+    wiring, moved = wire(CONTRACT, "avoid"), []
+    for delay_s, ahead in ((0.0, None), (late_s, None), (late_s, ahead_of(robot, taught))):
+        env.reset(0)
+        pose = env.observe().position[wiring.from_arm]
+        motion = excitation(CONTRACT, pose, (joint,), share=0.4, reach=0.3, seconds=7.0)
+        rng = np.random.default_rng(0)
+        loop = ActionLoop(
+            CONTRACT, Clocked(CONTRACT, motion), ActingRule(), rng, lambda: 0.0, ahead=ahead
+        )
+        states = [
+            (env.observe().stamp_ns * 1e-9, env.observe().position[wiring.from_arm][joint])
+            for _ in drive(env, CONTRACT, loop, 0, [], Delays(0.0, delay_s))
+        ]
+        times_s, positions = np.array(states).T
+        moved.append(Signal(times_s, positions[:, None]))
+    in_time, late, ahead_of_it = moved
+    assert find_lag(in_time, late, -0.2, 0.3).seconds == pytest.approx(late_s, abs=1e-3)
+    assert find_lag(in_time, ahead_of_it, -0.2, 0.3).seconds == pytest.approx(0.0, abs=1e-3)
