@@ -130,7 +130,7 @@ def test_what_is_not_known_is_told_at_once(facts, tmp_path):
     given = {"camera": "front", "board": facts["board"]}
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2
-        assert "intrinsics of front are not known: calibrate kind:=intrinsics" in calibration.output
+        assert "intrinsics of front are not known: run `vdd calibrate" in calibration.output
     given = {"camera": "side", "board": facts["board"]}
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2

@@ -13,8 +13,7 @@ from rclpy.node import Node
 
 from vdd_ros.calibration.board import Board, opencv
 from vdd_ros.calibration.board_views import Mounting
-from vdd_ros.calibration.intrinsics import read_camera_info
-from vdd_ros.calibration.lens import Lens
+from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.still import Still, StillWatch
 from vdd_ros.calibration.suggestions import Seeing
@@ -194,17 +193,7 @@ class StillPoses:
 
 def _seeing(contract: Contract, settings: CalibrationParameters) -> Seeing:
     """Raises UserError where intrinsics are not known."""
-    if settings.camera_info:
-        lens = read_camera_info(settings.camera_info)
-    else:
-        known = latest_of(settings.calibration, contract.name, contract.contract_hash)
-        section = known.intrinsics.get(settings.camera)
-        if section is None:
-            raise UserError(
-                f"the intrinsics of {settings.camera} are not known: calibrate kind:=intrinsics "
-                "first, or name its driver's file with camera_info"
-            )
-        distortion = np.array(section.distortion)
-        lens = Lens(section.width, section.height, section.matrix, distortion)
+    known = latest_of(settings.calibration, contract.name, contract.contract_hash)
+    file = Path(settings.camera_info) if settings.camera_info else None
     mounting: Mounting = "eye_in_hand" if settings.mounting == "eye_in_hand" else "eye_to_hand"
-    return Seeing(settings.camera, mounting, lens)
+    return Seeing(settings.camera, mounting, lens_of(known, settings.camera, file))

@@ -1,7 +1,8 @@
 """Tell whether a robot is still as it was when it was calibrated, from any episodes of it.
 
-Compared are where joints stand and where they are told to, at rest, and how late they are. `--keep`
-notes it in the calibration, for later; without it what was noted is compared. Found is what is
+Compared are where joints stand and where they are told to, at rest, and how late they are; of a
+folder of recorded poses with pictures of a board, where cameras are. `--keep` notes how joints
+stand in the calibration; without it what was noted is compared. Found is what is
 twice `--least`, with one false alarm in a thousand looks.
 """
 
@@ -20,6 +21,7 @@ from tyro.conf import Positional, arg
 from vdd_ros.calibration import drift
 from vdd_ros.calibration.latency import measure_latencies
 from vdd_ros.calibration.leader_drift import RestOffset, rest_offset
+from vdd_ros.calibration.pose_log import FILE_NAME as POSES
 from vdd_ros.calibration.recordings import contract_of, episodes_of, keep, recording_of
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
@@ -30,11 +32,13 @@ from vdd_ros.robot_calibration import RobotCalibration
 @dataclass(frozen=True)
 class Args:
     data: Annotated[Positional[tuple[Path, ...]], arg(metavar="FOLDER")]
-    """Folders of episodes, or episodes."""
+    """Folders of episodes, or episodes; or one of recorded poses."""
     calibration: Annotated[Path, arg(metavar="FOLDER")]
     """Folder of the robot's calibration files, or one of them."""
     contract: Path | None = None
     """The robot's contract; that of the episodes if not given."""
+    kinematics: Path | None = None
+    """Of recorded poses, the arm's model, where the contract has none."""
     keep: bool = False
     """Note in the calibration how the robot is now, instead of comparing."""
     least: float = drift.LEAST
@@ -45,6 +49,8 @@ def main(args: Args) -> dict:
     """Print a row for each joint; not ok where something moved, or cannot be told to have not."""
     if not args.least > 0.0:
         raise UserError(f"--least is {args.least:g}: write more than 0, such as .001")
+    if any((path / POSES).exists() for path in args.data):
+        return _told(_of_cameras(args))
     episodes = list(episodes_of(args.data))
     contract = contract_of(episodes, args.contract)
     found = [rest_offset(episode) for episode in episodes]
@@ -58,11 +64,28 @@ def main(args: Args) -> dict:
         )
     changes = drift.offset_changes(known.rest, found, args.least)
     changes += _latencies(contract, episodes, known)
+    return {"episodes": len(episodes), **_told(changes)}
+
+
+def _told(changes: Sequence[drift.Change]) -> dict:
     watched = drift.judged(changes)
     Console().print(_table(watched.rows), highlight=False)
     for sentence in watched.sentences:
         print(sentence)
-    return {"ok": watched.verdict == "STEADY", "episodes": len(episodes), **watched.to_dict()}
+    return {"ok": watched.verdict == "STEADY", **watched.to_dict()}
+
+
+def _of_cameras(args: Args) -> list[drift.Change]:
+    if len(args.data) > 1 or args.keep:
+        raise UserError(
+            "of recorded poses name one folder, and no --keep: `vdd calibrate hand-eye` is how a "
+            "camera's place is noted"
+        )
+    from vdd_ros.calibration.camera_drift import camera_changes
+    from vdd_ros.teleop.cartesian import read_model
+
+    model = None if args.kinematics is None else read_model(args.kinematics)
+    return camera_changes(RobotCalibration.read(args.calibration), args.data[0], model)
 
 
 def _keep(contract: Contract, found: Sequence[RestOffset], args: Args) -> dict:
