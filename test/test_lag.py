@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,18 @@ def test_samples_in_any_order_that_are_not_finite_or_repeat_are_put_right():
     np.testing.assert_allclose(found.times_s, [0.0, 1e-8, 2e-8])
     np.testing.assert_allclose(found.values[:, 0], [1.0, 2.0, 3.0])
     assert GRID_S == 0.005
+
+
+def test_a_robot_that_records_needs_no_scipy():
+    """What it takes to follow its commands is told of every episode, when it stops."""
+    program = (
+        "import sys; sys.modules['scipy'] = None\n"
+        "import numpy as np\n"
+        "from vdd_ros.lag import Signal, find_lag\n"
+        "times = np.arange(0.0, 6.0, 0.01)\n"
+        "wave = lambda t: np.sin(2.0 * t + 0.5 * t**2)[:, None]\n"
+        "led, seen = Signal(times, wave(times)), Signal(times, wave(times - 0.05))\n"
+        "print(round(find_lag(led, seen, 0.0, 0.5).seconds, 4))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "0.05", done.stderr

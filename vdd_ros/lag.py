@@ -14,6 +14,7 @@ McCaffrey 2002): a controller's errors are no white noise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -196,14 +197,10 @@ def _fit(led: Signal, seen: Signal, lag_s: float, squares: bool) -> _Fit:
 
 
 def _refined(led: Signal, seen: Signal, around_s: float, squares: bool) -> Lag:
-    from scipy.optimize import minimize_scalar
-
     def left(lag_s: float) -> float:
         return float((_fit(led, seen, lag_s, squares).left ** 2).sum())
 
-    bounds = around_s - REFINED_WITHIN_S, around_s + REFINED_WITHIN_S
-    best = minimize_scalar(left, bounds=bounds, method="bounded", options={"xatol": TOLERANCE_S})
-    lag_s = float(best.x)
+    lag_s = _least(left, around_s - REFINED_WITHIN_S, around_s + REFINED_WITHIN_S)
     fit = _fit(led, seen, lag_s, squares)
     std_s, blocks = _deviation(led, seen, lag_s, squares, fit)
     if not math.isfinite(std_s):
@@ -211,6 +208,24 @@ def _refined(led: Signal, seen: Signal, around_s: float, squares: bool) -> Lag:
     total = float(((seen.values - seen.values.mean(axis=0)) ** 2).sum())
     explained = 1.0 - float((fit.left**2).sum()) / total if total > 0.0 else 0.0
     return Lag(lag_s, std_s, explained, float(fit.weights[1, 0]), blocks)
+
+
+def _least(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function with one valley is least, by golden section, to within TOLERANCE_S. Robots
+    that record have no SciPy."""
+    golden = (math.sqrt(5.0) - 1.0) / 2.0
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    of_left, of_right = function(left), function(right)
+    while high - low > TOLERANCE_S:
+        if of_left < of_right:
+            high, right, of_right = right, left, of_left
+            left = high - golden * (high - low)
+            of_left = function(left)
+        else:
+            low, left, of_left = left, right, of_right
+            right = low + golden * (high - low)
+            of_right = function(right)
+    return (low + high) / 2.0
 
 
 def _deviation(

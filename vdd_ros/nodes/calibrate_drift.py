@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 from rclpy.node import Node
@@ -34,6 +35,8 @@ class DriftWatch:
 
     def __init__(self, node: Node, contract: Contract, settings: CalibrationParameters):
         self._node, self._contract, self._settings = node, contract, settings
+        if find_spec("scipy") is None:
+            raise UserError("drift is told with SciPy: pip install 'vdd_ros[calibration]'")
         known = RobotCalibration.read(settings.calibration)
         if not known.rest:
             raise UserError(
