@@ -110,14 +110,17 @@ def test_the_e_stop_ends_it_and_nothing_is_kept(tmp_path):
     assert EpisodeStore(tmp_path / "recorded").list() == (), "a recording that was broken off"
 
 
-def test_a_gripper_is_calibrated_by_its_own_steps(tmp_path):
+def test_a_gripper_is_calibrated_by_its_own_steps_and_the_node_stays_where_it_is_to(tmp_path):
     contract = CONTRACT_PATH.with_name("panda_gripper.yaml")
+    given = {"contract": contract, "drive": True, "stay": True}
     with (
         free_domain() as domain,
         robot(domain, tmp_path, contract, "lift"),
-        calibrate(domain, tmp_path, "gripper", contract, drive=True) as node,
+        calibrate(domain, tmp_path, "gripper", **given) as node,
     ):
-        assert node.wait(120.0) == 0, node.output
+        wait_for(lambda: "wrote" in node.output, "the result", 120.0)
+        assert node.process.poll() is None
+    assert node.process.returncode == 0
     (section,) = RobotCalibration.read(tmp_path / "robot").grippers.values()
     assert section.opens == 1 and section.closed < 0.1 and section.open > 0.9
     assert section.width_at_zero_m is None

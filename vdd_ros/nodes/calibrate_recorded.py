@@ -57,8 +57,10 @@ class RecordedMotion:
         """Joints and cameras that are meant."""
         names = tuple(self._settings.joints.split())
         if self._settings.kind == "gripper":
-            (name,) = names or (None,)
-            return (self._contract.joint_names[gripper_of(self._contract, name)],)
+            if len(names) > 1:
+                raise UserError(f"joints names {len(names)} of them: name one gripper's channel")
+            index = gripper_of(self._contract, names[0] if names else None)
+            return (self._contract.joint_names[index],)
         return names
 
     def _script(self) -> Script[None]:

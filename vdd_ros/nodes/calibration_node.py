@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
@@ -28,6 +29,8 @@ from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.nodes.static_frames import StaticFrames
 from vdd_ros.robot_calibration import RobotCalibration
+
+LOOK_PERIOD_S = 0.5
 
 
 class Task(Protocol):
@@ -52,6 +55,10 @@ class CalibrationNode(Node):
         self._frames = StaticFrames(self)
         self._tell_frames()
         self._task = self._make_task()
+        if self.settings.stay:
+            self.create_timer(
+                LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            )
         publish_diagnostics(self, self._health)
 
     def _make_task(self) -> Task | None:
@@ -68,13 +75,16 @@ class CalibrationNode(Node):
 
     @property
     def exit_code(self) -> int | None:
-        """None until it is done."""
+        """None until it is done, and where it is to stay."""
         code = None if self._task is None else self._task.exit_code
-        if code == 0 and self.settings.stay:
+        return None if code == 0 and self.settings.stay else code
+
+    def _look(self) -> None:
+        """Tell what was found, once, where it is to stay."""
+        if self._task is not None and self._task.exit_code == 0:
+            self._task.close()
             self._task = None
             self._tell_frames()
-            return None
-        return code
 
     def destroy_node(self) -> None:
         """Nothing that was begun goes on."""
