@@ -122,6 +122,8 @@ def test_the_command_keeps_and_compares(tmp_path, capsys):
     kept = RobotCalibration.read(robot)
     assert kept.rest["robot_command"].joints[JOINTS[3]].offset == pytest.approx(0.01, abs=1e-4)
     capsys.readouterr()
+    assert cli.main(["calibrate", "show", robot]) == 0
+    assert "7 joints, std" in capsys.readouterr().out
     assert cli.main([*words, str(tmp_path / "same"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["verdict"] == "STEADY"
     assert cli.main([*words, str(tmp_path / "moved"), "--json"]) == 1
