@@ -181,8 +181,10 @@ def test_a_contract_s_file_may_name_the_calibration(tmp_path):
     path.write_text(f"extends: {ROOT}/config/panda_avoid.yaml\nlatency: calibration\n")
     (tmp_path / "calibration").mkdir()
     assert Contract.from_yaml(path) == CONTRACT, "so that it can be calibrated"
-    keep(tmp_path / "calibration", CONTRACT, NOW, latency={JOINTS[1]: found.section(NOW, [])})
-    assert Contract.from_yaml(path).latency.command_s == {JOINTS[1]: 0.03}
+    at_once = found._replace(name=JOINTS[2], seconds=-1e-4, low_s=-3e-4, high_s=1e-4)
+    sections = {one.name: one.section(NOW, []) for one in (found, at_once)}
+    keep(tmp_path / "calibration", CONTRACT, NOW, latency=sections)
+    assert Contract.from_yaml(path).latency.command_s == {JOINTS[1]: 0.03, JOINTS[2]: 0.0}
 
 
 class Clocked:

@@ -36,7 +36,10 @@ def latencies_in(
     where it says nothing of any. Raises UserError where it knows others only."""
     measured = RobotCalibration.read(path).latency
     found = {
-        "command_s": {name: one.delay_s for name, one in measured.items() if name in joints},
+        # of a joint that follows at once, what is measured may be a little less than nothing
+        "command_s": {
+            name: max(0.0, one.delay_s) for name, one in measured.items() if name in joints
+        },
         "stamp_s": {name: one.delay_s for name, one in measured.items() if name in sources},
     }
     if measured and not any(found.values()):
