@@ -30,6 +30,11 @@ class ActionParameters:
         "folder of device results, engines among them; empty: that of $VDD_DEVICE_RESULTS, or of "
         "this user",
     )
+    calibration: str = parameter(
+        "",
+        "calibration file, or the folder of them, whose latencies are allowed for; empty: those of "
+        "the contract",
+    )
     mode: str = parameter(
         "drive",
         "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "
