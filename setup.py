@@ -52,6 +52,13 @@ extras = {
     "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
     # where a contract's actions tell poses of tools; qpsolvers comes with mink
     "cartesian": ["mink==0.0.5", "mujoco>=3.3,<3.10"],
+    # `vdd calibrate`; the arm's kinematics are those of `cartesian`
+    "calibration": [
+        "opencv-python-headless>=4.7,<5",
+        "scipy>=1.11",
+        "mink==0.0.5",
+        "mujoco>=3.3,<3.10",
+    ],
     # robosuite 1.5.2 fails with mujoco 3.10 and newer, whatever its own metadata says
     "sim": ["robosuite==1.5.2", "mujoco>=3.3,<3.10", "mink==0.0.5", "opencv-python-headless<5"],
     "ray": ["ray>=2.9,<3"],  # `vdd sweep --ray`
@@ -97,6 +104,8 @@ setup(
             "sim_node = vdd_ros.nodes.sim_node:main",
             "demonstrator_node = vdd_ros.nodes.demonstrator_node:main",
             "replay_node = vdd_ros.nodes.replay_node:main",
+            "sim_camera_node = vdd_ros.nodes.sim_camera_node:main",
+            "calibration_node = vdd_ros.nodes.calibration_node:main",
             "flight_recorder_node = vdd_ros.nodes.flight_recorder_node:main",
             "trial_node = vdd_ros.nodes.trial_node:main",
         ],

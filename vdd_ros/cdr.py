@@ -23,8 +23,12 @@ def joints_cdr(
     stamp_ns: int,
     velocity: np.ndarray = NOTHING,
 ) -> bytes:
-    """Joints (Da,) in the contract's order, as the message type of a stream."""
+    """Joints (Da,) in the contract's order, as the message type of a stream; for the robot's own
+    streams as its encoders count."""
     store = typestore()
+    if (correction := contract.correction_of(stream)) is not None:
+        position = correction.encoders(position)
+        velocity = correction.sign * velocity if velocity.size else velocity
     if stream.type == TRAJECTORY:
         message = _trajectory(contract, position, stamp_ns, velocity)
     elif stream.has_header:

@@ -22,6 +22,7 @@ COMMANDS = {
     "contract": "check a robot's contract and show what a policy is tied to",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "look after recorded episodes: check, show, split, trim, delete, import, export",
+    "calibrate": "find joint offsets, cameras' places and intrinsics from recorded data",
     "replay": "send a recorded episode to the simulator again, through the gate",
     "train": "train a diffusion policy, the teacher, on recorded episodes",
     "teacher": "take over a teacher that was trained elsewhere: import, look",

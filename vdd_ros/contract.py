@@ -20,9 +20,11 @@ from vdd_ros.contract_parts import (
     NUMBERS_PER_OBJECT,
     TOPIC,
     Action,
+    Encoder,
     Frames,
     Joint,
     Kinematics,
+    Latencies,
     ObservationPart,
     Part,
     Rates,
@@ -30,7 +32,9 @@ from vdd_ros.contract_parts import (
     require_known,
 )
 from vdd_ros.errors import UserError
+from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.latencies import with_latencies
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -43,7 +47,8 @@ class Contract(Part):
 
     objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
     beside the streams, and part of no observation; kinematics: of an action that tells poses of
-    tools.
+    tools; encoders: of joints whose encoders count otherwise, and latency: how late things are; of
+    both, in a contract's file the name of a calibration, seen from the contract's folder.
     """
 
     format_version: Literal[1]
@@ -57,6 +62,8 @@ class Contract(Part):
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     action: Action
     kinematics: Kinematics | None = None
+    encoders: dict[str, Encoder] = {}
+    latency: Latencies | None = None
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
     recording: RecordingLimits = RecordingLimits()
 
@@ -80,9 +87,12 @@ class Contract(Part):
             raise ValueError(f"jerk is limited for every joint or for none; {without[0]} has none")
         if self.rates.policy_hz > self.rates.control_hz:
             raise ValueError("policy_hz is above control_hz")
+        for joint in self.encoders:
+            require_known(f"joint {joint} of encoders", joint, names, "the joints")
         self._objects_agree()
         self._cameras_agree()
         self._action_agrees()
+        self._latency_agrees()
         if self.kinematics is not None:
             self._tools_agree(self.kinematics)
         return self
@@ -134,6 +144,14 @@ class Contract(Part):
                 "policy sees: observe position of joint_state"
             )
 
+    def _latency_agrees(self) -> None:
+        if self.latency is None:
+            return
+        for joint in self.latency.command_s:
+            require_known(f"joint {joint} of latency", joint, self.joint_names, "the joints")
+        for name in self.latency.stamp_s:
+            require_known(f"{name} of latency", name, self.sources, "streams and cameras")
+
     def _tools_agree(self, kinematics: Kinematics) -> None:
         frames = names_in(kinematics.model).frames
         require_known(f"frames.base {self.frames.base}", self.frames.base, frames, "its frames")
@@ -158,7 +176,9 @@ class Contract(Part):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Contract:
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
-        raw = with_model_text(read_extended(path, "contract"), Path(path).parent)
+        folder = Path(path).parent
+        raw = with_encoders(with_model_text(read_extended(path, "contract"), folder), folder)
+        raw = with_latencies(raw, folder)
         return checked(cls, raw, str(path))
 
     @classmethod
@@ -168,9 +188,18 @@ class Contract(Part):
 
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
-        # one without cameras is written, and hashed, as before there were any
-        left_out = None if self.cameras else {"cameras"}
+        # one without cameras, or encoders, is written and hashed as before there were any
+        left_out = {name for name in ("cameras", "encoders") if not getattr(self, name)}
         return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
+
+    def correction_of(self, stream: Stream) -> JointCorrection | None:
+        """Between what messages of a stream count and the joints (Da,); None where they are the
+        same. Whoever takes messages apart, or makes them, asks this and nothing else."""
+        if not self.encoders or stream not in [self.streams[name] for name in ENCODER_STREAMS]:
+            return None
+        ones = [self.encoders.get(name, Encoder()) for name in self.joint_names]
+        sign, offset = ([getattr(one, field) for one in ones] for field in ("sign", "offset"))
+        return JointCorrection(np.array(sign, dtype=np.float64), np.array(offset))
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -239,6 +268,15 @@ class Contract(Part):
         """(Da,) lower, upper [unit], velocity [unit/s], acceleration [unit/s^2] or jerk [unit/s^3]
         per joint; of jerk NaN where there is no limit, see `limits_jerk`."""
         return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
+
+    def stamps_late_ns(self, name: str) -> int:
+        """By which stamps of a stream or a camera are later than what they tell."""
+        late_s = self.latency.stamp_s.get(name, 0.0) if self.latency else 0.0
+        return round(late_s * 1e9)
+
+    def timed_as(self, other: Contract) -> Contract:
+        """The same with the latencies of another."""
+        return self.model_copy(update={"latency": other.latency})
 
     @property
     def limits_jerk(self) -> bool:

@@ -68,6 +68,13 @@ class Joint(Part):
         return self
 
 
+class Encoder(Part):
+    """joint = sign * encoder + offset [unit], see `joint_correction.py`."""
+
+    sign: Literal[1, -1] = 1
+    offset: Finite = 0.0
+
+
 class Frames(Part):
     base: str
     tool: str
@@ -140,6 +147,17 @@ class ObservationPart(Part):
     stream: str
     field: Literal["position", "velocity", "heading"]
     delay_s: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.0
+
+
+class Latencies(Part):
+    """What was measured of how late things are [s], as by `vdd calibrate latency`.
+
+    command_s: by joint, from a command until the joint is where it says; stamp_s: by stream or
+    camera, how much later its stamps are than those that joint_state would give the same moment.
+    """
+
+    command_s: dict[str, Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]] = {}
+    stamp_s: dict[str, Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]] = {}
 
 
 class Action(Part):

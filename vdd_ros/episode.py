@@ -221,6 +221,9 @@ def _decode_stream(
         )
         for index, (field, size) in enumerate(reader.sizes.items())
     }
+    correction = contract.correction_of(stream)
+    if correction is not None:
+        fields = correction.fields(fields)
     return StreamData(stamps_ns, received_ns, fields, len(messages) - len(kept))
 
 

@@ -3,7 +3,7 @@
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
         [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
         [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl] [recorder_prefixes.jsonl]
-        [damage.json] [bundle.json] [out/methods/cells.jsonl]
+        [damage.json] [bundle.json] [out/methods/cells.jsonl] [calibration.json]
 
 What is named is first taken over: a report as demo.json, the cells of a sweep under its name, the
 JSON lines of `vdd bench sim --json`, `distill`, `faults` and `delays` as bench_sim.json and so on.
@@ -19,6 +19,7 @@ import re
 import sys
 from pathlib import Path
 
+from vdd_ros.commands.bench.calibration.pictures import pictures as calibration_pictures
 from vdd_ros.commands.bench.faults.table import scenario_page
 from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.pictures import Rollouts, routes_beside
@@ -423,6 +424,59 @@ def of_bench_loader(text: str) -> str:
     return f"{head}: {told}\n\n{to_markdown(Table(heads, rows))}\n"
 
 
+def of_bench_calibration(text: str) -> str:
+    """The sentence, the tables and the pictures for calibrations whose truth is known."""
+    result = json.loads(text)
+    rows = {row["row"]: row for row in result["rows"]}
+    errors = [
+        [row["row"], what, f"{error:.3g}", f"{row['bounds'][what]:.3g}",
+         "yes" if error <= row["bounds"][what] else "**no**"]
+        for row in result["rows"]
+        for what, error in row["errors"].items()
+    ]  # fmt: skip
+    parts = [
+        f"`{result['command']}`, {result['hardware']}:",
+        to_markdown(Table(["row", "what", "error", "bound", "kept"], errors)),
+    ]
+    if "hand_eye" in rows:
+        parts += _of_hand_eye(rows["hand_eye"])
+    if "joint_offsets" in rows:
+        told = "error of joint offsets over the noise of encoders"
+        parts.append(f"![{told}](pictures/calibration_joint_offsets.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _of_hand_eye(row: dict) -> list[str]:
+    near, far = row["distance_m"]
+    heads = ["corner noise [px]", "median, p95 [mm]", "OpenCV's best median, p95 [mm]",
+             "median, p95 [deg]", "OpenCV's best median [deg]"]  # fmt: skip
+    levels = [
+        [
+            f"{level['noise_px']:g}",
+            f"{level['median_mm']:.3f}, {level['p95_mm']:.3f}",
+            f"{level['opencv_best_mm']:.3f}, {level['opencv_best_p95_mm']:.3f}",
+            f"{level['median_deg']:.4f}, {level['p95_deg']:.4f}",
+            f"{level['opencv_best_deg']:.4f}",
+        ]
+        for level in row["levels"]
+    ]
+    width, height = row["picture_px"]
+    return [
+        f"Hand-eye: {row['setups']} setups, half of them with the camera on the arm, "
+        f"{row['views']} views each of a board ({row['board']}) {near:g} to {far:g} m away, focal "
+        f"length {row['focal_px']:g} px, {width}x{height} px, encoders with "
+        f"{1e3 * row['joint_noise_rad']:g} mrad of noise; {row['statistic']}.",
+        to_markdown(Table(heads, levels)),
+        f"Where encoders are off by {1e3 * row['with_offsets']['offset_std_rad']:g} mrad (standard "
+        f"deviation, {row['with_offsets']['joints']} joints), the camera's place is wrong by "
+        f"{row['with_offsets']['median_mm_without']:.1f} mm in the median where nobody knows of it "
+        f"({row['with_offsets']['refused_without']} setups are refused), and by "
+        f"{row['with_offsets']['median_mm']:.2f} mm where offsets are estimated along with it.",
+        "![error of the camera's place and rotation over the noise of corners]"
+        "(pictures/calibration_hand_eye.png)",
+    ]
+
+
 SECTIONS = {
     "demo.json": of_demo,
     "g1_bottle.jsonl": of_sweep,
@@ -445,6 +499,8 @@ ELSEWHERE = {
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
     "bench_loader.jsonl": ("data.md", of_bench_loader),
+    "bench_calibration.json": ("calibration.md", of_bench_calibration),
+    "bench_calibration_timing.json": ("calibration_timing.md", of_bench_calibration),
     "methods.jsonl": ("methods.md", of_methods),
 }
 
@@ -544,6 +600,11 @@ def take_over(path: Path) -> None:
         if "growth_mib" in report:
             name = "bench_soak.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
+        if "setups" in report.get("rows", [{}])[0]:
+            of_timing = report["rows"][0]["row"] == "latency"
+            name = f"bench_calibration{'_timing' if of_timing else ''}.json"
+            for picture, image in calibration_pictures(report["rows"]).items():
+                (PICTURES / picture).write_bytes(image)
         if "methods" in report:
             name = "bench_distill.json"
             report["command"] = re.sub(r"--run \S+", "--run TEACHER", report["command"])

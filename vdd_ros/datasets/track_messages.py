@@ -73,6 +73,8 @@ def _says_the_same(
     names = tuple(column.name for column in columns)
     if track.type != stream.type or topic.time != stream.timeline:
         return False
+    if contract.correction_of(stream) is not None:
+        return False  # what is declared are joints, and the robot's encoders count otherwise
     if names != contract.joint_names or not all(column.is_of_the_joint for column in columns):
         return False
     return stream.has_header or topic.names == names  # without names, order is all

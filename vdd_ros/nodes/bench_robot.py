@@ -46,7 +46,7 @@ class BenchRobot(Node):
         self._position = np.array(settings.position.split(), dtype=np.float64)
         if self._position.shape != (self.contract.n_joints,):
             raise UserError(f"position has to name {self.contract.n_joints} joints")
-        command = self.contract.streams["robot_command"]
+        self._commands = command = self.contract.streams["robot_command"]
         self.create_subscription(
             message_class(command.type), command.topic, self._obey, qos_of(command)
         )
@@ -60,7 +60,7 @@ class BenchRobot(Node):
             thread.start()
 
     def _obey(self, message) -> None:
-        self._position = fields_of(message, self.contract)["position"]
+        self._position = fields_of(message, self.contract, self._commands)["position"]
 
     def _tell(self, stream: Stream) -> None:
         publisher = self.create_publisher(message_class(stream.type), stream.topic, qos_of(stream))
@@ -73,9 +73,9 @@ class BenchRobot(Node):
             if stream.is_of_objects:
                 publisher.publish(poses_message(poses, self.contract.frames.base, now_ns))
                 continue
-            publisher.publish(
-                joint_state_message(self.contract.joint_names, self._position, now_ns, still)
-            )
+            correction = self.contract.correction_of(stream)
+            told = self._position if correction is None else correction.encoders(self._position)
+            publisher.publish(joint_state_message(self.contract.joint_names, told, now_ns, still))
 
     def destroy_node(self) -> None:
         self._ended.set()

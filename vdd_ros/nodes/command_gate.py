@@ -123,8 +123,9 @@ class CommandGateNode(Node):
 
     def _take(self, name: str, message) -> None:
         try:
-            fields = fields_of(message, self.contract)
-            stamp_ns = sample_stamp_ns(self.contract.streams[name], message, self._now_ns())
+            stream = self.contract.streams[name]
+            fields = fields_of(message, self.contract, stream)
+            stamp_ns = sample_stamp_ns(stream, message, self._now_ns())
         except UserError as error:
             self._complaints[name] = str(error)
             if name == f"{LEADER}_command":

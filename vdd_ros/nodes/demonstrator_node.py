@@ -220,7 +220,7 @@ class DemonstratorNode(Node):
 
     def _on_state(self, message) -> None:
         try:
-            state = fields_of(message, self.contract)
+            state = fields_of(message, self.contract, self.contract.streams["joint_state"])
         except UserError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return

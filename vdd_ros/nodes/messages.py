@@ -86,16 +86,24 @@ def latched_qos() -> QoSProfile:
     )
 
 
-def fields_of(message, contract: Contract) -> dict[str, np.ndarray]:
-    """What a message tells, by field, in contract order: of joints 'position' and, where it has
-    it, 'velocity', each (Da,); of objects 'position' and 'heading', see `fields_of_poses`.
+def fields_of(message, contract: Contract, stream: Stream | None = None) -> dict[str, np.ndarray]:
+    """What a message of a stream tells, by field, in contract order: of joints 'position' and,
+    where it has it, 'velocity', each (Da,); of objects 'position' and 'heading', see
+    `fields_of_poses`.
 
     A JointState is matched by name, whatever its order and whatever else it names, and so is a
     JointTrajectory, of which the last point counts; a Float64MultiArray holds the positions in the
     contract's order, a PoseArray the objects in theirs. Raises UserError where a joint is missing
     or named twice, or where the number of values does not fit. Values are passed on as they came:
-    whether they are finite is asked by whoever takes them.
+    whether they are finite is asked by whoever takes them. Encoders are corrected, where the
+    contract says so; stream: None of a message that nobody corrects.
     """
+    told = _told(message, contract)
+    correction = None if stream is None else contract.correction_of(stream)
+    return told if correction is None else correction.fields(told)
+
+
+def _told(message, contract: Contract) -> dict[str, np.ndarray]:
     if isinstance(message, PoseArray):
         if len(message.poses) != len(contract.objects):
             raise UserError(
@@ -191,12 +199,16 @@ def command_message(
     stamp_ns: int,
     velocity: np.ndarray | None = None,
 ) -> JointState | Float64MultiArray | JointTrajectory:
-    """Joint position targets (Da,) [unit] as the message type that `stream` declares.
+    """Joint position targets (Da,) [unit] as the message type that `stream` declares, for the robot
+    as its encoders count.
 
     velocity: (Da,) [unit/s] that the arm is to have there, for a trajectory; None for none. Its one
     point is to be reached one control period after the stamp, when the next one is due.
     """
     kind, names = message_class(stream.type), contract.joint_names
+    if (correction := contract.correction_of(stream)) is not None:
+        position = correction.encoders(position)
+        velocity = None if velocity is None else correction.sign * velocity
     if kind is Float64MultiArray:
         return Float64MultiArray(data=position.tolist())
     if kind is JointState:

@@ -113,6 +113,8 @@ class SimNode(Node):
         self._in_sim_time = self.settings.time_base == "sim"
         self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
         self._step_ns = self._wiring.state_period_ns
+        correction = self.contract.correction_of(self.contract.streams["joint_state"])
+        self._correction = None if correction is None else correction.taken(self._wiring.to_arm)
         self._way: Way | None = None
         self._time_ns = FIRST_SIM_TIME_NS if self._in_sim_time else time.time_ns()
         self._due_ns = self._started_ns = time.monotonic_ns()
@@ -159,7 +161,8 @@ class SimNode(Node):
 
     def _on_command(self, message) -> None:
         try:
-            target = fields_of(message, self.contract)["position"]
+            stream = self.contract.streams["robot_command"]
+            target = fields_of(message, self.contract, stream)["position"]
         except UserError as error:
             self._refuse(error)
             return
@@ -211,9 +214,13 @@ class SimNode(Node):
         self._time_ns += self._step_ns
         reading = self._env.observe()
         self._clock_out.publish(clock_message(self._time_ns))
-        states = joint_state_message(
-            self._joints, reading.position, self._time_ns, reading.velocity
-        )
+        position, velocity = reading.position, reading.velocity
+        if self._correction is not None:  # its encoders count as the contract says they do
+            position, velocity = (
+                self._correction.encoders(position),
+                self._correction.sign * velocity,
+            )
+        states = joint_state_message(self._joints, position, self._time_ns, velocity)
         self._to_tell.put((self._states_out, states), self._time_ns)
         for name, period_ns in self._wiring.pose_streams.items():
             if reading.stamp_ns % period_ns == 0:

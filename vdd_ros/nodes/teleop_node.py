@@ -179,14 +179,15 @@ class TeleopNode(Node):
         }[follower.state]
 
     def _on_state(self, message) -> None:
-        self._observe(message, self.follower.observe)
+        self._observe("joint_state", message, self.follower.observe)
 
     def _on_robot_command(self, message) -> None:
-        self._observe(message, self.follower.hear_command)
+        self._observe("robot_command", message, self.follower.hear_command)
 
-    def _observe(self, message, take: Callable) -> None:
+    def _observe(self, name: str, message, take: Callable) -> None:
         try:
-            position = fields_of(message, self.contract)["position"]
+            stream = self.contract.streams[name]
+            position = fields_of(message, self.contract, stream)["position"]
         except (UserError, KeyError) as error:
             self.get_logger().warning(f"not taken: {error}", throttle_duration_sec=5.0)
             return

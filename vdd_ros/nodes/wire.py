@@ -20,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
+from vdd_ros.joint_correction import JointCorrection
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     command_message,
@@ -57,6 +58,7 @@ class Decoder:
 
     def __init__(self, stream: Stream, contract: Contract):
         self._stream, self._contract = stream, contract
+        self._correction = contract.correction_of(stream)
         self._kind = message_class(stream.type)
         self._layout: Layout | None = None
 
@@ -75,6 +77,8 @@ class Decoder:
         }
         if self._stream.is_of_objects:
             return fields_of_poses(numbers["poses"].reshape(-1, 7)), stamp_ns
+        if self._correction is not None:
+            numbers = self._correction.fields(numbers)
         return numbers, stamp_ns
 
     def _take_apart(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
@@ -82,7 +86,7 @@ class Decoder:
             message = deserialize_message(data, self._kind)
         except (RuntimeError, ValueError) as error:  # of the middleware, and of text
             raise UserError(f"a message on {self._stream.topic} is broken ({error})") from None
-        fields = fields_of(message, self._contract)
+        fields = fields_of(message, self._contract, self._stream)
         stamp_ns = sample_stamp_ns(self._stream, message, received_ns)
         is_little = data[:2] == LITTLE_ENDIAN
         self._layout = layout_of(data, message, self._contract) if is_little else None
@@ -94,7 +98,10 @@ class Encoder:
 
     def __init__(self, stream: Stream, contract: Contract):
         marks = _marks(2 * contract.n_joints).reshape(2, -1)
-        made = command_message(stream, contract, marks[0], 1, marks[1])
+        nothing = JointCorrection.none(contract.n_joints)
+        self._correction = contract.correction_of(stream) or nothing
+        bare = contract.model_copy(update={"encoders": {}})  # marks are looked for as they are
+        made = command_message(stream, bare, marks[0], 1, marks[1])
         self._buffer = bytearray(serialize_message(made))
         self._position = self._numbers(marks[0])
         self._velocity = self._numbers(marks[1]) if isinstance(made, JointTrajectory) else None
@@ -104,9 +111,10 @@ class Encoder:
     def encode(self, position: np.ndarray, stamp_ns: int, move: np.ndarray | None = None) -> bytes:
         """The message of `command_message`, serialised. move: (Da,) from the command before, which
         was due one control period before [unit]; a trajectory tells it as its velocity."""
-        self._position[:] = position
+        self._position[:] = self._correction.encoders(position)
         if self._velocity is not None:
-            self._velocity[:] = 0.0 if move is None else move / self._period_s
+            speed = 0.0 if move is None else move / self._period_s
+            self._velocity[:] = self._correction.sign * speed
         if self._has_stamp:
             STAMP.pack_into(self._buffer, STAMP_AT, *divmod(stamp_ns, NS_PER_S))
         return bytes(self._buffer)

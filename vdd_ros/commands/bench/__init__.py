@@ -30,6 +30,7 @@ TOOLS = {
     "recorder-prefixes": "whether saved episodes outlive a power cut after any single operation",
     "bundle": "whether every kind of damaged bundle is refused, and by which check",
     "damage": "whether every kind of damaged episode is found, named and not trained on unawares",
+    "calibration": "by how much calibrations of random setups are wrong, beside their bounds",
     "sim": "how fast a simulated robot is stepped, beside robosuite's own loop, and how equal",
 }
 QUIET = 0.95  # share of the wall time that the measuring thread had the core

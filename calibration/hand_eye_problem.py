@@ -1,0 +1,107 @@
+"""The equations of hand-eye: where corners should be, and how that changes with what is unknown.
+
+Unknown are small changes of X and Y, each three of translation [m] and three of rotation [rad]
+(R = Exp(w) R0, t = t0 + v: both in the parent's axes), and offsets of some joints [rad, m].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board_views import BoardViews
+
+OF_POSES = 12  # unknowns of X and Y
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """camera: (4, 4) X; target: (4, 4) Y; offsets: (n,) of all joints, none where the tool's poses
+    do not come from joints."""
+
+    camera: np.ndarray
+    target: np.ndarray
+    offsets: np.ndarray
+
+    def changed(self, change: np.ndarray, free: np.ndarray) -> Unknowns:
+        """change: (12 + k,); free: (k,) which joints' offsets are unknown."""
+        offsets = self.offsets.copy()
+        offsets[free] += change[OF_POSES:]
+        camera, target = _nudged(self.camera, change[:6]), _nudged(self.target, change[6:OF_POSES])
+        return replace(self, camera=camera, target=target, offsets=offsets)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """free: (k,) joints whose offsets are unknown; unknowns are changes of `start`."""
+
+    views: BoardViews
+    start: Unknowns
+    free: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return OF_POSES + len(self.free)
+
+    def residuals(self, change: np.ndarray) -> np.ndarray:
+        """(M, 2) where corners should be minus where they are [pixels], for a change (12 + k,)."""
+        _, in_camera, *_ = self._points(self.start.changed(change, self.free))
+        return self.views.lens.pixels(in_camera) - self.views.pixels
+
+    def jacobian(self, change: np.ndarray) -> np.ndarray:
+        """(M, 2, 12 + k) of the residuals [pixels/m, pixels/rad]."""
+        now = self.start.changed(change, self.free)
+        in_parent, in_camera, in_target_parent, carried = self._points(now)
+        _, by_point = self.views.lens.pixels_and_slopes(in_camera)
+        back = now.camera[:3, :3].T
+        per_parent = by_point @ back  # (M, 2, 3) by a point in X's parent
+        turned = carried[:, :3, :3][self.views.view]
+        per_target = per_parent @ turned
+        found = np.empty((len(by_point), 2, self.size))
+        found[..., :3] = -per_parent
+        arm = rigid.skew(in_parent - now.camera[:3, 3])
+        found[..., 3:6] = per_parent @ arm @ left_jacobian(change[3:6])
+        found[..., 6:9] = per_target
+        arm = -rigid.skew(in_target_parent - now.target[:3, 3])
+        found[..., 9:12] = per_target @ arm @ left_jacobian(change[9:12])
+        if len(self.free):
+            found[..., OF_POSES:] = per_parent @ self._by_joints(now, in_parent, in_target_parent)
+        return found
+
+    def _points(self, now: Unknowns):
+        """Corners (M, 3) in X's parent, in the camera, in Y's parent; and B (N, 4, 4)."""
+        carried = self.views.carried(now.offsets if len(self.free) else None)
+        in_target_parent = rigid.moved(now.target, self.views.points)
+        mine = carried[self.views.view]
+        in_parent = (mine[:, :3, :3] @ in_target_parent[..., None])[..., 0] + mine[:, :3, 3]
+        in_camera = rigid.moved(rigid.inverse(now.camera), in_parent)
+        return in_parent, in_camera, in_target_parent, carried
+
+    def _by_joints(self, now: Unknowns, in_parent: np.ndarray, in_target_parent: np.ndarray):
+        """(M, 3, k) motion of corners in X's parent with the joints."""
+        views = self.views
+        assert views.chain is not None and views.joints is not None
+        twists = views.chain.jacobians(views.joints + now.offsets)[:, :, self.free][views.view]
+        v, w = np.swapaxes(twists[:, :3], 1, 2), np.swapaxes(twists[:, 3:], 1, 2)  # (M, k, 3)
+        if views.mounting == "eye_to_hand":
+            return np.swapaxes(v + np.cross(w, in_parent[:, None]), 1, 2)
+        moved = v + np.cross(w, in_target_parent[:, None])  # in the base, against which X moves
+        turned = views.carried(now.offsets)[:, :3, :3][views.view]
+        return -turned @ np.swapaxes(moved, 1, 2)
+
+
+def left_jacobian(w: np.ndarray) -> np.ndarray:
+    """(3,) -> (3, 3): Exp(w + dw) = Exp(J dw) Exp(w) to first order."""
+    angle = float(np.linalg.norm(w))
+    k = rigid.skew(w)
+    if angle < rigid.SMALL:
+        return np.eye(3) + 0.5 * k + k @ k / 6.0
+    first, second = (1.0 - np.cos(angle)) / angle**2, (1.0 - np.sin(angle) / angle) / angle**2
+    return np.eye(3) + first * k + second * (k @ k)
+
+
+def _nudged(matrix: np.ndarray, change: np.ndarray) -> np.ndarray:
+    turned = rigid.exp(np.concatenate([np.zeros(3), change[3:6]]))[:3, :3] @ matrix[:3, :3]
+    return rigid.pose(turned, matrix[:3, 3] + change[:3])

@@ -1,0 +1,72 @@
+"""Whether the board's stated size and the lens's focal length are those that the data speak of.
+
+Both are facts that hand-eye is told and that are easily wrong: a print that was fitted to the page,
+intrinsics of another resolution. One Newton step from the estimate, with a factor on each as two
+more unknowns, says what they should be, and tells the two apart: the arm's motion is the measure.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.hand_eye_problem import Problem
+from vdd_ros.calibration.view_weights import Whitening
+from vdd_ros.errors import UserError
+
+WITHIN, SIGMAS = 0.01, 5.0
+
+
+class Factors(NamedTuple):
+    """By how much longer the focal length, and larger the board, should be; and the standard
+    deviation of each."""
+
+    focal: float
+    focal_std: float
+    size: float
+    size_std: float
+
+
+def factors_of(problem: Problem, whitening: Whitening, noise: float) -> Factors:
+    """problem: at the least squares; noise: of corners [pixels]."""
+    scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
+    now, views = problem.start, problem.views
+    boards = rigid.inverse(now.camera) @ views.carried(now.offsets) @ now.target
+    turned = boards[views.view][:, :3, :3]
+    grown = (turned @ views.points[..., None])[..., 0]
+    pixels, by_point = views.lens.pixels_and_slopes(grown + boards[views.view][:, :3, 3])
+    by_focal = pixels - views.lens.matrix[:2, 2]
+    by_size = (by_point @ grown[..., None])[..., 0]
+    slopes = np.concatenate(
+        [problem.jacobian(nothing), by_focal[..., None], by_size[..., None]], axis=-1
+    )
+    flat, left = whitening.of(slopes / scale), whitening.of(problem.residuals(nothing) / scale)
+    lengths = np.linalg.norm(flat, axis=0)  # metres, radians and factors differ by orders
+    inverse = np.linalg.pinv((flat / lengths).T @ (flat / lengths))
+    step = -inverse @ ((flat / lengths).T @ left) / lengths
+    std = np.sqrt(np.diag(inverse)) / lengths
+    return Factors(1.0 + float(step[-2]), float(std[-2]), 1.0 + float(step[-1]), float(std[-1]))
+
+
+def require_as_stated(factors: Factors) -> None:
+    """Raise UserError where focal length or board are of another size than stated, by more than
+    chance."""
+    off = {
+        "focal": (abs(factors.focal - 1.0), factors.focal_std),
+        "size": (abs(factors.size - 1.0), factors.size_std),
+    }
+    wrong = {what: by for what, (by, std) in off.items() if by > max(WITHIN, SIGMAS * std)}
+    if not wrong:
+        return
+    if max(wrong, key=lambda what: wrong[what]) == "size":
+        raise UserError(
+            f"the arm's motion says that the board is {factors.size:.4g} times as large as stated: "
+            "measure a square and correct square_m; where it is right, joints are off, and their "
+            "offsets are to be estimated along with the camera"
+        )
+    raise UserError(
+        f"the views say that the focal length is {factors.focal:.4g} times as long as stated: "
+        "calibrate intrinsics anew, with pictures of this size and focus"
+    )

@@ -1,0 +1,157 @@
+"""`vdd calibrate`: from recorded poses and pictures to the robot's calibration file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planted_arms import LOWER, UPPER, panda
+from render_calibration import BOARD, contract
+
+from vdd_ros import cli
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.intrinsics import read_camera_info, write_camera_info
+from vdd_ros.calibration.lens import Lens
+from vdd_ros.calibration.planted import Setup, setup_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.robot_calibration import RobotCalibration
+
+cv2 = pytest.importorskip("cv2")
+SCALE, MARGIN_M = 5000.0, 0.02
+MATRIX = np.array([[600.0, 0.0, 319.5], [0.0, 600.0, 239.5], [0.0, 0.0, 1.0]])
+LENS = Lens(640, 480, MATRIX)
+
+
+def picture_of(board_in_camera: np.ndarray) -> np.ndarray:
+    """(480, 640) uint8: the printed board as a camera without distortion sees it."""
+    printed = BOARD.picture(SCALE, MARGIN_M)
+    # from pixels of the print, counted by their middles, to the board's plane
+    to_plane = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, SCALE]]) / SCALE
+    to_plane[:2, 2] -= MARGIN_M
+    plane = np.stack([*board_in_camera[:3, :2].T, board_in_camera[:3, 3]], axis=1)
+    seen = cv2.warpPerspective(
+        printed, MATRIX @ plane @ to_plane, (640, 480), flags=cv2.INTER_AREA, borderValue=190
+    )
+    return cv2.GaussianBlur(seen, (3, 3), 0.6)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Setup:
+    rng = np.random.default_rng(11)
+    return setup_of(rng, panda(), LOWER, UPPER, "eye_to_hand", 16, BOARD, LENS)
+
+
+@pytest.fixture(scope="module")
+def poses(planted, tmp_path_factory):
+    """Poses with pictures and a leader, one of which is of a leader that was let go of."""
+    robot, rng = contract(), np.random.default_rng(12)
+    log = PoseLog.begin(tmp_path_factory.mktemp("poses") / "poses", robot, BOARD)
+    for number, (joints, board) in enumerate(zip(planted.joints, planted.boards(), strict=True)):
+        leader = -joints + 0.25 + 1e-4 * rng.standard_normal(7) + (0.5 if number == 3 else 0.0)
+        names = robot.joint_names
+        log.add(
+            number,
+            dict(zip(names, joints.tolist(), strict=True)),
+            dict(zip(names, leader.tolist(), strict=True)),
+            {"front": picture_of(board)},
+        )
+    return log.folder
+
+
+def run(capsys, *words) -> dict:
+    assert cli.main([*map(str, words), "--json"]) == 0, capsys.readouterr().err
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
+    """Leader, then camera; the newest file says both, and the older one is still there."""
+    into = tmp_path / "calibration"
+    found = run(capsys, "calibrate", "joints", poses, "--into", into, "--against", "leader")
+    assert found["joints"]["panda_joint1"]["sign"] == -1
+    assert found["joints"]["panda_joint1"]["offset"] == pytest.approx(0.25, abs=2e-4)
+    assert found["source"]["left_out"] == 1
+    info = tmp_path / "front.yaml"
+    write_camera_info(info, "front", LENS)
+    words = ("--camera", "front", "--mounting", "eye_to_hand", "--camera-info", info)
+    found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words)
+    known = RobotCalibration.read(into)
+    camera = known.hand_eye["front"].camera
+    assert (camera.parent_frame, camera.child_frame) == ("panda_link0", "front_optical_frame")
+    assert rigid.distance_between(camera.matrix, planted.camera) < 1e-3
+    assert rigid.angle_between(camera.matrix, planted.camera) < 1e-3
+    assert known.leader.joints["panda_joint7"].sign == -1
+    assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
+    joints = ("--joint-offsets", "panda_joint2", "panda_joint4")
+    found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *joints)
+    offsets = RobotCalibration.read(into).encoders.joints
+    assert set(offsets) == {"panda_joint2", "panda_joint4"}
+    for name, one in offsets.items():
+        assert abs(one.offset) < 4.0 * one.std and found["joints"][name] == one.offset
+    shown = run(capsys, "calibrate", "show", into)
+    assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda_cameras"
+
+
+def test_intrinsics_become_a_file_for_drivers(capsys, planted, tmp_path):
+    """Pictures that fill the frame, tilted this way and that."""
+    rng, robot = np.random.default_rng(13), contract()
+    log = PoseLog.begin(tmp_path / "poses", robot, BOARD)
+    joints = dict.fromkeys(robot.joint_names, 0.0)
+    while len(log.poses) < 14:
+        w = np.array([*rng.uniform(-0.6, 0.6, 2), rng.uniform(-0.5, 0.5)])
+        away = [*rng.uniform(-0.22, 0.1, 2), rng.uniform(0.28, 0.42)]
+        board = rigid.exp(np.array([0, 0, 0, *w]))
+        board[:3, 3] = away
+        if LENS.sees(LENS.pixels(rigid.moved(board, BOARD.points)), 5.0).all():
+            log.add(len(log.poses), joints, pictures={"front": picture_of(board)})
+    info, into = tmp_path / "front.yaml", tmp_path / "calibration"
+    words = ("--into", into, "--camera", "front", "--camera-info", info)
+    found = run(capsys, "calibrate", "intrinsics", log.folder, *words)
+    assert found["fx"] == pytest.approx(600.0, abs=6.0) and found["source"]["count"] == 14
+    lens = read_camera_info(info)
+    assert lens.matrix[0, 0] == found["fx"] and (lens.width, lens.height) == (640, 480)
+    assert RobotCalibration.read(into).intrinsics["front"].matrix[0, 0] == found["fx"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--camera", "wrist", "--mounting", "eye_to_hand"), "are not known: run"),
+        (("--camera", "left", "--mounting", "eye_to_hand"), "has no camera 'left'"),
+    ],
+)
+def test_what_is_missing_is_told(capsys, poses, tmp_path, words, complaint):
+    into = tmp_path / "calibration"
+    assert cli.main(["calibrate", "hand-eye", str(poses), "--into", str(into), *words]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not into.exists()
+
+
+def test_pictures_of_another_size_than_the_lens_are_refused(capsys, poses, tmp_path):
+    info = tmp_path / "front.yaml"
+    write_camera_info(info, "front", replace(LENS, width=1280, height=960))
+    words = ["--camera", "front", "--mounting", "eye_to_hand", "--camera-info", str(info)]
+    words += ["--into", str(tmp_path / "calibration")]
+    assert cli.main(["calibrate", "hand-eye", str(poses), *words]) == 2
+    assert "the pictures are 640x480, the intrinsics are of 1280x960" in capsys.readouterr().err
+
+
+def test_a_board_is_made_to_be_printed(capsys, tmp_path):
+    out = tmp_path / "board.png"
+    found = run(capsys, "calibrate", "board", out, "--dpi", "200")
+    assert found["board"]["square_m"] == 0.03
+    assert BOARD.corners_in(cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)).ids.size == 24
+
+
+def test_the_bench_keeps_its_bounds_and_says_so(capsys):
+    words = ("--setups", "5", "--rows", "joint_offsets", "hand_eye", "outliers")
+    found = run(capsys, "bench", "calibration", *words)
+    rows = {row["row"]: row for row in found["rows"]}
+    assert found["ok"] and set(rows) >= {"joint_offsets", "hand_eye", "outliers"}
+    for row in rows.values():
+        assert row["errors"].keys() == row["bounds"].keys()
+    assert len(rows["hand_eye"]["levels"]) == 4
+    assert set(rows["hand_eye"]["levels"][0]["opencv_mm"]) == {
+        "TSAI", "PARK", "HORAUD", "ANDREFF", "DANIILIDIS",
+    }  # fmt: skip

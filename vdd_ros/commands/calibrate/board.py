@@ -1,0 +1,63 @@
+"""Make the picture of a board, to be printed at its true size (100 %, not fitted to the page).
+
+Measure a square afterwards: what is written as its side is where every distance comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from vdd_ros.calibration.board import Board, opencv
+from vdd_ros.errors import UserError
+from vdd_ros.yaml_file import checked
+
+MM_PER_INCH = 25.4
+
+
+@dataclass(frozen=True)
+class Args:
+    out: Positional[Path]
+    """The PNG file to write."""
+    kind: Literal["charuco", "april_grid"] = "charuco"
+    """Corners between squares, or AprilTags."""
+    columns: int = 7
+    """Squares in a row, or tags."""
+    rows: int = 5
+    """Rows."""
+    square_mm: float = 30.0
+    """Side of a square, or of a tag."""
+    marker_mm: float = 22.0
+    """Side of the markers in the squares of a ChArUco board."""
+    gap_mm: float = 9.0
+    """Between AprilTags."""
+    dictionary: str = ""
+    """As OpenCV names it; by default DICT_5X5_100, of AprilTags DICT_APRILTAG_36h11."""
+    dpi: float = 300.0
+    """Dots per inch of the picture."""
+
+
+def main(args: Args) -> dict:
+    """Write the picture and say what to write where the board is asked for."""
+    is_charuco = args.kind == "charuco"
+    raw = {
+        "kind": args.kind,
+        "columns": args.columns,
+        "rows": args.rows,
+        "square_m": args.square_mm / 1e3,
+        "dictionary": args.dictionary or ("DICT_5X5_100" if is_charuco else "DICT_APRILTAG_36h11"),
+        **({"marker_m": args.marker_mm / 1e3} if is_charuco else {"gap_m": args.gap_mm / 1e3}),
+    }
+    board = checked(Board, raw, "the board")
+    if not 30.0 <= args.dpi <= 2400.0:
+        raise UserError(f"{args.dpi:g} dots per inch: write 30 to 2400")
+    picture = board.picture(args.dpi / MM_PER_INCH * 1e3, margin_m=board.square_m / 2.0)
+    done, packed = opencv().imencode(".png", picture)
+    assert done
+    args.out.write_bytes(packed.tobytes())
+    width, height = (1e3 * side for side in board.size_m)
+    print(f"{args.out}: {board.label}, print it {width:g} x {height:g} mm without the margin")
+    return {"ok": True, "file": args.out, "board": board.model_dump(exclude_none=True)}

@@ -1,0 +1,141 @@
+"""Where a camera is, on the arm or beside it, from recorded pictures of a board.
+
+Its place, the board's and, where wished, offsets of joints are refined together over all corners of
+all pictures. What is said of the result: how far corners are from where they should be, what each
+view says that the others do not, and the standard deviation of the camera's place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+from tyro.conf import Positional
+
+from vdd_ros.calibration.encoder_offsets import encoders_with
+from vdd_ros.calibration.hand_eye import hand_eye_of
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
+from vdd_ros.calibration.known_lens import lens_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import (
+    board_views,
+    chain_of,
+    hand_eye_section,
+    joints_by_name,
+    require_camera,
+    seen_by,
+)
+from vdd_ros.calibration_parts import HandEye, Source
+from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
+from vdd_ros.teleop.cartesian import read_model
+
+UNUSUAL_JOINT_NOISE = 1e-3  # [rad, m]
+
+
+@dataclass(frozen=True)
+class Args:
+    poses: Positional[Path]
+    """Folder of recorded poses with pictures."""
+    into: Path
+    """Folder of this robot's calibration files; it is made where it is missing."""
+    camera: str
+    """One of the contract's cameras."""
+    mounting: Literal["eye_in_hand", "eye_to_hand"]
+    """Whether the camera is on the arm, or beside it and the board on the arm."""
+    camera_info: Path | None = None
+    """Its intrinsics; by default those of the calibration files."""
+    kinematics: Path | None = None
+    """Model of the arm, where the contract has none, such as config/kinematics/panda_tools.yaml."""
+    joint_offsets: tuple[str, ...] = ()
+    """Joints whose encoders' offsets are estimated along with it; not the first nor the last. They
+    are written as the section `encoders`, too."""
+
+
+def main(args: Args) -> dict:
+    """Print what each view says and write the file."""
+    log = PoseLog.read(args.poses)
+    require_camera(log.contract, args.camera)
+    known = known_of(args.into, log.contract)
+    lens = lens_of(known, args.camera, args.camera_info)
+    model = None if args.kinematics is None else read_model(args.kinematics)
+    chain = chain_of(log.contract, model)
+    seen = seen_by(log, args.camera)
+    views = board_views(log, seen, args.mounting, lens, chain)
+    found = hand_eye_of(views, joints_by_name(chain, args.joint_offsets))
+    moment = now()
+    source = Source(
+        method="reprojection of all corners, robust, from OpenCV's solvers",
+        data=(str(args.poses),),
+        count=int(found.used.sum()),
+        left_out=len(log.poses) - int(found.used.sum()),
+    )
+    assert log.header.board is not None
+    label = log.header.board.label
+    section = hand_eye_section(found, log.contract, args.camera, label, made_at(moment), source)
+    Console().print(_table(found, seen.places), highlight=False)
+    _tell(found, section)
+    sections: dict[str, object] = {"hand_eye": {**known.hand_eye, args.camera: section}}
+    if args.joint_offsets:
+        made = made_at(moment)
+        sections["encoders"] = encoders_with(known.encoders, found, log.contract, made, source)
+    path = keep(known, args.into, moment, **sections)
+    std_m, std_rad = found.camera_std
+    return {
+        "ok": True,
+        "file": path,
+        "std_m": std_m,
+        "std_rad": std_rad,
+        "advice": list(found.spread.advice),
+        **section.model_dump(mode="json"),
+    }
+
+
+def _table(found: HandEyeEstimate, places: list[int]) -> Table:
+    """A line for each view: what it errs, what others say of it, and what it brings."""
+    heads = ("rms px", "left out px", "apart mm", "apart deg", "moves it mm", "share", "")
+    columns = (Column(head, justify="right", no_wrap=True) for head in heads)
+    table = Table(Column("pose", justify="right"), *columns)
+    for index, place in enumerate(places):
+        counts = bool(found.used[index])
+        apart = found.apart[index]
+        table.add_row(
+            str(place),
+            f"{found.per_view[index]:.2f}",
+            f"{found.held_out[index]:.2f}" if counts else "",
+            f"{1e3 * np.linalg.norm(apart[:3]):.2f}",
+            f"{np.degrees(np.linalg.norm(apart[3:])):.3f}",
+            f"{1e3 * np.linalg.norm(found.shifts[index, :3]):.2f}" if counts else "",
+            f"{found.shares[index]:.1%}" if counts else "",
+            "" if counts else "left out",
+        )
+    return table
+
+
+def _tell(found: HandEyeEstimate, section: HandEye) -> None:
+    camera, (std_m, std_rad) = section.camera, found.camera_std
+    x, y, z = camera.translation_m
+    print(
+        f"{camera.child_frame} in {camera.parent_frame}: {x:.4f} {y:.4f} {z:.4f} m, quaternion "
+        f"x y z w {' '.join(f'{one:.5f}' for one in camera.quat_xyzw)}; one standard deviation "
+        f"{1e3 * std_m:.2f} mm, {np.degrees(std_rad):.3f} degrees"
+    )
+    print(
+        f"corners: {found.sightings.noise:.2f} px noise, {section.reprojection.rms:.2f} px rms, "
+        f"{section.reprojection.cross_validated:.2f} px of views that are left out; arm: "
+        f"{1e3 * found.joint_noise:.2f} mrad a joint"
+    )
+    for what, (factor, std) in section.factors.items():
+        print(f"{what.replace('_', ' ')}: {factor:.4f} of what is stated, std {std:.4f}")
+    for name, offset in section.joints.items():
+        print(f"{name}: {1e3 * offset:.2f} mrad, std {1e3 * section.joints_std[name]:.2f}")
+    if found.joint_noise > UNUSUAL_JOINT_NOISE and not section.joints:
+        print(
+            "that is much for encoders: the arm's joints may be off, estimate their offsets along "
+            "with the camera (--joint-offsets)"
+        )
+    for advice in found.spread.advice:
+        print(f"to know it better: {advice}")
