@@ -104,6 +104,8 @@ setup(
             "sim_node = vdd_ros.nodes.sim_node:main",
             "demonstrator_node = vdd_ros.nodes.demonstrator_node:main",
             "replay_node = vdd_ros.nodes.replay_node:main",
+            "sim_camera_node = vdd_ros.nodes.sim_camera_node:main",
+            "calibration_node = vdd_ros.nodes.calibration_node:main",
             "flight_recorder_node = vdd_ros.nodes.flight_recorder_node:main",
             "trial_node = vdd_ros.nodes.trial_node:main",
         ],

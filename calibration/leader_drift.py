@@ -8,7 +8,7 @@ robots in one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,20 +69,47 @@ class Drift:
 def rest_offset(episode: Episode) -> RestOffset:
     """What one episode says, for the robot's commands and for those of a leader."""
     contract = episode.contract
-    names = dict.fromkeys((contract.action.stream, LEADER_STREAM))
-    offsets = {
-        name: _at_rest(contract, episode.streams["joint_state"], episode.streams[name])
-        for name in names
-        if name in episode.streams and "joint_state" in episode.streams
-    }
+    offsets = offsets_at_rest(contract, episode.streams)
     return RestOffset(episode.name, episode.manifest.started, contract, offsets)
+
+
+def offsets_at_rest(contract: Contract, streams: Mapping[str, StreamData]) -> dict[str, np.ndarray]:
+    """By stream of commands, as `RestOffset` has them."""
+    names = dict.fromkeys((contract.action.stream, LEADER_STREAM))
+    return {
+        name: _at_rest(contract, streams["joint_state"], streams[name])
+        for name in names
+        if name in streams and "joint_state" in streams
+    }
 
 
 def _at_rest(contract: Contract, measured: StreamData, commanded: StreamData) -> np.ndarray:
     """(Da,) [unit]"""
-    nothing = np.full(contract.n_joints, np.nan)
+    found = rests(contract, measured, commanded)
+    apart = np.where(found.resting, found.position - found.target, np.nan)
+    some = found.resting.any(axis=0)
+    if not some.any():
+        return np.full(contract.n_joints, np.nan)
+    return np.where(some, np.nanmedian(np.where(some, apart, 0.0), axis=0), np.nan)
+
+
+class Rests(NamedTuple):
+    """times_ns: (N,); position, target: (N, Da) where joints are and are told to be [unit];
+    resting: (N, Da) whether both have stood for REST_S."""
+
+    times_ns: np.ndarray
+    position: np.ndarray
+    target: np.ndarray
+    resting: np.ndarray
+
+
+def rests(
+    contract: Contract, measured: StreamData, commanded: StreamData, share: float = REST_SHARE
+) -> Rests:
+    """When each joint rests, within a share of its range; nothing where there is too little."""
+    nothing = np.zeros((0, contract.n_joints))
     if len(measured) < 3 or not len(commanded):
-        return nothing
+        return Rests(np.zeros(0, np.int64), nothing, nothing, nothing.astype(bool))
     order = np.argsort(measured.stamps_ns, kind="stable")
     times_ns, position = measured.stamps_ns[order], measured.fields["position"][order]
     place = np.searchsorted(np.sort(commanded.stamps_ns), times_ns, side="right") - 1
@@ -91,12 +118,10 @@ def _at_rest(contract: Contract, measured: StreamData, commanded: StreamData) ->
     period_ns = max(1.0, float(np.median(np.diff(times_ns))))
     count = max(2, round(REST_S * 1e9 / period_ns))
     if len(position) < count:
-        return nothing
-    bound = REST_SHARE * contract.span
-    rests = (_reach(position, count) < bound) & (_reach(target, count) < bound)
-    apart = np.where(rests, (position - target)[count - 1 :], np.nan)
-    some = rests.any(axis=0)
-    return np.where(some, np.nanmedian(np.where(some, apart, 0.0), axis=0), np.nan)
+        return Rests(np.zeros(0, np.int64), nothing, nothing, nothing.astype(bool))
+    bound = share * contract.span
+    resting = (_reach(position, count) < bound) & (_reach(target, count) < bound)
+    return Rests(times_ns[count - 1 :], position[count - 1 :], target[count - 1 :], resting)
 
 
 def _reach(values: np.ndarray, count: int) -> np.ndarray:

@@ -40,6 +40,12 @@ def generate_launch_description():
                 "contract", default_value=config, description="Contract YAML of the robot"
             ),
             DeclareLaunchArgument(
+                "calibration",
+                default_value="",
+                description="Calibration file, or the folder of them, whose latencies are allowed "
+                "for; empty: those of the contract",
+            ),
+            DeclareLaunchArgument(
                 "sim",
                 default_value="false",
                 choices=["true", "false"],
@@ -199,6 +205,7 @@ def generate_launch_description():
                     {
                         "contract": parameter("contract", str),
                         "bundle": parameter("bundle", str),
+                        "calibration": parameter("calibration", str),
                         "mode": parameter("mode", str),
                         "require_certificate": parameter("require_certificate", str),
                         "trusted_keys": parameter("trusted_keys", str),

@@ -160,7 +160,8 @@ def _of_segment(
     first, period = int(command.stamps_ns[0]), contract.control_period_ns
     begin = first + -(-(segment.begin_ns - first) // period) * period
     ticks = np.arange(max(first, begin), segment.end_ns + 1, period)
-    seen = replay_windows(contract, episode.streams, ticks, n_obs_steps)
+    timed = contract.timed_as(episode.contract)  # its stamps are as late as its robot's were
+    seen = replay_windows(timed, episode.streams, ticks, n_obs_steps)
     kept = np.flatnonzero([window is not None for window in seen])
     if not len(kept):
         return _nothing(contract, n_obs_steps)

@@ -13,6 +13,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from vdd_ros.ahead import ahead_of
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -85,7 +86,8 @@ def _begin(parent: int, folder: Path, robot: Contract, task: str, delays: Delays
         raise SystemExit
     bundle = Bundle.load(folder, robot)
     env, policy = RobosuiteEnv(task), bundle.open_policy()
-    _roll_out_in = partial(rollout, env, robot, policy, bundle.rule, delays=delays)
+    ahead = ahead_of(robot, bundle.contract)
+    _roll_out_in = partial(rollout, env, robot, policy, bundle.rule, delays=delays, ahead=ahead)
 
 
 def _roll_out(task: str, seed: int) -> Rollout:

@@ -15,6 +15,7 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.ahead import Ahead
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -114,14 +115,16 @@ def rollout(
     seed: int,
     context: int = 0,
     delays: Delays = AT_ONCE,
+    ahead: Ahead | None = None,
 ) -> Rollout:
     """One rollout from the start pose until the task's verdict, or until the loop stops.
 
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
-    context: decides the scene; delays: of what the loop knows and of what it sends. Raises
-    UserError where contract and simulation do not fit.
+    context: decides the scene; delays: of what the loop knows and of what it sends; ahead: as
+    ActionLoop takes it. Raises UserError where contract and simulation do not fit.
     """
-    loop = ActionLoop(contract, policy, rule, np.random.default_rng(seed), lambda: 0.0)
+    rng = np.random.default_rng(seed)
+    loop = ActionLoop(contract, policy, rule, rng, lambda: 0.0, ahead=ahead)
     path: list[np.ndarray] = []
     ticks = list(drive(env, contract, loop, context, path, delays))
     return _told(env, loop.reason, ticks, np.array(path), seed, context)

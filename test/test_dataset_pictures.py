@@ -129,7 +129,7 @@ def test_quantiles_of_levels_are_numpys():
 def test_pictures_that_overtake_each_other_show_the_newest_stamp(own):
     episode = episodes_in(own)[0]
     images = episode.images("front")
-    images.stamps_ns = np.array([10, 30, 20, 40])
+    images.stamps_ns = images.taken_ns = np.array([10, 30, 20, 40])
     images.received_ns = np.array([15, 35, 36, 38])
     found = newest_numbers(images, np.array([9, 14, 15, 34, 35, 37, 39, 40]))
     assert found.tolist() == [-1, -1, 0, 0, 1, 1, 1, 3]

@@ -16,6 +16,7 @@ import numpy as np
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
 from vdd_ros.action_space import ActionSpace, action_space
+from vdd_ros.ahead import Ahead
 from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -73,8 +74,9 @@ class ActionLoop:
     start_fault: why a policy may not begin with the joints at (Da,) [unit], None if it may;
     threaded: plans are made beside the ticks, where one takes longer than a tick; held:
     `CommandGate.held` of who brought the arm to rest before, so that it does not sag; space: the
-    contract's, where somebody has it already (a kinematic model takes a while). Raises UserError
-    where the contract's actions need a library that is not there.
+    contract's, where somebody has it already (a kinematic model takes a while); ahead: by how much
+    later the arm follows than the policy knows. Raises UserError where the contract's actions need
+    a library that is not there, or plans do not reach so far ahead.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class ActionLoop:
         threaded: bool = False,
         held: tuple[np.ndarray, int] | None = None,
         space: ActionSpace | None = None,
+        ahead: Ahead | None = None,
     ):
         self.contract = contract
         self.policy = policy
@@ -99,6 +102,9 @@ class ActionLoop:
         # a policy falls silent only where its process stands still.
         self.gate = CommandGate(contract, final=("teleop", "policy"), follows=not shadow)
         self.running = False
+        self._ahead, self._ahead_ns = ahead, 0 if ahead is None else ahead.most_ns
+        if ahead is not None:
+            ahead.require_shorter_than((policy.horizon - 1) * contract.policy_period_ns)
         self._shadow, self._held = shadow, held
         self._start_fault = start_fault
         self._start_ns = self._now_ns = 0
@@ -218,7 +224,7 @@ class ActionLoop:
         self._ticks_since_asked += 1
         wish = None
         if self._chunk is not None and self.running:
-            wish = self._plans.at(now_ns)
+            wish = self._wish(now_ns)
             output = output or self.gate.submit("policy", wish, now_ns, now_ns)
             self._has_begun |= self.gate.source == "policy"
         return TickResult(
@@ -234,6 +240,15 @@ class ActionLoop:
             self._plan and self._plan.actions,
             self._plan and self._plan.window,
         )
+
+    def _wish(self, now_ns: int) -> np.ndarray:
+        """(Da,) [unit] what the plans have for now, or for when each joint will have followed."""
+        if self._ahead is None:
+            return self._plans.at(now_ns)
+        wish = np.empty(self.contract.n_joints)
+        for shift_ns, joints in zip(*self._ahead, strict=True):
+            wish[joints] = self._plans.at(now_ns + shift_ns)[joints]
+        return wish
 
     def look_ahead(self, result: TickResult) -> None:
         """Between two ticks, once the command of `result` has left: do what the next plan would
@@ -280,7 +295,7 @@ class ActionLoop:
         return (
             self._chunk is None
             or self._ticks_since_plan >= self.rule.replan_ticks
-            or self._chunk.exhausted(now_ns)
+            or self._chunk.exhausted(now_ns + self._ahead_ns)
         )
 
     def _replan(self, window: Window) -> float | None:
@@ -308,7 +323,7 @@ class ActionLoop:
         """Follow the plan that was asked for, if it has come; a stop where that takes too long."""
         answer = planning.answer()
         if answer is None:
-            if self._chunk is not None and now_ns > self._chunk.end_ns:
+            if self._chunk is not None and now_ns + self._ahead_ns > self._chunk.end_ns:
                 self._end_policy(StopReason.PLAN_LATE)
             elif self._asked_ns is not None and now_ns - self._asked_ns > LONGEST_PLANNING_NS:
                 self._end_policy(StopReason.POLICY_FAILED)
@@ -320,7 +335,7 @@ class ActionLoop:
         steps = answer.plan.steps
         if steps is not None:
             length_ns = (len(steps) - 1) * self.contract.policy_period_ns
-            if now_ns > answer.plan.window.tick_ns + length_ns:
+            if now_ns + self._ahead_ns > answer.plan.window.tick_ns + length_ns:
                 self._end_policy(StopReason.PLAN_LATE)
                 return None
         return self._follow(answer.plan)

@@ -1,4 +1,5 @@
-"""Which calibration an episode was recorded with: checksum and date of a file."""
+"""Which calibration an episode was recorded with: checksum and date of a file; and what it says of
+how late things are, for the contract."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ import json
 from datetime import date, datetime
 from pathlib import Path
 
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.robot_calibration import newest_file
@@ -37,6 +40,16 @@ def read_calibration(path: str | Path) -> Calibration:
         day = day.date()
     content = Path(path).read_bytes()
     return Calibration(sha256=hashlib.sha256(content).hexdigest(), made=day.isoformat())
+
+
+def calibrated(contract: Contract, path: str | Path) -> Contract:
+    """The contract with the latencies of a calibration file, or of the newest of a folder; itself
+    where the path is empty, or the file says nothing of them. Raises UserError."""
+    if not str(path) or not read_map(newest_file(path), WHAT).get("latency"):
+        return contract
+    found = latencies_in(path, contract.joint_names, contract.sources)
+    raw = contract.to_dict() | {"latency": found}
+    return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
 
 
 def calibration_warnings(

@@ -182,18 +182,35 @@ class Gripper(Section):
     """One gripper's channel, in the contract's unit of it.
 
     closed, open: what is measured at either end of its travel; opens: 1 where larger numbers open
-    it, -1 where smaller ones do; width = width_at_zero_m + width_per_command_m * command [m];
-    force_free: the command at which it is closed on nothing and does not press.
+    it, -1 where smaller ones do; width = width_at_zero_m + width_per_command_m * command [m], None
+    where nobody measured it; force_free: the command at which it is closed on nothing and does not
+    press.
     """
 
     unit: Literal["rad", "m", "fraction"]
     closed: Finite
     open: Finite
     opens: Literal[1, -1]
-    width_at_zero_m: Finite
-    width_per_command_m: Finite
+    width_at_zero_m: Finite | None = None
+    width_per_command_m: Finite | None = None
     force_free: Finite
     residuals: Residuals
+
+
+class RestOffset(Part):
+    """What one joint measures minus what it is told, while both rest [unit]: mean over episodes
+    without their extremes; std: of that mean; freedom: degrees of it."""
+
+    unit: Literal["rad", "m"]
+    offset: Finite
+    std: NotNegative
+    freedom: Annotated[int, Field(ge=1)]
+
+
+class RestOffsets(Section):
+    """Of one stream of commands, by joint: what drift is told from."""
+
+    joints: dict[str, RestOffset] = Field(min_length=1)
 
 
 class Latency(Section):

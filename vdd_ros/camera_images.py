@@ -41,7 +41,8 @@ class CameraImages:
     picture at a time, and of files whose chunks are packed one chunk.
 
     stamps_ns, received_ns: (N,) int64, when each was taken, as its stamp says or, with `timeline:
-    receive`, as it came, and when it came.
+    receive`, as it came, and when it came; taken_ns: (N,) when it was taken on the time of the
+    joint states, as far as it was measured how late this camera's stamps are.
     """
 
     def __init__(self, path: Path, contract: Contract, name: str):
@@ -68,6 +69,7 @@ class CameraImages:
             self.received_ns, published_ns = np.array(times, dtype=np.int64).reshape(-1, 2).T
         is_stamped = self.camera.timeline == "header"
         self.stamps_ns = published_ns if is_stamped else self.received_ns
+        self.taken_ns = self.stamps_ns - contract.stamps_late_ns(name)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -92,9 +94,9 @@ class CameraImages:
         return (self.picture(number) for number in range(len(self)))
 
     def newest_at(self, time_ns: int) -> int | None:
-        """The number of the picture with the newest stamp that is not after a time; None: none."""
-        order = np.argsort(self.stamps_ns, kind="stable")
-        place = int(np.searchsorted(self.stamps_ns[order], time_ns, side="right"))
+        """The number of the newest picture that was not taken after a time; None: none."""
+        order = np.argsort(self.taken_ns, kind="stable")
+        place = int(np.searchsorted(self.taken_ns[order], time_ns, side="right"))
         return int(order[place - 1]) if place else None
 
     def _times(self, file: IO[bytes], chunk: int, place: int) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from vdd_ros.contract_parts import (
     Frames,
     Joint,
     Kinematics,
+    Latencies,
     ObservationPart,
     Part,
     Rates,
@@ -33,6 +34,7 @@ from vdd_ros.contract_parts import (
 from vdd_ros.errors import UserError
 from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
+from vdd_ros.latencies import with_latencies
 from vdd_ros.recording_limits import RecordingLimits
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -45,8 +47,8 @@ class Contract(Part):
 
     objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
     beside the streams, and part of no observation; kinematics: of an action that tells poses of
-    tools; encoders: of joints whose encoders count otherwise, in a contract's file the name of a
-    calibration, seen from the contract's folder.
+    tools; encoders: of joints whose encoders count otherwise, and latency: how late things are; of
+    both, in a contract's file the name of a calibration, seen from the contract's folder.
     """
 
     format_version: Literal[1]
@@ -61,6 +63,7 @@ class Contract(Part):
     action: Action
     kinematics: Kinematics | None = None
     encoders: dict[str, Encoder] = {}
+    latency: Latencies | None = None
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
     recording: RecordingLimits = RecordingLimits()
 
@@ -89,6 +92,7 @@ class Contract(Part):
         self._objects_agree()
         self._cameras_agree()
         self._action_agrees()
+        self._latency_agrees()
         if self.kinematics is not None:
             self._tools_agree(self.kinematics)
         return self
@@ -140,6 +144,14 @@ class Contract(Part):
                 "policy sees: observe position of joint_state"
             )
 
+    def _latency_agrees(self) -> None:
+        if self.latency is None:
+            return
+        for joint in self.latency.command_s:
+            require_known(f"joint {joint} of latency", joint, self.joint_names, "the joints")
+        for name in self.latency.stamp_s:
+            require_known(f"{name} of latency", name, self.sources, "streams and cameras")
+
     def _tools_agree(self, kinematics: Kinematics) -> None:
         frames = names_in(kinematics.model).frames
         require_known(f"frames.base {self.frames.base}", self.frames.base, frames, "its frames")
@@ -166,6 +178,7 @@ class Contract(Part):
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
         folder = Path(path).parent
         raw = with_encoders(with_model_text(read_extended(path, "contract"), folder), folder)
+        raw = with_latencies(raw, folder)
         return checked(cls, raw, str(path))
 
     @classmethod
@@ -255,6 +268,15 @@ class Contract(Part):
         """(Da,) lower, upper [unit], velocity [unit/s], acceleration [unit/s^2] or jerk [unit/s^3]
         per joint; of jerk NaN where there is no limit, see `limits_jerk`."""
         return np.array([getattr(joint, name) for joint in self.joints], dtype=np.float64)
+
+    def stamps_late_ns(self, name: str) -> int:
+        """By which stamps of a stream or a camera are later than what they tell."""
+        late_s = self.latency.stamp_s.get(name, 0.0) if self.latency else 0.0
+        return round(late_s * 1e9)
+
+    def timed_as(self, other: Contract) -> Contract:
+        """The same with the latencies of another."""
+        return self.model_copy(update={"latency": other.latency})
 
     @property
     def limits_jerk(self) -> bool:

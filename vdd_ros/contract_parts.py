@@ -149,6 +149,17 @@ class ObservationPart(Part):
     delay_s: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.0
 
 
+class Latencies(Part):
+    """What was measured of how late things are [s], as by `vdd calibrate latency`.
+
+    command_s: by joint, from a command until the joint is where it says; stamp_s: by stream or
+    camera, how much later its stamps are than those that joint_state would give the same moment.
+    """
+
+    command_s: dict[str, Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]] = {}
+    stamp_s: dict[str, Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]] = {}
+
+
 class Action(Part):
     """What a policy's output means. It is learned from the joint position commands of `stream`, and
     before anything else looks at it, it is joint position targets again (`action_space.py`).

@@ -18,7 +18,14 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
-from vdd_ros.calibration_parts import Gripper, HandEye, Intrinsics, JointOffsets, Latency
+from vdd_ros.calibration_parts import (
+    Gripper,
+    HandEye,
+    Intrinsics,
+    JointOffsets,
+    Latency,
+    RestOffsets,
+)
 from vdd_ros.contract_parts import Part
 from vdd_ros.durable import make_folder, sync_folder, write_text
 from vdd_ros.errors import UserError
@@ -35,7 +42,8 @@ class RobotCalibration(Part):
     sha256: of all the rest, so that an edit by hand is seen.
 
     encoders: of the arm's joints against its kinematic model; leader: of the leader's joints
-    against the follower's; hand_eye and intrinsics by camera, grippers by joint, latency by stream.
+    against the follower's; hand_eye and intrinsics by camera, grippers by joint, latency by
+    joint and camera, rest by stream of commands.
     """
 
     format_version: Literal[1] = 1
@@ -48,6 +56,7 @@ class RobotCalibration(Part):
     intrinsics: dict[str, Intrinsics] = {}
     grippers: dict[str, Gripper] = {}
     latency: dict[str, Latency] = {}
+    rest: dict[str, RestOffsets] = {}
     sha256: str | None = None
 
     @classmethod

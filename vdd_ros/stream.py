@@ -8,6 +8,7 @@ from an episode). Both therefore see the same window for the same tick, bit for 
     before the first sample, the first one holds.
 
 A step of a window at time t shows each part of the observation at t minus that part's `delay_s`.
+Stamps that are known to be late (`latency` of the contract) count as so much earlier.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ class Aligner:
             )
             for part in contract.observation
         }
+        self._late_ns = {name: contract.stamps_late_ns(name) for name in contract.streams}
         self._parts = [
             (self.buffers[part.stream, part.field], round(part.delay_s * 1e9))
             for part in contract.observation
@@ -117,6 +119,7 @@ class Aligner:
         self, stream: str, fields: dict[str, np.ndarray], stamp_ns: int, received_ns: int
     ) -> bool:
         """Take one message's fields, each in the contract's order; False if any was refused."""
+        stamp_ns -= self._late_ns[stream]
         taken = [
             buffer.add(fields[field], stamp_ns, received_ns)
             for (name, field), buffer in self.buffers.items()

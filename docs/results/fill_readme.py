@@ -542,6 +542,7 @@ ELSEWHERE = {
     "bench_loader.jsonl": ("data.md", of_bench_loader),
     "bench_latency.json": ("runtime.md", of_bench_latency),
     "bench_calibration.json": ("calibration.md", of_bench_calibration),
+    "bench_calibration_timing.json": ("calibration_timing.md", of_bench_calibration),
     "methods.jsonl": ("methods.md", of_methods),
 }
 
@@ -645,7 +646,8 @@ def take_over(path: Path) -> None:
             name = "bench_soak.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
         if "setups" in report.get("rows", [{}])[0]:
-            name = "bench_calibration.json"
+            of_timing = report["rows"][0]["row"] == "latency"
+            name = f"bench_calibration{'_timing' if of_timing else ''}.json"
             for picture, image in calibration_pictures(report["rows"]).items():
                 (PICTURES / picture).write_bytes(image)
         if "methods" in report:

@@ -16,11 +16,11 @@ LEVELS = 256
 
 
 def newest_numbers(images: CameraImages, ticks_ns: np.ndarray) -> np.ndarray:
-    """(N,) number of the picture with the newest stamp of those stamped and received at or before
-    each tick, -1 before there was one."""
-    known_ns = np.maximum(images.stamps_ns, images.received_ns)
+    """(N,) number of the newest picture of those taken and received at or before each tick, -1
+    before there was one."""
+    known_ns = np.maximum(images.taken_ns, images.received_ns)
     order = np.argsort(known_ns, kind="stable")
-    stamps = images.stamps_ns[order]
+    stamps = images.taken_ns[order]
     is_newest = stamps == np.maximum.accumulate(stamps)
     newest = np.maximum.accumulate(np.where(is_newest, np.arange(len(stamps)), 0))
     places = np.searchsorted(known_ns[order], ticks_ns, side="right") - 1

@@ -25,6 +25,11 @@ class ActionParameters:
         "public key, or folder of public keys, of which one must have signed the bundle; empty: "
         "anyone, or nobody",
     )
+    calibration: str = parameter(
+        "",
+        "calibration file, or the folder of them, whose latencies are allowed for; empty: those of "
+        "the contract",
+    )
     mode: str = parameter(
         "drive",
         "drive, or shadow: everything but the robot's commands, which go to ~/shadow/TOPIC, beside "

@@ -11,6 +11,7 @@ import numpy as np
 
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.action_space import action_space, seconds_to_decode
+from vdd_ros.ahead import ahead_of
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_verification import (
     Required,
@@ -18,6 +19,7 @@ from vdd_ros.bundle_verification import (
     require_reference,
     warmed_up,
 )
+from vdd_ros.calibration_file import calibrated
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
@@ -77,7 +79,7 @@ def prepared(settings: ActionParameters) -> Ready:
     """Load, verify and warm up. Raises UserError."""
     if settings.log_ticks and not _writable(Path(settings.log_ticks)):
         raise UserError(f"log_ticks {settings.log_ticks} cannot be written: name another file")
-    contract = Contract.from_yaml(settings.contract)
+    contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
     period_s = contract.control_period_ns * 1e-9
     _require_within_tick(settings, period_s)
     trusted = read_trusted(Path(settings.trusted_keys)) if settings.trusted_keys else ()
@@ -104,6 +106,7 @@ def prepared(settings: ActionParameters) -> Ready:
         start_fault=_start_fault(bundle, contract, settings.start_tolerance),
         threaded=threaded,
         space=space,
+        ahead=ahead_of(contract, bundle.contract),
     )
     # A session of its own: the monitor's thread must not hold up the policy's.
     density = None if bundle.density_path is None else OnnxDensity(bundle.density_path, runtime)

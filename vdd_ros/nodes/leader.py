@@ -9,12 +9,20 @@ from rclpy.publisher import Publisher
 
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.messages import command_qos, message_class, qos_of
+from vdd_ros.nodes.raw_streams import queue_depth
 
 
 def open_leader(node: Node, contract: Contract, on_state: Callable) -> Publisher:
     """Listen to the contract's joint states, and return the publisher of its teleop stream."""
-    states, teleop = (contract.streams[name] for name in ("joint_state", "teleop_command"))
-    node.create_subscription(message_class(states.type), states.topic, on_state, qos_of(states))
+    listen_to_states(node, contract, on_state)
+    teleop = contract.streams["teleop_command"]
     return node.create_publisher(
         message_class(teleop.type), teleop.topic, command_qos(contract, "teleop_command")
     )
+
+
+def listen_to_states(node: Node, contract: Contract, on_state: Callable) -> None:
+    """Listen to every one of the contract's joint states, also after a moment of other work."""
+    states = contract.streams["joint_state"]
+    qos = qos_of(states, queue_depth(states))
+    node.create_subscription(message_class(states.type), states.topic, on_state, qos)

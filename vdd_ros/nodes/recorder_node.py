@@ -28,7 +28,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
-from vdd_ros.calibration_file import read_calibration
+from vdd_ros.calibration_file import calibrated, read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
@@ -73,7 +73,7 @@ class RecorderNode(Node):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         settings = read_parameters(self, RecorderParameters)
-        self.contract = Contract.from_yaml(settings.contract)
+        self.contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
         self._calibration = settings.calibration
         self.cameras = self._camera_process() if self.contract.cameras else None
         self.recorder = DemoRecorder(

@@ -19,8 +19,7 @@ from tyro.conf import Positional
 from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
-from vdd_ros.calibration.intrinsics import read_camera_info
-from vdd_ros.calibration.lens import Lens
+from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import (
     board_views,
@@ -32,8 +31,6 @@ from vdd_ros.calibration.recorded import (
 )
 from vdd_ros.calibration_parts import HandEye, Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
-from vdd_ros.errors import UserError
-from vdd_ros.robot_calibration import RobotCalibration
 from vdd_ros.teleop.cartesian import read_model
 
 UNUSUAL_JOINT_NOISE = 1e-3  # [rad, m]
@@ -63,7 +60,7 @@ def main(args: Args) -> dict:
     log = PoseLog.read(args.poses)
     require_camera(log.contract, args.camera)
     known = known_of(args.into, log.contract)
-    lens = _lens(args, known)
+    lens = lens_of(known, args.camera, args.camera_info)
     model = None if args.kinematics is None else read_model(args.kinematics)
     chain = chain_of(log.contract, model)
     seen = seen_by(log, args.camera)
@@ -95,18 +92,6 @@ def main(args: Args) -> dict:
         "advice": list(found.spread.advice),
         **section.model_dump(mode="json"),
     }
-
-
-def _lens(args: Args, known: RobotCalibration) -> Lens:
-    if args.camera_info is not None:
-        return read_camera_info(args.camera_info)
-    section = known.intrinsics.get(args.camera)
-    if section is None:
-        raise UserError(
-            f"the intrinsics of {args.camera} are not known: run `vdd calibrate intrinsics` first, "
-            "or name its driver's file with --camera-info"
-        )
-    return Lens(section.width, section.height, section.matrix, np.array(section.distortion))
 
 
 def _table(found: HandEyeEstimate, places: list[int]) -> Table:

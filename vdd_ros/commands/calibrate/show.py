@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from vdd_ros.calibration_parts import HandEye, Intrinsics, JointOffsets, Section
+from vdd_ros.calibration_parts import HandEye, Intrinsics, JointOffsets, RestOffsets, Section
 from vdd_ros.robot_calibration import RobotCalibration, newest_file
 
 
@@ -36,13 +36,13 @@ def sections_of(found: RobotCalibration) -> list[tuple[str, str, Section]]:
     """Name, of what, and the section, of all that is there."""
     arms = [("encoders", found.encoders), ("leader", found.leader)]
     rows: list[tuple[str, str, Section]] = [(name, "arm", one) for name, one in arms if one]
-    for name in ("hand_eye", "intrinsics", "grippers", "latency"):
+    for name in ("hand_eye", "intrinsics", "grippers", "latency", "rest"):
         rows += [(name, of, one) for of, one in getattr(found, name).items()]
     return rows
 
 
 def _value(one: Section) -> str:
-    if isinstance(one, JointOffsets):
+    if isinstance(one, (JointOffsets, RestOffsets)):
         worst = max(one.joints, key=lambda name: one.joints[name].std)
         return f"{len(one.joints)} joints, std at most {one.joints[worst].std:.2g} ({worst})"
     if isinstance(one, HandEye):

@@ -18,7 +18,7 @@ from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 
 # each a module beside this file: `measured(setups, seed, report)` gives the row
-ROWS = ("joint_offsets", "hand_eye", "outliers")
+ROWS = ("joint_offsets", "hand_eye", "latency", "drift", "outliers")
 FEWEST = 5
 
 

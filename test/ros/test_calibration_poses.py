@@ -1,0 +1,137 @@
+"""Still poses over ROS: an arm that drives itself, a rendered camera, a leader's targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from harness import ROOT, Observer, free_domain, running_node, wait_for
+from std_msgs.msg import Bool, Float64MultiArray
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board import Board
+from vdd_ros.calibration.intrinsics import write_camera_info
+from vdd_ros.calibration.lens import Lens
+from vdd_ros.calibration.planted_view import facing
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import chain_of
+from vdd_ros.contract import Contract
+from vdd_ros.robot_calibration import RobotCalibration
+
+cv2 = pytest.importorskip("cv2")
+BOARD = Board(columns=7, rows=5, square_m=0.03, marker_m=0.022)
+FOVY_RAD, VIEWS = 0.8, 9
+FOCAL = 240.0 / np.tan(FOVY_RAD / 2.0)
+LENS = Lens(640, 480, np.array([[FOCAL, 0, 319.5], [0, FOCAL, 239.5], [0, 0, 1.0]]), np.zeros(5))
+COMMANDS = "/forward_position_controller/commands"
+
+
+def rendering() -> str:
+    """How pictures can be rendered here."""
+    program = "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); mujoco.Renderer(m)"
+    for how in ("egl", "osmesa"):
+        environment = os.environ | {"MUJOCO_GL": how}
+        command = [sys.executable, "-c", program]
+        if not subprocess.run(command, env=environment, capture_output=True).returncode:
+            return how
+    pytest.skip("pictures cannot be rendered here: neither EGL nor OSMesa")
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory) -> dict[str, Path]:
+    """Files: a contract with a camera and the arm's model, the board, the camera's intrinsics."""
+    folder = tmp_path_factory.mktemp("facts")
+    raw = Contract.from_yaml(ROOT / "config" / "panda_cameras.yaml").to_dict()
+    posed = Contract.from_yaml(ROOT / "config" / "panda_avoid_tool_pose.yaml").to_dict()
+    raw |= {name: posed[name] for name in ("kinematics", "action")}
+    raw["cameras"] = {"front": raw["cameras"]["front"] | {"rate_hz": 10.0}}
+    for stream in raw["streams"].values():  # other tests may have the processor for a while
+        stream["max_age_s"] = 2.0
+    files = {name: folder / f"{name}.yaml" for name in ("contract", "board", "front")}
+    files["contract"].write_text(json.dumps(Contract.from_dict(raw).to_dict()))
+    files["board"].write_text(yaml.safe_dump(BOARD.model_dump(exclude_none=True)))
+    write_camera_info(files["front"], "front", LENS)
+    return files
+
+
+def node(domain: int, facts, folder: Path, kind: str, **more):
+    settings = {"contract": facts["contract"], "kind": kind, "drive": True}
+    settings |= {"calibration": folder / "robot", "directory": folder / "poses", **more}
+    return running_node("calibration_node", domain, settings)
+
+
+def robot(domain: int, facts):
+    """Simulator and gate, in real time: who renders is slow, and simulated time does not wait."""
+    given = {"contract": facts["contract"]}
+    scene = given | {"task": "avoid"}
+    return running_node("sim_node", domain, scene), running_node("command_gate", domain, given)
+
+
+@pytest.mark.slow
+def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tmp_path):
+    how = rendering()
+    looks = {"contract": facts["contract"], "camera": "front", "board": facts["board"]}
+    looks |= {"fovy": FOVY_RAD}
+    given = {"camera": "front", "board": facts["board"], "camera_info": facts["front"]}
+    given |= {"mounting": "eye_to_hand", "poses": VIEWS, "reach": 0.25}
+    with free_domain() as domain, Observer(domain) as observer:
+        sim, gate = robot(domain, facts)
+        sent = observer.listen(Float64MultiArray, COMMANDS)
+        with (
+            sim,
+            gate,
+            running_node("sim_camera_node", domain, looks, MUJOCO_GL=how),
+            node(domain, facts, tmp_path, "hand_eye", **given) as calibration,
+        ):
+            assert calibration.wait(240.0) == 0, calibration.output
+            assert "the camera's place is then known to" in calibration.output, "it was chosen"
+    contract = Contract.from_yaml(facts["contract"])
+    moves = np.abs(np.diff([message.data for message in sent], axis=0)).max(axis=0)
+    assert (moves * contract.rates.control_hz <= contract.limit("velocity") + 1e-6).all()
+    (folder,) = (tmp_path / "poses").iterdir()
+    log = PoseLog.read(folder)
+    assert len(log.poses) == VIEWS
+    camera, _ = facing(chain_of(contract).poses(log.joints()[:1])[0], BOARD, "eye_to_hand")
+    found = RobotCalibration.read(tmp_path / "robot").hand_eye["front"]
+    assert rigid.distance_between(found.camera.matrix, camera) < 5e-3
+    assert np.degrees(rigid.angle_between(found.camera.matrix, camera)) < 0.5
+    assert found.camera.child_frame == contract.cameras["front"].frame
+
+
+def test_joints_are_compared_with_their_leader_s_wherever_both_stand(facts, tmp_path):
+    with free_domain() as domain:
+        sim, gate = robot(domain, facts)
+        with sim, gate, node(domain, facts, tmp_path, "joints", poses=5) as calibration:
+            assert calibration.wait(120.0) == 0, calibration.output
+    leader = RobotCalibration.read(tmp_path / "robot").leader
+    assert all(one.sign == 1 and abs(one.offset) < 0.02 for one in leader.joints.values())
+
+
+def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
+    with free_domain() as domain, Observer(domain) as observer:
+        sim, gate = robot(domain, facts)
+        with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
+            wait_for(lambda: "pose 3 of 50" in calibration.output, "the arm to be under way")
+            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            assert calibration.wait(60.0) == 1, calibration.output
+            assert "the e-stop is pressed; nothing more is sent" in calibration.output
+    assert not (tmp_path / "robot").exists()
+    (folder,) = (tmp_path / "poses").iterdir()
+    assert len(PoseLog.read(folder).poses) >= 2, "what was taken stays"
+
+
+def test_what_is_not_known_is_told_at_once(facts, tmp_path):
+    given = {"camera": "front", "board": facts["board"]}
+    with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
+        assert calibration.wait() == 2
+        assert "intrinsics of front are not known: run `vdd calibrate" in calibration.output
+    given = {"camera": "side", "board": facts["board"]}
+    with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
+        assert calibration.wait() == 2
+        assert "camera 'side' is none of contract" in calibration.output

@@ -1,0 +1,50 @@
+"""A camera that was pushed since it was calibrated is found, one that was not raises no alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planted_arms import setup
+from render_calibration import contract
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.camera_drift import camera_changes, changes_of
+from vdd_ros.calibration.drift import judged
+from vdd_ros.calibration.hand_eye import hand_eye_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import hand_eye_section
+from vdd_ros.calibration_parts import Source
+from vdd_ros.errors import UserError
+from vdd_ros.robot_calibration import RobotCalibration
+
+pytest.importorskip("cv2")
+MADE, SOURCE = "2026-05-31T12:00:00Z", Source(method="made up", count=20)
+PUSHED = rigid.exp(np.array([0.004, 0.0, 0.0, 0.0, 0.0, 0.01]))
+
+
+def estimated(planted, seed: int):
+    return hand_eye_of(planted.seen(np.random.default_rng(seed), 0.3, 1e-4))
+
+
+@pytest.mark.parametrize("mounting", ["eye_in_hand", "eye_to_hand"])
+def test_a_camera_that_was_pushed_is_found_with_its_way(mounting):
+    planted = setup(mounting)
+    section = hand_eye_section(estimated(planted, 0), contract(), "front", "a board", MADE, SOURCE)
+    still = judged(changes_of("front", section, estimated(planted, 1)))
+    assert not [row for row in still.rows if row["verdict"] == "MOVED"], still.sentences
+    pushed = replace(planted, camera=PUSHED @ planted.camera)
+    rows = judged(changes_of("front", section, estimated(pushed, 2))).rows
+    moved = rigid.log_rotation((PUSHED @ planted.camera)[:3, :3] @ planted.camera[:3, :3].T)
+    assert [row["moved"] for row in rows[3:]] == pytest.approx(moved, abs=1e-3)
+    assert rows[5]["verdict"] == "MOVED" and rows[5]["what"] == (
+        f"rotation z in {section.camera.parent_frame}"
+    )
+
+
+def test_what_was_never_calibrated_cannot_have_moved(tmp_path):
+    PoseLog.begin(tmp_path / "poses", contract())
+    known = RobotCalibration(robot="panda_cameras", contract_hash="0")
+    with pytest.raises(UserError, match="pictures of no camera, the calibration knows where no"):
+        camera_changes(known, tmp_path / "poses")

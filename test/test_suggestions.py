@@ -1,0 +1,52 @@
+"""Poses that are suggested keep within reach, within limits, and the tool as high as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted_arms import CONTRACT, panda
+from recordings import HOME
+
+from vdd_ros.calibration import rigid
+from vdd_ros.calibration.chain import Chain
+from vdd_ros.calibration.excitation import room_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.suggestions import Suggestions
+from vdd_ros.errors import UserError
+
+REACH = 0.3
+
+
+@pytest.fixture
+def log(tmp_path) -> PoseLog:
+    return PoseLog.begin(tmp_path / "poses", CONTRACT)
+
+
+def test_poses_are_near_where_the_arm_began_and_no_lower(log):
+    suggestions = Suggestions(CONTRACT, HOME, REACH, seed=0, chain=panda())
+    found = np.array([suggestions.after(log).position for _ in range(40)])
+    assert (np.abs(found - HOME) <= REACH + 1e-12).all() and np.ptp(found, axis=0).min() > 0.3
+    lower, upper = np.array([room_of(joint) for joint in CONTRACT.joints]).T
+    assert (found >= lower).all() and (found <= upper).all()
+    heights = panda().poses(np.vstack([HOME, found]))[:, 2, 3]
+    assert (heights[1:] >= heights[0]).all()
+    anywhere = Suggestions(CONTRACT, HOME, REACH, seed=0)
+    others = np.array([anywhere.after(log).position for _ in range(40)])
+    assert (panda().poses(others)[:, 2, 3] < heights[0]).any(), "the model is what tells"
+
+
+def test_the_same_seed_suggests_the_same(log):
+    first, second = (
+        Suggestions(CONTRACT, HOME, REACH, seed=3, chain=panda()).after(log).position
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_where_every_way_leads_down_that_is_told(log):
+    """All joints turn about one level axis, right above which the tool is."""
+    about_y = np.tile([0.0, 0.0, 0.0, 0.0, 1.0, 0.0], (7, 1))
+    upright = rigid.pose(np.eye(3), np.array([0.0, 0.0, 1.0]))
+    peak = Chain(CONTRACT.joint_names, about_y, rigid.exp(-HOME.sum() * about_y[0]) @ upright)
+    with pytest.raises(UserError, match="no pose near where the arm began keeps its tool as high"):
+        Suggestions(CONTRACT, HOME, REACH, seed=0, chain=peak).after(log)

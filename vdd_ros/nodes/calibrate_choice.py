@@ -1,0 +1,52 @@
+"""The choice of the next pose, in a process of its own: a node that thinks for a second is silent
+for a second, and a gate brings an arm to rest whose leader is."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import chain_of
+from vdd_ros.calibration.suggestions import NextPose, Seeing, Suggestions
+from vdd_ros.contract import Contract
+from vdd_ros.nodes.calibration_parameters import CalibrationParameters
+from vdd_ros.teleop.cartesian import read_model
+
+Beginning = tuple[Contract, CalibrationParameters, np.ndarray, "Seeing | None"]
+
+_suggestions: Suggestions  # set by `_begin` in the process
+
+
+def choosing(beginning: Beginning) -> ProcessPoolExecutor:
+    """The process, which makes itself ready at once; beginning: contract, parameters, where the arm
+    is (Da,) [unit], and what hand-eye is estimated by."""
+    pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, beginning)
+    pool.submit(_suggestions_are_ready)
+    return pool
+
+
+def chosen(folder: Path) -> NextPose:
+    """In the process: the pose after those that are logged in a folder; raises UserError."""
+    return _suggestions.after(PoseLog.read(folder))
+
+
+def _begin(
+    contract: Contract,
+    settings: CalibrationParameters,
+    begin: np.ndarray,
+    seeing: Seeing | None,
+) -> None:
+    global _suggestions
+    chain = None
+    if contract.kinematics is not None or settings.kinematics:
+        model = read_model(settings.kinematics) if settings.kinematics else None
+        chain = chain_of(contract, model)
+    _suggestions = Suggestions(contract, begin, settings.reach, settings.seed, chain, seeing)
+
+
+def _suggestions_are_ready() -> None:
+    """So that the process is begun before it is needed."""

@@ -1,0 +1,199 @@
+"""Joints, hand-eye and intrinsics: still poses are taken one after another, and calibrated from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+from rclpy.node import Node
+
+from vdd_ros.calibration.board import Board, opencv
+from vdd_ros.calibration.board_views import Mounting
+from vdd_ros.calibration.known_lens import lens_of
+from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.still import Still, StillWatch
+from vdd_ros.calibration.suggestions import Seeing
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.leader_verdict import LEADER_STREAM
+from vdd_ros.nodes.calibrate_choice import choosing, chosen
+from vdd_ros.nodes.calibrate_command import CalibrateCommand
+from vdd_ros.nodes.calibration_parameters import CalibrationParameters
+from vdd_ros.nodes.led_arm import LedArm
+from vdd_ros.nodes.messages import NS_PER_S, Health, fields_of, message_class, qos_of
+from vdd_ros.nodes.newest_picture import NewestPicture
+from vdd_ros.nodes.script import Result, Script, ScriptRunner
+from vdd_ros.robot_calibration import latest_of
+from vdd_ros.yaml_file import read_yaml
+
+LEADER_WITHIN_S = 0.2  # of the still pose, that the leader spoke last
+LONG_S = 3600.0  # that a pose is held while something is waited for
+
+
+class StillPoses:
+    """Drives from pose to pose, or lets a person; takes what is seen wherever the arm stands."""
+
+    def __init__(self, node: Node, contract: Contract, settings: CalibrationParameters):
+        self._node, self._contract, self._settings = node, contract, settings
+        self._state = "waiting for joint states"
+        self._picture: NewestPicture | None = None
+        board, self._seeing = None, None
+        if settings.kind == "joints":
+            self._leader: tuple[int, np.ndarray] | None = None
+            stream = contract.streams[LEADER_STREAM]
+            kind = message_class(stream.type)
+            node.create_subscription(kind, stream.topic, self._take_leader, qos_of(stream))
+        else:
+            board = read_yaml(settings.board, Board, "board")
+            self._picture = NewestPicture(node, contract, settings.camera)
+            opencv()  # which takes a moment to load, in which nothing else is done
+            if settings.kind == "hand_eye":
+                self._seeing = _seeing(contract, settings)
+        made = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        self._log = PoseLog.begin(
+            Path(settings.directory) / f"{settings.kind}.{made}", contract, board
+        )
+        self._still = StillWatch(contract)
+        self._set_off_ns = 0  # when it was led away from the pose before
+        self._command: CalibrateCommand | None = None
+        self._chooser: ProcessPoolExecutor | None = None
+        self._working = ThreadPoolExecutor(1, thread_name_prefix="calibration")
+        self._doing = ScriptRunner(node, self._script())
+        self._arm = LedArm(node, contract, self._on_state, leads=settings.drive)
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._doing.exit_code
+
+    def health(self) -> Health:
+        level = "error" if self._arm.fault or self.exit_code else "ok"
+        values = {"kind": self._settings.kind, "poses": len(self._log.poses)}
+        return Health(level, self._arm.fault or self._state, values)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        for pool in (self._working, self._chooser):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        if self._command is not None:
+            self._command.end()
+
+    def _on_state(self) -> None:
+        self._still.see(self._arm.stamp_ns, self._arm.position)
+        self._doing.ask()
+
+    def _script(self) -> Script[None]:
+        yield lambda: bool(self._arm.stamp_ns)
+        settings, arm = self._settings, self._arm
+        if settings.drive:
+            yield from arm.engage()
+        if settings.drive:
+            begin = self._contract, settings, arm.position.copy(), self._seeing
+            self._chooser = choosing(begin)
+        while len(self._log.poses) < settings.poses:
+            number = len(self._log.poses) + 1
+            if settings.drive and number > 1:
+                assert self._chooser is not None
+                found = yield from self._until(self._chooser.submit(chosen, self._log.folder))
+                self._say(f"pose {number} of {settings.poses}: {found.why}")
+                self._set_off_ns = arm.stamp_ns
+                yield from arm.lead(*arm.way_to(found.position, settings.share))
+                arm.require_at(found.position, f"pose {number}")
+            else:
+                self._say(f"pose {number} of {settings.poses}: waiting for the arm to stand")
+            yield from self._hold(lambda: self._ready is not None)
+            assert self._ready is not None
+            yield from self._take(self._ready)
+        yield from self._calibrate()
+
+    def _until(self, work: Future[Result]) -> Script[Result]:
+        """What work comes to that takes a moment, in which the arm is held where it is."""
+        yield from self._hold(work.done)
+        try:
+            return work.result()
+        except BrokenProcessPool:
+            raise UserError("the process that chooses poses died: begin anew") from None
+
+    def _hold(self, enough: Callable[[], bool]) -> Script[None]:
+        """Until it is enough; an arm that is led is asked to stay meanwhile."""
+        if self._settings.drive:
+            still = np.repeat(self._arm.asked[None], 2, axis=0)
+            yield from self._arm.lead(np.array([0.0, LONG_S]), still, enough)
+        else:
+            yield lambda: enough() or self._arm.fault is not None
+            self._arm.require_no_fault()
+
+    @property
+    def _ready(self) -> Still | None:
+        """Where the arm stands, once all that belongs to a pose was seen there."""
+        drives = self._settings.drive
+        still = self._still.still if drives else self._still.still_elsewhere
+        if still is None or still.since_ns < self._set_off_ns:
+            return None
+        if self._picture is not None:
+            return still if still.since_ns <= self._picture.taken_ns <= still.until_ns else None
+        return still if self._leader_near(still) is not None else None
+
+    def _leader_near(self, still: Still) -> np.ndarray | None:
+        if self._leader is None:
+            return None
+        stamp_ns, position = self._leader
+        near = abs(stamp_ns - still.until_ns) < LEADER_WITHIN_S * NS_PER_S
+        return position if near and np.isfinite(position).all() else None
+
+    def _take(self, still: Still) -> Script[None]:
+        names = self._contract.joint_names
+        joints = dict(zip(names, still.position.tolist(), strict=True))
+        reference, pictures = {}, {}
+        if self._picture is not None:
+            pictures[self._settings.camera] = self._picture.pixels()
+        elif (leader := self._leader_near(still)) is not None:
+            reference = dict(zip(names, leader.tolist(), strict=True))
+        log = self._log
+        added = self._working.submit(log.add, still.until_ns, joints, reference, pictures)
+        yield from self._until(added)
+        self._still.take(still)
+
+    def _take_leader(self, message) -> None:
+        try:
+            position = fields_of(message, self._contract)["position"]
+        except (UserError, KeyError) as error:
+            self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            return
+        self._leader = self._arm.stamp_ns, position
+
+    def _calibrate(self) -> Script[None]:
+        """By the command, in a process of its own: it takes a while, and needs no ROS."""
+        settings = self._settings
+        words = [settings.kind.replace("_", "-"), str(self._log.folder)]
+        words += ["--into", settings.calibration]
+        if settings.kind == "joints":
+            words += ["--against", "leader"]
+        else:
+            words += ["--camera", settings.camera]
+        if settings.kind == "hand_eye":
+            words += ["--mounting", settings.mounting]
+            if settings.kinematics:
+                words += ["--kinematics", settings.kinematics]
+            if settings.camera_info:
+                words += ["--camera-info", settings.camera_info]
+        self._say(f"calibrates from {self._log.folder}")
+        self._command = CalibrateCommand(words)
+        yield self._command.is_over
+        self._say(self._command.told())
+
+    def _say(self, state: str) -> None:
+        self._state = state
+        self._node.get_logger().info(state)
+
+
+def _seeing(contract: Contract, settings: CalibrationParameters) -> Seeing:
+    """Raises UserError where intrinsics are not known."""
+    known = latest_of(settings.calibration, contract.name, contract.contract_hash)
+    file = Path(settings.camera_info) if settings.camera_info else None
+    mounting: Mounting = "eye_in_hand" if settings.mounting == "eye_in_hand" else "eye_to_hand"
+    return Seeing(settings.camera, mounting, lens_of(known, settings.camera, file))
