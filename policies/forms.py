@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
 
 from vdd_ros.inference import PolicyOutput
+from vdd_ros.onnx_file import read_model
 from vdd_ros.onnx_graph import open_session
 from vdd_ros.policies.teacher_graphs import Pieces, Schedule
 
@@ -69,20 +69,40 @@ class StepByStep:
         return PolicyOutput(np.zeros(1), self._arrays["means"].astype(np.float64))
 
 
-class Floor:
-    """One Fortran BLAS product per matrix of a graph, column-major, into memory that is kept."""
+class Compiled:
+    """A policy as torch.compile makes it, which takes a while at the first call."""
 
-    def __init__(self, policy_onnx: bytes):
+    def __init__(self, module: nn.Module):
+        self._call = torch.compile(module.eval())
+
+    @torch.no_grad()
+    def infer(self, window: np.ndarray) -> PolicyOutput:
+        """As OnnxPolicy.infer."""
+        outputs = self._call(torch.tensor(window, dtype=torch.float32))
+        return PolicyOutput(*(output.numpy().astype(np.float64) for output in outputs))
+
+
+class Floor:
+    """One Fortran BLAS product per matrix of a graph, into memory that is kept: by columns, or by
+    rows, which is the faster of the two on some machines."""
+
+    def __init__(self, graph: bytes):
         from scipy.linalg.blas import sgemv
 
         self._sgemv = sgemv
-        self.layers = [_product(matrix) for matrix in matrices(policy_onnx)]
+        self.layers = [_product(matrix) for matrix in matrices(graph)]
+        self._by_rows = [(np.asfortranarray(a.T), x, y) for a, x, y in self.layers]
         self._nothing = [_product(np.ones((1, 1), np.float32)) for _ in self.layers]
 
-    def multiply(self) -> None:
+    def by_columns(self) -> None:
         """Every product once."""
         for a, x, y in self.layers:
             self._sgemv(1.0, a, x, 0.0, y, overwrite_y=1)
+
+    def by_rows(self) -> None:
+        """Every product once."""
+        for a, x, y in self._by_rows:
+            self._sgemv(1.0, a, x, 0.0, y, overwrite_y=1, trans=1)
 
     def call_only(self) -> None:
         """As many calls that have nothing to do: what Python and f2py add."""
@@ -90,15 +110,20 @@ class Floor:
             self._sgemv(1.0, a, x, 0.0, y, overwrite_y=1)
 
 
-def matrices(policy_onnx: bytes) -> list[np.ndarray]:
-    """The constant matrices that a graph multiplies by, in the order of its nodes."""
-    graph = onnx.load_from_string(policy_onnx).graph
-    constants = {constant.name: constant for constant in graph.initializer}
-    return [
-        numpy_helper.to_array(constants[node.input[1]])
-        for node in graph.node
-        if node.op_type in ("Gemm", "MatMul") and node.input[1] in constants
-    ]
+def matrices(graph: bytes) -> list[np.ndarray]:
+    """The matrices (out, in) that a graph multiplies by, in the order of its nodes: constants, and
+    of a stack of which it takes one the first."""
+    model = read_model(graph)
+    taken = {node.outputs[0]: node.inputs[0] for node in model.nodes if node.kind == "Gather"}
+    found = []
+    for node in model.nodes:
+        if node.kind in ("Gemm", "MatMul"):
+            matrix = model.constants.get(node.inputs[1])
+            if matrix is None and taken.get(node.inputs[1]) in model.constants:
+                matrix = model.constants[taken[node.inputs[1]]][0]
+            if matrix is not None:
+                found.append(matrix if node.attributes.get("transB") else matrix.T)
+    return found
 
 
 def opened(opener: Callable[[Path], Opened], model: bytes) -> Opened:

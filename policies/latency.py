@@ -1,25 +1,35 @@
 """What `vdd bench latency` compares: every way from a numpy window to a numpy chunk.
 
-Each includes normalisation and runs in one thread at batch 1; noise is drawn beforehand. The floor
-is what reading the student's weights costs, and nothing else.
+Each includes normalisation and runs in one thread at batch 1, but for the teacher's graphs that may
+have all; noise is drawn beforehand. The floor is what multiplying by the weights costs that the
+student's call reads, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from torch import nn
 
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
+from vdd_ros.inference import (
+    OnnxDensity,
+    OnnxExpert,
+    OnnxPolicy,
+    PolicyOutput,
+    Runtime,
+    default_runtime,
+)
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.numpy_expert import NumpyExpert
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.baselines import BASELINES
+from vdd_ros.policies.expert_graph import expert_graph
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs
-from vdd_ros.policies.forms import Eager, Floor, StepByStep, opened
+from vdd_ros.policies.forms import Compiled, Eager, Floor, StepByStep, opened
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.runs import AnyStudent, FewStepStudent, Student, Teacher, training_data
 from vdd_ros.policies.teacher import SamplerConfig
@@ -27,20 +37,29 @@ from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unr
 from vdd_ros.timing import Timing, p50_ratio
 
 STEPS = (1, 10, 100)
+PERCENTS = {"50": 50.0, "99": 99.0, "999": 99.9}
 PARAMETER_RATIO = (0.8, 1.0)  # of student over teacher, for their latencies to be compared
-FLOOR = ("floor", "BLAS sgemv per layer")
+FLOORS = (("floor", "BLAS sgemv, by columns"), ("floor", "BLAS sgemv, by rows"))
 OVERHEAD = ("floor", "call overhead")
+# numpy's one expert is what robots run by default, onnxruntime's all are the plain export
+ONE_IN_NUMPY, ONE = "numpy, one expert", "onnxruntime, one expert"
+ALL_IN_NUMPY, ALL = "numpy, all experts", "onnxruntime, all experts"
+COMPILED = ("vdd", "torch.compile")
 SAMPLE = "vdd-sample"  # what vdd is asked at a tick that draws samples of its experts
 
 Name = tuple[str, str]  # policy (vdd, teacher-10, ...) and the form it runs in
 
 
-class Ways(NamedTuple):
-    """calls: () -> PolicyOutput by (policy, form), the floor's two among them, which give None;
-    floor_weights: how many numbers the floor reads."""
+Call = Callable[[], PolicyOutput | tuple[np.ndarray, np.ndarray] | None]
 
-    calls: dict[Name, Callable[[], PolicyOutput | None]]
+
+class Ways(NamedTuple):
+    """calls: by (policy, form), giving all experts' means, or the first one's, or None, which is
+    the floor; floor_weights: how many numbers the floor reads; missing: why a form is not there."""
+
+    calls: dict[Name, Call]
     floor_weights: int
+    missing: dict[str, str]
 
 
 def ways_to_a_chunk(
@@ -49,40 +68,71 @@ def ways_to_a_chunk(
     others: Sequence[Student],
     draws: int,
     rng: np.random.Generator,
+    compiles: bool = True,
 ) -> Ways:
     """Build every way; others: students that are timed as well, by the names of their folders;
-    draws: samples of each expert where the student samples. Raises UserError when teacher and
-    students have other windows or chunks."""
+    draws: samples of each expert where the student samples; compiles: whether torch.compile is one
+    of them. Raises UserError when teacher and students have other windows or chunks."""
     shape = _window_shape(teacher.normalizer)
     for one in (student, *others):
         _require_same_shapes(teacher, one)
     window = typical_window(teacher.normalizer, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
-    floor = Floor(graph)
-    fast, density = opened(OnnxPolicy, graph), opened(OnnxDensity, density_graph)
+    densities = {
+        runtime: opened(partial(OnnxDensity, runtime=runtime), density_graph)
+        for runtime in get_args(Runtime)
+    }
     eager = Eager(ActingStudent(student.moe, student.normalizer))
 
-    def sample() -> PolicyOutput:
+    def sample(density: OnnxDensity) -> PolicyOutput:
         log_gating, means, deviations, _ = density.draw(window, draws, rng)
         chunks = means + deviations[0]
-        return PolicyOutput(log_gating, chunks.reshape(len(means), fast.horizon, -1))
+        return PolicyOutput(log_gating, chunks.reshape(len(means), *student_shape))
 
-    calls: dict[Name, Callable[[], PolicyOutput | None]] = {
-        FLOOR: floor.multiply,
+    student_shape = student.normalizer.chunk_mean.shape
+    read = expert_graph(student.moe, student.normalizer, shape) or graph
+    floor = Floor(read)
+    calls: dict[Name, Call] = {
+        FLOORS[0]: floor.by_columns,
+        FLOORS[1]: floor.by_rows,
         OVERHEAD: floor.call_only,
-        ("vdd", "onnxruntime"): lambda: fast.infer(window),
+        **_student_forms("vdd", student, window),
         ("vdd", "torch eager"): lambda: eager.infer(window),
-        (SAMPLE, "onnxruntime"): sample,
+        **{(SAMPLE, name): partial(sample, one) for name, one in densities.items()},
     }
+    missing = _compiled(calls, student, window) if compiles else {COMPILED[1]: "not asked for"}
     for other in others:
-        policy_onnx, _ = student_graphs(other.moe, other.normalizer, shape)
-        calls[other.folder.name, "onnxruntime"] = partial(
-            opened(OnnxPolicy, policy_onnx).infer, window
-        )
+        calls |= _student_forms(other.folder.name, other, window)
     for name, policy in teacher_forms(teacher).items():
         calls[name] = partial(policy.infer, window, noise)
-    return Ways(calls, sum(a.size for a, _, _ in floor.layers))
+    return Ways(calls, sum(a.size for a, _, _ in floor.layers), missing)
+
+
+def _student_forms(name: str, student: Student, window: np.ndarray) -> dict[Name, Call]:
+    """A student as a robot may run it: all experts' means, and where there is such a graph one."""
+    graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
+    all_in_numpy = partial(OnnxPolicy, runtime="numpy")
+    forms: dict[Name, Call] = {
+        (name, ALL): partial(opened(OnnxPolicy, graph).infer, window),
+        (name, ALL_IN_NUMPY): partial(opened(all_in_numpy, graph).infer, window),
+    }
+    read = expert_graph(student.moe, student.normalizer, window.shape)
+    if read is not None:
+        forms[name, ONE] = partial(opened(OnnxExpert, read).evaluate, window, 0)
+        forms[name, ONE_IN_NUMPY] = partial(NumpyExpert(read).evaluate, window, 0)
+    return forms
+
+
+def _compiled(calls: dict[Name, Call], student: Student, window: np.ndarray) -> dict[str, str]:
+    """Add what torch.compile makes of it, or say why there is none: it needs a C++ compiler."""
+    compiled = Compiled(ActingStudent(student.moe, student.normalizer))
+    try:
+        compiled.infer(window)
+    except Exception as error:  # of many kinds, from three libraries
+        return {COMPILED[1]: str(error).strip().partition("\n")[0][:200]}
+    calls[COMPILED] = lambda: compiled.infer(window)
+    return {}
 
 
 def fast_ways(
@@ -125,8 +175,11 @@ def teacher_forms(teacher: Teacher) -> dict[Name, OnnxPolicy | StepByStep | Eage
         schedule = Schedule.through(sampler.sigmas(noise))
         policy = f"teacher-{steps}"
         forms[policy, "Python loop"] = StepByStep(pieces, schedule)
-        forms[policy, "unrolled graph"] = opened(OnnxPolicy, unrolled(pieces, schedule))
-        forms[policy, "ONNX Loop"] = opened(OnnxPolicy, looped(pieces, schedule))
+        graphs = {"unrolled graph": unrolled, "ONNX Loop": looped}
+        for form, composed in graphs.items():
+            graph = composed(pieces, schedule)
+            forms[policy, form] = opened(OnnxPolicy, graph)
+            forms[policy, f"{form}, all threads"] = opened(partial(OnnxPolicy, threads=0), graph)
         if steps == 10:
             acting = ActingTeacher(teacher.denoiser, normalizer, noise, sampler)
             forms[policy, "torch eager"] = Eager(acting)
@@ -139,9 +192,10 @@ def largest_difference(ways: Ways) -> float:
     largest = 0.0
     for (policy, _), call in ways.calls.items():
         output = call()
-        if output is not None:
-            means = first.setdefault(policy, output.means)
-            largest = max(largest, float(np.abs(output.means - means).max()))
+        if output is not None and policy != SAMPLE:  # which draws anew
+            means = output.means if isinstance(output, PolicyOutput) else output[1][None]
+            beside = first.setdefault(policy, means)[: len(means)]
+            largest = max(largest, float(np.abs(means[: len(beside)] - beside).max()))
     return largest
 
 
@@ -157,13 +211,14 @@ def rows_of(timings: dict[Name, Timing]) -> list[dict]:
     """One object per way; the floor's call overhead is subtracted from it and stated beside it."""
     rows = []
     for (policy, form), timing in timings.items():
-        p50, p99 = timing.percentile_us(50), timing.percentile_us(99)
         if (policy, form) == OVERHEAD:
             continue
-        row = {"policy": policy, "form": form, "p50_us": p50, "p99_us": p99}
-        if (policy, form) == FLOOR:
+        row: dict = {"policy": policy, "form": form}
+        row |= {f"p{name}_us": timing.percentile_us(percent) for name, percent in PERCENTS.items()}
+        if (policy, form) in FLOORS:
             overhead = timings[OVERHEAD].percentile_us(50)
-            row |= {"p50_us": p50 - overhead, "p99_us": p99 - overhead, "overhead_us": overhead}
+            row |= {f"p{name}_us": row[f"p{name}_us"] - overhead for name in PERCENTS}
+            row["overhead_us"] = overhead
         blocks, per_block = timing.samples_us.shape
         counts = {"calls": blocks * per_block, "blocks": blocks, "warm_up": timing.warm_up}
         rows.append(row | {"network_calls": _network_calls(policy)} | counts)
@@ -171,20 +226,25 @@ def rows_of(timings: dict[Name, Timing]) -> list[dict]:
 
 
 def ratios_of(timings: dict[Name, Timing]) -> tuple[dict[str, float], dict[str, str]]:
-    """Ratios of p50, and the form of each teacher that was the fastest and is in its ratio."""
-    vdd = timings["vdd", "onnxruntime"]
-    ratios, best_forms = {}, {}
+    """Ratios of p50, and the form of each policy that was the fastest and is in its ratio; the
+    student in the runtime that robots have by default."""
+    usual = default_runtime(("vdd", ONE) in timings)
+    in_use = {"numpy": (ONE_IN_NUMPY, ALL_IN_NUMPY), "onnxruntime": (ONE, ALL)}[usual]
+    best_forms = {"vdd": next(form for form in in_use if ("vdd", form) in timings)}
+    student = timings["vdd", best_forms["vdd"]]
+    ratios = {"plain_over_student_p50": p50_ratio(timings["vdd", ALL], student)}
     for steps in STEPS:
         policy = f"teacher-{steps}"
         by_form = {
-            form: p50_ratio(timing, vdd)
+            form: p50_ratio(timing, student)
             for (name, form), timing in timings.items()
             if name == policy and form != "torch eager"
         }
         best_forms[policy] = min(by_form, key=by_form.__getitem__)
-        ratios[f"teacher{steps}_over_vdd_p50"] = by_form[best_forms[policy]]
-    floor_us = timings[FLOOR].block_p50_us - timings[OVERHEAD].block_p50_us
-    ratios["vdd_over_floor_p50"] = float(np.median(vdd.block_p50_us / floor_us))
+        ratios[f"teacher{steps}_over_student_p50"] = by_form[best_forms[policy]]
+    floors_us = np.min([timings[floor].block_p50_us for floor in FLOORS], axis=0)
+    floor_us = floors_us - timings[OVERHEAD].block_p50_us
+    ratios["student_over_floor_p50"] = float(np.median(student.block_p50_us / floor_us))
     return ratios, best_forms
 
 

@@ -21,7 +21,7 @@ class FakePolicy:
     """Two experts, up and down by `slope` a step, from the next step on; `fault` makes it fail."""
 
     n_obs_steps, horizon, action_dim, n_experts = 2, H, DA, 2
-    density = None
+    density = expert = None
 
     def __init__(self, slope=0.02, noise_shape=None):
         self.noise_shape = noise_shape

@@ -35,6 +35,7 @@ class Says:
     """A policy whose experts say what a function makes of the joints that it sees."""
 
     n_obs_steps, horizon, noise_shape, density = 1, H, None, None
+    expert = None
 
     def __init__(self, contract, say, weights=(1.0,)):
         self.say, self.log_gating = say, np.log(weights)

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from vdd_ros import cli
-from vdd_ros.inference import OnnxPolicy
+from vdd_ros.inference import OnnxPolicy, default_runtime
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import Run, save_run
+from vdd_ros.policies.expert_graph import expert_graph
 from vdd_ros.policies.export import ActingTeacher
-from vdd_ros.policies.forms import Eager, matrices, opened
+from vdd_ros.policies.forms import Eager, Floor, matrices, opened
 from vdd_ros.policies.latency import parameters_of
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
@@ -70,7 +71,8 @@ def runs(tmp_path, contract):
 
 
 def bench(capsys, *arguments: str) -> tuple[int, dict]:
-    code = cli.main(["bench", "latency", *arguments, "--blocks=2", "--calls=3", "--json"])
+    few = ["--blocks=2", "--calls=3", "--no-compile", "--no-memory", "--json"]
+    code = cli.main(["bench", "latency", *arguments, *few])
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
@@ -82,19 +84,37 @@ def test_latency_has_every_row_and_the_forms_agree(runs, capsys):
     )
     assert code == cli.OK and result["ok"]
     forms = {"Python loop", "unrolled graph", "ONNX Loop"}
+    forms |= {f"{form}, all threads" for form in forms if form != "Python loop"}
     expected = {(f"teacher-{steps}", form) for steps in (1, 10, 100) for form in forms}
-    expected |= {("teacher-10", "torch eager"), ("vdd", "onnxruntime"), ("vdd", "torch eager")}
-    expected |= {("floor", "BLAS sgemv per layer"), ("vdd-sample", "onnxruntime")}
-    expected |= {("nll", "onnxruntime")}
+    expected |= {("teacher-10", "torch eager"), ("vdd", "torch eager")}
+    expected |= {("floor", f"BLAS sgemv, by {way}") for way in ("columns", "rows")}
+    expected |= {("vdd-sample", runtime) for runtime in ("onnxruntime", "numpy")}
+    expected |= {
+        (name, f"{runtime}, {experts}")
+        for name in ("vdd", "nll")
+        for runtime in ("onnxruntime", "numpy")
+        for experts in ("one expert", "all experts")
+    }
     assert {(row["policy"], row["form"]) for row in result["rows"]} == expected
     for row in result["rows"]:
         assert row["calls"] in (6, 2) and row["blocks"] == 2
-        assert row["p50_us"] <= row["p99_us"]
+        assert row["p50_us"] <= row["p99_us"] <= row["p999_us"]
     assert set(result["ratios"]) == {
-        *(f"teacher{steps}_over_vdd_p50" for steps in (1, 10, 100)), "vdd_over_floor_p50"
-    }  # fmt: skip
+        *(f"teacher{steps}_over_student_p50" for steps in (1, 10, 100)),
+        *("student_over_floor_p50", "plain_over_student_p50"),
+    }
     assert all(np.isfinite(ratio) for ratio in result["ratios"].values())
+    assert result["best_forms"].pop("vdd") == f"{default_runtime(True)}, one expert"
     assert set(result["best_forms"].values()) <= forms
+    for name, goal in result["goals"].items():
+        if name in result["ratios"]:
+            bound, value = goal.get("at most"), goal["value"]
+            assert value == result["ratios"][name]
+            assert goal["reached"] is (
+                value >= goal["at least"] if bound is None else value <= bound
+            )
+    assert result["rss_mb"] is None and result["goals"]["pss_mb"]["reached"] is None
+    assert set(result["missing"]) == {"torch.compile", "memory of the action node"}
     assert 0.0 < result["largest_difference"] < 1e-3
     assert 0.8 <= result["parameters"]["ratio"] <= 1.0
     assert 0.0 < result["cpu_share"] < 1.1
@@ -137,6 +157,27 @@ def test_composed_graphs_sample_every_kind_of_teacher(net, prediction):
     for graph in (unrolled(pieces, schedule), looped(pieces, schedule)):
         found = opened(OnnxPolicy, graph).infer(window, start)
         np.testing.assert_allclose(found.means, expected.means, atol=1e-4)
+
+
+def test_the_floor_reads_what_the_call_reads():
+    """Of the stack of heads one, and what is folded is no longer there."""
+    normalizer = normalizer_for(7, TEACHER.horizon)
+    student = GaussianMoE(STUDENT, *normalizer.sizes).eval()
+    graph = expert_graph(student, normalizer, (TEACHER.n_obs_steps, 7))
+    width, octaves = STUDENT.width, 2 * 7 * STUDENT.octaves
+    features, (_, _, rank) = 7 + octaves, normalizer.sizes
+    chunk = 7 * TEACHER.horizon
+    expected = [(octaves, 7), (width, features), (width, features), (width, width)]
+    expected += [(width, width)] * 2 + [(STUDENT.n_experts, width)]
+    expected += [(chunk, 7 + 49), (rank, width), (chunk, rank)]
+    assert [matrix.shape for matrix in matrices(graph)] == expected
+    floor, rng = Floor(graph), np.random.default_rng(0)
+    for multiply in (floor.by_columns, floor.by_rows):
+        for _, x, y in floor.layers:
+            x[:], y[:] = rng.normal(size=x.shape), np.nan
+        multiply()
+        for a, x, y in floor.layers:
+            np.testing.assert_allclose(y, a @ x, atol=1e-4)
 
 
 def test_composed_graphs_hold_the_weights_once():

@@ -32,7 +32,7 @@ class Away:
     """A policy that wants ever more of every joint."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 2, 4, 7, 1, None
-    density = None
+    density = expert = None
     broken = out = False
 
     def infer(self, window, noise=None):

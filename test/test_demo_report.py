@@ -124,7 +124,7 @@ def report_data() -> dict:
         "seconds": 1312.5,
         "resumed": False,
         "stages": {"record": 402.0, "train": 390.0, "distil": 310.0, "roll_out": 150.5},
-        "ratios": {"teacher10_over_vdd_p50": 13.07},
+        "ratios": {"teacher10_over_student_p50": 13.07},
         "goals": [dict(zip(GOAL, goal, strict=True)) for goal in goals],
         "hardware": "a <small> machine & 2 cores",
         "seed": 0,

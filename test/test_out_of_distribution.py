@@ -33,7 +33,7 @@ class Away:
     """A policy that wants more of every joint, or to be at its goal."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 1, 4, 7, 1, None
-    density = None
+    density = expert = None
     by, goal = 0.3, None
 
     def infer(self, window, noise=None):

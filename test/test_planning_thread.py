@@ -24,7 +24,7 @@ class Slow:
     """A policy that answers when it is told to: a slow drift of every joint from where it was."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 1, 8, 7, 1, (2,)
-    density = None
+    density = expert = None
 
     def __init__(self):
         self.may_answer = threading.Semaphore(0)

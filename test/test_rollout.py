@@ -30,7 +30,7 @@ class Replay:
     """Plans (functions from seconds to joints), one per expert, looked up at every tick anew."""
 
     n_obs_steps, horizon, action_dim, noise_shape = 2, H, 7, None
-    density = None
+    density = expert = None
 
     def __init__(self, *plans, fails_at_tick=None):
         self.plans = plans
@@ -175,6 +175,7 @@ class Following:
     """A policy that wants the joints a little further than it sees them."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape, density = 1, H, 7, 1, None, None
+    expert = None
 
     def infer(self, window, noise=None):
         return PolicyOutput(np.zeros(1), np.tile(window[-1] + 0.05, (1, H, 1)))

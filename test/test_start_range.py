@@ -21,7 +21,7 @@ class Away:
     """A policy that wants more of every joint."""
 
     n_obs_steps, horizon, action_dim, n_experts, noise_shape = 1, 4, 7, 1, None
-    density = None
+    density = expert = None
 
     def infer(self, window, noise=None):
         return PolicyOutput(np.zeros(1), np.tile(window[-1] + 0.3, (1, 4, 1)))

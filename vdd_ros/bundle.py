@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.blas import keep_blas_to_one_thread
 from vdd_ros.bundle_checks import (
     read_contract,
     require_density_for,
@@ -25,6 +26,7 @@ from vdd_ros.bundle_manifest import (
     CERTIFICATE,
     CONTRACT,
     DENSITY,
+    EXPERT,
     LARGEST_NUMBERS,
     MANIFEST,
     NAME,
@@ -42,7 +44,7 @@ from vdd_ros.bundle_writing import place
 from vdd_ros.certificate import Certificate, read_certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxDensity, OnnxPolicy
+from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime, default_runtime, open_expert
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.reference import Reference
 from vdd_ros.sealed_folder import (
@@ -126,6 +128,11 @@ class Bundle:
         return self.folder / DENSITY if DENSITY in self.manifest.files else None
 
     @property
+    def expert_path(self) -> Path | None:
+        """The graph of the policy's gating and of one expert's mean, where it has one."""
+        return self.folder / EXPERT if EXPERT in self.manifest.files else None
+
+    @property
     def start(self) -> StartRange | None:
         """Where demonstrations began, if that is known."""
         if START not in self.manifest.files:
@@ -161,18 +168,28 @@ class Bundle:
         found = self.start, self.ood_detector, self.reference
         assert len(found) == 3
 
-    def open_policy(self) -> OnnxPolicy:
-        """The policy in onnxruntime; raises Refused when the graph is corrupt or does not fit."""
-        with checking("graph"):
-            return self._open_policy()
+    @property
+    def usual_runtime(self) -> Runtime:
+        """What runs its graphs on this machine unless another is named."""
+        return default_runtime(self.expert_path is not None)
 
-    def _open_policy(self) -> OnnxPolicy:
+    def open_policy(self, runtime: Runtime | None = None) -> OnnxPolicy:
+        """runtime: None for the usual one. Raises Refused when a graph is corrupt or does not
+        fit."""
+        with checking("graph"):
+            return self._open_policy(runtime or self.usual_runtime)
+
+    def _open_policy(self, runtime: Runtime) -> OnnxPolicy:
         path = self.folder / POLICY
         density_path = self.density_path if self.rule.output == "sample" else None
-        for graph in (path, self.density_path):
+        for graph in (path, self.density_path, self.expert_path):
             if graph is not None:
                 require_whole(graph)
-        policy = OnnxPolicy(path, None if density_path is None else OnnxDensity(density_path))
+        if runtime == "numpy":
+            keep_blas_to_one_thread()
+        density = None if density_path is None else OnnxDensity(density_path, runtime)
+        expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)
+        policy = OnnxPolicy(path, density, expert, runtime)
         manifest, contract = self.manifest, self.contract
         found = {
             "n_obs_steps": policy.n_obs_steps,
@@ -219,6 +236,7 @@ def write_bundle(
     certificate: dict,
     created: str | None = None,
     density_onnx: bytes | None = None,
+    expert_onnx: bytes | None = None,
     start: StartRange | None = None,
     ood_detector: OodDetector | None = None,
     reference: Reference | None = None,
@@ -239,8 +257,9 @@ def write_bundle(
         NORMALIZER: to_json(normalizer),
         CERTIFICATE: to_json(certificate),
     }
-    if density_onnx is not None:
-        contents[DENSITY] = density_onnx
+    for file, graph in ((DENSITY, density_onnx), (EXPERT, expert_onnx)):
+        if graph is not None:
+            contents[file] = graph
     optional = {START: start, OOD_DETECTOR: ood_detector, REFERENCE: reference}
     for file, part in optional.items():
         if part is not None:

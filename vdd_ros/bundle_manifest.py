@@ -16,10 +16,11 @@ MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 POLICY, CONTRACT, NORMALIZER = "policy.onnx", "contract.json", "normalizer.json"
 CERTIFICATE, PAGE = "certificate.json", "certificate.md"
-DENSITY, START, OOD_DETECTOR = "density.onnx", "start.json", "ood_detector.json"
+EXPERT, DENSITY = "expert.onnx", "density.onnx"
+START, OOD_DETECTOR = "start.json", "ood_detector.json"
 REFERENCE = "reference.json"
 REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
-OPTIONAL = (DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
+OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
 LARGEST_NUMBERS = 128 * (1 << 20)
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

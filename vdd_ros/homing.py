@@ -18,7 +18,7 @@ from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import HELD_WITHIN, CommandGate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxDensity, PolicyOutput
+from vdd_ros.inference import Expert, OnnxDensity, PolicyOutput
 
 PEAK_VELOCITY, PEAK_ACCELERATION, PEAK_JERK = 15.0 / 8.0, 10.0 / math.sqrt(3.0), 60.0
 RULE = ActingRule()  # one expert, replanned at every tick, followed at once
@@ -38,6 +38,7 @@ class Homing:
     n_obs_steps, horizon, n_experts = 1, 2, 1
     noise_shape: tuple[int, ...] | None = None
     density: OnnxDensity | None = None
+    expert: Expert | None = None
 
     def __init__(self, contract: Contract, goal: np.ndarray, share: float):
         self.action_dim = contract.n_joints

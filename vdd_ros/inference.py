@@ -1,28 +1,34 @@
 """Policy: one observation window in, a mixture of action chunks out. numpy on both sides.
 
-Every exported graph has the same signature, in the units of the contract (normalisation is inside):
+Every policy's graph has the same signature, in the units of the contract (normalisation is inside):
 `window` float32 (To, Do) and optionally `noise` float32 of any shape in; `log_gating` (K,) and
-`means` (K, H, A) out. A diffusion policy is a mixture of one.
+`means` (K, H, A) out. A diffusion policy is a mixture of one. A student may have a second graph,
+which tells the mean of one expert alone, in less time.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from vdd_ros.blas import is_blas_fast
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
-from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.numpy_expert import NumpyExpert
+from vdd_ros.numpy_graph import NumpyGraph
+from vdd_ros.onnx_graph import Graph, GraphError, OnnxGraph
 
 T = TypeVar("T")
+Runtime = Literal["onnxruntime", "numpy"]
 PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
 WARM_UP_S = 15.0  # of a policy, and of its choice: a robot is to be ready within a minute
-DENSITY_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of its density's
+MEANS_BOUND = 1e-3  # [unit]; between the means of the policy's graph and of the others beside it
 
 
 class PolicyOutput(NamedTuple):
@@ -32,10 +38,22 @@ class PolicyOutput(NamedTuple):
     means: np.ndarray
 
 
+class Expert(Protocol):
+    """What a usual tick needs: the gating, and the mean of the expert that is followed."""
+
+    n_experts: int
+
+    def evaluate(self, window: np.ndarray, expert: int) -> tuple[np.ndarray, np.ndarray]:
+        """window: (To, Do), oldest first [unit] -> log_gating (K,), mean (H, A) [unit]. Raises
+        PolicyError."""
+        ...
+
+
 class Policy(Protocol):
     """noise_shape: shape of the standard normal noise that `infer` takes, None if it takes none;
     density: of the same policy, where samples of its experts are wanted. It says all that `infer`
-    does, and takes longer."""
+    does, and takes longer. expert: of the same policy, where there is one; it says of one expert
+    what `infer` says of all, and takes less long."""
 
     n_obs_steps: int
     horizon: int
@@ -43,20 +61,48 @@ class Policy(Protocol):
     n_experts: int
     noise_shape: tuple[int, ...] | None
     density: OnnxDensity | None
+    expert: Expert | None
 
     def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
         """window: (To, Do), oldest first [unit]. Raises PolicyError."""
         ...
 
 
-class OnnxPolicy:
-    """A policy in onnxruntime."""
+def default_runtime(has_expert: bool) -> Runtime:
+    """Of a bundle that has the graph of one expert, or has none: the one that is faster on this
+    machine, as measured in docs/runtime.md."""
+    if has_expert and is_blas_fast():
+        return "numpy"
+    return "onnxruntime" if importlib.util.find_spec("onnxruntime") is not None else "numpy"
 
-    def __init__(self, path: str | Path, density: OnnxDensity | None = None):
-        """Raises UserError when the graph cannot be read or has another signature."""
+
+def open_graph(path: str | Path, runtime: Runtime, threads: int = 1) -> Graph:
+    """Raises UserError when the graph cannot be read."""
+    return NumpyGraph(path) if runtime == "numpy" else OnnxGraph(path, threads)
+
+
+class OnnxPolicy:
+    """A policy in onnxruntime, or in numpy."""
+
+    expert: Expert | None = None
+
+    def __init__(
+        self,
+        path: str | Path,
+        density: OnnxDensity | None = None,
+        expert: Expert | None = None,
+        runtime: Runtime = "onnxruntime",
+        threads: int = 1,
+    ):
+        """threads: of onnxruntime, 0 for as many as there are processors. Raises UserError when
+        the graph cannot be read or has another signature."""
+        self.expert = expert
+        self._take(open_graph(path, runtime, threads), path, density)
+
+    def _take(self, graph: Graph, path: str | Path, density: OnnxDensity | None) -> None:
         self.density = density
-        self._graph = OnnxGraph(path)
-        inputs, outputs = self._graph.signature
+        self._graph = graph
+        inputs, outputs = graph.signature
         self._require_signature(path, inputs, outputs)
         self.noise_shape = inputs.get("noise")
         self.n_obs_steps, self.observation_dim = inputs["window"]
@@ -91,18 +137,59 @@ class OnnxPolicy:
         )
 
 
+class OnnxExpert:
+    """expert.onnx in onnxruntime."""
+
+    def __init__(self, path: str | Path):
+        """Raises UserError when the graph cannot be read or has another signature."""
+        self._graph = OnnxGraph(path)
+        inputs, outputs = self._graph.signature
+        fits = inputs.get("expert") == () and set(outputs) == {"log_gating", "mean"}
+        if not fits or set(inputs) != {"window", "expert"} or len(outputs["mean"]) != 2:
+            raise UserError(
+                f"{path} takes {inputs} and gives {outputs}; it takes window (To, Do) and expert, "
+                "and gives log_gating (K,) and mean (H, A): export it again"
+            )
+        (self.n_experts,) = outputs["log_gating"]
+        self._place = self._graph.inputs["expert"]
+        self._log_gating = self._graph.outputs["log_gating"]
+        self._mean = self._graph.outputs["mean"]
+
+    def evaluate(self, window: np.ndarray, expert: int) -> tuple[np.ndarray, np.ndarray]:
+        """As Expert.evaluate. Raises PolicyError."""
+        self._graph.give("window", window)
+        self._place[()] = expert
+        self._graph.run()
+        return self._log_gating.astype(np.float64), self._mean.astype(np.float64)
+
+
+def open_expert(path: str | Path, runtime: Runtime) -> Expert:
+    """Raises UserError when the graph cannot be read or is of another form."""
+    return NumpyExpert(path) if runtime == "numpy" else OnnxExpert(path)
+
+
+def one_by_one(expert: Expert, window: np.ndarray) -> PolicyOutput:
+    """What it gives for each expert in turn, as a policy gives it at once. Raises PolicyError."""
+    each = [expert.evaluate(window, one) for one in range(expert.n_experts)]
+    gatings, means = zip(*each, strict=True)
+    return PolicyOutput(gatings[0], np.array(means))
+
+
 class OnnxDensity:
-    """The whole mixture after a window: onnxruntime gives its parameters, numpy the rest.
+    """The whole mixture after a window: its graph gives the parameters, numpy the rest.
 
     The graph takes `window` (To, Do) and gives `log_gating` (K,), `means` (K, D),
     `whitener` (D, D), `factors` and `whitened_factors` (K, D, R) over flattened chunks, in the
     units of the contract.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, runtime: Runtime = "onnxruntime"):
         """Raises UserError when the graph cannot be read or has another signature."""
-        self._graph = OnnxGraph(path)
-        inputs, outputs = self._graph.signature
+        self._take(open_graph(path, runtime), path)
+
+    def _take(self, graph: Graph, path: str | Path) -> None:
+        self._graph = graph
+        inputs, outputs = graph.signature
         if set(inputs) != {"window"} or set(outputs) != set(MixtureParameters._fields):
             raise UserError(
                 f"{path} takes {list(inputs)} and gives {list(outputs)}; a density takes window "
@@ -129,8 +216,8 @@ class OnnxDensity:
 
 
 class Warm(NamedTuple):
-    """What a call of the policy takes, and a choice among samples, medians [s]; 0 without a
-    density, which has none."""
+    """What a call of the policy takes at a usual tick, and a choice among samples, medians [s]; 0
+    without a density, which has none."""
 
     plan_s: float
     choice_s: float
@@ -140,19 +227,24 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
     """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
     draws: samples of each expert where the policy has a density. Raises UserError when the policy
-    fails, gives something that is no mixture, or has another mixture's density.
+    fails, gives something that is no mixture, or has another mixture's density or experts.
     """
     shape = policy.noise_shape
     noise = None if shape is None else np.zeros(shape)
     rng = np.random.default_rng(0)
     try:
-        (log_gating, means), plan_s = _repeated(lambda: policy.infer(window, noise), calls)
+        output, plan_s = _repeated(lambda: policy.infer(window, noise), calls)
+        each: PolicyOutput | None = None
+        if (expert := policy.expert) is not None:
+            each = one_by_one(expert, window)
+            _, plan_s = _repeated(lambda: expert.evaluate(window, 0), calls)
         drawn: Draws | None = None
         choice_s = 0.0
         if (density := policy.density) is not None:
             drawn, choice_s = _repeated(lambda: density.draw(window, draws, rng), calls)
     except PolicyError as error:
         raise UserError(f"the policy cannot be evaluated ({error}): export it again") from None
+    log_gating, means = output
     probability = np.exp(log_gating)
     if not (np.isfinite(probability).all() and np.isfinite(means).all()):
         raise UserError("the policy gives numbers that are not finite: export it again")
@@ -160,21 +252,24 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         raise UserError(
             f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
         )
+    if each is not None and not _is_same(each, output):
+        raise UserError("the graph of one expert is another policy's: export the bundle again")
     if drawn is None:
         return Warm(plan_s, choice_s)
-    if not _is_same(drawn, probability, means.reshape(len(means), -1)):
+    flat = PolicyOutput(log_gating, means.reshape(len(means), -1))
+    if not _is_same(PolicyOutput(drawn.log_gating, drawn.means), flat):
         raise UserError("the density is that of another policy than the bundle's: export it again")
     if not all(np.isfinite(part).all() for part in drawn):
         raise UserError("the density gives numbers that are not finite: export it again")
     return Warm(plan_s, choice_s)
 
 
-def _is_same(drawn: Draws, probability: np.ndarray, means: np.ndarray) -> bool:
-    """Whether a density is that of a policy: gating (K,), means (K, D) [unit]."""
-    if drawn.means.shape != means.shape:
+def _is_same(found: PolicyOutput, policy: PolicyOutput) -> bool:
+    """Whether what another graph gave is what the policy gave."""
+    if found.means.shape != policy.means.shape:
         return False
-    gating = np.abs(np.exp(drawn.log_gating) - probability).max()
-    return bool(gating <= GATING_BOUND and np.abs(drawn.means - means).max() <= DENSITY_BOUND)
+    gating = np.abs(np.exp(found.log_gating) - np.exp(policy.log_gating)).max()
+    return bool(gating <= GATING_BOUND and np.abs(found.means - policy.means).max() <= MEANS_BOUND)
 
 
 def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:

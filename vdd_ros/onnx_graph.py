@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from vdd_ros.errors import UserError
+
+DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
 
 
 class GraphError(RuntimeError):
     """The graph could not be evaluated."""
 
 
-class OnnxGraph:
-    """One thread, no spinning, buffers allocated once and bound: an evaluation makes no array.
+class Graph(Protocol):
+    """Whatever evaluates a graph; see OnnxGraph, and TensorRTGraph."""
 
-    inputs, outputs: float32 arrays by name; what is written into the former is read at the next
-    `run`, which overwrites the latter.
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+    @property
+    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]: ...
+
+    def give(self, name: str, values: np.ndarray) -> None: ...
+
+    def run(self) -> None: ...
+
+
+class OnnxGraph:
+    """Usually one thread, no spinning; buffers allocated once and bound: an evaluation makes no
+    array.
+
+    inputs, outputs: arrays by name, float32 or, for a place in a list, int32; what is written into
+    the former is read at the next `run`, which overwrites the latter.
     """
 
-    def __init__(self, path: str | Path):
-        """Raises UserError where the graph cannot be read, or has other than float32 of fixed
-        shape."""
-        self._session, self._errors = open_session(path)
+    def __init__(self, path: str | Path, threads: int = 1):
+        """threads: 0 for as many as there are processors. Raises UserError where the graph cannot
+        be read, or has other types than these or no fixed shapes."""
+        self._session, self._errors = open_session(path, threads)
         self._binding = self._session.io_binding()
-        self.inputs = {
-            node.name: np.zeros(_shape(node, path), np.float32)
-            for node in self._session.get_inputs()
-        }
-        self.outputs = {
-            node.name: np.zeros(_shape(node, path), np.float32)
-            for node in self._session.get_outputs()
-        }
+        self.inputs = {node.name: _buffer(node, path) for node in self._session.get_inputs()}
+        self.outputs = {node.name: _buffer(node, path) for node in self._session.get_outputs()}
         for name, array in self.inputs.items():
-            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():
-            self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
     @property
     def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
@@ -62,8 +74,9 @@ class OnnxGraph:
             raise GraphError(str(error)) from error
 
 
-def open_session(path: str | Path) -> tuple:
-    """(InferenceSession, the exception classes it may raise); raises UserError if unreadable."""
+def open_session(path: str | Path, threads: int = 1) -> tuple:
+    """(InferenceSession, the exception classes it may raise); threads: 0 for onnxruntime's own
+    choice, which spins; raises UserError if unreadable."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -75,9 +88,9 @@ def open_session(path: str | Path) -> tuple:
         if isinstance(value, type) and issubclass(value, Exception)
     )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised; said once is enough
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "01"[threads != 1])
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
@@ -88,10 +101,11 @@ def open_session(path: str | Path) -> tuple:
     return session, errors
 
 
-def _shape(node, path: str | Path) -> tuple[int, ...]:
-    if node.type != "tensor(float)" or not all(isinstance(size, int) for size in node.shape):
+def _buffer(node, path: str | Path) -> np.ndarray:
+    dtype = DTYPES.get(node.type)
+    if dtype is None or not all(isinstance(size, int) for size in node.shape):
         raise UserError(
             f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "
             "shape: export it again without dynamic axes"
         )
-    return tuple(node.shape)
+    return np.zeros(tuple(node.shape), dtype)

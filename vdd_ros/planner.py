@@ -42,6 +42,13 @@ class Plan(NamedTuple):
     detail: str = ""
 
 
+class Followed(NamedTuple):
+    """What a policy says of the expert that is followed on. log_gating: (K,); mean: (H, A)."""
+
+    log_gating: np.ndarray
+    mean: np.ndarray
+
+
 class Planner:
     """The plans of one run, one after another: it remembers which expert is followed."""
 
@@ -73,10 +80,14 @@ class Planner:
         if fault is not None:
             return Plan(window, infer_s=self._stopwatch() - begin, fault=fault)
         anchor = window.values[-1, self._joints]
-        if choices is not None:
-            self._choose(output, choices, running, window)
+        if isinstance(output, Followed):
+            mean = output.mean
+        else:
+            if choices is not None:
+                self._choose(output, choices, running, window)
+            mean = output.means[self._chooser.expert]
         expert = self._chooser.expert
-        actions = output.means[expert] + self._deviation
+        actions = mean + self._deviation
         steps, fault, detail = None, None, ""
         try:
             steps = self._space.decode(actions, anchor)
@@ -128,12 +139,20 @@ class Planner:
         ahead = running.ahead(tick_ns)
         return self._space.encode(ahead, anchor) if len(ahead) else None
 
-    def _evaluate(self, window: Window, ticks: int) -> tuple[PolicyOutput, Choices | None]:
+    def _evaluate(
+        self, window: Window, ticks: int
+    ) -> tuple[PolicyOutput | Followed, Choices | None]:
         """What the policy says of a window, and what there is to choose from if it is time to."""
-        density = self._policy.density
-        if density is None or not self._chooser.is_due(ticks):
+        density, one = self._policy.density, self._policy.expert
+        held, is_due = self._chooser.expert, self._chooser.is_due(ticks)
+        if one is not None and held is not None and not is_due:
+            followed = Followed(*one.evaluate(window.values, held))
+            if self._chooser.keeps(followed.log_gating, ticks):
+                return followed, None
+            is_due = True
+        if density is None or not is_due:
             output = self._infer(window)
-            if self._chooser.keeps(output.log_gating, ticks):
+            if not is_due and self._chooser.keeps(output.log_gating, ticks):
                 return output, None
             if density is None:
                 return output, Choices(output.means[None], np.zeros((1, len(output.means))))
@@ -153,9 +172,9 @@ class Planner:
         return self._policy.infer(window.values, noise)
 
 
-def fault_of(output: PolicyOutput, choices: Choices | None) -> StopReason | None:
+def fault_of(output: PolicyOutput | Followed, choices: Choices | None) -> StopReason | None:
     """What is wrong with what a policy put out, None if nothing."""
     total = np.exp(output.log_gating).sum()
-    if not all(np.isfinite(part.sum()) for part in (total, output.means, *(choices or ()))):
+    if not all(np.isfinite(part.sum()) for part in (total, output[1], *(choices or ()))):
         return StopReason.NOT_FINITE  # as a sum is where one of its numbers is
     return StopReason.POLICY_FAILED if abs(total - 1.0) > GATING_BOUND else None

@@ -68,6 +68,16 @@ class Footprint(NamedTuple):
     files: int
 
 
+class Mapped(NamedTuple):
+    """Memory of a process by the system's own count (smaps_rollup) [bytes]. rss: what is resident;
+    pss: the same with what others have mapped as well divided by how many have it; own: what it
+    alone has."""
+
+    rss: int
+    pss: int
+    own: int
+
+
 class Nodes:
     """Running nodes by name. A context manager: on the way out all are ended, whatever happened.
 
@@ -137,6 +147,16 @@ class Nodes:
             int(facts["Threads"]),
             len(list((folder / "fd").iterdir())),
         )
+
+    def mapped(self, name: str) -> Mapped:
+        """What a running node has mapped now."""
+        path = Path(f"/proc/{self._processes[name].pid}/smaps_rollup")
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+        sizes = {
+            key: int(size.split()[0]) * 1024 for key, size in (one.split(":") for one in lines)
+        }
+        own = sizes["Private_Clean"] + sizes["Private_Dirty"]
+        return Mapped(sizes["Rss"], sizes["Pss"], own)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a running node a signal."""

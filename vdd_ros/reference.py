@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.inference import Policy, PolicyError
+from vdd_ros.inference import Policy, PolicyError, one_by_one
 from vdd_ros.sealed_folder import Refused
 
 FORMAT_VERSION = 1
@@ -38,9 +38,12 @@ class Reference(NamedTuple):
         """Of what a policy gives. Raises PolicyError."""
         means, gating = [], []
         for n, window in enumerate(self.windows):
-            found = policy.infer(window, None if self.noise is None else self.noise[n])
-            means.append(np.abs(found.means - self.means[n]).max())
-            gating.append(np.abs(np.exp(found.log_gating) - np.exp(self.log_gating[n])).max())
+            given = [policy.infer(window, None if self.noise is None else self.noise[n])]
+            if policy.expert is not None:
+                given.append(one_by_one(policy.expert, window))
+            for found in given:
+                means.append(np.abs(found.means - self.means[n]).max())
+                gating.append(np.abs(np.exp(found.log_gating) - np.exp(self.log_gating[n])).max())
         # np.max, not max: a NaN must not get lost on the way to the comparison
         return Differences(float(np.max(means)), float(np.max(gating)))
 

@@ -1,7 +1,8 @@
 """Write the figures of docs/results/ into README.md and docs/, each between its two markers.
 
     python docs/results/fill_readme.py [out/demo/report.json] [out/g1_bottle/cells.jsonl] [sim.json]
-        [ring8.jsonl] [distill.json] [faults.json] [delays.json] [recorder_kill.jsonl]
+        [ring8.jsonl] [distill.json] [faults.json] [delays.json] [latency.json]
+        [recorder_kill.jsonl]
         [control.jsonl] [soak.json] [recorder.jsonl] [loader.jsonl] [recorder_prefixes.jsonl]
         [damage.json] [bundle.json] [out/methods/cells.jsonl] [calibration.json]
 
@@ -35,6 +36,7 @@ from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.commands.sweep.tasks.plots import plots
 from vdd_ros.commands.sweep.tasks.table import claims_table, tables, teachers
 
+NOT_MEASURED = "not measured"
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
@@ -424,6 +426,45 @@ def of_bench_loader(text: str) -> str:
     return f"{head}: {told}\n\n{to_markdown(Table(heads, rows))}\n"
 
 
+def of_bench_latency(text: str) -> str:
+    """Goals, every way to a chunk, and the node's memory."""
+    result = json.loads(text)
+    parameters = result["parameters"]
+    head = (
+        f"`{result['command']}`, {result['hardware']}, one pinned core, "
+        f"{result['cpu_share']:.0%} of the wall time was processor time. Student "
+        f"{parameters['student']:,} parameters, teacher {parameters['teacher']:,} (ratio "
+        f"{parameters['ratio']:.2f}); the student's call reads {result['floor']['weights']:,} of "
+        "them, counted as they are folded."
+    )
+    goals = [
+        [
+            f"`{name}`",
+            NOT_MEASURED if goal["value"] is None else f"{goal['value']:.2f}",
+            next(f"{side} {goal[side]:g}" for side in ("at least", "at most") if side in goal),
+            {True: "reached", False: "missed", None: NOT_MEASURED}[goal["reached"]],
+        ]
+        for name, goal in result["goals"].items()
+    ]
+    times = ("p50_us", "p99_us", "p999_us")
+    ways = [
+        [row["policy"], row["form"], *(f"{row[time]:.1f}" for time in times), str(row["calls"])]
+        for row in result["rows"]
+    ]
+    memory = [
+        [row["runtime"], *(f"{row[f'{name}_mb']:.0f}" for name in ("pss", "rss", "own"))]
+        for row in result["memory"]
+    ]
+    parts = [
+        head,
+        to_markdown(Table(["figure", "measured", "goal", ""], goals)),
+        to_markdown(Table(["policy", "form", "p50 [us]", "p99", "p99.9", "calls"], ways)),
+        "Memory of the action node while it drives over ROS at 100 Hz [MB]:",
+        to_markdown(Table(["runtime", "PSS", "resident", "its own"], memory)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def of_bench_calibration(text: str) -> str:
     """The sentence, the tables and the pictures for calibrations whose truth is known."""
     result = json.loads(text)
@@ -499,6 +540,7 @@ ELSEWHERE = {
     "bench_control.jsonl": ("architecture.md", of_bench_control),
     "bench_soak.json": ("architecture.md", of_bench_soak),
     "bench_loader.jsonl": ("data.md", of_bench_loader),
+    "bench_latency.json": ("runtime.md", of_bench_latency),
     "bench_calibration.json": ("calibration.md", of_bench_calibration),
     "bench_calibration_timing.json": ("calibration_timing.md", of_bench_calibration),
     "methods.jsonl": ("methods.md", of_methods),
@@ -597,6 +639,9 @@ def take_over(path: Path) -> None:
         if "delay_ms" in report.get("rows", [{}])[0]:
             name = "bench_delays.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])
+        if "student_over_floor_p50" in report.get("ratios", {}):
+            name = "bench_latency.json"
+            report["command"] = re.sub(r" (--\w+) \S*/(\S+)", r" \1 \2", report["command"])
         if "growth_mib" in report:
             name = "bench_soak.json"
             report["command"] = re.sub(r" \S*/(\S+)", r" \1", report["command"])

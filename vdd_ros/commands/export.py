@@ -135,6 +135,7 @@ def main(args: Args) -> dict:
         normalizer=policy.normalizer.to_dict(),
         certificate=_certificate(args, rule, policy, told.get("notes", {}), parity).to_dict(),
         density_onnx=policy.density_onnx,
+        expert_onnx=policy.expert_onnx,
         start=policy.start,
         ood_detector=policy.ood_detector,
         reference=reference,

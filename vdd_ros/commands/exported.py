@@ -11,6 +11,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
+from vdd_ros.policies.expert_graph import expert_graph, require_student_s_own
 from vdd_ros.policies.export import ActingStudent, ActingTeacher, student_graphs, teacher_graph
 from vdd_ros.policies.ood import fit_detector
 from vdd_ros.policies.runs import (
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 class Exported(NamedTuple):
     """method, nfe, is_stochastic: as in the bundle's manifest; acting: the torch module that
-    policy_onnx was made of; windows: (N, To, Do), held out."""
+    policy_onnx was made of; windows: (N, To, Do), held out; expert_onnx: of a student that has
+    one."""
 
     kind: Literal["mixture", "diffusion"]
     method: str
@@ -49,6 +51,7 @@ class Exported(NamedTuple):
     windows: np.ndarray
     start: StartRange | None
     ood_detector: OodDetector
+    expert_onnx: bytes | None = None
 
 
 def exported_student(args: Args) -> Exported:
@@ -64,7 +67,11 @@ def exported_student(args: Args) -> Exported:
 
 def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
     windows = load_windows(teacher, held_out=True).observations
-    policy_onnx, density_onnx = student_graphs(student.moe, student.normalizer, windows.shape[1:])
+    parts, shape = (student.moe, student.normalizer), windows.shape[1:]
+    policy_onnx, density_onnx = student_graphs(*parts, shape)
+    acting, expert_onnx = ActingStudent(*parts), expert_graph(*parts, shape)
+    if expert_onnx is not None:
+        require_student_s_own(expert_onnx, acting, windows)
     return Exported(
         "mixture",
         student.method,
@@ -73,12 +80,13 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
         student.contract,
         student.normalizer,
         student.config.n_experts,
-        ActingStudent(student.moe, student.normalizer),
+        acting,
         policy_onnx,
         density_onnx,
         windows,
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student),
+        expert_onnx,
     )
 
 

@@ -34,6 +34,7 @@ from vdd_ros.nodes.go_home import HANGS, GoHome
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
+from vdd_ros.realtime import give_back_memory
 from vdd_ros.tick_log import TickLog
 
 # So long after its start a node may not yet know of others, nor of a latched word: participants of
@@ -148,6 +149,7 @@ class ActionNode(LifecycleNode):
             made.pop_all()
         self._take_e_stop(self._listen_to_e_stop(ready.loop.contract).pressed)
         self.fault = None
+        give_back_memory()
         for warning in ready.warnings:
             self.get_logger().warning(warning)
         seconds = time.monotonic() - began_s

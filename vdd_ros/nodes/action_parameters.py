@@ -45,6 +45,12 @@ class ActionParameters:
         "late begins in its middle; auto: by what a plan takes on this machine",
         choices=("auto", "inline", "thread"),
     )
+    runtime: str = parameter(
+        "auto",
+        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; auto: the "
+        "faster one (see docs/runtime.md)",
+        choices=("auto", "onnxruntime", "numpy"),
+    )
     start_tolerance: float = parameter(
         0.1,
         "how far outside the range that demonstrations began in a joint may be when a run begins "

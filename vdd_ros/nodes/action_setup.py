@@ -23,7 +23,7 @@ from vdd_ros.calibration_file import calibrated
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.homing import require_pose
-from vdd_ros.inference import OnnxDensity
+from vdd_ros.inference import OnnxDensity, Runtime
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.signature import read_trusted
 
@@ -87,7 +87,9 @@ def prepared(settings: ActionParameters) -> Ready:
     if settings.mode == "drive":
         require_certificate(bundle, cast(Required, settings.require_certificate))
     home = _home(bundle, contract, settings.home)
-    policy = bundle.open_policy()
+    auto = settings.runtime == "auto"
+    runtime = bundle.usual_runtime if auto else cast(Runtime, settings.runtime)
+    policy = bundle.open_policy(runtime)
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
     require_reference(bundle, policy)
@@ -107,7 +109,7 @@ def prepared(settings: ActionParameters) -> Ready:
         ahead=ahead_of(contract, bundle.contract),
     )
     # A session of its own: the monitor's thread must not hold up the policy's.
-    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
+    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path, runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
     return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
 

@@ -21,7 +21,7 @@ PERIOD_MS = 10.0  # of the commands over ROS: the demo's contract has control_hz
 def opening(report: dict) -> str:
     """What was done, in a few sentences, and the figures that matter most."""
     teacher, student, ros = report["policies"]["teacher"], report["policies"]["vdd"], report["ros"]
-    ratio = report["ratios"]["teacher10_over_vdd_p50"]
+    ratio = report["ratios"]["teacher10_over_student_p50"]
     reached = sum(goal["reached"] is True for goal in report["goals"])
     cards = [
         (

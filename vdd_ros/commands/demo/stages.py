@@ -121,7 +121,8 @@ def bench(args) -> None:
         _words(
             "bench", "latency", "--teacher", args.out / "teacher",
             "--student", args.out / "vdd",
-            "--others", *(args.out / name for name in STUDENTS if name != "vdd"), "--json",
+            "--others", *(args.out / name for name in STUDENTS if name != "vdd"),
+            "--no-compile", "--no-memory", "--json",
         ),
         env=isolated(0), capture_output=True, text=True,
     )  # fmt: skip

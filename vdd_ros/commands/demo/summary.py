@@ -138,7 +138,7 @@ def _goals(report: dict, rollouts: dict, seed: int) -> list[dict]:
         at_least("over ROS: commands per second", ros["command_rate_hz"], 99.0),
         below("over ROS: stale repeats", ros["stale_share"], 0.01),
         at_least(
-            "10-step teacher / vdd, one call", report["ratios"]["teacher10_over_vdd_p50"], 12.0
+            "10-step teacher / vdd, one call", report["ratios"]["teacher10_over_student_p50"], 12.0
         ),
         {
             "goal": "vdd: parameters / teacher's",

@@ -1,0 +1,99 @@
+"""expert.onnx, folded in float64: against the student in torch, in all three ways to run it."""
+
+from __future__ import annotations
+
+import graphs
+import numpy as np
+import pytest
+import torch
+
+from vdd_ros.errors import UserError
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.numpy_expert import NumpyExpert
+from vdd_ros.numpy_graph import NumpyGraph
+from vdd_ros.onnx_file import read_model
+from vdd_ros.onnx_graph import OnnxGraph
+from vdd_ros.policies.expert_graph import expert_graph
+from vdd_ros.policies.export import ActingStudent
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+
+DIM, HORIZON, EXPERTS = 3, 4, 5
+
+
+def made(steps: int, degree: int, blocks: int) -> tuple[GaussianMoE, Normalizer, np.ndarray]:
+    """A student with norms that do something, its normalizer, and windows (N, To, Do)."""
+    rng = np.random.default_rng(steps)
+    windows = [2.0, -1.0, 0.3] + rng.normal(size=(300, steps, DIM)).cumsum(1) * [0.1, 1.0, 0.02]
+    chunks = windows[:, -1:] ** 2 + rng.normal(size=(300, HORIZON, DIM)) * [0.05, 0.3, 1.0]
+    normalizer = Normalizer.fit(windows, chunks, 7, rng, degree=degree)
+    torch.manual_seed(blocks)
+    config = StudentConfig(n_experts=EXPERTS, width=24, blocks=blocks, bottleneck=4)
+    student = GaussianMoE(config, *normalizer.sizes).eval()
+    torch.nn.init.normal_(student.gating.weight, std=0.5)
+    for norm in (*(block.norm for block in student.trunk.blocks), student.trunk.norm):
+        torch.nn.init.normal_(norm.weight, mean=1.0, std=0.3)
+        torch.nn.init.normal_(norm.bias, std=0.3)
+    return student, normalizer, windows
+
+
+def ways(data: bytes, tmp_path):
+    """(window, expert) -> log_gating, mean by name of the runtime."""
+    path = tmp_path / "expert.onnx"
+    path.write_bytes(data)
+
+    def by(graph):
+        def evaluate(window, expert):
+            graph.give("window", window)
+            graph.give("expert", np.array(expert))
+            graph.run()
+            return graph.outputs["log_gating"].copy(), graph.outputs["mean"].copy()
+
+        return evaluate
+
+    return {
+        "onnxruntime": by(OnnxGraph(path)),
+        "numpy, node by node": by(NumpyGraph(path)),
+        "numpy": NumpyExpert(path).evaluate,
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "degree", "blocks"), [(1, 2, 2), (2, 2, 1), (3, 1, 3), (2, 0, 2), (1, 0, 1)]
+)
+def test_every_runtime_gives_the_student_s_gating_and_the_mean_of_one_expert(
+    steps, degree, blocks, tmp_path
+):
+    student, normalizer, windows = made(steps, degree, blocks)
+    acting = ActingStudent(student, normalizer).double()
+    windows = windows.astype(np.float32).astype(np.float64)  # as every graph is given them
+    for name, evaluate in ways(expert_graph(student, normalizer, (steps, DIM)), tmp_path).items():
+        for number, window in enumerate(windows):
+            with torch.no_grad():
+                log_gating, means = (part.numpy() for part in acting(torch.tensor(window)))
+            expert = number % EXPERTS
+            found_gating, found_mean = evaluate(window, expert)
+            np.testing.assert_allclose(found_gating, log_gating, atol=3e-5, err_msg=name)
+            bound = 1e-5 * max(1.0, float(np.abs(means).max()))
+            np.testing.assert_allclose(found_mean, means[expert], atol=bound, err_msg=name)
+
+
+def test_fewer_numbers_are_read_than_the_network_has(tmp_path):
+    """The first block's matrix is gone, and of the heads all but one."""
+    student, normalizer, _ = made(1, 2, 2)
+    model = read_model(expert_graph(student, normalizer, (1, DIM)))
+    width = student.config.width
+    square = [name for name, one in model.constants.items() if one.shape == (width, width)]
+    assert square == ["block0.back", "block1.wide", "block1.back"]
+    assert model.constants["heads"].shape == (EXPERTS, width, normalizer.sizes[2])
+
+
+def test_a_student_that_is_no_perceptron_has_none():
+    _, normalizer, _ = made(2, 2, 1)
+    config = StudentConfig(n_experts=2, width=16, blocks=1, trunk="transformer")
+    student = GaussianMoE(config, *normalizer.sizes)
+    assert expert_graph(student, normalizer, (2, DIM)) is None
+
+
+def test_a_policy_s_graph_is_no_graph_of_an_expert():
+    with pytest.raises(UserError, match="no graph of an expert"):
+        NumpyExpert(graphs.mixture(np.log([1.0]), np.zeros((1, 4, 7))))

@@ -1,0 +1,171 @@
+"""NumpyGraph against onnxruntime, on every kind of graph that is exported; what it refuses."""
+
+from __future__ import annotations
+
+import graphs
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper
+
+from vdd_ros.errors import UserError
+from vdd_ros.normalizer import Normalizer
+from vdd_ros.numpy_graph import NumpyGraph
+from vdd_ros.onnx_file import read_model
+from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.policies.export import student_graphs, teacher_graph
+from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig, make_teacher
+
+DIM, HORIZON = 3, 4
+WEIGHTS = [np.ones((14, 5 + 5 * 4 * 7)) / 14.0]  # of a network of one layer
+
+
+def normalizer_of(steps: int) -> Normalizer:
+    rng = np.random.default_rng(steps)
+    windows = rng.normal(size=(60, steps, DIM)).cumsum(1)
+    chunks = windows[:, -1:] ** 2 + rng.normal(size=(60, HORIZON, DIM)) * [0.05, 0.3, 1.0]
+    return Normalizer.fit(windows, chunks, 7, rng)
+
+
+def student_of(normalizer: Normalizer, **settings) -> GaussianMoE:
+    torch.manual_seed(2)
+    config = StudentConfig(n_experts=3, width=16, bottleneck=4, rank=2, **settings)
+    student = GaussianMoE(config, *normalizer.sizes).eval()
+    for name in ("gating", "log_scale", "follow", "factor"):
+        if hasattr(student, name):
+            torch.nn.init.normal_(getattr(student, name).weight, std=0.3)
+    return student
+
+
+def exported(kind: str) -> list[bytes]:
+    """policy.onnx, and density.onnx of a student."""
+    what, _, form = kind.partition(" ")
+    normalizer = normalizer_of(2 if form in ("transformer", "low-rank", "edm") else 1)
+    shape = (1 + len(normalizer.difference_std), DIM)
+    if what == "teacher":
+        config = TeacherConfig(
+            horizon=HORIZON, width=16, blocks=1, prediction=form, n_obs_steps=shape[0],
+            net="transformer" if form == "v" else "mlp",
+        )  # fmt: skip
+        teacher = make_teacher(config, *normalizer.sizes).eval()
+        torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
+        sampler = SamplerConfig("heun", 3)
+        return [teacher_graph(teacher, normalizer, NoiseConfig(), sampler, shape, 2)]
+    settings = {"trunk": form} if form in ("mlp", "transformer") else {"covariance": form}
+    return list(student_graphs(student_of(normalizer, **settings), normalizer, shape))
+
+
+def both(data: bytes, tmp_path) -> tuple[NumpyGraph, OnnxGraph]:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(data)
+    return NumpyGraph(path), OnnxGraph(path)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("student mlp", "student transformer", "student low-rank"),
+        *("teacher edm", "teacher v"),
+    ],
+)
+def test_every_exported_graph_gives_what_it_gives_in_onnxruntime(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    for data in exported(kind):
+        ours, theirs = both(data, tmp_path)
+        assert ours.signature == theirs.signature
+        for _ in range(100):
+            for name, shape in ours.signature[0].items():
+                values = rng.normal(size=shape)
+                ours.give(name, values)
+                theirs.give(name, values)
+            ours.run()
+            theirs.run()
+            for name, expected in theirs.outputs.items():
+                bound = 2e-5 * max(1.0, float(np.abs(expected).max()))
+                np.testing.assert_allclose(ours.outputs[name], expected, atol=bound, err_msg=name)
+
+
+def test_the_file_says_what_the_onnx_package_reads():
+    data = exported("student mlp")[1]
+    ours, theirs = read_model(data), onnx.load_from_string(data)
+    assert [node.kind for node in ours.nodes] == [node.op_type for node in theirs.graph.node]
+    for mine, node in zip(ours.nodes, theirs.graph.node, strict=True):
+        assert (mine.inputs, mine.outputs) == (list(node.input), list(node.output))
+        read = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        assert mine.attributes.keys() == read.keys()
+        for name, value in read.items():
+            if not isinstance(value, onnx.TensorProto):
+                assert mine.attributes[name] == value
+    assert ours.constants.keys() == {tensor.name for tensor in theirs.graph.initializer}
+    for tensor in theirs.graph.initializer:
+        found, expected = ours.constants[tensor.name], onnx.numpy_helper.to_array(tensor)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("values", [np.array([1, -2, 1 << 40]), np.array([-1.5, 2.25])])
+def test_numbers_are_read_whether_raw_or_one_by_one(values):
+    """The exporter writes raw bytes; helpers of the onnx package often do not."""
+    kind = onnx.TensorProto.INT64 if values.dtype.kind == "i" else onnx.TensorProto.FLOAT
+    typed = helper.make_tensor("table", kind, values.shape, values)
+    assert not typed.raw_data
+    nodes = [helper.make_node("Identity", ["window"], ["action"])]
+    data = graphs.to_bytes(nodes, {"window": [2, 7]}, {"action": [2, 7]}, [typed])
+    np.testing.assert_array_equal(read_model(data).constants["table"], values)
+
+
+@pytest.mark.parametrize("length", [0, 1, 10, 100, 1000, -100, -1])
+def test_a_file_cut_anywhere_is_refused_in_one_sentence(length, tmp_path):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(graphs.mlp(WEIGHTS, 5, 4, 7)[:length])
+    with pytest.raises(UserError, match="not a usable ONNX model") as refusal:
+        NumpyGraph(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_bytes_changed_at_random_are_refused_or_run(tmp_path):
+    """Whatever they say, nothing but a UserError or a GraphError comes of them."""
+    data = graphs.mlp(WEIGHTS, 5, 4, 7)
+    rng, outcomes = np.random.default_rng(0), set()
+    for _ in range(300):
+        changed = bytearray(data)
+        for place in rng.integers(0, 400, size=3):
+            changed[-place] = rng.integers(256)
+        try:
+            with np.errstate(all="ignore"):
+                NumpyGraph(bytes(changed)).run()
+            outcomes.add("run")
+        except (UserError, GraphError):
+            outcomes.add("refused")
+    assert outcomes == {"run", "refused"}
+
+
+def test_an_operator_that_is_not_known_is_named():
+    nodes = [helper.make_node("Asinh", ["window"], ["action"])]
+    data = graphs.to_bytes(nodes, {"window": [2, 7]}, {"action": [2, 7]}, [])
+    with pytest.raises(UserError, match="Asinh.*install onnxruntime"):
+        NumpyGraph(data)
+
+
+def test_a_place_beyond_its_table_is_told_while_it_runs():
+    table = graphs.constant("table", np.zeros((1, 1, 7)))
+    nodes = [
+        helper.make_node("ReduceMax", ["window"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["index"], to=onnx.TensorProto.INT64),
+        helper.make_node("Gather", ["table", "index"], ["means"], axis=0),
+    ]
+    data = graphs.to_bytes(nodes, {"window": [2, 7]}, {"means": [1, 7]}, [table])
+    graph = NumpyGraph(data)
+    graph.run()
+    graph.give("window", np.full((2, 7), 7.0))
+    with pytest.raises(GraphError):
+        graph.run()
+
+
+def test_other_shapes_are_refused_as_in_onnxruntime():
+    graph = NumpyGraph(graphs.mixture(np.log([1.0]), np.zeros((1, 4, 7))))
+    with pytest.raises(GraphError, match="shape"):
+        graph.give("window", np.zeros((1, 7)))
