@@ -129,8 +129,11 @@ def _features(
     if steps > 1:
         bounds = {"from_0": [0], "from_1": [1], "to_last": [steps - 1], "to_end": [steps]}
         names = {name: build.constant(name, at) for name, at in bounds.items()}
-        later = build.node("Slice", ["window", names["from_1"], names["to_end"]], "later")
-        earlier = build.node("Slice", ["window", names["from_0"], names["to_last"]], "earlier")
+        rows = names["from_0"]  # axis 0
+        later = build.node("Slice", ["window", names["from_1"], names["to_end"], rows], "later")
+        earlier = build.node(
+            "Slice", ["window", names["from_0"], names["to_last"], rows], "earlier"
+        )
         moved = build.node("Sub", [later, earlier], "moved")
         parts.append(build.node("Reshape", [moved, build.constant("flat", [1, -1])], "steps"))
     return build.node("Concat", parts, "features", axis=1)
