@@ -108,7 +108,7 @@ def looked_at(windows: Windows, contract: Contract) -> Windows:
     firsts = np.unique(windows.episode, return_index=True, return_inverse=True)[1:]
     tick = np.arange(len(windows.episode)) - firsts[0][firsts[1]]
     kept = (tick % every == 0) & ~windows.is_pad.any(1)
-    return Windows(*(part[kept] for part in windows))
+    return windows.at(kept)
 
 
 def flattened(observations: np.ndarray) -> np.ndarray:
