@@ -23,6 +23,7 @@ from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.run_folder import finish, state_in
 from vdd_ros.policies.runs import Student, Teacher, load_student
 from vdd_ros.policies.shared_start import SharedStart
+from vdd_ros.policies.sighted import both_of, settings_of
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig
 
@@ -93,10 +94,14 @@ def distil(
     if prune:
         moe.load_state_dict(weights)
         kept = used_experts(moe.eval(), data.cond, prune)
-        moe = pruned(moe, kept, *teacher.normalizer.sizes[:2])
+        newest, seen, _, *images = teacher.sizes
+        moe = pruned(moe, kept, newest, seen, *images)
         weights = moe.state_dict()
         settings["student"] = asdict(moe.config)
         notes = notes | {"experts": {"given": config.n_experts, "kept": len(kept), "prune": prune}}
+    if teacher.encoder is not None:
+        settings |= settings_of(teacher.encoder.config, teacher.contract)
+        weights = both_of(teacher.encoder, weights)
     run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
     finish(folder, run, weights)
     return load_student(folder)
@@ -131,7 +136,7 @@ def make_student(
     """An untrained student; UserError for one of more parameters than its teacher unless
     allow_larger."""
     torch.manual_seed(seed)
-    moe = GaussianMoE(config, *teacher.normalizer.sizes)
+    moe = GaussianMoE(config, *teacher.sizes)
     if not allow_larger:
         _require_no_larger(moe, teacher)
     return moe

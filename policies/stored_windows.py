@@ -79,9 +79,12 @@ class StoredWindows:
         return np.flatnonzero(np.diff(self.episode, prepend=-1))
 
 
-def open_windows(folder: Path, held_out: bool) -> StoredWindows:
-    """Of the run in a folder; raises UserError where they are missing or damaged."""
-    file = TensorFile(folder / FILE_NAME)
+def open_windows(
+    folder: Path, held_out: bool, name: str = FILE_NAME, pictures: str = PICTURES
+) -> StoredWindows:
+    """Of the run in a folder; name, pictures: of the files, which have others while it is trained.
+    Raises UserError where they are missing or damaged."""
+    file = TensorFile(folder / name)
     tensors = file.tensors
     is_held_out = tensors["is_held_out"]
     trained_on = int(np.count_nonzero(~is_held_out))  # those held out are last
@@ -90,7 +93,7 @@ def open_windows(folder: Path, held_out: bool) -> StoredWindows:
     else:
         windows = episode_windows_of(tensors)
         horizon = int(tensors["horizon"][0])
-    views = StoredPictures(folder / PICTURES) if windows.numbers is not None else None
+    views = StoredPictures(folder / pictures) if windows.numbers is not None else None
     stored = StoredWindows(file, windows, tensors["episode"], horizon, 0, trained_on, views)
     return replace(stored, begin=trained_on, end=len(is_held_out)) if held_out else stored
 
