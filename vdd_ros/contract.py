@@ -269,6 +269,11 @@ class Contract(Part):
         return {name: source.rate_hz for name, source in self.sources.items()}
 
     @property
+    def image_rates_hz(self) -> np.ndarray:
+        """(C,) how often each image is another one."""
+        return np.array([self.cameras[image.camera].rate_hz for image in self.images])
+
+    @property
     def control_period_ns(self) -> int:
         return round(1e9 / self.rates.control_hz)
 

@@ -109,6 +109,19 @@ class Window(NamedTuple):
         """(images,) how long before the tick each was taken."""
         return np.array([self.tick_ns - one.stamp_ns for one in self.images], dtype=np.int64)
 
+    def with_features(self, rates_hz: np.ndarray) -> Window:
+        """As a policy is given it, where images are features (F,): the newest row ends with each
+        image's features and its age in periods of its camera, (C,) of `rates_hz`; older rows end
+        with zeros."""
+        if not self.images:
+            return self
+        ages = self.image_ages_ns * 1e-9 * rates_hz
+        parts = [(one.value, [age]) for one, age in zip(self.images, ages, strict=True)]
+        newest = np.concatenate([part for both in parts for part in both])
+        seen = np.zeros((len(self.values), len(newest)))
+        seen[-1] = newest
+        return self._replace(values=np.concatenate([self.values, seen], axis=1))
+
 
 class Aligner:
     """Observation windows of `n_obs_steps` steps, `policy_period_ns` apart, ending at the tick."""
