@@ -21,6 +21,7 @@ from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import Batch, Paired
 from vdd_ros.policies.runs import Teacher, training_examples
 from vdd_ros.policies.sighted import require_numbers_alone
+from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import SamplerConfig, follow, sample_chunks
 
 ROWS = 4096  # whose candidates are looked at together
@@ -136,11 +137,7 @@ def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batc
     generator = torch.Generator().manual_seed(seed)
     noise = teacher.config.observation_noise
     count = round(config.size * config.between)
-    recorded = config.size - count
-    if noise:
-        index = torch.randint(len(cond), (recorded,), generator=generator)
-    else:
-        index = torch.randperm(len(cond), generator=generator)[:recorded]
+    index = _recorded(len(cond), config.size - count, noise, generator)
     seen, demos = cond[index], chunks[index]
     if count:
         episode = torch.from_numpy(np.array(of))
@@ -149,6 +146,21 @@ def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batc
         demos = torch.cat([demos, torch.full((count, chunks.shape[1]), torch.nan)])
     seen = blurred(seen, noise, generator, teacher.normalizer.sizes[1])
     return Batch(seen, torch.full_like(demos, torch.nan), demos), generator
+
+
+def _recorded(known: int, count: int, noise: float, generator: torch.Generator) -> Tensor:
+    """(count,) which of the recorded observations are taken; without noise each at most once."""
+    if noise:
+        return torch.randint(known, (count,), generator=generator)
+    return torch.randperm(known, generator=generator)[:count]
+
+
+def rows_of_pool(teacher: Teacher, config: PoolConfig, seed: int) -> Tensor:
+    """Which of the windows that a teacher was trained on the observations of a pool are, one after
+    the other, where none are between them."""
+    known = len(open_windows(teacher.folder, held_out=False))
+    generator = torch.Generator().manual_seed(seed)
+    return _recorded(known, config.size, teacher.config.observation_noise, generator)
 
 
 def _between(

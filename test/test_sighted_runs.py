@@ -22,7 +22,8 @@ from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import FEW_STEP
-from vdd_ros.policies.pool import PoolConfig, and_visited, training_pool
+from vdd_ros.policies.own_eyes import seen_batch
+from vdd_ros.policies.pool import PoolConfig, and_visited, rows_of_pool, training_pool
 from vdd_ros.policies.runs import load_any_student, load_teacher, training_examples
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
@@ -102,6 +103,46 @@ def test_a_student_has_its_teachers_encoder(teacher, tmp_path, method):
     with torch.no_grad():
         here, there = student.moe(data.cond[:4]), again.moe(data.cond[:4])
     torch.testing.assert_close(here.means, there.means)
+
+
+@pytest.mark.parametrize("method", ["vdd", "nll"])
+def test_a_student_may_learn_to_see_as_well(teacher, tmp_path, method):
+    parts = (teacher, tmp_path / "s", method, STUDENT, TRAINING)
+    student = distil(*parts, pool=POOL, sampler=SAMPLER, encoder="trained", start="k-means")
+    assert student.encoder is not None
+    moved = [
+        not torch.equal(tensor, teacher.encoder.state_dict()[name])
+        for name, tensor in student.encoder.state_dict().items()
+    ]
+    assert all(moved)
+    raw = json.loads((tmp_path / "s" / "run.json").read_text())
+    assert raw["configs"]["encoder_use"] == "trained"
+    again = load_teacher(teacher.folder)
+    for name, tensor in teacher.encoder.state_dict().items():
+        assert torch.equal(tensor, again.encoder.state_dict()[name]), "its teacher's stays"
+
+
+def test_what_sees_by_itself_sees_the_pictures_of_its_own_observations(teacher):
+    """Encoded anew by the teacher's encoder they are the features that the pool has."""
+    data = training_pool(teacher, POOL, SAMPLER, 0)
+    seen = seen_batch(data, teacher, rows_of_pool(teacher, POOL, 0))
+    views = open_windows(teacher.folder, held_out=False).views
+    with torch.no_grad():
+        shown = teacher.encoder(sighted.pixels_of(views, seen.numbers), seen.ages_s)
+    torch.testing.assert_close(shown, data.cond[:, 14:], rtol=1e-4, atol=1e-4)
+
+
+def test_who_cannot_learn_to_see_says_so(teacher, tmp_path):
+    def trained(method="vdd", pool=POOL, **more):
+        parts = (teacher, tmp_path / "s", method, STUDENT, TRAINING)
+        distil(*parts, pool=pool, sampler=SAMPLER, encoder="trained", **more)
+
+    with pytest.raises(UserError, match="by VddPaper several parts of a student learn in turn"):
+        trained("vdd-paper")
+    with pytest.raises(UserError, match="observations between recorded ones have no pictures"):
+        trained(pool=PoolConfig(size=60, between=0.5))
+    with pytest.raises(UserError, match="leave out prune"):
+        trained(prune=0.1)
 
 
 def test_so_has_one_of_few_steps_and_one_of_transformers(episodes, teacher, tmp_path):
