@@ -17,9 +17,12 @@ class SimEyes:
 
     def __init__(self, env: RobosuiteEnv, robot: Contract, bundle: Bundle):
         self._cameras, self._eyes = env.cameras(robot), bundle.open_eyes()
+        self._observed = {image.camera for image in robot.images}
 
     def see(self, camera: str) -> Mapping[str, np.ndarray]:
-        """(F,) of each image of a camera, as it is now."""
+        """(F,) of each image of a camera, as it is now; nothing of one that is only recorded."""
+        if camera not in self._observed:
+            return {}
         return self._eyes.see(camera, self._cameras.picture(camera))
 
     def close(self) -> None:
