@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -127,14 +128,27 @@ class Encoder(nn.Module):
         return torch.cat(blocks, dim=1)
 
     @torch.no_grad()
-    def of(self, pictures: Pictures, begin: int = 0, end: int | None = None) -> Tensor:
-        """(N, C * image_dim) of what windows see, few at a time in memory."""
-        end = len(pictures) if end is None else end
-        parts = [
-            self(*tensors_of(pictures[first : min(first + ROWS, end)]))
-            for first in range(begin, end, ROWS)
-        ]
-        return torch.cat(parts)
+    def of(self, pictures: Pictures) -> Tensor:
+        """(N, C * image_dim) of what windows see. Neighbouring windows see the same pictures: each
+        is encoded once, few at a time in memory."""
+        blocks = []
+        for image in range(self.count):
+            keys = np.stack([pictures.of, pictures.numbers[:, image]], axis=1)
+            _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+            distinct = pictures[first]
+            features = torch.cat(
+                [
+                    self._acting(image, distinct[begin : begin + ROWS])
+                    for begin in range(0, len(distinct), ROWS)
+                ]
+            )
+            age = torch.from_numpy(pictures.ages_s[:, image : image + 1]) * self.rates_hz[image]
+            blocks += [features[torch.from_numpy(place.ravel())], age]
+        return torch.cat(blocks, dim=1)
+
+    def _acting(self, image: int, pictures: Pictures) -> Tensor:
+        pixels = torch.from_numpy(pictures.pixels(image))
+        return self.net(image)(middle(pixels, self.config.augment))
 
 
 def tensors_of(pictures: Pictures) -> tuple[list[Tensor], Tensor]:

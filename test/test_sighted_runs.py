@@ -16,7 +16,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies import sighted, training
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distil_few_step import distil_few_step
-from vdd_ros.policies.encoder import Encoder, EncoderConfig
+from vdd_ros.policies.encoder import Encoder, EncoderConfig, tensors_of
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
@@ -73,6 +73,23 @@ def test_encoder_and_network_learn_together_and_are_read_again(teacher):
     raw = json.loads((teacher.folder / "run.json").read_text())
     assert raw["configs"]["encoder"]["features"] == 6
     assert raw["configs"]["images"][0]["resampling"] == "triangle"
+
+
+def test_a_picture_is_encoded_once_however_many_windows_see_it(teacher):
+    pictures = open_windows(teacher.folder, held_out=False).pictures
+    assert pictures is not None
+    with torch.no_grad():
+        wanted = teacher.encoder(*tensors_of(pictures))
+    encoded = []
+    hooks = [
+        net.register_forward_hook(lambda net, given, found: encoded.append(len(found)))
+        for net in teacher.encoder.nets
+    ]
+    torch.testing.assert_close(teacher.encoder.of(pictures), wanted, rtol=1e-4, atol=1e-5)
+    distinct = sum(len(np.unique(numbers)) for numbers in pictures.numbers.T)
+    assert sum(encoded) == distinct < len(pictures)
+    for hook in hooks:
+        hook.remove()
 
 
 def test_features_are_encoded_once_and_kept(teacher, monkeypatch):
