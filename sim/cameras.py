@@ -24,7 +24,7 @@ class SimCameras:
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, contract: Contract):
         self._data = data
         self._renderer: mujoco.Renderer | None = None
-        require_cameras(contract)
+        _require_cameras(contract)
         if not contract.cameras:
             return
         # two renderers of different sizes in one process spoil each other's pictures
@@ -47,13 +47,12 @@ class SimCameras:
             self._renderer = None
 
 
-def require_cameras(contract: Contract) -> None:
-    """Raise UserError for cameras that the simulation does not have, or of several sizes."""
+def _require_cameras(contract: Contract) -> None:
     if unknown := sorted(set(contract.cameras) - set(CAMERAS)):
         raise UserError(
             f"{contract.name} names the camera {unknown[0]}, and the simulation has "
-            f"{' and '.join(CAMERAS)}: use one of these, or record over ROS, where somebody "
-            "publishes its pictures"
+            f"{' and '.join(CAMERAS)}: use these, or record over ROS, where somebody publishes "
+            "its pictures"
         )
     sizes = {f"{camera.width}x{camera.height}" for camera in contract.cameras.values()}
     if len(sizes) > 1:

@@ -21,7 +21,6 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import Policy
 from vdd_ros.poses import fields_of_poses
-from vdd_ros.sim.cameras import require_cameras
 from vdd_ros.sim.delay import AT_ONCE, DelayLine, Delays
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
 from vdd_ros.sim.eyes import SimEyes
@@ -107,7 +106,6 @@ def wire(contract: Contract, task: str) -> Wiring:
     }
     if any(period_ns % state_ns for period_ns in pose_ns.values()):
         raise UserError("poses of objects come at a rate that divides that of the joint states")
-    require_cameras(contract)
     camera_ns = {
         name: max(1, round(1e9 / camera.rate_hz / state_ns)) * state_ns
         for name, camera in contract.cameras.items()

@@ -14,6 +14,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.policies.windows import windows_of
+from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import wire
 
 CONFIG = ROOT / "config"
@@ -73,16 +74,19 @@ def changed(**cameras: dict) -> Contract:
 
 
 def test_cameras_that_the_simulation_does_not_have_are_told():
+    env = RobosuiteEnv("stack_1")
     with pytest.raises(UserError, match="names the camera side, and the simulation has agent_view"):
-        wire(changed(side=camera("side")), "stack_1")
+        env.cameras(changed(side=camera("side")))
     both = {"agent_view": camera("agent_view"), "in_hand": camera("in_hand", width=64, height=64)}
     with pytest.raises(UserError, match="pictures of 32x24 and 64x64; the simulation draws one"):
-        wire(changed(**both), "stack_1")
+        env.cameras(changed(**both))
+    env.cameras(changed()).close()  # of none nothing is drawn
+    env.close()
 
 
 CANNOT = {
     "--one-process": "MUJOCO_GL does not say what draws the cameras: say MUJOCO_GL=osmesa or egl",
-    "--no-one-process": "names cameras, which are drawn in one process only so far: say --one-",
+    "--no-one-process": "observes images, and sim_node publishes none so far: say --one-process",
 }
 
 

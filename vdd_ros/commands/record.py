@@ -58,9 +58,9 @@ def main(args: Args) -> dict:
     require_domain(args.domain)
     path = contract_of(args.task, args.contract).resolve()
     contract = Contract.from_yaml(path)
-    if contract.cameras and not args.one_process:
+    if contract.images and not args.one_process:
         raise UserError(
-            f"{contract.name} names cameras, which are drawn in one process only so far: say "
+            f"{contract.name} observes images, and sim_node publishes none so far: say "
             "--one-process"
         )
     args.out.mkdir(parents=True, exist_ok=True)
