@@ -9,6 +9,7 @@ from recordings import SECOND, position_at
 from seeing import photograph, record_seen, seeing
 
 from vdd_ros.cdr import image_cdr
+from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import Camera
 from vdd_ros.contract_images import ObservedImage
 from vdd_ros.episode import EpisodeStore
@@ -126,3 +127,14 @@ def test_no_window_without_a_picture_and_a_repeated_stamp_is_counted():
     window = aligner.window(SECOND + 100 * MS)
     assert window is not None and window.image_ages_ns.tolist() == [100 * MS, 10 * MS]
     assert window.age_ns == 100 * MS and aligner.refused == "hand: repeated 1"
+
+
+def test_stamps_that_are_known_to_be_late_count_as_earlier():
+    raw = seeing().to_dict()
+    late = Contract.from_dict(raw | {"latency": {"stamp_s": {"wrist": 0.02}}})
+    aligner = Aligner(late, 1)
+    aligner.add("joint_state", {"position": position_at(SECOND)}, SECOND, SECOND)
+    for name in ("front", "hand"):
+        aligner.add_image(name, 0, SECOND, SECOND)
+    window = aligner.window(SECOND + 10 * MS)
+    assert window is not None and window.image_ages_ns.tolist() == [10 * MS, 30 * MS]
