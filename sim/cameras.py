@@ -47,6 +47,15 @@ class SimCameras:
             self._renderer = None
 
 
+def require_drawable(contract: Contract) -> None:
+    """Raise UserError where the simulation cannot draw what a contract's cameras see, before
+    processes are started that would."""
+    if not contract.images:
+        return
+    _require_cameras(contract)
+    _renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
+
+
 def _require_cameras(contract: Contract) -> None:
     if unknown := sorted(set(contract.cameras) - set(CAMERAS)):
         raise UserError(

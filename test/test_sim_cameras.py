@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import drawing
@@ -14,6 +16,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.policies.windows import windows_of
+from vdd_ros.sim.cameras import require_drawable
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.rollout import wire
 
@@ -82,6 +85,29 @@ def test_cameras_that_the_simulation_does_not_have_are_told():
         env.cameras(changed(**both))
     env.cameras(changed()).close()  # of none nothing is drawn
     env.close()
+
+
+EVALUATE = """
+from vdd_ros.contract import Contract
+from vdd_ros.sim.evaluate import evaluate
+robot = Contract.from_yaml("config/panda_stack_1_images.yaml")
+evaluate("nowhere", robot, [0], "nowhere", task="stack_1")
+"""
+
+
+def test_nothing_is_evaluated_where_nothing_can_be_drawn():
+    done = subprocess.run(
+        [sys.executable, "-c", EVALUATE],
+        cwd=ROOT,
+        env=drawing.environment("disable"),
+        capture_output=True,
+        text=True,
+    )
+    told = done.stderr.splitlines()[-1]
+    assert told.endswith(
+        "MUJOCO_GL does not say what draws the cameras: say MUJOCO_GL=osmesa or egl"
+    )
+    require_drawable(changed(side=camera("side")))  # of which a policy sees nothing
 
 
 CANNOT = {
