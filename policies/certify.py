@@ -4,6 +4,7 @@ what it was made of."""
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,20 +12,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from vdd_ros.bundle_manifest import Precision
+from vdd_ros.bundle_manifest import Precision, encoder_file
 from vdd_ros.certificate import Alarm, Certificate, Fidelity, Provenance
 from vdd_ros.code_version import code_hash, package_version
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import Eyes
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.manifest import FileSummary
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.checkpoint import checkpoint_hash
+from vdd_ros.policies.encoder import Encoder, tensors_of
+from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
 from vdd_ros.reference import PAIRS, Differences, Reference
 
 PARITY_BOUND = 1e-4  # [contract unit]: a tenth of a milliradian, far below any encoder
+FEATURE_BOUND = 1e-3  # of features of variance 1; what it moves a plan by is in the other figures
 WITHIN_BOUND = Differences(PARITY_BOUND, PARITY_BOUND)
 
 
@@ -61,6 +66,33 @@ def require_exact(mean_error: float, gating_error: float) -> None:
             f"{gating_error:.2g} in the gating, {PARITY_BOUND:g} is allowed: do not use this "
             "bundle, report it"
         )
+
+
+def encoder_parity(
+    graphs: Mapping[str, bytes], encoder: Encoder, contract: Contract, pictures: Pictures
+) -> dict:
+    """Largest difference between torch and onnxruntime in what encoders make of real pictures, from
+    their pixels to features of variance 1. Raises UserError where a graph computes another thing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for image, graph in graphs.items():
+            (Path(folder) / encoder_file(image)).write_bytes(graph)
+        eyes = Eyes(Path(folder), contract, encoder.config.features)
+    pixels, ages_s = tensors_of(pictures)
+    with torch.no_grad():
+        wanted = encoder(pixels, ages_s).unflatten(1, (encoder.count, -1))[..., :-1].numpy()
+    errors = [
+        np.abs(eyes.encoded(image.name, one.numpy()) - wanted[row, index]).max()
+        for index, image in enumerate(contract.images)
+        for row, one in enumerate(pixels[index])
+    ]
+    error = float(np.max(errors))
+    if not error <= FEATURE_BOUND:
+        raise UserError(
+            f"onnxruntime's encoders differ from torch's by {error:.2g}, {FEATURE_BOUND:g} is "
+            "allowed: do not use this bundle, report it"
+        )
+    return {"pictures": len(errors), "largest_feature_error": error}
 
 
 def reference_of(

@@ -39,7 +39,7 @@ def unseen(teacher: Teacher, further: Path | None) -> Windows:
         return held_out
     more = unknown(teacher, further)
     more = more._replace(episode=more.episode + held_out.episode.max() + 1)
-    return Windows(*(np.concatenate(pair) for pair in zip(held_out, more, strict=True)))
+    return Windows.joined([held_out, more])
 
 
 def unknown(teacher: Teacher, folder: Path) -> Windows:

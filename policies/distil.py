@@ -17,16 +17,19 @@ from vdd_ros.policies.imported import ImportedConfig
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
 from vdd_ros.policies.nets import count_parameters
-from vdd_ros.policies.objectives import OBJECTIVES, Objective, fit, require_learnable
-from vdd_ros.policies.pool import PoolConfig, and_visited, training_pool
+from vdd_ros.policies.objectives import OBJECTIVES, Batch, Objective, fit, require_learnable
+from vdd_ros.policies.own_eyes import WithOwnEyes, seen_batch, sighted_student, with_own_eyes
+from vdd_ros.policies.pool import PoolConfig, and_visited, rows_of_pool, training_pool
 from vdd_ros.policies.pruning import pruned, used_experts
 from vdd_ros.policies.run_folder import finish, state_in
 from vdd_ros.policies.runs import Student, Teacher, load_student
 from vdd_ros.policies.shared_start import SharedStart
+from vdd_ros.policies.sighted import both_of, settings_of
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig
 
 Start = Literal["random", "k-means"]
+EncoderUse = Literal["frozen", "trained"]
 # Of what happens up to the last phase: a start of other code is nobody's.
 START_VERSION = 1
 
@@ -46,6 +49,7 @@ def distil(
     prune: float = 0.0,
     tensorboard: bool = False,
     visited: np.ndarray | None = None,
+    encoder: EncoderUse = "frozen",
 ) -> Student:
     """Distil by `method`, one of OBJECTIVES, on a pool of observations with one sample each.
 
@@ -53,15 +57,21 @@ def distil(
     least share of the gating of an expert that stays, 0: all stay; visited: (N, To, Do) further
     observations to distil on, in contract units, such as a student got into. Raises UserError for a
     student of more parameters than its teacher unless allow_larger.
+
+    encoder: of images; frozen: the teacher's, and the features are encoded once; trained: one that
+    begins as the teacher's and learns with the student.
     """
     log = MetricsLog(folder, tensorboard)
     if method not in OBJECTIVES:
         raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
     if not 0.0 <= prune < 1.0:
         raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
+    if encoder == "trained" and prune:
+        raise UserError("experts are pruned by what a frozen encoder shows: leave out prune")
     objective = objective or OBJECTIVES[method]()
     sampler, pool = sampler or SamplerConfig(), pool or PoolConfig()
     require_possible(method, objective, pool, visited, teacher)
+    own_eyes = with_own_eyes(teacher, objective, pool) if encoder == "trained" else None
     moe = make_student(teacher, config, training.seed, allow_larger)
     data = training_pool(teacher, pool, sampler, training.seed)
     if visited is not None:
@@ -81,6 +91,8 @@ def distil(
         "start": start,
         "processes": distributed.processes(),
     }
+    if own_eyes is not None:
+        return _distil_sighted(teacher, folder, settings, moe, data, own_eyes, pool, report, log)
     state_file = state_in(folder, settings, *data)
     shared = _shared_start(teacher, objective, settings, *data)
     if shared is not None and distributed.is_first():
@@ -93,11 +105,38 @@ def distil(
     if prune:
         moe.load_state_dict(weights)
         kept = used_experts(moe.eval(), data.cond, prune)
-        moe = pruned(moe, kept, *teacher.normalizer.sizes[:2])
+        newest, seen, _, *images = teacher.sizes
+        moe = pruned(moe, kept, newest, seen, *images)
         weights = moe.state_dict()
         settings["student"] = asdict(moe.config)
         notes = notes | {"experts": {"given": config.n_experts, "kept": len(kept), "prune": prune}}
+    if teacher.encoder is not None:
+        settings |= settings_of(teacher.encoder.config, teacher.contract)
+        weights = both_of(teacher.encoder, weights)
     run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
+    finish(folder, run, weights)
+    return load_student(folder)
+
+
+def _distil_sighted(
+    teacher: Teacher,
+    folder: Path,
+    settings: dict,
+    moe: GaussianMoE,
+    data: Batch,
+    objective: WithOwnEyes,
+    pool: PoolConfig,
+    report: Report,
+    log: MetricsLog,
+) -> Student:
+    """The student learns to see as well, with an encoder that begins as its teacher's."""
+    training = TrainingConfig(**settings["training"])
+    assert teacher.encoder is not None
+    settings |= settings_of(teacher.encoder.config, teacher.contract) | {"encoder_use": "trained"}
+    seen = seen_batch(data, teacher, rows_of_pool(teacher, pool, training.seed))
+    net, state_file = sighted_student(teacher, moe), state_in(folder, settings, *seen)
+    weights = fit(net, teacher.denoiser, seen, objective, training, state_file, report, log)
+    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
     finish(folder, run, weights)
     return load_student(folder)
 
@@ -131,7 +170,7 @@ def make_student(
     """An untrained student; UserError for one of more parameters than its teacher unless
     allow_larger."""
     torch.manual_seed(seed)
-    moe = GaussianMoE(config, *teacher.normalizer.sizes)
+    moe = GaussianMoE(config, *teacher.sizes)
     if not allow_larger:
         _require_no_larger(moe, teacher)
     return moe

@@ -29,6 +29,7 @@ from vdd_ros.policies.pool import (
 from vdd_ros.policies.run_folder import finish, state_in
 from vdd_ros.policies.runs import FewStepStudent, Teacher, load_any_student
 from vdd_ros.policies.samplers import SAMPLERS
+from vdd_ros.policies.sighted import both_of, settings_of
 from vdd_ros.policies.spaces import compared_in_space
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.training import QUIET, Report, TrainingConfig
@@ -88,6 +89,9 @@ def distil_few_step(
         settings["kinematics"] = kinematics.model_dump(exclude_none=True)
     state_file = state_in(folder, settings, *data)
     weights = fit(student, teacher.denoiser, data, objective, training, state_file, report, log)
+    if teacher.encoder is not None:
+        settings |= settings_of(teacher.encoder.config, teacher.contract)
+        weights = both_of(teacher.encoder, weights)
     notes = teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
     run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
     finish(folder, run, weights)

@@ -4,6 +4,11 @@ policy.onnx    window (To, Do) [, noise (K, R)] -> log_gating (K,), means (K, H,
 density.onnx   window (To, Do) -> log_gating (K,), means (K, D), whitener (D, D),
                factors (K, D, E), whitened_factors (K, D, E)
 
+encoder_<image>.onnx    pixels uint8 (height, width, 3) -> features (F,)
+
+Of a policy that sees images, the newest row of a window ends with the features of each image and
+its age in periods of its camera; the other rows end with zeros, which nobody reads.
+
 D = H * Da; noise is for a teacher alone, R the rank of the normalizer; E is R, and more by a
 low-rank covariance's rank.
 """
@@ -19,14 +24,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vdd_ros.contract import Contract
 from vdd_ros.density import MixtureParameters
+from vdd_ros.eyes import FEATURES, PIXELS
 from vdd_ros.normalizer import Normalizer
+from vdd_ros.policies.augment import middle
 from vdd_ros.policies.covariance import Covariance, Full
 from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
+from vdd_ros.policies.windows import Windows
 
 
 class Units(nn.Module):
@@ -43,21 +53,35 @@ class Units(nn.Module):
             self.register_buffer(name, value)
 
     def features(self, window: Tensor) -> Tensor:
-        """(To, Do) -> (1, To*Do)."""
-        newest = (window[-1] - self.newest_mean) / self.newest_std
+        """(To, Do) -> (1, To*Do), and what rows are longer by, of the newest one."""
+        size = len(self.newest_mean)
+        state, images = window[:, :size], window[-1, size:]
+        newest = (state[-1] - self.newest_mean) / self.newest_std
         if not len(self.difference_std):
-            return newest[None]
-        steps = (window[1:] - window[:-1]) / self.difference_std
-        return torch.cat([newest, steps.flatten()])[None]
+            return torch.cat([newest, images])[None]
+        steps = (state[1:] - state[:-1]) / self.difference_std
+        return torch.cat([newest, steps.flatten(), images])[None]
 
     def chunk(self, normalized: Tensor, cond: Tensor) -> Tensor:
-        """(K, R), (1, C) -> (K, H, Da)."""
+        """(K, R), (1, C) -> (K, H, Da); the reference sees no images."""
+        cond = cond[:, : len(self.newest_mean) * (1 + len(self.difference_std))]
         terms = [torch.ones_like(cond[:, :1]), cond]
         if len(self.reference) > 1 + cond.shape[1]:
             newest = cond[:, : len(self.newest_mean)]
             terms.append((newest[:, :, None] * newest[:, None, :]).flatten(1))
         centre = torch.cat(terms, dim=1) @ self.reference + self.chunk_mean.flatten()
         return (normalized @ self.decoder.mT + centre).view(-1, *self.chunk_mean.shape)
+
+
+class ActingEncoder(nn.Module):
+    """What acting needs of an encoder for one image."""
+
+    def __init__(self, encoder: Encoder, image: int):
+        super().__init__()
+        self.net, self.augment = encoder.net(image), encoder.config.augment
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.net(middle(pixels[None], self.augment))[0]
 
 
 class ActingStudent(nn.Module):
@@ -144,6 +168,30 @@ class ActingTeacher(nn.Module):
             self.teacher.denoise, self.sigma_first * noise, self.sigmas, cond.expand(count, -1)
         )
         return torch.full((count,), -math.log(count)), self.units.chunk(chunks, cond)
+
+
+def encoder_graphs(encoder: Encoder, contract: Contract) -> dict[str, bytes]:
+    """encoder_<image>.onnx of each image, by its name."""
+    return {
+        image.name: to_onnx(
+            ActingEncoder(encoder, index).eval(),
+            (torch.zeros(image.shape, dtype=torch.uint8),),
+            [PIXELS],
+            [FEATURES],
+        )
+        for index, image in enumerate(contract.images)
+    }
+
+
+def acting_windows(windows: Windows, encoder: Encoder | None) -> np.ndarray:
+    """(N, To, Do) as a graph is given them; with images their newest rows are longer by what the
+    encoder makes of them."""
+    if encoder is None or windows.pictures is None:
+        return windows.observations
+    images = encoder.of(windows.pictures).numpy()
+    rows = np.zeros((*windows.observations.shape[:2], images.shape[1]))
+    rows[:, -1] = images
+    return np.concatenate([windows.observations, rows], axis=2)
 
 
 def student_graphs(

@@ -63,7 +63,8 @@ class Judge:
 
     def __init__(self, teacher: Teacher, config: JudgeConfig | None = None):
         self.teacher, self.config = teacher, config or JudgeConfig()
-        held_out = to_tensors(teacher.normalizer, load_windows(teacher, held_out=True))
+        unseen = load_windows(teacher, held_out=True)
+        held_out = to_tensors(teacher.normalizer, unseen, teacher.encoder)
         self.cond, self.chunks, self.windows = held_out
         self.generator = torch.Generator().manual_seed(self.config.seed)
         count = min(self.config.observations, len(self.cond))
@@ -221,9 +222,15 @@ def judged(
     data = training_data(teacher) if baselines else None
     for done, name in enumerate(baselines, start=len(students) + 1):
         assert data is not None
-        results[name] = judge.of(BASELINES[name](data).predict)
+        results[name] = judge.of(_of_state(BASELINES[name](data).predict, teacher))
         report(done, count)
     return results
+
+
+def _of_state(predict: Predict, teacher: Teacher) -> Predict:
+    """A baseline, which sees no images, told what a teacher is told."""
+    size = teacher.normalizer.sizes[1]
+    return lambda cond, observations: predict(cond[:, :size], observations)
 
 
 @torch.no_grad()

@@ -34,7 +34,7 @@ def likelihood_of(student: Student, episode: Episode) -> EpisodeLikelihood:
     raw_steps, _ = student.normalizer.difference_std.shape
     horizon = len(student.normalizer.chunk_mean)
     windows = windows_of(student.contract, [episode], raw_steps + 1, horizon)
-    cond, z, windows = to_tensors(student.normalizer, windows)
+    cond, z, windows = to_tensors(student.normalizer, windows, student.encoder)
     nll = nll_by_window(student.normalizer, lambda c, _: student.moe(c), cond, windows)
     mixture = student.moe(cond)
     responsibility = mixture.log_responsibilities(z[:, None])[:, 0].exp().numpy()

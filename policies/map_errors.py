@@ -21,7 +21,8 @@ class MapErrors:
     """Held-out observations, noise for each, and the chunks that a teacher makes of them."""
 
     def __init__(self, teacher: Teacher, model: Model):
-        held_out = to_tensors(teacher.normalizer, load_windows(teacher, held_out=True))
+        unseen = load_windows(teacher, held_out=True)
+        held_out = to_tensors(teacher.normalizer, unseen, teacher.encoder)
         generator = torch.Generator().manual_seed(SEED)
         index = torch.randint(len(held_out.cond), (CHUNKS,), generator=generator)
         self.cond = held_out.cond[index]

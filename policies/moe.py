@@ -64,11 +64,19 @@ class GaussianMoE(nn.Module):
         diagonal    Sigma = diag(s^2)
     """
 
-    def __init__(self, config: StudentConfig, newest_dim: int, cond_dim: int, dim: int):
+    def __init__(
+        self,
+        config: StudentConfig,
+        newest_dim: int,
+        cond_dim: int,
+        dim: int,
+        images: int = 0,
+        image_dim: int = 0,
+    ):
         super().__init__()
         self.config, self.dim = config, dim
         experts, width = config.n_experts, config.width
-        self.trunk = _trunk(config, newest_dim, cond_dim)
+        self.trunk = _trunk(config, newest_dim, cond_dim, images, image_dim)
         self.gating = nn.Linear(width, experts)
         self.mean = nn.Linear(width, experts * dim)
         self.log_scale = nn.Linear(width, experts * dim)
@@ -118,10 +126,12 @@ class GaussianMoE(nn.Module):
         return Full(unit * scale.reciprocal()[..., None])
 
 
-def _trunk(config: StudentConfig, newest_dim: int, cond_dim: int) -> nn.Module:
+def _trunk(
+    config: StudentConfig, newest_dim: int, cond_dim: int, images: int, image_dim: int
+) -> nn.Module:
     sizes = (newest_dim, cond_dim, config.width, config.blocks, config.octaves)
     if config.trunk == "transformer":
-        return TransformerTrunk(*sizes, config.heads)
+        return TransformerTrunk(*sizes, config.heads, images, image_dim)
     return Trunk(*sizes)
 
 

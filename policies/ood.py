@@ -20,7 +20,7 @@ from vdd_ros.mahalanobis import Clusters, fit_clusters
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.demonstrations import unseen
-from vdd_ros.policies.export import StudentDensity
+from vdd_ros.policies.export import StudentDensity, acting_windows
 from vdd_ros.policies.runs import MOST, Student, Teacher
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.windows import Windows
@@ -51,7 +51,8 @@ def fit_detector(
     if student is None:
         return detector
     seen = looked_at(held_out, teacher.contract)
-    entropy, surprise = entropy_and_surprise(student, seen.observations, seen.chunks)
+    given = acting_windows(seen, student.encoder)
+    entropy, surprise = entropy_and_surprise(student, given, seen.chunks)
     groups = scenes(teacher.contract, seen)
     entropy, surprise = (
         conformal_threshold(episode_scores(values, seen.episode, 1), groups, false_alarm_rate)
@@ -108,7 +109,7 @@ def looked_at(windows: Windows, contract: Contract) -> Windows:
     firsts = np.unique(windows.episode, return_index=True, return_inverse=True)[1:]
     tick = np.arange(len(windows.episode)) - firsts[0][firsts[1]]
     kept = (tick % every == 0) & ~windows.is_pad.any(1)
-    return Windows(*(part[kept] for part in windows))
+    return windows.at(kept)
 
 
 def flattened(observations: np.ndarray) -> np.ndarray:
@@ -139,7 +140,7 @@ def entropy_and_surprise(
     student: Student, observations: np.ndarray, chunks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) gating entropies and (N,) minus log-densities of whole chunks (N, H, Da) after windows
-    (N, To, Do) [nats], by what the bundle's density.onnx is made of."""
+    as a graph is given them [nats], by what the bundle's density.onnx is made of."""
     density = StudentDensity(student.moe, student.normalizer).eval()
     entropy, surprise = np.empty(len(chunks)), np.empty(len(chunks))
     for n, (window, chunk) in enumerate(zip(observations, chunks, strict=True)):

@@ -17,6 +17,8 @@ from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
 from vdd_ros.parity import Recorded, Units, Variant, compare, faults
 from vdd_ros.parity import report as report_of
 from vdd_ros.parity_limits import ParityLimits
+from vdd_ros.policies.encoder import Encoder
+from vdd_ros.policies.export import acting_windows
 from vdd_ros.policies.precision import as_measured
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.sealed_folder import to_json
@@ -24,13 +26,14 @@ from vdd_ros.sealed_folder import to_json
 CALIBRATION_WINDOWS = 500
 
 
-def recorded_windows(teacher: Path, count: int) -> Recorded:
-    """So many windows of a teacher's run, those held out first; all where there are fewer."""
+def recorded_windows(teacher: Path, count: int, encoder: Encoder | None = None) -> Recorded:
+    """So many windows of a teacher's run, those held out first; all where there are fewer. encoder:
+    of the images that they see."""
     held_out, trained_on = (open_windows(teacher, one) for one in (True, False))
     parts = [held_out.at_most(count)]
     if len(held_out) < count:
         parts.append(trained_on.at_most(count - len(held_out)))
-    observations = np.concatenate([part.observations for part in parts])
+    observations = np.concatenate([acting_windows(part, encoder) for part in parts])
     chunks = np.concatenate(
         [np.where(part.is_pad[..., None], np.nan, part.chunks) for part in parts]
     )

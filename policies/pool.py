@@ -20,6 +20,8 @@ from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import Batch, Paired
 from vdd_ros.policies.runs import Teacher, training_examples
+from vdd_ros.policies.sighted import require_numbers_alone
+from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import SamplerConfig, follow, sample_chunks
 
 ROWS = 4096  # whose candidates are looked at together
@@ -121,7 +123,9 @@ def and_visited(
 
 
 def with_visited(data: Batch, teacher: Teacher, visited: np.ndarray) -> Batch:
-    """A pool, and other observations (N, To, Do) with NaN for samples and demos."""
+    """A pool, and other observations (N, To, Do) with NaN for samples and demos; raises UserError
+    for a teacher that sees images, which they lack."""
+    require_numbers_alone(teacher.encoder, visited)
     cond = torch.tensor(teacher.normalizer.features(visited), dtype=torch.float32)
     nothing = torch.full((len(cond), data.demos.shape[1]), torch.nan)
     return Batch(*(torch.cat(both) for both in zip(data, (cond, nothing, nothing), strict=True)))
@@ -133,19 +137,30 @@ def _observations(teacher: Teacher, config: PoolConfig, seed: int) -> tuple[Batc
     generator = torch.Generator().manual_seed(seed)
     noise = teacher.config.observation_noise
     count = round(config.size * config.between)
-    recorded = config.size - count
-    if noise:
-        index = torch.randint(len(cond), (recorded,), generator=generator)
-    else:
-        index = torch.randperm(len(cond), generator=generator)[:recorded]
+    index = _recorded(len(cond), config.size - count, noise, generator)
     seen, demos = cond[index], chunks[index]
     if count:
         episode = torch.from_numpy(np.array(of))
         further = _between(cond, episode, count, config.candidates, generator)
         seen = torch.cat([seen, further])
         demos = torch.cat([demos, torch.full((count, chunks.shape[1]), torch.nan)])
-    seen = blurred(seen, noise, generator)
+    seen = blurred(seen, noise, generator, teacher.normalizer.sizes[1])
     return Batch(seen, torch.full_like(demos, torch.nan), demos), generator
+
+
+def _recorded(known: int, count: int, noise: float, generator: torch.Generator) -> Tensor:
+    """(count,) which of the recorded observations are taken; without noise each at most once."""
+    if noise:
+        return torch.randint(known, (count,), generator=generator)
+    return torch.randperm(known, generator=generator)[:count]
+
+
+def rows_of_pool(teacher: Teacher, config: PoolConfig, seed: int) -> Tensor:
+    """Which of the windows that a teacher was trained on the observations of a pool are, one after
+    the other, where none are between them."""
+    known = len(open_windows(teacher.folder, held_out=False))
+    generator = torch.Generator().manual_seed(seed)
+    return _recorded(known, config.size, teacher.config.observation_noise, generator)
 
 
 def _between(
@@ -185,8 +200,12 @@ def _draw(
     return sample_chunks(denoiser.denoise, cond, dim, noise, sampler, generator)
 
 
-def blurred(cond: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-    """(B, C) with noise of that standard deviation; without any the generator is left alone."""
+def blurred(
+    cond: Tensor, noise: float, generator: torch.Generator, state: int | None = None
+) -> Tensor:
+    """(B, C) with noise of that standard deviation on the first `state` numbers, what follows them
+    being of images; without any noise the generator is left alone."""
     if not noise:
         return cond
-    return cond + noise * torch.randn(cond.shape, generator=generator)
+    first, rest = cond[:, :state], cond[:, len(cond[0]) if state is None else state :]
+    return torch.cat([first + noise * torch.randn(first.shape, generator=generator), rest], dim=1)

@@ -19,7 +19,7 @@ def finish(folder: Path, run: Run, weights: dict[str, Tensor]) -> None:
     """Save a finished run, which needs no state any more; one process does it for all."""
     if distributed.is_first():
         save_run(folder, run, weights)
-        for pattern in ("state-*", "windows-*", "*.part"):
+        for pattern in ("state-*", "windows-*", "pictures-*", "*.part"):
             for path in folder.glob(pattern):
                 path.unlink()
     distributed.wait()

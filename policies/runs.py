@@ -16,6 +16,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
 from vdd_ros.policies.checkpoint import Run, load_run, load_weights
 from vdd_ros.policies.denoiser import Denoiser
+from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.examples import (
     Examples,
     RowsOnDisk,
@@ -29,6 +30,14 @@ from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, FewStep
 from vdd_ros.policies.objectives.settings import objective_of
 from vdd_ros.policies.samplers import drawing
+from vdd_ros.policies.sighted import (
+    ENCODER,
+    NET,
+    encoder_config,
+    features_in,
+    part_of,
+    with_features,
+)
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.policies.teacher import TeacherConfig, make_teacher
 from vdd_ros.policies.windows import Windows
@@ -39,7 +48,8 @@ ROWS = 512  # sampled at a time, few enough to stay in a processor's cache
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained teacher; notes: names of the episodes it was trained on and of those held out."""
+    """A trained teacher; notes: names of the episodes it was trained on and of those held out;
+    encoder: of images, where its contract has some."""
 
     folder: Path
     contract: Contract
@@ -47,6 +57,12 @@ class Teacher:
     normalizer: Normalizer
     denoiser: Denoiser
     notes: dict
+    encoder: Encoder | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of networks that are told what this one is told, see `encoder.NetSizes`."""
+        return _sizes(self.normalizer, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class Student:
     normalizer: Normalizer
     moe: GaussianMoE
     notes: dict
+    encoder: Encoder | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,7 @@ class FewStepStudent:
     normalizer: Normalizer
     net: nn.Module
     notes: dict
+    encoder: Encoder | None = None
 
     @property
     def nfe(self) -> int | None:
@@ -105,9 +123,27 @@ def load_teacher(folder: str | Path) -> Teacher:
     """Read a teacher run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "teacher")
     config = _teacher_config(run)
-    denoiser = _untrained(config, run)
+    encoder, weights = _with_eyes(run, weights, folder)
+    denoiser = _untrained(config, run, encoder)
     load_weights(denoiser, weights, folder)
-    return Teacher(Path(folder), run.contract, config, run.normalizer, denoiser.eval(), run.notes)
+    parts = (run.contract, config, run.normalizer, denoiser.eval(), run.notes, encoder)
+    return Teacher(Path(folder), *parts)
+
+
+def _with_eyes(
+    run: Run, weights: dict[str, Tensor], folder: str | Path
+) -> tuple[Encoder | None, dict[str, Tensor]]:
+    """The encoder of a run, if it sees images, and the weights of all else."""
+    config = encoder_config(run)
+    if config is None:
+        return None, weights
+    encoder = Encoder(config, run.contract)
+    load_weights(encoder, part_of(weights, ENCODER), folder)
+    return encoder.eval(), part_of(weights, NET)
+
+
+def _sizes(normalizer: Normalizer, encoder: Encoder | None) -> tuple[int, ...]:
+    return normalizer.sizes if encoder is None else encoder.sizes(normalizer)
 
 
 def load_student(folder: str | Path) -> Student:
@@ -134,10 +170,11 @@ def load_any_student(folder: str | Path) -> AnyStudent:
 
 def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:
     config = StudentConfig(**run.configs["student"])
-    moe = GaussianMoE(config, *run.normalizer.sizes)
+    encoder, weights = _with_eyes(run, weights, folder)
+    moe = GaussianMoE(config, *_sizes(run.normalizer, encoder))
     load_weights(moe, weights, folder)
-    method = run.configs["method"]
-    return Student(folder, run.contract, method, config, run.normalizer, moe.eval(), run.notes)
+    parts = (run.configs["method"], config, run.normalizer, moe.eval(), run.notes, encoder)
+    return Student(folder, run.contract, *parts)
 
 
 def _few_step(folder: Path, run: Run, weights: dict[str, Tensor]) -> FewStepStudent:
@@ -147,17 +184,19 @@ def _few_step(folder: Path, run: Run, weights: dict[str, Tensor]) -> FewStepStud
     except UserError as error:
         raise ValueError(str(error)) from None
     assert isinstance(objective, FewStep)
-    net = objective.student(_untrained(_teacher_config(run), run))
+    encoder, weights = _with_eyes(run, weights, folder)
+    net = objective.student(_untrained(_teacher_config(run), run, encoder))
     load_weights(net, weights, folder)
-    return FewStepStudent(
-        folder, run.contract, method, objective, run.normalizer, net.eval(), run.notes
-    )
+    parts = (method, objective, run.normalizer, net.eval(), run.notes, encoder)
+    return FewStepStudent(folder, run.contract, *parts)
 
 
-def _untrained(config: TeacherConfig | ImportedConfig, run: Run) -> Denoiser:
+def _untrained(
+    config: TeacherConfig | ImportedConfig, run: Run, encoder: Encoder | None
+) -> Denoiser:
     if isinstance(config, ImportedConfig):
         return make_imported(config, *run.normalizer.sizes)
-    return make_teacher(config, *run.normalizer.sizes)
+    return make_teacher(config, *_sizes(run.normalizer, encoder))
 
 
 def _teacher_config(run: Run) -> TeacherConfig | ImportedConfig:
@@ -174,22 +213,32 @@ def load_windows(teacher: Teacher, held_out: bool) -> Windows:
 
 def training_examples(teacher: Teacher) -> tuple[Examples, np.ndarray]:
     """What a teacher was trained on, and (N,) the episode that each example is of; what training
-    had on disk is read there."""
+    had on disk is read there. Where it sees images, cond ends with what its encoder made of them.
+    """
     stored = open_windows(teacher.folder, held_out=False)
     path = examples_file(teacher.normalizer, teacher.folder)
     if path.exists():
-        rows = RowsOnDisk(path)
-        return columns(rows, *teacher.normalizer.sizes[1:]), stored.episode
-    return to_examples(teacher.normalizer, stored.all()), stored.episode
+        data = columns(RowsOnDisk(path), *teacher.normalizer.sizes[1:])
+    else:
+        data = to_examples(teacher.normalizer, stored.all())
+    if teacher.encoder is not None:
+        data = with_features(data, features_in(teacher.folder, teacher.encoder))
+    return data, stored.episode
 
 
 def training_data(teacher: Teacher) -> Fitted:
-    """What a teacher was trained on, for what is fitted without a network; of more than MOST
-    windows so many, evenly spaced."""
+    """What a teacher was trained on, for what is fitted without a network, and sees no images; of
+    more than MOST windows so many, evenly spaced."""
     windows = open_windows(teacher.folder, held_out=False).at_most(MOST)
     return Fitted(teacher.normalizer, *to_examples(teacher.normalizer, windows), windows)
 
 
-def to_tensors(normalizer: Normalizer, windows: Windows) -> WindowTensors:
-    """Windows in the network's units, float32."""
-    return WindowTensors(*to_examples(normalizer, windows), windows)
+def to_tensors(
+    normalizer: Normalizer, windows: Windows, encoder: Encoder | None = None
+) -> WindowTensors:
+    """Windows in the network's units, float32; with an encoder, what they see as well."""
+    data = to_examples(normalizer, windows)
+    if encoder is not None:
+        assert windows.pictures is not None
+        data = with_features(data, encoder.of(windows.pictures))
+    return WindowTensors(*data, windows)

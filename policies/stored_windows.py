@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vdd_ros.policies.pictures import Pictures
+from vdd_ros.policies.stored_pictures import FILE_NAME as PICTURES
+from vdd_ros.policies.stored_pictures import StoredPictures, as_stored, picture_numbers
 from vdd_ros.policies.tensor_file import Shape, TensorFile, TensorWriter
 from vdd_ros.policies.window_source import WindowSource
-from vdd_ros.policies.windows import EpisodeWindows, Windows
+from vdd_ros.policies.windows import EpisodeWindows, Windows, episode_windows_of
 
 FILE_NAME = "windows.safetensors"
 PLACES = ("place", "last", "real")
@@ -20,7 +23,8 @@ PLACES = ("place", "last", "real")
 
 @dataclass(frozen=True)
 class StoredWindows:
-    """Rows `begin` to `end` of a file; episode: (N,) of every row in it. Numbers are float32."""
+    """Rows `begin` to `end` of a file; of: (N,) episode of every row in it; views: the pictures
+    that they see, if any. Numbers are float32."""
 
     file: TensorFile
     windows: EpisodeWindows
@@ -28,6 +32,7 @@ class StoredWindows:
     horizon: int
     begin: int
     end: int
+    views: StoredPictures | None = None
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -44,9 +49,20 @@ class StoredWindows:
             rows = slice(first + self.begin, last + self.begin, step)
         else:
             rows = rows + self.begin
-        found = self.windows.windows(rows, self.horizon, self.of)
+        found = self.windows.windows(rows, self.horizon, self.of, self.views)
+        copied = {name: np.array(part) for name, part in found.arrays.items()}
         self.file.forget()
-        return Windows(*(np.array(part) for part in found))
+        return Windows(**copied, pictures=found.pictures)
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """What all of them see, None where they see none; pixels are read when asked for."""
+        windows = self.windows
+        if self.views is None or windows.numbers is None or windows.ages_s is None:
+            return None
+        rows = slice(self.begin, self.end)
+        numbers, ages_s = np.array(windows.numbers[rows]), np.array(windows.ages_s[rows])
+        return Pictures((self.views,), np.zeros(len(self), np.int64), numbers, ages_s)
 
     def all(self) -> Windows:
         """All of them, in memory."""
@@ -63,18 +79,22 @@ class StoredWindows:
         return np.flatnonzero(np.diff(self.episode, prepend=-1))
 
 
-def open_windows(folder: Path, held_out: bool) -> StoredWindows:
-    """Of the run in a folder; raises UserError where they are missing or damaged."""
-    file = TensorFile(folder / FILE_NAME)
+def open_windows(
+    folder: Path, held_out: bool, name: str = FILE_NAME, pictures: str = PICTURES
+) -> StoredWindows:
+    """Of the run in a folder; name, pictures: of the files, which have others while it is trained.
+    Raises UserError where they are missing or damaged."""
+    file = TensorFile(folder / name)
     tensors = file.tensors
     is_held_out = tensors["is_held_out"]
     trained_on = int(np.count_nonzero(~is_held_out))  # those held out are last
     if "chunks" in tensors:
         windows, horizon = _of_whole_chunks(tensors), tensors["chunks"].shape[1]
     else:
-        windows = EpisodeWindows(*(tensors[name] for name in EpisodeWindows._fields))
+        windows = episode_windows_of(tensors)
         horizon = int(tensors["horizon"][0])
-    stored = StoredWindows(file, windows, tensors["episode"], horizon, 0, trained_on)
+    views = StoredPictures(folder / pictures) if windows.numbers is not None else None
+    stored = StoredWindows(file, windows, tensors["episode"], horizon, 0, trained_on, views)
     return replace(stored, begin=trained_on, end=len(is_held_out)) if held_out else stored
 
 
@@ -90,7 +110,7 @@ def _of_whole_chunks(tensors: dict[str, np.ndarray]) -> EpisodeWindows:
 
 def store_windows(path: Path, source: WindowSource, trained_on: int) -> None:
     """Write the windows of all episodes, those before the episode `trained_on` first; one episode
-    is in memory at a time."""
+    is in memory at a time. Pictures are numbered as `store_pictures` writes them."""
     first, count = source.read(source.chosen[0]), len(source)
     rows = sum(source.facts[index].actions for index in source.chosen)
     shapes = {
@@ -102,10 +122,14 @@ def store_windows(path: Path, source: WindowSource, trained_on: int) -> None:
         "actions": Shape(np.float32, (rows, first.actions.shape[1])),
         "is_held_out": Shape(np.bool_, (count,)),
     }
+    images = 0 if first.numbers is None else first.numbers.shape[1]
+    if images:
+        shapes["numbers"] = Shape(np.int64, (count, images))
+        shapes["ages_s"] = Shape(np.float32, (count, images))
     with TensorWriter(path, shapes) as writer:
         writer.write("stride", first.stride)
         writer.write("horizon", np.array([source.horizon]))
-        before = 0
+        before, shown = 0, np.zeros(images, dtype=np.int64)
         for index in source.chosen:
             one = source.read(index)
             for name in ("observations", "actions", "real"):
@@ -115,3 +139,7 @@ def store_windows(path: Path, source: WindowSource, trained_on: int) -> None:
             writer.write("episode", np.full(len(one.place), index))
             writer.write("is_held_out", np.full(len(one.place), index >= trained_on))
             before += len(one.actions)
+            if one.ages_s is not None:
+                writer.write("numbers", as_stored(one, shown))
+                writer.write("ages_s", one.ages_s)
+                shown += [len(numbers) for numbers in picture_numbers(one)]

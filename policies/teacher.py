@@ -110,13 +110,21 @@ class TeacherConfig:
         return replace(self.noise, sigma_min=low, sigma_max=high)
 
 
-def make_teacher(config: TeacherConfig, newest_dim: int, cond_dim: int, dim: int) -> Denoiser:
-    """An untrained teacher for chunks that `dim` numbers stand for."""
+def make_teacher(
+    config: TeacherConfig,
+    newest_dim: int,
+    cond_dim: int,
+    dim: int,
+    images: int = 0,
+    image_dim: int = 0,
+) -> Denoiser:
+    """An untrained teacher for chunks that `dim` numbers stand for; images, image_dim: how many
+    blocks of how many numbers cond ends with."""
     sizes = (dim, newest_dim, cond_dim, config.width, config.blocks, config.octaves)
     net: nn.Module = (
         DenoiserNet(*sizes)
         if config.net == "mlp"
-        else TransformerDenoiserNet(*sizes, heads=config.heads)
+        else TransformerDenoiserNet(*sizes, config.heads, images, image_dim)
     )
     return Denoiser(net, config.sigma_data, config.prediction, config.levels)
 

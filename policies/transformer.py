@@ -2,7 +2,8 @@
 
 A window has one token per row. Rows come as the flat features of a Normalizer, the newest first:
 the newest row's token is made of its Fourier features, an older row's of the step that led from it
-to the next row, which is all of it that those features tell.
+to the next row, which is all of it that those features tell. Where there are images, what an
+encoder makes of each is a token as well, before those of the rows.
 """
 
 from __future__ import annotations
@@ -37,23 +38,39 @@ class TransformerBlock(nn.Module):
 
 
 class WindowTokens(nn.Module):
-    """(B, C) features -> (B, To, W): one token per row, the oldest first."""
+    """(B, C) features -> (B, images + To, W): one token per image, then one per row, the oldest
+    first; cond ends with the images' blocks of image_dim numbers."""
 
-    def __init__(self, newest_dim: int, cond_dim: int, width: int, octaves: int):
+    def __init__(
+        self,
+        newest_dim: int,
+        cond_dim: int,
+        width: int,
+        octaves: int,
+        images: int = 0,
+        image_dim: int = 0,
+    ):
         super().__init__()
-        if cond_dim % newest_dim:
-            raise ValueError(f"{cond_dim} features are no rows of {newest_dim} readings")
-        self.newest_dim, self.count = newest_dim, cond_dim // newest_dim
+        self.state_dim, self.images = cond_dim - images * image_dim, images
+        if self.state_dim % newest_dim:
+            raise ValueError(f"{self.state_dim} features are no rows of {newest_dim} readings")
+        self.newest_dim, self.rows = newest_dim, self.state_dim // newest_dim
+        self.count = images + self.rows
         self.waves = reading_waves(newest_dim, octaves)
         self.newest = nn.Linear(self.waves.size, width)
-        self.step = nn.Linear(newest_dim, width) if self.count > 1 else None
+        self.step = nn.Linear(newest_dim, width) if self.rows > 1 else None
+        self.image = nn.Linear(image_dim, width) if images else None
 
     def forward(self, cond: Tensor) -> Tensor:
+        tokens = []
+        if self.image is not None:
+            blocks = cond[:, self.state_dim :].unflatten(1, (self.images, -1))
+            tokens.append(self.image(blocks))
+        if self.step is not None:
+            steps = cond[:, self.newest_dim : self.state_dim]
+            tokens.append(self.step(steps.unflatten(1, (self.rows - 1, self.newest_dim))))
         newest = self.newest(self.waves(cond[:, : self.newest_dim]))[:, None]
-        if self.step is None:
-            return newest
-        steps = cond[:, self.newest_dim :].unflatten(1, (self.count - 1, self.newest_dim))
-        return torch.cat([self.step(steps), newest], dim=1)
+        return torch.cat([*tokens, newest], dim=1)
 
 
 class TransformerTrunk(nn.Module):
@@ -63,10 +80,18 @@ class TransformerTrunk(nn.Module):
     """
 
     def __init__(
-        self, newest_dim: int, cond_dim: int, width: int, blocks: int, octaves: int, heads: int
+        self,
+        newest_dim: int,
+        cond_dim: int,
+        width: int,
+        blocks: int,
+        octaves: int,
+        heads: int,
+        images: int = 0,
+        image_dim: int = 0,
     ):
         super().__init__()
-        self.window = WindowTokens(newest_dim, cond_dim, width, octaves)
+        self.window = WindowTokens(newest_dim, cond_dim, width, octaves, images, image_dim)
         self.position = _positions(self.window.count, width)
         self.blocks = _blocks(blocks, width, heads, causal=True)
         self.norm = nn.LayerNorm(width)
@@ -82,10 +107,10 @@ class TransformerDenoiserNet(nn.Module):
     """F(x, noise, cond): (B, D), (B,) or (1,), (B, C) -> (B, D), in the form of BESO (Reuss et al.
     2023); beside: (B, embedding_dim), added to the noise level's token.
 
-    Tokens: the noise level, the rows of the window, then the chunk, PER_TOKEN numbers a token and
-    zeros after the last. Attention is full. BESO's is causal because its actions are told step by
-    step, from what was seen until then. Here all that is seen comes before the chunk, and its
-    numbers are principal components without an order: each says something about every other.
+    Tokens: the noise level, the images and rows of the window, then the chunk, PER_TOKEN numbers a
+    token and zeros after the last. Attention is full. BESO's is causal because its actions are told
+    step by step, from what was seen until then. Here all that is seen comes before the chunk, and
+    its numbers are principal components without an order: each says something about every other.
     """
 
     PER_TOKEN = 4
@@ -99,13 +124,15 @@ class TransformerDenoiserNet(nn.Module):
         blocks: int,
         octaves: int,
         heads: int,
+        images: int = 0,
+        image_dim: int = 0,
     ):
         super().__init__()
         self.dim, self.count = dim, -(-dim // self.PER_TOKEN)
         self.embedding_dim, self.hidden_dim = width, width
         self.waves = noise_waves()
         self.level = nn.Linear(self.waves.size, width)
-        self.window = WindowTokens(newest_dim, cond_dim, width, octaves)
+        self.window = WindowTokens(newest_dim, cond_dim, width, octaves, images, image_dim)
         self.enter = nn.Linear(self.PER_TOKEN, width)
         self.position = _positions(1 + self.window.count + self.count, width)
         self.blocks = _blocks(blocks, width, heads, causal=False)

@@ -24,6 +24,7 @@ import numpy as np
 from vdd_ros import (
     action_space,
     bag,
+    camera_images,
     episode,
     fitness,
     kinematic_model,
@@ -43,11 +44,12 @@ from vdd_ros import (
 from vdd_ros.action_space import ActionSpace
 from vdd_ros.contract import Contract
 from vdd_ros.environment import is_first_process
-from vdd_ros.episode import EpisodeStore
+from vdd_ros.episode import Episode, EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import require_saved_as_fit, warning_of
 from vdd_ros.manifest import Manifest
 from vdd_ros.policies import windows
+from vdd_ros.policies.pictures import EpisodeViews, Views
 from vdd_ros.policies.tensor_file import Shape, TensorFile, TensorWriter, read_whole
 from vdd_ros.policies.window_source import (
     EpisodeFacts,
@@ -56,9 +58,9 @@ from vdd_ros.policies.window_source import (
     source_of,
 )
 from vdd_ros.policies.windows import (
-    EpisodeWindows,
     WindowSizes,
     episode_windows,
+    episode_windows_of,
     shares_steps,
 )
 
@@ -69,6 +71,8 @@ KINDS = {
     **dict.fromkeys(("observations", "actions"), np.float64),
     **dict.fromkeys(("place", "last", "real"), np.int32),
     "stride": np.int64,
+    "numbers": np.int32,
+    "ages_s": np.float32,
     "of_policy": np.bool_,
     "warning": np.uint8,
 }
@@ -91,6 +95,7 @@ CODE = (
         bag,
         mcap_records,
         poses,
+        camera_images,
     ),
     *(action_space, kinematics, kinematic_model, rotations),
 )
@@ -156,8 +161,17 @@ def cached_windows(
     return source_of(
         [one for one in facts if one is not None],
         sizes.horizon,
-        lambda index: _read(entries[index].path),
+        lambda index: episode_windows_of(read_whole(entries[index].path)),
+        lambda index: _views(contract, store, entries[index].name),
     )
+
+
+def _views(contract: Contract, store: EpisodeStore, name: str) -> Views | None:
+    """The pictures of an episode, which no cache keeps: they are read where they were recorded."""
+    if not contract.images:
+        return None
+    episode = Episode(store.manifest(name), {}, store.folder / name)
+    return EpisodeViews.of(contract, episode)
 
 
 @contextmanager
@@ -250,11 +264,14 @@ def _remember(job: Job) -> None:
 
 def _write(entry: Entry) -> None:
     job, space = _WORK[0]
-    read = EpisodeStore(job.store, job.contract).load(entry.name)
+    store = EpisodeStore(job.store, job.contract)
+    read = store.load(entry.name)
+    if job.contract.images:
+        store.check_images(entry.name)
     warning = warning_of(read)
     found = episode_windows(job.contract, space, read, *job.sizes)
     tensors = {
-        **found._asdict(),
+        **found.arrays,
         "of_policy": np.array([takeover.is_of_policy(read.streams)]),
         "warning": np.frombuffer((warning or NONE).encode(), np.uint8),
     }
@@ -262,11 +279,6 @@ def _write(entry: Entry) -> None:
     with _telling_faults(entry.path.parent), TensorWriter(entry.path, shapes) as writer:
         for name, part in tensors.items():
             writer.write(name, part)
-
-
-def _read(path: Path) -> EpisodeWindows:
-    tensors = read_whole(path)
-    return EpisodeWindows(*(tensors[name] for name in EpisodeWindows._fields))
 
 
 def _tidy(folder: Path, used: list[Entry], most_bytes: int) -> None:

@@ -12,7 +12,8 @@ from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import require_fit
 from vdd_ros.manifest import Manifest
-from vdd_ros.policies.windows import EpisodeWindows, Windows, episode_windows
+from vdd_ros.policies.pictures import Views
+from vdd_ros.policies.windows import EpisodeWindows, Windows, episode_windows, views_of
 from vdd_ros.takeover import is_of_policy
 
 WORKING_SET = 1 << 30  # [bytes] that a pass over windows may need at a time
@@ -34,12 +35,14 @@ class EpisodeFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowSource:
-    """facts: of each episode; read: gives one, by its index; chosen: indices of those meant."""
+    """facts: of each episode; read: gives one, by its index; chosen: indices of those meant;
+    views: gives an episode's pictures by its index, None where they see none."""
 
     facts: tuple[EpisodeFacts, ...]
     horizon: int
     read: Callable[[int], EpisodeWindows]
     chosen: range
+    views: Callable[[int], Views | None] = lambda index: None
 
     def __len__(self) -> int:
         return sum(self.facts[index].windows for index in self.chosen)
@@ -59,10 +62,10 @@ class WindowSource:
         rows = rows_at_once(len(self), row_bytes)
         parts, room = [], rows
         for index in self.chosen:
-            one, at = self.read(index), 0
+            one, views, at = self.read(index), self.views(index), 0
             while at < len(one.place):
                 taken = slice(at, min(at + room, len(one.place)))
-                parts.append(one.windows(taken, self.horizon, index))
+                parts.append(one.windows(taken, self.horizon, index, views))
                 room, at = room - (taken.stop - at), taken.stop
                 if room == 0:
                     yield Windows.joined(parts)
@@ -93,7 +96,8 @@ def in_memory(
         )
         for one, part in zip(episodes, found, strict=True)
     ]
-    return source_of(facts, horizon, found.__getitem__)
+    views = [views_of(contract, one) for one in episodes]
+    return source_of(facts, horizon, found.__getitem__, views.__getitem__)
 
 
 def calibration_of(manifest: Manifest) -> str:
@@ -107,11 +111,14 @@ def calibrations_of(facts: Sequence[EpisodeFacts]) -> list[str]:
 
 
 def source_of(
-    facts: Sequence[EpisodeFacts], horizon: int, read: Callable[[int], EpisodeWindows]
+    facts: Sequence[EpisodeFacts],
+    horizon: int,
+    read: Callable[[int], EpisodeWindows],
+    views: Callable[[int], Views | None],
 ) -> WindowSource:
     """All of them; raises UserError where there is nothing to learn from."""
     if not facts:
         raise UserError("no episodes to learn from: record or import some first")
     if not any(one.windows for one in facts):
         raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
-    return WindowSource(tuple(facts), horizon, read, range(len(facts)))
+    return WindowSource(tuple(facts), horizon, read, range(len(facts)), views)

@@ -6,7 +6,7 @@ are put together (`Windows`) where they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,30 +16,47 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, StreamData
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import require_fit
+from vdd_ros.policies.pictures import EpisodeViews, Pictures, Views, cameras_of
 from vdd_ros.replay import replay_windows
+from vdd_ros.stream import Window
 from vdd_ros.takeover import Segment, takeovers
 
 
 class Windows(NamedTuple):
     """observations: (N, To, Do); chunks: (N, H, A), actions in units of the contract;
     is_pad: (N, H), steps after the end of the episode, or of what a person did in it, filled with
-    the last command; episode: (N,) index of where each came from.
+    the last command; episode: (N,) index of where each came from; pictures: what they see of
+    cameras, None where a contract has no images.
     """
 
     observations: np.ndarray
     chunks: np.ndarray
     is_pad: np.ndarray
     episode: np.ndarray
+    pictures: Pictures | None = None
+
+    def at(self, rows: np.ndarray | slice) -> Windows:
+        """Some of them."""
+        some = (part[rows] for part in self.arrays.values())
+        pictures = None if self.pictures is None else self.pictures[rows]
+        return Windows(**dict(zip(self.arrays, some, strict=True)), pictures=pictures)
 
     def of_episodes(self, chosen: np.ndarray) -> Windows:
         """The windows of the given episode indices."""
-        rows = np.isin(self.episode, chosen)
-        return Windows(*(part[rows] for part in self))
+        return self.at(np.isin(self.episode, chosen))
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All but the pictures, by name."""
+        return {name: part for name, part in self._asdict().items() if name != "pictures"}
 
     @classmethod
     def joined(cls, parts: Sequence[Windows]) -> Windows:
         """One after the other."""
-        return cls(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+        each = [part.arrays for part in parts]
+        arrays = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        seen = [part.pictures for part in parts if part.pictures is not None]
+        return cls(**arrays, pictures=Pictures.joined(seen) if seen else None)
 
 
 class WindowSizes(NamedTuple):
@@ -54,6 +71,7 @@ class EpisodeWindows(NamedTuple):
 
     observations: (N, To, Do); actions: (M, A); step h of window n is row
     min(place[n] + h * stride[0], last[n]) of the actions, and of the episode where h < real[n].
+    numbers, ages_s: as those of Pictures, None without images.
     """
 
     observations: np.ndarray
@@ -62,15 +80,39 @@ class EpisodeWindows(NamedTuple):
     last: np.ndarray
     real: np.ndarray
     stride: np.ndarray
+    numbers: np.ndarray | None = None
+    ages_s: np.ndarray | None = None
 
-    def windows(self, rows: slice | np.ndarray, horizon: int, episode: int | np.ndarray) -> Windows:
-        """Those of some rows; episode: which they are of, one for all or (N,)."""
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that there is, by name; `EpisodeWindows(**arrays)` gives it back."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
+
+    def windows(
+        self,
+        rows: slice | np.ndarray,
+        horizon: int,
+        episode: int | np.ndarray,
+        views: Views | None = None,
+    ) -> Windows:
+        """Those of some rows; episode: which they are of, one for all or (N,); views: where their
+        pictures are, if they see any."""
         steps = np.arange(horizon)
         place = self.place[rows].astype(np.int64)[:, None] + steps * int(self.stride[0])
         place = np.minimum(place, self.last[rows].astype(np.int64)[:, None])
         of = np.full(len(place), episode) if isinstance(episode, int) else episode[rows]
         is_pad = steps >= self.real[rows][:, None]
-        return Windows(np.asarray(self.observations[rows]), self.actions[place], is_pad, of)
+        pictures = None
+        if views is not None and self.numbers is not None and self.ages_s is not None:
+            numbers, ages_s = np.array(self.numbers[rows]), np.array(self.ages_s[rows])
+            pictures = Pictures((views,), np.zeros(len(numbers), np.int64), numbers, ages_s)
+        observations = np.asarray(self.observations[rows])
+        return Windows(observations, self.actions[place], is_pad, of, pictures)
+
+
+def episode_windows_of(tensors: Mapping[str, np.ndarray]) -> EpisodeWindows:
+    """Out of a file, in which they lie under their names."""
+    return EpisodeWindows(**{n: tensors[n] for n in EpisodeWindows._fields if n in tensors})
 
 
 def windows_of(
@@ -85,13 +127,18 @@ def windows_of(
     space = action_space(contract)
     found = [episode_windows(contract, space, one, n_obs_steps, horizon) for one in episodes]
     parts = [
-        one.windows(slice(None), horizon, index)
+        one.windows(slice(None), horizon, index, views_of(contract, episodes[index]))
         for index, one in enumerate(found)
         if len(one.place)
     ]
     if not parts:
         raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
     return Windows.joined(parts)
+
+
+def views_of(contract: Contract, episode: Episode) -> Views | None:
+    """What a contract's images show of an episode, None where it has none."""
+    return EpisodeViews.of(contract, episode) if contract.images else None
 
 
 def shares_steps(contract: Contract) -> bool:
@@ -143,8 +190,9 @@ def joined(parts: Sequence[EpisodeWindows]) -> EpisodeWindows:
         part._replace(place=part.place + offset, last=part.last + offset)
         for part, offset in zip(parts, before, strict=True)
     ]
-    whole = EpisodeWindows(*(np.concatenate(field) for field in zip(*shifted, strict=True)))
-    return whole._replace(stride=parts[0].stride)
+    each = [part.arrays for part in shifted]
+    whole = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+    return EpisodeWindows(**whole | {"stride": parts[0].stride})
 
 
 def _of_segment(
@@ -161,17 +209,20 @@ def _of_segment(
     begin = first + -(-(segment.begin_ns - first) // period) * period
     ticks = np.arange(max(first, begin), segment.end_ns + 1, period)
     timed = contract.timed_as(episode.contract)  # its stamps are as late as its robot's were
-    seen = replay_windows(timed, episode.streams, ticks, n_obs_steps)
-    kept = np.flatnonzero([window is not None for window in seen])
+    cameras = cameras_of(contract, episode)
+    windows = replay_windows(timed, episode.streams, ticks, n_obs_steps, cameras)
+    kept = np.flatnonzero([window is not None for window in windows])
     if not len(kept):
         return _nothing(contract, n_obs_steps)
-    observations = np.array([seen[index].values for index in kept])  # type: ignore[union-attr]
+    seen = [window for window in windows if window is not None]
+    observations = np.array([window.values for window in seen])
+    images = _images_seen(seen) if contract.images else (None, None)
     stride = _stride(contract)
     if shares_steps(contract):
         actions = _targets(command, np.append(ticks, segment.end_ns))
         last = np.full(len(kept), len(ticks))
         real = -(-(len(ticks) - kept) // stride[0])
-        return EpisodeWindows(observations, actions, kept, last, real, stride)
+        return EpisodeWindows(observations, actions, kept, last, real, stride, *images)
     after = ticks[kept][:, None] + np.arange(horizon) * contract.policy_period_ns
     targets = _targets(command, np.minimum(after, segment.end_ns))
     joints = contract.observed_joints or slice(0, 0)  # none where an action needs no anchor
@@ -182,7 +233,14 @@ def _of_segment(
     place = np.arange(len(kept)) * horizon
     real = (after <= segment.end_ns).sum(1)
     actions = np.concatenate(chunks)
-    return EpisodeWindows(observations, actions, place, place + horizon - 1, real, stride)
+    return EpisodeWindows(observations, actions, place, place + horizon - 1, real, stride, *images)
+
+
+def _images_seen(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """(N, C) number of the picture of each image, and (N, C) its age [s]."""
+    numbers = np.array([[image.value for image in window.images] for window in windows])
+    ages_ns = np.array([window.image_ages_ns for window in windows])
+    return numbers, (ages_ns * 1e-9).astype(np.float32)
 
 
 def _stride(contract: Contract) -> np.ndarray:
@@ -201,4 +259,7 @@ def _nothing(contract: Contract, n_obs_steps: int) -> EpisodeWindows:
     none = np.zeros(0, dtype=np.int64)
     observations = np.zeros((0, n_obs_steps, contract.observation_dim))
     actions = np.zeros((0, contract.action_dim))
-    return EpisodeWindows(observations, actions, none, none, none, _stride(contract))
+    images: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    if count := len(contract.images):
+        images = np.zeros((0, count), np.int64), np.zeros((0, count), np.float32)
+    return EpisodeWindows(observations, actions, none, none, none, _stride(contract), *images)

@@ -9,7 +9,9 @@ import mujoco
 import numpy as np
 import robosuite.macros
 
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.sim.cameras import SimCameras
 from vdd_ros.sim.joint_control import JointControl
 from vdd_ros.sim.tasks import TASKS
 from vdd_ros.sim.tasks.status import Status
@@ -152,6 +154,11 @@ class RobosuiteEnv:
     def poses(self) -> np.ndarray:
         """(objects, 7) position [m, base frame] and quaternion x, y, z, w of the task's objects."""
         return self._env.poses()
+
+    def cameras(self, contract: Contract) -> SimCameras:
+        """The cameras of a contract; to be closed. Raises UserError where the simulation has no
+        such cameras, or cannot draw."""
+        return SimCameras(self._model, self._data, contract)
 
     def apply(self, target: np.ndarray) -> None:
         """Set the position target (J,) [rad, fraction]; it holds until the next call.

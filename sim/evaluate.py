@@ -22,6 +22,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
+from vdd_ros.sim.cameras import require_drawable
 from vdd_ros.sim.delay import AT_ONCE, Delays
 from vdd_ros.sim.journal import Journal
 from vdd_ros.sim.pool import rollouts_of
@@ -141,8 +142,11 @@ def evaluate(
         )
     wire(robot, task)
     delays.require()
+    require_drawable(robot)
     bundle = Bundle.load(folder, robot)
-    bundle.open_policy()  # a corrupt graph is told here, not by each process
+    # a corrupt graph is told here, not by each process
+    bundle.open_policy()
+    bundle.open_eyes()
     journal = Journal(out / f"{bundle.name}-{_key(bundle, robot, task, delays)}")
     missing = [seed for seed in seeds if seed not in journal.rollouts]
     already = len(seeds) - len(missing)

@@ -20,6 +20,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.sim.contexts import evaluation_context
 from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.env import RobosuiteEnv
+from vdd_ros.sim.eyes import eyes_of
 from vdd_ros.sim.rollout import Rollout, rollout
 
 PR_SET_PDEATHSIG = 1
@@ -86,8 +87,9 @@ def _begin(parent: int, folder: Path, robot: Contract, task: str, delays: Delays
         raise SystemExit
     bundle = Bundle.load(folder, robot)
     env, policy = RobosuiteEnv(task), bundle.open_policy()
-    ahead = ahead_of(robot, bundle.contract)
-    _roll_out_in = partial(rollout, env, robot, policy, bundle.rule, delays=delays, ahead=ahead)
+    ahead, eyes = ahead_of(robot, bundle.contract), eyes_of(env, robot, bundle)
+    what = partial(rollout, env, robot, policy, bundle.rule)
+    _roll_out_in = partial(what, delays=delays, ahead=ahead, eyes=eyes)
 
 
 def _roll_out(task: str, seed: int) -> Rollout:

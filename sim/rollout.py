@@ -23,6 +23,7 @@ from vdd_ros.inference import Policy
 from vdd_ros.poses import fields_of_poses
 from vdd_ros.sim.delay import AT_ONCE, DelayLine, Delays
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
+from vdd_ros.sim.eyes import SimEyes
 from vdd_ros.sim.tasks import TASKS
 
 START_NS = 1_000_000_000  # zero would mean "no clock yet" over ROS
@@ -71,6 +72,7 @@ class Wiring(NamedTuple):
     state_period_ns: int
     states_per_tick: int
     pose_streams: dict[str, int]  # those of objects, with their periods [ns]
+    cameras: dict[str, int]  # likewise, in whole periods of the joint states
 
 
 def wire(contract: Contract, task: str) -> Wiring:
@@ -104,7 +106,11 @@ def wire(contract: Contract, task: str) -> Wiring:
     }
     if any(period_ns % state_ns for period_ns in pose_ns.values()):
         raise UserError("poses of objects come at a rate that divides that of the joint states")
-    return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns, pose_ns)
+    camera_ns = {
+        name: max(1, round(1e9 / camera.rate_hz / state_ns)) * state_ns
+        for name, camera in contract.cameras.items()
+    }
+    return Wiring(from_arm, to_arm, state_ns, tick_ns // state_ns, pose_ns, camera_ns)
 
 
 def rollout(
@@ -116,17 +122,19 @@ def rollout(
     context: int = 0,
     delays: Delays = AT_ONCE,
     ahead: Ahead | None = None,
+    eyes: SimEyes | None = None,
 ) -> Rollout:
     """One rollout from the start pose until the task's verdict, or until the loop stops.
 
     contract: the robot's, whose limits apply; seed: decides the policy's draws and nothing else;
     context: decides the scene; delays: of what the loop knows and of what it sends; ahead: as
-    ActionLoop takes it. Raises UserError where contract and simulation do not fit.
+    ActionLoop takes it; eyes: of a policy that sees images. Raises UserError where contract and
+    simulation do not fit.
     """
     rng = np.random.default_rng(seed)
     loop = ActionLoop(contract, policy, rule, rng, lambda: 0.0, ahead=ahead)
     path: list[np.ndarray] = []
-    ticks = list(drive(env, contract, loop, context, path, delays))
+    ticks = list(drive(env, contract, loop, context, path, delays, eyes))
     return _told(env, loop.reason, ticks, np.array(path), seed, context)
 
 
@@ -137,9 +145,15 @@ def drive(
     context: int,
     path: list[np.ndarray],
     delays: Delays = AT_ONCE,
+    eyes: SimEyes | None = None,
 ) -> Iterator[TickResult]:
     """The ticks of one rollout, as they happen; `path` is told x and y of the tool's tip."""
-    arm = _Arm(env, wire(contract, env.task_name), loop, delays)
+    if contract.images and eyes is None:
+        raise UserError(
+            f"the policy of {contract.name} sees images, for which there are no cameras here: use "
+            "`vdd evaluate`, or a policy without images"
+        )
+    arm = _Arm(env, wire(contract, env.task_name), loop, delays, eyes)
     env.reset(context)
     loop.start(START_NS)
     arm.feel()
@@ -157,9 +171,17 @@ def drive(
 class _Arm:
     """The simulated arm as the loop meets it: what it tells and what it is told take their time."""
 
-    def __init__(self, env: RobosuiteEnv, wiring: Wiring, loop: ActionLoop, delays: Delays):
-        self._env, self._wiring, self._loop = env, wiring, loop
+    def __init__(
+        self,
+        env: RobosuiteEnv,
+        wiring: Wiring,
+        loop: ActionLoop,
+        delays: Delays,
+        eyes: SimEyes | None,
+    ):
+        self._env, self._wiring, self._loop, self._eyes = env, wiring, loop, eyes
         self._samples = DelayLine(delays.observation_s)
+        self._images = DelayLine(delays.observation_s)
         self._commands = DelayLine(delays.command_s)
 
     @property
@@ -184,7 +206,8 @@ class _Arm:
                 path.append(self._env.tool_position()[:2].copy())
 
     def feel(self) -> None:
-        """Tell one joint state, and the objects' poses when they are due; pass on what arrived."""
+        """Tell one joint state, and the objects' poses and what is seen when they are due; pass on
+        what arrived."""
         reading = self._env.observe()
         fields = {
             "position": reading.position[self._wiring.from_arm],
@@ -197,6 +220,19 @@ class _Arm:
                 self._samples.put((name, fields_of_poses(self._env.poses()), now_ns), now_ns)
         for stream, known, stamp_ns in self._samples.due(now_ns):
             self._loop.add(stream, known, stamp_ns, now_ns)
+        self._look(reading.stamp_ns)
+        for image, features, stamp_ns in self._images.due(now_ns):
+            self._loop.add_image(image, features, stamp_ns, now_ns)
+
+    def _look(self, elapsed_ns: int) -> None:
+        """Encode the pictures that are due."""
+        if self._eyes is None:
+            return
+        now_ns = START_NS + elapsed_ns
+        for camera, period_ns in self._wiring.cameras.items():
+            if elapsed_ns % period_ns == 0:
+                for image, features in self._eyes.see(camera).items():
+                    self._images.put((image, features, now_ns), now_ns)
 
 
 def _told(

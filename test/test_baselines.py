@@ -64,7 +64,7 @@ def test_a_baseline_is_a_density_that_generalises(name):
         data.normalizer,
         data.cond[:half],
         data.z[:half],
-        Windows(*(part[:half] for part in data.windows)),
+        data.windows.at(slice(half)),
     )
     predict, act = BASELINES[name](seen)
     mixture: GaussianMixture = predict(data.cond, data.windows.observations)

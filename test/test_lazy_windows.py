@@ -345,7 +345,7 @@ def test_runs_that_kept_every_chunk_whole_are_read_the_same(store, tmp_path):
     parts = [load_windows(teacher, held_out) for held_out in (False, True)]
     both = Windows.joined(parts)
     is_held_out = np.repeat([False, True], [len(part.episode) for part in parts])
-    tensors = {name: torch.tensor(part) for name, part in both._asdict().items()}
+    tensors = {name: torch.tensor(part) for name, part in both.arrays.items()}
     save_file(
         tensors | {"is_held_out": torch.tensor(is_held_out)},
         teacher.folder / "windows.safetensors",

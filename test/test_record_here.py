@@ -83,5 +83,8 @@ def test_a_task_that_nobody_shows_is_told(capsys, tmp_path):
 def test_cameras_that_nobody_publishes_are_told_before_anything_is_recorded(capsys, tmp_path):
     contract = ["--contract", "config/panda_cameras.yaml"]
     assert cli.main(["record", *contract, "--out", str(tmp_path), "--one-process"]) == 2
-    assert "panda_cameras names cameras, and here are none" in capsys.readouterr().err
+    assert (
+        "panda_cameras names the camera front, and the simulation has agent_view and in_hand"
+        in capsys.readouterr().err
+    )
     assert EpisodeStore(tmp_path).list() == ()

@@ -112,6 +112,10 @@ class ActionLoop:
         self._max_age_ns = np.array(
             [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
         )
+        self._image_max_age_ns = np.array(
+            [round(contract.cameras[image.camera].max_age_s * 1e9) for image in contract.images],
+            dtype=np.int64,
+        )
         self._planning = PlanningThread() if threaded else None
         self._forget()
 
@@ -190,6 +194,12 @@ class ActionLoop:
             self._faults[stream] = Fault(StopReason.OBSERVATION_BROKEN, f"of {stream}")
         return taken
 
+    def add_image(self, name: str, features: np.ndarray, stamp_ns: int, received_ns: int) -> bool:
+        """Take what an encoder made (F,) of a picture of an image; whether the window took it."""
+        if stamp_ns < self._start_ns or not np.isfinite(features).all():
+            return False
+        return self.aligner.add_image(name, features, stamp_ns, received_ns)
+
     def add_broken(self, stream: str, fault: Fault) -> None:
         """Note a message that could not be taken: if no good one follows in time, that is why. A
         leader's is one that wants the arm and cannot have it."""
@@ -216,10 +226,13 @@ class ActionLoop:
         if (np.abs(now_ns - window.stamps_ns[-1]) > self._max_age_ns).any():
             self._stop_stale(now_ns - window.stamps_ns[-1])
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
+        if (np.abs(window.image_ages_ns) > self._image_max_age_ns).any():
+            self._stop_blind(window.image_ages_ns)
+            return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         # While the arm brakes nobody waits for a plan, and the ramp would wait for the network.
         if self.gate.braking or not self._may_begin():
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        infer_s = self._replan(window)
+        infer_s = self._replan(window.with_features(self.contract.image_rates_hz))
         self._ticks_since_plan += 1
         self._ticks_since_asked += 1
         wish = None
@@ -256,7 +269,8 @@ class ActionLoop:
         next_plans = self._ticks_since_plan >= self.rule.replan_ticks
         if self._planning is None and result.wish is not None and self.running and next_plans:
             assert result.window is not None
-            self._planner.choose_ahead(result.window, self._chunk, self._ticks_since_asked)
+            window = result.window.with_features(self.contract.image_rates_hz)
+            self._planner.choose_ahead(window, self._chunk, self._ticks_since_asked)
 
     def _stop_stale(self, ages_ns: np.ndarray) -> None:
         """Stop, and tell the age of the first part of the observation that is too old, or stamped
@@ -269,6 +283,16 @@ class ActionLoop:
             self._end_policy(StopReason.OBSERVATION_STALE, age)
         else:
             self._end_policy(fault.reason, f"{fault.detail}; {age}")
+
+    def _stop_blind(self, ages_ns: np.ndarray) -> None:
+        """Stop, and tell the age of the first image that is too old, or stamped too far ahead."""
+        first = int((np.abs(ages_ns) > self._image_max_age_ns).argmax())
+        image, most_s = self.contract.images[first], self._image_max_age_ns[first] * 1e-9
+        self._end_policy(
+            StopReason.OBSERVATION_STALE,
+            f"image {image.name} of camera {image.camera} is {ages_ns[first] * 1e-9:.3f} s old, at "
+            f"most {most_s:g}",
+        )
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not

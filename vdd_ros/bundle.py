@@ -8,7 +8,7 @@ it, so a bundle is there whole or not at all. Nothing in it is ever unpickled.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from vdd_ros.blas import keep_blas_to_one_thread
 from vdd_ros.bundle_checks import (
     read_contract,
     require_density_for,
+    require_encoders,
     require_limits_within,
     require_own_certificate,
     require_whole,
@@ -39,12 +40,14 @@ from vdd_ros.bundle_manifest import (
     Manifest,
     Precision,
     checking,
+    encoder_file,
     read_manifest,
 )
 from vdd_ros.bundle_writing import place
 from vdd_ros.certificate import Certificate, read_certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import Eyes
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime, default_runtime, open_expert
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.parity import Recorded
@@ -96,6 +99,7 @@ class Bundle:
             signer = signer_of(folder, "bundle", manifest.bundle_hash, trusted)
         with checking("contract"):
             contract = read_contract(folder, manifest)
+            require_encoders(manifest, contract, folder)
         ratio = 1.0
         with checking("robot"):
             if robot is not None:
@@ -167,7 +171,7 @@ class Bundle:
         if RECORDED not in self.manifest.files:
             return None
         manifest, contract = self.manifest, self.contract
-        window = manifest.n_obs_steps, contract.observation_dim
+        window = manifest.n_obs_steps, contract.observation_dim + self.image_numbers
         chunk = manifest.horizon, contract.action_dim
         path = self.folder / RECORDED
         return from_npy(read_bytes(path, LARGEST_NUMBERS), window, chunk, str(path))
@@ -181,6 +185,18 @@ class Bundle:
         """Raise UserError where something that it has is none of what it ought to be."""
         found = self.start, self.ood_detector, self.reference, self.recorded
         assert len(found) == 4
+
+    @property
+    def image_numbers(self) -> int:
+        """Numbers that the newest row of a window ends with: features and ages of images."""
+        return len(self.contract.images) * (1 + (self.manifest.image_features or 0))
+
+    def open_eyes(self) -> Eyes:
+        """The encoders of its images; raises Refused where one is corrupt or does not fit."""
+        with checking("graph"):
+            for image in self.contract.images:
+                require_whole(self.folder / encoder_file(image.name))
+            return Eyes(self.folder, self.contract, self.manifest.image_features or 0)
 
     @property
     def usual_runtime(self) -> Runtime:
@@ -216,7 +232,7 @@ class Bundle:
             "n_obs_steps": manifest.n_obs_steps,
             "horizon": manifest.horizon,
             "n_experts": manifest.n_experts,
-            "observation_dim": contract.observation_dim,
+            "observation_dim": contract.observation_dim + self.image_numbers,
             "action_dim": contract.action_dim,
         }
         if found != declared:
@@ -260,11 +276,14 @@ def write_bundle(
     is_stochastic: bool | None = None,
     precision: Precision | None = None,
     key: Path | None = None,
+    encoders: Mapping[str, bytes] | None = None,
+    image_features: int | None = None,
 ) -> Bundle:
     """Write a bundle all or nothing; it replaces an older bundle in its place, nothing else.
 
-    key: a private key that signs it. Raises UserError when `folder` holds something that is not a
-    bundle, and for a name or a rule that a bundle cannot have.
+    encoders: graphs by the names of the contract's images; key: a private key that signs it. Raises
+    UserError when `folder` holds something that is not a bundle, and for a name or a rule that a
+    bundle cannot have.
     """
     contents = {
         POLICY: policy_onnx,
@@ -275,6 +294,8 @@ def write_bundle(
     for file, graph in ((DENSITY, density_onnx), (EXPERT, expert_onnx)):
         if graph is not None:
             contents[file] = graph
+    for image, graph in (encoders or {}).items():
+        contents[encoder_file(image)] = graph
     optional = {START: start, OOD_DETECTOR: ood_detector, REFERENCE: reference}
     for file, part in optional.items():
         if part is not None:
@@ -296,6 +317,7 @@ def write_bundle(
         nfe=nfe,
         is_stochastic=is_stochastic,
         precision=precision,
+        image_features=image_features,
         acting_rule=rule.to_dict(),
         interface_hash=contract.interface_hash,
         contract_hash=contract.contract_hash,

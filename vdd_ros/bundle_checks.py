@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.bundle_manifest import CERTIFICATE, CONTRACT, Manifest
+from vdd_ros.bundle_manifest import CERTIFICATE, CONTRACT, Manifest, encoder_file
 from vdd_ros.certificate import Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -26,6 +26,16 @@ def read_contract(folder: Path, manifest: Manifest) -> Contract:
             f"{manifest.interface_hash[:12]}: export the bundle again"
         )
     return contract
+
+
+def require_encoders(manifest: Manifest, contract: Contract, folder: Path) -> None:
+    """Raises UserError for an image without its encoder, or an encoder without its image."""
+    wanted, found = {encoder_file(image.name) for image in contract.images}, manifest.encoders
+    if found != wanted or bool(wanted) != (manifest.image_features is not None):
+        raise UserError(
+            f"{folder} has {', '.join(sorted(found)) or 'no encoders'}, its contract's images need "
+            f"{', '.join(sorted(wanted)) or 'none'}: export the bundle again"
+        )
 
 
 def require_limits_within(robot: Contract, wanted: Contract, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,11 +28,17 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 
 
+def encoder_file(image: str) -> str:
+    """Where a bundle has the encoder of an image."""
+    return f"encoder_{image}.onnx"
+
+
 class Manifest(BaseModel):
     """bundle.json. files: sha256 of every other file by name; method: what the policy was distilled
     by, teacher for none; nfe: network evaluations per chunk; is_stochastic: whether noise is added
     on the way from the noise that it starts from; precision: of policy.onnx, fp32 where nothing is
-    said; created: ISO 8601, which `vdd export` leaves out: the same run makes the same bytes.
+    said; image_features: numbers that an encoder makes of each image, where there are images;
+    created: ISO 8601, which `vdd export` leaves out: the same run makes the same bytes.
     Bundles made before one of these was told lack it.
     """
 
@@ -47,6 +54,7 @@ class Manifest(BaseModel):
     nfe: int | None = Field(default=None, ge=1)
     is_stochastic: bool | None = None
     precision: Precision | None = None
+    image_features: int | None = Field(default=None, ge=1)
     acting_rule: dict
     interface_hash: Hash
     contract_hash: Hash
@@ -71,6 +79,11 @@ class Manifest(BaseModel):
         told["files"] = {name: one for name, one in files if name not in (CERTIFICATE, PAGE)}
         return hash_of(told)
 
+    @property
+    def encoders(self) -> set[str]:
+        """Which of its files are encoders of images."""
+        return {name for name in self.files if fnmatch(name, encoder_file("*"))}
+
     def told(self) -> dict:
         """As it is in the file, where nothing is said of what is not known."""
         return self.model_dump(exclude_none=True)
@@ -91,7 +104,7 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.hash() != manifest.bundle_hash:
         told = f"{path} was changed after it was written: export the bundle again"
         raise Refused("manifest", told)
-    unknown = sorted(set(manifest.files) - {*REQUIRED, *OPTIONAL})
+    unknown = sorted(set(manifest.files) - {*REQUIRED, *OPTIONAL, *manifest.encoders})
     if unknown:
         told = (
             f"{path} lists {unknown[0]!r:.80}, a file that no bundle has: export the bundle again"

@@ -142,11 +142,12 @@ def require_reference(bundle: Bundle, policy: Policy) -> Differences | None:
 def warmed_up(bundle: Bundle, policy: Policy, robot: Contract) -> Warm:
     """Evaluated until it is as quick as ever; raises Refused where it gives no mixture."""
     with checking("run"):
-        return warm_up(policy, resting_window(robot, policy.n_obs_steps), bundle.rule.draws)
+        return warm_up(policy, resting_window(bundle, robot), bundle.rule.draws)
 
 
-def resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
-    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin."""
+def resting_window(bundle: Bundle, contract: Contract) -> np.ndarray:
+    """(To, Do) an arm at rest in the middle of its ranges [unit], objects at the base's origin, and
+    nothing to see in its images."""
     middle = (contract.limit("lower") + contract.limit("upper")) / 2.0
     row = [
         middle
@@ -154,13 +155,14 @@ def resting_window(contract: Contract, n_obs_steps: int) -> np.ndarray:
         else np.zeros(contract.size_of(part.stream, part.field))
         for part in contract.observation
     ]
-    return np.tile(np.concatenate(row), (n_obs_steps, 1))
+    row.append(np.zeros(bundle.image_numbers))
+    return np.tile(np.concatenate(row), (bundle.manifest.n_obs_steps, 1))
 
 
 def a_call(verified: Verified, robot: Contract) -> Callable[[], object]:
     """One plan of the policy as a control tick asks for it, from a window to chunks."""
     policy, rule = verified.policy, verified.bundle.rule
-    window, rng = resting_window(robot, policy.n_obs_steps), np.random.default_rng(0)
+    window, rng = resting_window(verified.bundle, robot), np.random.default_rng(0)
     density = policy.density
     if density is not None:
         return lambda: density.draw(window, rule.draws, rng)

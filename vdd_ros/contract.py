@@ -16,6 +16,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vdd_ros.contract_cameras import NAME, Camera
+from vdd_ros.contract_images import (
+    ObservedImage,
+    cameras_missing,
+    images_interface,
+    require_images_agree,
+)
 from vdd_ros.contract_parts import (
     NUMBERS_PER_OBJECT,
     TOPIC,
@@ -47,9 +53,10 @@ class Contract(Part):
     """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
 
     objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
-    beside the streams, and part of no observation; kinematics: of an action that tells poses of
-    tools; encoders: of joints whose encoders count otherwise, and latency: how late things are; of
-    both, in a contract's file the name of a calibration, seen from the contract's folder.
+    beside the streams; images: what of them is part of the observation, beside its numbers;
+    kinematics: of an action that tells poses of tools; encoders: of joints whose encoders count
+    otherwise, and latency: how late things are; of both, in a contract's file the name of a
+    calibration, seen from the contract's folder.
     """
 
     format_version: Literal[1]
@@ -61,6 +68,7 @@ class Contract(Part):
     cameras: dict[Annotated[str, Field(pattern=NAME)], Camera] = {}
     objects: tuple[str, ...] = ()
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
+    images: tuple[ObservedImage, ...] = ()
     action: Action
     kinematics: Kinematics | None = None
     encoders: dict[str, Encoder] = {}
@@ -93,6 +101,7 @@ class Contract(Part):
             require_known(f"joint {joint} of encoders", joint, names, "the joints")
         self._objects_agree()
         self._cameras_agree()
+        require_images_agree(self.images, self.cameras)
         self._action_agrees()
         self._latency_agrees()
         if self.kinematics is not None:
@@ -191,7 +200,7 @@ class Contract(Part):
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
         # one that says nothing of these is written, and hashed, as before there were any
-        usual = {"cameras": {}, "encoders": {}, "parity": ParityLimits()}
+        usual = {"cameras": {}, "images": (), "encoders": {}, "parity": ParityLimits()}
         left_out = {name for name, value in usual.items() if getattr(self, name) == value}
         return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
@@ -260,6 +269,11 @@ class Contract(Part):
         return {name: source.rate_hz for name, source in self.sources.items()}
 
     @property
+    def image_rates_hz(self) -> np.ndarray:
+        """(C,) how often each image is another one."""
+        return np.array([self.cameras[image.camera].rate_hz for image in self.images])
+
+    @property
     def control_period_ns(self) -> int:
         return round(1e9 / self.rates.control_hz)
 
@@ -315,6 +329,8 @@ class Contract(Part):
         }
         if self.kinematics is not None:
             interface["kinematics"] = self.kinematics.model_dump(exclude_none=True)
+        if self.images:
+            interface["images"] = images_interface(self.images, self.cameras)
         return _hash_of(interface)
 
     @property
@@ -329,6 +345,8 @@ class Contract(Part):
         mine, theirs = self.to_dict(), other.to_dict()
         keys = ("joints", "frames", "rates", "objects", "observation", "action", "kinematics")
         differing = [key for key in keys if mine.get(key) != theirs.get(key)]
+        seen = [images_interface(one.images, one.cameras) for one in (self, other)]
+        differing += ["images"] if seen[0] != seen[1] else []
         raise UserError(
             f"{what} was made for another interface ({other.name}, {other.interface_hash[:12]}) "
             f"than this robot's ({self.name}, {self.interface_hash[:12]}); they differ in "
@@ -336,15 +354,23 @@ class Contract(Part):
         )
 
     def require_same_recording(self, other: Contract, what: str) -> None:
-        """As `require_same_interface`, but whatever an action means: what is recorded are joint
-        commands, which can be learned as anything."""
-        if other.interface_hash != self.interface_hash:
-            self.of_joint_targets().require_same_interface(other.of_joint_targets(), what)
+        """As `require_same_interface`, but whatever an action means, and whichever part of a
+        picture is seen: what is recorded are joint commands and whole pictures."""
+        if other.interface_hash == self.interface_hash:
+            return
+        self.as_recorded().require_same_interface(other.as_recorded(), what)
+        if lacking := cameras_missing(self.images, self.cameras, other.cameras):
+            raise UserError(
+                f"{what} lacks what the images of contract {self.name} are made of "
+                f"({'; '.join(lacking)}): record with that contract, or correct its cameras"
+            )
 
-    def of_joint_targets(self) -> Contract:
-        """The same robot and observations with an action of joint position targets."""
+    def as_recorded(self) -> Contract:
+        """The same robot and observations with an action of joint position targets, and without
+        images: what decides whether recordings fit."""
         raw = self.to_dict()
         raw.pop("kinematics", None)
+        raw.pop("images", None)
         raw["action"] = {"name": JOINT_TARGETS, "stream": self.action.stream}
         return Contract.from_dict(raw, f"contract {self.name}")
 

@@ -131,7 +131,7 @@ def way_home(
 
 def homing_contract(contract: Contract) -> Contract:
     """The contract with nothing observed but where the joints are, now."""
-    raw = contract.of_joint_targets().to_dict()
+    raw = contract.as_recorded().to_dict()
     raw["observation"] = [{"name": "joints", "stream": "joint_state", "field": "position"}]
     return Contract.from_dict(raw, f"contract {contract.name}, for homing")
 

@@ -7,6 +7,7 @@ from vdd_ros.policies.objectives.base import (
     Batch,
     Objective,
     Paired,
+    SeenBatch,
     fit,
     require_learnable,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Nll",
     "Objective",
     "Paired",
+    "SeenBatch",
     "Vdd",
     "VddPaper",
     "fit",

@@ -42,6 +42,16 @@ class Paired(NamedTuple):
     starts: Tensor
 
 
+class SeenBatch(NamedTuple):
+    """A Batch, and what each observation sees: numbers: (B, C) of its pictures; ages_s: (B, C)."""
+
+    cond: Tensor
+    samples: Tensor
+    demos: Tensor
+    numbers: Tensor
+    ages_s: Tensor
+
+
 class Objective(Generic[Net]):
     """A dataclass of settings, kept in the run, that knows how a student learns.
 
@@ -118,7 +128,7 @@ def require_learnable(objective: Objective) -> None:
 def fit(
     student: nn.Module,
     teacher: ScoreModel,
-    data: Batch | Paired,
+    data: Batch | Paired | SeenBatch,
     objective: Objective,
     training: TrainingConfig,
     state_file: Path | None = None,

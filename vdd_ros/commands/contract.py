@@ -31,6 +31,8 @@ def main(args: Args) -> dict:
     console.print(joint_table(contract), stream_table(contract))
     if contract.cameras:
         console.print(camera_table(contract))
+    if contract.images:
+        console.print(image_table(contract))
     console.print(
         f"policy {contract.rates.policy_hz:g} Hz, control {contract.rates.control_hz:g} Hz; "
         f"observation {contract.observation_dim}, action {contract.action_dim} "
@@ -90,4 +92,14 @@ def camera_table(contract: Contract) -> Table:
         pictures = f"{camera.encoding} {camera.width}x{camera.height}"
         age = f"{camera.max_age_s * 1e3:g}"
         table.add_row(name, camera.topic, pictures, f"{camera.rate_hz:g}", age)
+    return table
+
+
+def image_table(contract: Contract) -> Table:
+    """One row per image of the observation: the part of a picture, and what becomes of it."""
+    table = Table("image", "camera", "part [px]", "seen as [px]", "delay ms")
+    for image in contract.images:
+        left, top, right, bottom = image.box(contract.cameras[image.camera])
+        part, size = f"{left},{top} to {right},{bottom}", f"{image.width}x{image.height}"
+        table.add_row(image.name, image.camera, part, size, f"{image.delay_s * 1e3:g}")
     return table

@@ -20,7 +20,7 @@ from vdd_ros.commands.method_list import TEACHER_1, methods, print_methods, prin
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
-from vdd_ros.policies.distil import Start, distil
+from vdd_ros.policies.distil import EncoderUse, Start, distil
 from vdd_ros.policies.distil_few_step import distil_few_step
 from vdd_ros.policies.distributed import process_group
 from vdd_ros.policies.moe import StudentConfig
@@ -96,6 +96,9 @@ class Args:
     prune: float = 0.0
     """Take out experts whose gating stays below this share of the training windows, with 0 none;
     --objective sparsity=VALUE makes experts that are not needed fall below it."""
+    encoder: EncoderUse = "frozen"
+    """Of a teacher that sees images: its encoder, whose features are kept, or one that begins as it
+    and learns with the mixture, which takes as long as the teacher did."""
     tensorboard: bool = False
     """Write event files beside metrics.jsonl."""
     student: StudentConfig = field(default_factory=StudentConfig)
@@ -199,6 +202,7 @@ def _student(
         args.prune,
         args.tensorboard,
         visited,
+        args.encoder,
     )
 
 
@@ -209,6 +213,7 @@ def _require_nothing_of_mixtures(args: Args) -> None:
         "--student": args.student != StudentConfig(),
         "--start": args.start != "random",
         "--prune": args.prune != 0.0,
+        "--encoder": args.encoder != "frozen",
     }
     if of_mixtures := [name for name, is_given in given.items() if is_given]:
         raise UserError(

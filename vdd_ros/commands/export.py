@@ -128,11 +128,14 @@ def main(args: Args) -> dict:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
     from vdd_ros.commands.export_parity import checked
     from vdd_ros.commands.exported import exported_student, exported_teacher
+    from vdd_ros.policies.export import encoder_graphs
 
     _require_own(args, kind, told.get("notes", {}))
     policy = exported_student(args) if kind == "student" else exported_teacher(args)
     rule = args.rule.of(STUDENT_RULE if policy.kind == "mixture" else TEACHER_RULE)
-    found = checked(policy, args.precision, args.seed, Path(f"{args.out}.parity.json"))
+    encoder = policy.encoder
+    encoders = None if encoder is None else encoder_graphs(encoder, policy.contract)
+    found = checked(policy, args.precision, args.seed, Path(f"{args.out}.parity.json"), encoders)
     bundle = write_bundle(
         args.out,
         name=args.name or args.run.name,
@@ -156,6 +159,8 @@ def main(args: Args) -> dict:
         is_stochastic=policy.is_stochastic,
         precision=None if args.precision == "fp32" else args.precision,
         key=args.key,
+        encoders=encoders,
+        image_features=None if encoder is None else encoder.config.features,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")
     print(_of_threshold(policy.ood_detector.distance))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,16 @@ import numpy as np
 
 from vdd_ros.bundle_manifest import POLICY, Precision
 from vdd_ros.commands.exported import Exported
+from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.parity import Recorded, units_of
-from vdd_ros.policies.certify import PARITY_BOUND, parity, reference_of, require_exact
+from vdd_ros.policies.certify import (
+    PARITY_BOUND,
+    encoder_parity,
+    parity,
+    reference_of,
+    require_exact,
+)
 from vdd_ros.policies.parity_gate import (
     calibration_inputs,
     gate,
@@ -24,6 +32,7 @@ from vdd_ros.reference import Differences, Reference
 
 # in float32, of policies that make chunks of noise: there are several chunks to each window
 FEWER_WINDOWS = 200
+FEWER_PICTURES = 32  # of each image, through its encoder
 
 
 class Checked(NamedTuple):
@@ -38,13 +47,25 @@ class Checked(NamedTuple):
     recorded: Recorded
 
 
-def checked(policy: Exported, precision: Precision, seed: int, report: Path) -> Checked:
+def checked(
+    policy: Exported,
+    precision: Precision,
+    seed: int,
+    report: Path,
+    encoders: Mapping[str, bytes] | None = None,
+) -> Checked:
     """Graphs in a precision. Raises UserError where those in fp32 do not compute what the network
     does, or those that are asked for differ from it by more than the contract allows; the figures
-    are then in `report`."""
+    are then in `report`. encoders: graphs of images, which are in fp32."""
+    if encoders and precision != "fp32":
+        raise UserError(
+            f"precision is {precision}, and policies that see images are exported in fp32 so far: "
+            "leave it out"
+        )
     rng = np.random.default_rng(seed)
     acting = policy.acting.eval()
-    recorded = recorded_windows(policy.recorded_in, policy.contract.parity.windows)
+    wanted = policy.contract.parity.windows
+    recorded = recorded_windows(policy.recorded_in, wanted, policy.encoder)
     compared = recorded
     some = rng.permutation(len(policy.windows))[:FEWER_WINDOWS]
     found: dict[Precision, dict] = {}
@@ -72,6 +93,9 @@ def checked(policy: Exported, precision: Precision, seed: int, report: Path) -> 
             require_exact(figures["largest_mean_error"], figures["largest_gating_error"])
         bound = _bound(precision, figures)
         reference = reference_of(path, acting, policy.windows[some], seed, bound)
+    if encoders and policy.encoder is not None and policy.pictures is not None:
+        seen = policy.pictures[some[:FEWER_PICTURES]]
+        figures |= encoder_parity(encoders, policy.encoder, policy.contract, seen)
     found[precision] = figures
     expert_onnx = policy.expert_onnx if precision == "fp32" else None
     return Checked(policy_onnx, density_onnx, expert_onnx, found, reference, recorded)

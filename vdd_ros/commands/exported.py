@@ -12,15 +12,18 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
+from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.expert_graph import expert_graph, require_student_s_own
 from vdd_ros.policies.export import (
     ActingStudent,
     ActingTeacher,
     StudentDensity,
+    acting_windows,
     student_graphs,
     teacher_graph,
 )
 from vdd_ros.policies.ood import fit_detector
+from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.runs import (
     FewStepStudent,
     Student,
@@ -42,9 +45,9 @@ if TYPE_CHECKING:
 
 class Exported(NamedTuple):
     """method, nfe, is_stochastic: as in the bundle's manifest; acting, density: the torch modules
-    that policy_onnx and density_onnx were made of; windows: (N, To, Do), held out; recorded_in:
-    folder of the run that has them, and those trained on; expert_onnx: of a student that has
-    one."""
+    that policy_onnx and density_onnx were made of; windows: (N, To, Do), held out, as it is given
+    them; recorded_in: folder of the run that has them, and those trained on; expert_onnx: of a
+    student that has one; encoder: of its images; pictures: what those windows see."""
 
     kind: Literal["mixture", "diffusion"]
     method: str
@@ -62,6 +65,8 @@ class Exported(NamedTuple):
     start: StartRange | None
     ood_detector: OodDetector
     expert_onnx: bytes | None = None
+    encoder: Encoder | None = None
+    pictures: Pictures | None = None
 
 
 def exported_student(args: Args) -> Exported:
@@ -76,10 +81,13 @@ def exported_student(args: Args) -> Exported:
 
 
 def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
-    windows = load_windows(teacher, held_out=True).observations
+    held_out = load_windows(teacher, held_out=True)
+    windows = acting_windows(held_out, student.encoder)
     parts, shape = (student.moe, student.normalizer), windows.shape[1:]
     policy_onnx, density_onnx = student_graphs(*parts, shape)
-    acting, expert_onnx = ActingStudent(*parts), expert_graph(*parts, shape)
+    acting = ActingStudent(*parts)
+    # which knows a window whose rows are alike, and those of images are not
+    expert_onnx = None if student.encoder is not None else expert_graph(*parts, shape)
     if expert_onnx is not None:
         require_student_s_own(expert_onnx, acting, windows)
     return Exported(
@@ -99,10 +107,17 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student),
         expert_onnx,
+        student.encoder,
+        held_out.pictures,
     )
 
 
 def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported:
+    if student.encoder is not None:
+        raise UserError(
+            f"{student.folder} sees images, and so far a mixture or a teacher can be exported with "
+            "them: distil by vdd, vdd-paper or nll"
+        )
     windows = load_windows(teacher, held_out=True).observations
     refinement = _refinement(args.refine, student, teacher)
     parts = (student.net, student.normalizer, student.objective, teacher.denoiser, refinement)
@@ -153,7 +168,8 @@ def exported_teacher(args: Args) -> Exported:
     """Raises UserError where the run is missing or damaged."""
     _require_not_refined(args, "a teacher")
     teacher = load_teacher(args.run)
-    windows = load_windows(teacher, held_out=True).observations
+    held_out = load_windows(teacher, held_out=True)
+    windows = acting_windows(held_out, teacher.encoder)
     sampler = SamplerConfig("euler", args.sampler_steps)
     parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise, sampler)
     return Exported(
@@ -172,6 +188,9 @@ def exported_teacher(args: Args) -> Exported:
         teacher.folder,
         _start(teacher),
         fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
+        None,
+        teacher.encoder,
+        held_out.pictures,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vdd_ros.camera_writer import CameraWriter
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
@@ -57,6 +58,11 @@ def main(args: Args) -> dict:
     require_domain(args.domain)
     path = contract_of(args.task, args.contract).resolve()
     contract = Contract.from_yaml(path)
+    if contract.images and not args.one_process:
+        raise UserError(
+            f"{contract.name} observes images, and sim_node publishes none so far: say "
+            "--one-process"
+        )
     args.out.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore(args.out)
     before = set(store.list())
@@ -81,10 +87,12 @@ def record_here(contract: Contract, args: Args) -> int:
     operator = operator_of(args.task, rng)
     env = RobosuiteEnv(args.task)
     provenance = Provenance(operator=SCRIPTED, host=platform.node())
-    recorder = DemoRecorder(contract, args.out, "episode", args.task, provenance)
+    writer = CameraWriter(contract) if contract.cameras else None
+    recorder = DemoRecorder(contract, args.out, "episode", args.task, provenance, cameras=writer)
     modes = balanced_ways(rng, env.task.n_modes, args.episodes)
     with progress("demonstrations") as report:
-        done = record(env, contract, operator, recorder, modes, args.seed * CONTEXTS_PER_SEED)
+        first = args.seed * CONTEXTS_PER_SEED
+        done = record(env, contract, operator, recorder, modes, first, writer)
         discarded = 0
         for count, recorded in enumerate(done, 1):
             discarded += recorded.discarded

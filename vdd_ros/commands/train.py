@@ -17,6 +17,7 @@ from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import doubts, is_failure, named_few, told_of_vanished
 from vdd_ros.policies.distributed import process_group, wait
+from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.nets import count_parameters
 from vdd_ros.policies.teacher import TeacherConfig
@@ -45,6 +46,8 @@ class Args:
     tensorboard: bool = False
     """Write event files beside metrics.jsonl."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Of images, where the contract has some."""
     training: TrainingConfig = TRAINING
 
 
@@ -74,9 +77,12 @@ def main(args: Args) -> dict:
                 args.held_out,
                 report,
                 args.tensorboard,
+                args.encoder,
             )
     seconds = time.monotonic() - started
     parameters = count_parameters(teacher.denoiser)
+    if teacher.encoder is not None:
+        parameters += count_parameters(teacher.encoder)
     print(f"teacher of {parameters} parameters in {args.out}, {seconds:.0f} s")
     return {"run": args.out, "parameters": parameters, "seconds": round(seconds, 1)}
 

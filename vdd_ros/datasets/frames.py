@@ -107,6 +107,7 @@ def _everything(contract: Contract, episode: Episode, has_velocity: bool) -> Con
         if stream.is_of_objects and len(episode.streams[name]):
             shown += [(name, field) for field in FIELDS_OF_OBJECTS]
     raw = contract.to_dict()
+    raw.pop("images", None)  # pictures are told whole, by their camera
     raw["observation"] = [
         {"name": f"{stream}_{field}", "stream": stream, "field": field} for stream, field in shown
     ]

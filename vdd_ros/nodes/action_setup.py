@@ -83,6 +83,7 @@ def prepared(settings: ActionParameters) -> Ready:
     contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
     period_s = contract.control_period_ns * 1e-9
     _require_within_tick(settings, period_s)
+    _require_numbers_alone(contract)
     trusted = read_trusted(Path(settings.trusted_keys)) if settings.trusted_keys else ()
     bundle = Bundle.load(settings.bundle, contract, trusted)
     if settings.mode == "drive":
@@ -127,6 +128,14 @@ def _policy(bundle: Bundle, settings: ActionParameters, runtime: Runtime) -> Onn
     from vdd_ros.tensorrt_policy import open_engines
 
     return open_engines(bundle, Path(settings.device_results or device_results_folder()))
+
+
+def _require_numbers_alone(contract: Contract) -> None:
+    if contract.images:
+        raise UserError(
+            f"contract {contract.name} observes images, which this node does not encode yet: "
+            "evaluate in simulation (`vdd evaluate`), or use a contract without images"
+        )
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

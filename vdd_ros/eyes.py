@@ -1,0 +1,61 @@
+"""Eyes: what a policy's encoders make of pictures, on the robot as in simulation.
+
+One graph for each image of the contract, so that each is evaluated when its camera has a picture:
+`pixels` uint8 (height, width, 3) in, `features` float32 (F,) out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vdd_ros.bundle_manifest import encoder_file
+from vdd_ros.contract import Contract
+from vdd_ros.errors import UserError
+from vdd_ros.image_fit import fitted
+from vdd_ros.onnx_graph import GraphError, open_session
+
+PIXELS, FEATURES = "pixels", "features"
+
+
+class Eyes:
+    """Of one bundle. Raises UserError where a graph cannot be read or is of another image."""
+
+    def __init__(self, folder: Path, contract: Contract, features: int):
+        """features: numbers that the policy takes of each image."""
+        self.contract = contract
+        self._sessions = {}
+        for image in contract.images:
+            path = folder / encoder_file(image.name)
+            session, self._errors = open_session(path)
+            found = [
+                (node.name, node.type, tuple(node.shape))
+                for node in (*session.get_inputs(), *session.get_outputs())
+            ]
+            wanted = [
+                (PIXELS, "tensor(uint8)", image.shape),
+                (FEATURES, "tensor(float)", (features,)),
+            ]
+            if found != wanted:
+                raise UserError(f"{path} has {found}, {wanted} are needed: export it again")
+            self._sessions[image.name] = session
+
+    def see(self, camera: str, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
+        """What becomes of a camera's picture (height, width, 3) uint8: (F,) by image. Raises
+        UserError for a picture of another size, GraphError where it cannot be evaluated."""
+        view = self.contract.cameras[camera]
+        return {
+            image.name: self.encoded(image.name, fitted(pixels, view, image))
+            for image in self.contract.images
+            if image.camera == camera
+        }
+
+    def encoded(self, image: str, pixels: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8, fitted -> (F,). Raises GraphError."""
+        try:
+            (features,) = self._sessions[image].run([FEATURES], {PIXELS: pixels})
+        except self._errors as error:
+            raise GraphError(str(error)) from error
+        return features
