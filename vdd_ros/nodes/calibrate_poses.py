@@ -160,7 +160,8 @@ class StillPoses:
 
     def _take_leader(self, message) -> None:
         try:
-            position = fields_of(message, self._contract)["position"]
+            stream = self._contract.streams[LEADER_STREAM]
+            position = fields_of(message, self._contract, stream)["position"]
         except (UserError, KeyError) as error:
             self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
