@@ -23,15 +23,18 @@ from vdd_ros.yaml_file import checked
 
 FILE_NAME = "poses.jsonl"
 LARGEST_BYTES = 64 * 1024 * 1024
+Against = Literal["model", "leader"]
 PICTURE = r"^[a-z][a-z0-9_]*/[0-9]{6}\.png$"
 
 
 class Header(Part):
-    """What holds for all poses of a log; board: what its pictures show, None without pictures."""
+    """What holds for all poses of a log. board: what its pictures show, None without pictures;
+    against: whose joints its references are, None where it has none or does not say."""
 
     format_version: Literal[1] = 1
     contract: Contract
     board: Board | None = None
+    against: Against | None = None
 
 
 class StillPose(Part):
@@ -59,13 +62,19 @@ class PoseLog:
         return self.header.contract
 
     @classmethod
-    def begin(cls, folder: str | Path, contract: Contract, board: Board | None = None) -> PoseLog:
+    def begin(
+        cls,
+        folder: str | Path,
+        contract: Contract,
+        board: Board | None = None,
+        against: Against | None = None,
+    ) -> PoseLog:
         """A new log; raises UserError where the folder has one already."""
         folder = Path(folder)
         if (folder / FILE_NAME).exists():
             raise UserError(f"{folder} has poses already: name a new folder for each time")
         make_folder(folder)
-        header = Header(contract=contract, board=board)
+        header = Header(contract=contract, board=board, against=against)
         # of a contract the plain form, as in episodes
         raw = {**header.model_dump(mode="json", exclude_none=True), "contract": contract.to_dict()}
         log = cls(folder, header, [])

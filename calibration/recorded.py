@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_problem import OF_POSES
 from vdd_ros.calibration.joint_offsets import PairedPoses
 from vdd_ros.calibration.lens import Lens
-from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.pose_log import Against, PoseLog
 from vdd_ros.calibration.summary import residuals_of
 from vdd_ros.calibration_parts import HandEye, Source, Transform
 from vdd_ros.contract import Contract
@@ -32,7 +32,23 @@ class Seen(NamedTuple):
     corners: list[Corners]
 
 
-Against = Literal["model", "leader"]
+def against_of(log: PoseLog, stated: Against | None) -> Against:
+    """Whose joints a log's references are. A leader's, taken for the model's, would turn and move
+    every command of the arm. Raises UserError where nobody says, or both differ."""
+    told = log.header.against
+    if told is None and stated is None:
+        raise UserError(
+            f"{log.folder} does not say what joints are compared with: write --against model, or "
+            "--against leader"
+        )
+    if told is not None and stated not in (None, told):
+        raise UserError(
+            f"the poses of {log.folder} are compared with the {told}, not with the {stated}: write "
+            f"--against {told}, or name other poses"
+        )
+    found = told or stated
+    assert found is not None
+    return found
 
 
 def paired_poses(log: PoseLog, against: Against) -> PairedPoses:

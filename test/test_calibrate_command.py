@@ -93,6 +93,23 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda_cameras"
 
 
+def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_path):
+    """Encoders' offsets move the arm; a leader's do not."""
+    into, robot = tmp_path / "calibration", contract()
+    assert cli.main(["calibrate", "joints", str(poses), "--into", str(into)]) == 2
+    assert "does not say what joints are compared with" in capsys.readouterr().err
+    log = PoseLog.begin(tmp_path / "led", robot, against="leader")
+    for pose in PoseLog.read(poses).poses:
+        log.add(pose.stamp_ns, pose.joints, pose.reference)
+    words = ["calibrate", "joints", str(log.folder), "--into", str(into)]
+    assert cli.main([*words, "--against", "model"]) == 2
+    assert "are compared with the leader, not with the model" in capsys.readouterr().err
+    assert not into.exists()
+    run(capsys, *words)
+    known = RobotCalibration.read(into)
+    assert known.encoders is None and known.leader is not None
+
+
 def test_intrinsics_become_a_file_for_drivers(capsys, planted, tmp_path):
     """Pictures that fill the frame, tilted this way and that."""
     rng, robot = np.random.default_rng(13), contract()

@@ -55,7 +55,10 @@ class StillPoses:
                 self._seeing = _seeing(contract, settings)
         made = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._log = PoseLog.begin(
-            Path(settings.directory) / f"{settings.kind}.{made}", contract, board
+            Path(settings.directory) / f"{settings.kind}.{made}",
+            contract,
+            board,
+            "leader" if settings.kind == "joints" else None,
         )
         self._still = StillWatch(contract)
         self._set_off_ns = 0  # when it was led away from the pose before

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -20,8 +19,8 @@ from tyro.conf import Positional
 from vdd_ros.calibration.encoder_offsets import merged
 from vdd_ros.calibration.episode_poses import poses_of_episodes
 from vdd_ros.calibration.joint_offsets import OffsetEstimate, PairedPoses, offsets_of
-from vdd_ros.calibration.pose_log import FILE_NAME, PoseLog
-from vdd_ros.calibration.recorded import paired_poses
+from vdd_ros.calibration.pose_log import FILE_NAME, Against, PoseLog
+from vdd_ros.calibration.recorded import against_of, paired_poses
 from vdd_ros.calibration_parts import Source
 from vdd_ros.commands.calibrate.made import UNIT_SHOWN, keep, known_of, made_at, now
 from vdd_ros.contract import Contract
@@ -35,39 +34,41 @@ class Args:
     """Folder of recorded poses, or of episodes."""
     into: Path
     """Folder of this robot's calibration files; it is made where it is missing."""
-    against: Literal["model", "leader"] = "model"
-    """What was read beside the arm: its model's joints (section `encoders`), or a leader's."""
+    against: Against | None = None
+    """What was read beside the arm: its model's joints (section `encoders`), or a leader's (section
+    `leader`). By default what the poses say of themselves; of episodes it is the leader."""
 
 
 def main(args: Args) -> dict:
     """Print a line for each joint and write the file."""
-    contract, pairs = _pairs(args)
+    contract, pairs, against = _pairs(args)
     known = known_of(args.into, contract)
     found = offsets_of(pairs)
     moment = now()
     source = Source(
-        method=f"paired still poses, against {args.against}",
+        method=f"paired still poses, against {against}",
         data=(str(args.poses),),
         count=len(pairs.encoder),
         left_out=int((~found.used.all(1)).sum()),
     )
-    name = "leader" if args.against == "leader" else "encoders"
+    name = "leader" if against == "leader" else "encoders"
     section = merged(getattr(known, name), found.section(made_at(moment), source))
     Console().print(_table(found), highlight=False)
     path = keep(known, args.into, moment, **{name: section})
     return {"ok": True, "file": path, **section.model_dump(mode="json")}
 
 
-def _pairs(args: Args) -> tuple[Contract, PairedPoses]:
+def _pairs(args: Args) -> tuple[Contract, PairedPoses, Against]:
     if (args.poses / FILE_NAME).exists() or not args.poses.is_dir():
         log = PoseLog.read(args.poses)
-        return log.contract, paired_poses(log, args.against)
-    if args.against != "leader":
+        against = against_of(log, args.against)
+        return log.contract, paired_poses(log, against), against
+    if args.against == "model":
         raise UserError(
             f"{args.poses} has no {FILE_NAME}: of episodes joints are compared with who led them, "
             "write --against leader"
         )
-    return poses_of_episodes(EpisodeStore(args.poses))
+    return *poses_of_episodes(EpisodeStore(args.poses)), "leader"
 
 
 def _table(found: OffsetEstimate) -> Table:
