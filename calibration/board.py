@@ -19,6 +19,7 @@ LARGEST_M = 1.0  # of a square; more is a number in millimetres
 FEWEST_CORNERS = 6
 WINDOW, WINDOWS_PX = 0.15, (2, 10)  # half of a corner's window, of the distance between corners
 FLATTEST = 0.05  # spread of corners across over along, below which they lie on a line
+APRIL_TAGS = {"16h5": 30, "25h9": 35, "36h10": 2320, "36h11": 587}  # how many there are
 DICTIONARY = r"^DICT_(4X4|5X5|6X6|7X7)_(50|100|250|1000)$|^DICT_APRILTAG_(16h5|25h9|36h10|36h11)$"
 
 
@@ -59,6 +60,13 @@ class Board(Part):
             raise ValueError(f"marker_m {self.marker_m:g} is not below square_m {self.square_m:g}")
         if self.kind == "charuco" and min(self.columns, self.rows) < 3:
             raise ValueError("a ChArUco board has 3 columns and rows at least")
+        of_family = self.dictionary.rpartition("_")[2]
+        has = APRIL_TAGS.get(of_family) or int(of_family)
+        needs = self.columns * self.rows // (2 if self.kind == "charuco" else 1)
+        if needs > has:
+            raise ValueError(
+                f"the board has {needs} markers, {self.dictionary} has {has}: take a larger one"
+            )
         return self
 
     @property

@@ -68,6 +68,7 @@ def test_a_blank_picture_and_a_single_row_place_no_board():
         ({"columns": 2}, "3 columns and rows"),
         ({"kind": "april_grid"}, "has gap_m and no marker_m"),
         ({"dictionary": "DICT_9X9"}, "pattern"),
+        ({"columns": 15, "rows": 14}, "has 105 markers, DICT_5X5_100 has 100"),
     ],
 )
 def test_impossible_boards_are_refused(change, complaint):

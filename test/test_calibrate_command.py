@@ -161,6 +161,22 @@ def test_a_board_is_made_to_be_printed(capsys, tmp_path):
     assert BOARD.corners_in(cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)).ids.size == 24
 
 
+@pytest.mark.parametrize(
+    ("out", "words", "complaint"),
+    [
+        ("board.pdf", (), "is no .png"),
+        ("nowhere/board.png", (), "in a folder that is there"),
+        ("board.png", ("--square-mm", "900", "--dpi", "2400"), "at most 20000"),
+        ("board.png", ("--marker-mm", "2", "--dpi", "30"), "at least 20"),
+        ("board.png", ("--columns", "30", "--rows", "30"), "has 450 markers"),
+    ],
+)
+def test_a_board_that_cannot_be_printed_is_refused(capsys, tmp_path, out, words, complaint):
+    assert cli.main(["calibrate", "board", str(tmp_path / out), *words]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_bench_keeps_its_bounds_and_says_so(capsys):
     words = ("--setups", "5", "--rows", "joint_offsets", "hand_eye", "outliers")
     found = run(capsys, "bench", "calibration", *words)

@@ -16,6 +16,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import checked
 
 MM_PER_INCH = 25.4
+LARGEST_PX = 20000  # of a side: 1.7 m at 300 dots per inch
+LEAST_MARKER_PX = 20  # of a marker, of which each bit needs two at least
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,24 @@ def main(args: Args) -> dict:
     board = checked(Board, raw, "the board")
     if not 30.0 <= args.dpi <= 2400.0:
         raise UserError(f"{args.dpi:g} dots per inch: write 30 to 2400")
-    picture = board.picture(args.dpi / MM_PER_INCH * 1e3, margin_m=board.square_m / 2.0)
-    done, packed = opencv().imencode(".png", picture)
+    if args.out.suffix.lower() != ".png" or not args.out.parent.is_dir():
+        raise UserError(f"{args.out} is no .png in a folder that is there: name another file")
+    pixels_per_m, margin_m = args.dpi / MM_PER_INCH * 1e3, board.square_m / 2.0
+    _require_printable(board, pixels_per_m, margin_m)
+    done, packed = opencv().imencode(".png", board.picture(pixels_per_m, margin_m))
     assert done
     args.out.write_bytes(packed.tobytes())
     width, height = (1e3 * side for side in board.size_m)
     print(f"{args.out}: {board.label}, print it {width:g} x {height:g} mm without the margin")
     return {"ok": True, "file": args.out, "board": board.model_dump(exclude_none=True)}
+
+
+def _require_printable(board: Board, pixels_per_m: float, margin_m: float) -> None:
+    """Raise UserError where the picture were too large, or its markers too small to be read."""
+    longest = (max(board.size_m) + 2.0 * margin_m) * pixels_per_m
+    marker = (board.marker_m or board.square_m) * pixels_per_m
+    if longest > LARGEST_PX or marker < LEAST_MARKER_PX:
+        raise UserError(
+            f"the picture were {longest:.0f} pixels long, with markers of {marker:.0f} (at most "
+            f"{LARGEST_PX}, at least {LEAST_MARKER_PX}): change --dpi, or the board"
+        )
