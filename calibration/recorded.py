@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.calibration import rigid
-from vdd_ros.calibration.board import Corners
+from vdd_ros.calibration.board import Board, Corners
 from vdd_ros.calibration.board_views import BoardViews, Mounting
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
@@ -21,6 +21,8 @@ from vdd_ros.calibration_parts import HandEye, Source, Transform
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Kinematics as Model
 from vdd_ros.errors import UserError
+
+BEYOND = 0.5  # of its range, by which a joint may be outside of it: offsets may be unknown so far
 
 
 class Seen(NamedTuple):
@@ -102,7 +104,22 @@ def seen_by(log: PoseLog, camera: str) -> Seen:
         )
     if len(sizes) > 1:
         raise UserError(f"pictures of {camera} in {log.folder} differ in size: {sorted(sizes)}")
+    if not found.places:
+        _require_not_mirrored(log, camera, board)
     return found
+
+
+def _require_not_mirrored(log: PoseLog, camera: str, board: Board) -> None:
+    """Raise UserError where pictures show the board once they are flipped: markers that are
+    mirrored are none."""
+    for pose in log.poses:
+        if camera in pose.pictures:
+            flipped = np.ascontiguousarray(log.picture(pose, camera)[:, ::-1])
+            if board.corners_in(flipped) is not None:
+                raise UserError(
+                    f"the board is mirrored in {pose.pictures[camera]}: do not flip pictures, and "
+                    "print it as `vdd calibrate board` makes it"
+                )
 
 
 def require_camera(contract: Contract, camera: str) -> None:
@@ -184,9 +201,24 @@ def board_views(
             f"the pictures are {size[0]}x{size[1]}, the intrinsics are of "
             f"{lens.width}x{lens.height}: name the intrinsics of these pictures"
         )
+    _require_within(log)
     columns = [log.contract.joint_names.index(name) for name in chain.names]
     joints = log.joints()[seen.places][:, columns]
     return BoardViews.of_joints(mounting, lens, chain, joints, seen.corners)
+
+
+def _require_within(log: PoseLog) -> None:
+    """Raise UserError where a joint is far outside its limits, as one in degrees is."""
+    contract, joints = log.contract, log.joints()
+    beyond = np.argwhere(contract.beyond(joints, BEYOND))
+    if len(beyond):
+        place, at = beyond[0]
+        joint = contract.joints[at]
+        raise UserError(
+            f"{joint.name} is at {joints[place, at]:.4g} {joint.unit} in pose {place} of "
+            f"{log.folder}, its limits are {joint.lower:g} and {joint.upper:g}: is its driver in "
+            "degrees or millimetres, or its offset wrong?"
+        )
 
 
 def hand_eye_section(
@@ -254,6 +286,7 @@ def _label(log: PoseLog) -> str:
 def joints_by_name(chain: Chain, names: Sequence[str]) -> tuple[int, ...]:
     """Places in the chain of joints whose offsets are to be estimated; raises UserError where one
     is unknown, or cannot be told from where the camera or the board is."""
+    names = tuple(dict.fromkeys(names))  # one that is named twice is one
     unknown = sorted(set(names) - set(chain.names))
     if unknown:
         raise UserError(f"{unknown[0]} is no joint of the tool: {', '.join(chain.names)}")

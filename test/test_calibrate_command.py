@@ -16,6 +16,7 @@ from vdd_ros.calibration.intrinsics import read_camera_info, write_camera_info
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.planted import Setup, setup_of
 from vdd_ros.calibration.pose_log import PoseLog
+from vdd_ros.calibration.recorded import joints_by_name
 from vdd_ros.robot_calibration import RobotCalibration
 
 cv2 = pytest.importorskip("cv2")
@@ -108,6 +109,55 @@ def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_pa
     run(capsys, *words)
     known = RobotCalibration.read(into)
     assert known.encoders is None and known.leader is not None
+
+
+def test_the_table_of_joints_is_whole_in_a_narrow_terminal(capsys, monkeypatch, poses, tmp_path):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["joints", str(poses), "--into", str(tmp_path), "--against", "leader"]
+    assert cli.main(["calibrate", *words]) == 0
+    told = capsys.readouterr().out
+    assert (
+        all(name in told for name in contract().joint_names)
+        and "\N{HORIZONTAL ELLIPSIS}" not in told
+    )
+
+
+def changed(poses, folder, picture=lambda one: one, joints=lambda one: one):
+    """The same poses with other pictures, or other joints."""
+    robot, before = contract(), PoseLog.read(poses)
+    log = PoseLog.begin(folder, robot, BOARD)
+    for pose in before.poses:
+        told = {name: joints(value) for name, value in pose.joints.items()}
+        log.add(pose.stamp_ns, told, None, {"front": picture(before.picture(pose, "front"))})
+    return log.folder
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"picture": lambda one: one[:, ::-1]}, "the board is mirrored in front/000000.png"),
+        ({"joints": lambda one: float(np.degrees(one))}, "is its driver in degrees"),
+    ],
+)
+def test_what_is_wrong_with_poses_is_named(capsys, poses, tmp_path, change, complaint):
+    info, into = tmp_path / "front.yaml", tmp_path / "calibration"
+    write_camera_info(info, "front", LENS)
+    folder = changed(poses, tmp_path / "poses", **change)
+    words = ["--camera", "front", "--mounting", "eye_to_hand", "--camera-info", str(info)]
+    assert cli.main(["calibrate", "hand-eye", str(folder), "--into", str(into), *words]) == 2
+    assert complaint in capsys.readouterr().err and not into.exists()
+
+
+def test_a_joint_named_twice_is_one():
+    chain = panda()
+    assert joints_by_name(chain, ("panda_joint2", "panda_joint2")) == (1,)
+
+
+def test_a_camera_info_file_needs_a_folder(capsys, poses, tmp_path):
+    words = ["--camera", "front", "--camera-info", str(tmp_path / "nowhere" / "front.yaml")]
+    into = tmp_path / "calibration"
+    assert cli.main(["calibrate", "intrinsics", str(poses), "--into", str(into), *words]) == 2
+    assert "is no folder" in capsys.readouterr().err and not into.exists()
 
 
 def test_intrinsics_become_a_file_for_drivers(capsys, planted, tmp_path):

@@ -24,6 +24,7 @@ from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import picture_size, seen_by
 from vdd_ros.calibration_parts import Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
+from vdd_ros.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print the numbers with their uncertainty and write the files."""
+    if args.camera_info is not None and not args.camera_info.parent.is_dir():
+        raise UserError(f"{args.camera_info.parent} is no folder: make it, or name another file")
     log = PoseLog.read(args.poses)
     known = known_of(args.into, log.contract)
     seen = seen_by(log, args.camera)

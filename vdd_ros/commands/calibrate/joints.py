@@ -72,7 +72,7 @@ def _pairs(args: Args) -> tuple[Contract, PairedPoses, Against]:
 
 
 def _table(found: OffsetEstimate) -> Table:
-    heads = ("sign", "offset", "std", "residual rms", "p95", "worst", "left out")
+    heads = ("sign", "offset", "std", "rms", "p95", "worst", "left out")
     columns = (Column(head, justify="right", no_wrap=True) for head in heads)
     table = Table(Column("joint", overflow="fold"), *columns)
     for index, joint in enumerate(found.pairs.joints):
@@ -81,11 +81,11 @@ def _table(found: OffsetEstimate) -> Table:
         table.add_row(
             joint.name,
             f"{found.signs[index]:+.0f}",
-            f"{found.offsets[index]:.5f} {joint.unit}",
-            f"{found.std[index] * times:.3f} {unit}",
-            f"{np.sqrt((left**2).mean()):.3f} {unit}",
-            f"{np.percentile(left, 95):.3f} {unit}",
-            f"{left.max():.3f} {unit}",
+            f"{found.offsets[index] * times:.2f} {unit}",
+            f"{found.std[index] * times:.3f}",
+            f"{np.sqrt((left**2).mean()):.3f}",
+            f"{np.percentile(left, 95):.3f}",
+            f"{left.max():.3f}",
             str(int((~found.used[:, index]).sum())),
         )
     return table
