@@ -243,17 +243,3 @@ def _std_of_meeting(fit, gain: float, at: float, count: int) -> float:
         return float("inf")
     slope = np.array([-1.0 / gain, -at / gain])
     return float(np.sqrt(noise * slope @ np.linalg.solve(information, slope)))
-
-
-def width_of(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    """Of widths that somebody measured, (command, width [m]): width at command 0 [m], width per
-    command [m], and the largest distance from that line [m]. Raises UserError."""
-    if len({command for command, _ in pairs}) < 2:
-        raise UserError("a width at two different commands is needed: measure it open and closed")
-    command, width = np.array(pairs).T
-    if width.min() < 0.0 or width.max() > 1.0:
-        raise UserError(
-            f"widths are from {width.min():g} to {width.max():g} m: write metres, .08 for 80 mm"
-        )
-    slope, at_zero = np.polyfit(command, width, 1)
-    return float(at_zero), float(slope), float(np.abs(at_zero + slope * command - width).max())

@@ -77,10 +77,18 @@ def pictures_of(images: CameraImages) -> Pictures:
 
 
 def contract_of(episodes: Sequence[Episode], contract: Path | None) -> Contract:
-    """The one that is named, or that of the newest episode."""
-    if contract is not None:
-        return Contract.from_yaml(contract)
-    return episodes[-1].contract
+    """The one that is named, or that of the newest episode; raises UserError where the named one is
+    of a robot with other joints."""
+    newest = episodes[-1].contract
+    if contract is None:
+        return newest
+    named = Contract.from_yaml(contract)
+    if named.joint_names != newest.joint_names:
+        raise UserError(
+            f"{contract} has the joints {', '.join(named.joint_names)}, the episodes have "
+            f"{', '.join(newest.joint_names)}: name the contract of their robot, or none"
+        )
+    return named
 
 
 def keep(folder: Path, contract: Contract, now: datetime, **sections: Mapping[str, object]) -> Path:

@@ -102,3 +102,12 @@ def test_a_gripper_goes_from_episodes_to_the_file(tmp_path, capsys):
     assert section.width_per_command_m == pytest.approx(0.08)
     assert cli.main([*words, "--widths", "wide"]) == 2
     assert "write command:metres" in capsys.readouterr().err
+    assert cli.main([*words, "--widths", "0:0", "nan:.08"]) == 2
+    assert "are numbers" in capsys.readouterr().err
+    assert cli.main([*words, "--widths", "0:.08", "1:0"]) == 2
+    told = capsys.readouterr().err
+    assert "by the widths panda_gripper opens with smaller commands" in told
+    assert len(list((tmp_path / "robot").iterdir())) == 1
+    other = ["--contract", str(ROOT / "config" / "panda_avoid.yaml"), "--joint", JOINT]
+    assert cli.main([*words, *other]) == 2
+    assert "name the contract of their robot" in capsys.readouterr().err

@@ -15,8 +15,8 @@ from vdd_ros.calibration.gripper import (
     calibrate_gripper,
     gripper_of,
     stands,
-    width_of,
 )
+from vdd_ros.calibration.gripper_width import width_of
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Joint
 from vdd_ros.errors import UserError

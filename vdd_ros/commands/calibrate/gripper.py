@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from vdd_ros.calibration.gripper import Calibrated, gripper_from, width_of
+from vdd_ros.calibration.gripper import Calibrated, gripper_from
+from vdd_ros.calibration.gripper_width import require_same_way, width_of
 from vdd_ros.calibration.recordings import keep
 from vdd_ros.errors import UserError
 
@@ -42,6 +43,8 @@ def main(args: Args) -> dict:
     """Print what was found; raises UserError for recordings that do not tell."""
     width = width_of([_pair(text) for text in args.widths]) if args.widths else None
     contract, found = gripper_from(args.data, args.contract, args.joint, not args.larger_is_closed)
+    if width is not None:
+        require_same_way(found, width[1])
     told = told_of(found, width)
     Console().print(_table(found, told), highlight=False)
     path = None
