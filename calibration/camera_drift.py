@@ -9,6 +9,7 @@ import numpy as np
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.drift import Change, Mean
 from vdd_ros.calibration.hand_eye import HandEyeEstimate, hand_eye_of
+from vdd_ros.calibration.hand_eye_problem import OF_POSES
 from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import board_views, chain_of, seen_by
@@ -22,16 +23,22 @@ AXES = [f"{what} {axis}" for what in ("place", "rotation") for axis in "xyz"]
 
 
 def camera_changes(
-    known: RobotCalibration, folder: Path, model: Kinematics | None = None
+    known: RobotCalibration,
+    folder: Path,
+    model: Kinematics | None = None,
+    camera_info: Path | None = None,
 ) -> list[Change]:
-    """Of every camera whose place is known and that took pictures in a log of poses; raises
-    UserError where there is none, or these poses do not tell."""
+    """Of every camera whose place is known and that took pictures in a log of poses; camera_info:
+    its intrinsics, where they are not the calibration's. Raises UserError where there is none, or
+    these poses do not tell."""
     log = PoseLog.read(folder)
     shown = {name for pose in log.poses for name in pose.pictures}
-    changes = []
+    changes: list[Change] = []
+    if camera_info is not None and len(seen := sorted(known.hand_eye.keys() & shown)) > 1:
+        raise UserError(f"{camera_info} is of one camera, {folder} has pictures of {len(seen)}")
     for name, section in known.hand_eye.items():
         if name in shown:
-            lens, chain = lens_of(known, name), chain_of(log.contract, model)
+            lens, chain = lens_of(known, name, camera_info), chain_of(log.contract, model)
             views = board_views(log, seen_by(log, name), section.mounting, lens, chain)
             changes += changes_of(name, section, hand_eye_of(views))
     if not changes:
@@ -55,9 +62,14 @@ def changes_of(name: str, section: HandEye, found: HandEyeEstimate) -> list[Chan
             f"{what} in {section.camera.parent_frame}",
             name,
             "m" if index < 3 else "rad",
-            Mean(0.0, float(before[index]), np.inf),
-            Mean(float(moved[index]), float(after[index]), np.inf),
+            Mean(0.0, float(before[index]), _freedom(section.source.count)),
+            Mean(float(moved[index]), float(after[index]), _freedom(int(found.used.sum()))),
             LEAST_M if index < 3 else LEAST_RAD,
         )
         for index, what in enumerate(AXES)
     ]
+
+
+def _freedom(views: int) -> int:
+    """Of the noise of joints, which of few views is known badly: six numbers each, less X and Y."""
+    return max(1, 6 * views - OF_POSES)

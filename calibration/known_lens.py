@@ -20,6 +20,6 @@ def lens_of(known: RobotCalibration, camera: str, camera_info: Path | None = Non
     if section is None:
         raise UserError(
             f"the intrinsics of {camera} are not known: run `vdd calibrate intrinsics` first, or "
-            "name its driver's file as camera_info"
+            "name its driver's file (--camera-info, camera_info:=)"
         )
     return Lens(section.width, section.height, section.matrix, np.array(section.distortion))

@@ -84,6 +84,8 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert rigid.angle_between(camera.matrix, planted.camera) < 1e-3
     assert known.leader.joints["panda_joint7"].sign == -1
     assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
+    watch = ("calibrate", "drift", poses, "--calibration", into, "--camera-info", info)
+    assert run(capsys, *watch)["verdict"] == "STEADY", "the same poses"
     joints = ("--joint-offsets", "panda_joint2", "panda_joint4")
     found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *joints)
     offsets = RobotCalibration.read(into).encoders.joints

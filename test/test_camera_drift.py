@@ -43,6 +43,15 @@ def test_a_camera_that_was_pushed_is_found_with_its_way(mounting):
     )
 
 
+def test_few_views_know_their_own_noise_badly():
+    planted = setup("eye_to_hand")
+    few = replace(planted, joints=planted.joints[:8])
+    section = hand_eye_section(estimated(few, 0), contract(), "front", "a board", MADE, SOURCE)
+    changes = changes_of("front", section, estimated(few, 1))
+    assert {one.then.freedom for one in changes} == {6 * SOURCE.count - 12}
+    assert {one.now.freedom for one in changes} == {36}
+
+
 def test_what_was_never_calibrated_cannot_have_moved(tmp_path):
     PoseLog.begin(tmp_path / "poses", contract())
     known = RobotCalibration(robot="panda_cameras", contract_hash="0")

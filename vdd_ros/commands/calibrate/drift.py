@@ -39,6 +39,8 @@ class Args:
     """The robot's contract; that of the episodes if not given."""
     kinematics: Path | None = None
     """Of recorded poses, the arm's model, where the contract has none."""
+    camera_info: Path | None = None
+    """Of recorded poses, the camera's intrinsics, where the calibration has none."""
     keep: bool = False
     """Note in the calibration how the robot is now, instead of comparing."""
     least: float = drift.LEAST
@@ -85,7 +87,8 @@ def _of_cameras(args: Args) -> list[drift.Change]:
     from vdd_ros.teleop.cartesian import read_model
 
     model = None if args.kinematics is None else read_model(args.kinematics)
-    return camera_changes(RobotCalibration.read(args.calibration), args.data[0], model)
+    known = RobotCalibration.read(args.calibration)
+    return camera_changes(known, args.data[0], model, args.camera_info)
 
 
 def _keep(contract: Contract, found: Sequence[RestOffset], args: Args) -> dict:
