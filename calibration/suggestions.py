@@ -1,9 +1,9 @@
 """Which pose an arm is to take next, while poses are being taken.
 
 Around where it began, at most `reach` away with every joint, and where the arm's model is known
-with the tool no lower than there: nobody looks at what else is in the way but who chose that place.
-At random until hand-eye can be estimated from what was seen so far; from then on where a view tells
-most (`next_pose.py`).
+with the tool no lower than there, all the way to it: nobody looks at what else is in the way but
+who chose that place. At random until hand-eye can be estimated from what was seen so far; from then
+on where a view tells most (`next_pose.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vdd_ros.errors import UserError
 
 CANDIDATES = 200
 TRIES = 100  # of a pose at random
+ALONG = 16  # places on the way to a pose, straight in joints, that are looked at
 
 
 class Seeing(NamedTuple):
@@ -62,10 +63,13 @@ class Suggestions:
         self._moves = np.array([joint.unit != "fraction" for joint in contract.joints])
         names = contract.joint_names
         self._columns = [names.index(name) for name in ([] if chain is None else chain.names)]
-        self._lowest_m = -np.inf if chain is None else self._height(chain, begin[self._columns])
+        self._now = begin[self._columns]  # where it sets off
+        self._lowest_m = -np.inf if chain is None else self._heights(chain, self._now[None]).min()
 
     def after(self, log: PoseLog) -> NextPose:
         """The next one after those of a log; raises UserError where there is no room for any."""
+        if log.poses:
+            self._now = log.joints()[-1, self._columns]
         if self._seeing is not None and self._chain is not None:
             try:
                 found = self._best(log, self._seeing, self._chain)
@@ -87,12 +91,20 @@ class Suggestions:
         )
 
     def _is_free(self, joints: np.ndarray) -> bool:
-        return self._chain is None or self._height(self._chain, joints) >= self._lowest_m
+        """Whether the tool is as high there as where it began, and on the way as where it sets off:
+        between two high poses may be a low one."""
+        if self._chain is None:
+            return True
+        way = self._now + np.linspace(0.0, 1.0, ALONG)[:, None] * (joints - self._now)
+        heights = self._heights(self._chain, way)
+        return bool(
+            heights[-1] >= self._lowest_m and heights.min() >= min(heights[0], self._lowest_m)
+        )
 
     @staticmethod
-    def _height(chain: Chain, joints: np.ndarray) -> float:
-        """Of the tool in the base frame, whose z points up [m]."""
-        return float(chain.poses(joints[None])[0, 2, 3])
+    def _heights(chain: Chain, joints: np.ndarray) -> np.ndarray:
+        """(N, n) -> (N,) of the tool in the base frame, whose z points up [m]."""
+        return chain.poses(joints)[:, 2, 3]
 
     def _best(self, log: PoseLog, seeing: Seeing, chain: Chain) -> NextPose | None:
         assert log.header.board is not None

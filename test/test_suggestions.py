@@ -35,6 +35,19 @@ def test_poses_are_near_where_the_arm_began_and_no_lower(log):
     assert (panda().poses(others)[:, 2, 3] < heights[0]).any(), "the model is what tells"
 
 
+def test_the_way_to_a_pose_is_no_lower_either(log):
+    """From pose to pose: two that are high may have a low one between them."""
+    suggestions, chain = Suggestions(CONTRACT, HOME, 0.8, seed=0, chain=panda()), panda()
+    dips, at, lowest = [], HOME, chain.poses(HOME[None])[0, 2, 3]
+    for number in range(25):
+        to = suggestions.after(log).position
+        way = at + np.linspace(0.0, 1.0, 50)[:, None] * (to - at)
+        dips.append(lowest - chain.poses(way)[:, 2, 3].min())
+        log.add(number, dict(zip(CONTRACT.joint_names, to.tolist(), strict=True)))
+        at = to
+    assert max(dips) < 1e-3
+
+
 def test_the_same_seed_suggests_the_same(log):
     first, second = (
         Suggestions(CONTRACT, HOME, REACH, seed=3, chain=panda()).after(log).position
