@@ -22,6 +22,7 @@ from vdd_ros.calibration.drift import (
 )
 from vdd_ros.calibration.latency import Measured
 from vdd_ros.calibration.leader_drift import RestOffset
+from vdd_ros.calibration.stretches import Stretches
 from vdd_ros.commands.bench.calibration import drift
 from vdd_ros.errors import UserError
 from vdd_ros.robot_calibration import RobotCalibration
@@ -131,3 +132,21 @@ def test_the_command_keeps_and_compares(tmp_path, capsys):
     assert told["verdict"] == "MOVED" and told["worst"]["name"] == JOINTS[3]
     assert told["worst"]["moved"] == pytest.approx(0.002, abs=2e-4)
     assert cli.main([*words, str(tmp_path / "moved"), "--least", "0"]) == 2
+
+
+def test_an_arm_that_is_parked_tells_of_one_pose_only():
+    """What gives way by 3 mrad, otherwise in each pose, looks like drift where one pose counts
+    again and again."""
+    rng = np.random.default_rng(0)
+    known = reference(CONTRACT, episodes(rng, 0.0, 20, scatter=3e-3), NOW, [])
+    parked, here = Stretches(CONTRACT), rng.normal(0.0, 3e-3, 7)
+    every = episodes(rng, here, 12, scatter=1e-4)
+    assert watch(known, every).verdict == "MOVED", "as if they were of twelve poses"
+    for one in every:
+        parked.add(rng.normal(0.0, 1e-4, 7), one)
+    assert parked.found == every[-1:]
+    with pytest.raises(UserError):
+        watch(known, parked.found)
+    for number in range(70):
+        parked.add(np.full(7, 0.5 + 0.2 * number), every[0])
+    assert len(parked.found) == 60

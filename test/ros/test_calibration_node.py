@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -188,7 +189,8 @@ def test_frames_that_nobody_calibrated_are_refused(tmp_path):
 
 
 def test_a_drift_is_told_while_the_robot_works(tmp_path):
-    """An arm that stands still, off its commands by 2 mrad more than when it was calibrated."""
+    """An arm that stands here and there, off its commands by 2 mrad more than when it was
+    calibrated."""
 
     from vdd_ros.calibration.recordings import keep
 
@@ -206,11 +208,14 @@ def test_a_drift_is_told_while_the_robot_works(tmp_path):
             commands = observer.publisher(Float64MultiArray, COMMANDS)
             node_clock = observer.node.get_clock()
 
-            def tell():
+            ticks = itertools.count()
+
+            def tell():  # a second in each place
+                place = HOME + 0.2 * (next(ticks) // 100 % 8) * np.eye(7)[0]
                 off = rng.normal(0.0, 1e-4, 7) + 0.002 * np.eye(7)[2]
                 stamp_ns = node_clock.now().nanoseconds
-                commands.publish(Float64MultiArray(data=HOME.tolist()))
-                out.publish(joint_state_message(CONTRACT.joint_names, HOME + off, stamp_ns))
+                commands.publish(Float64MultiArray(data=place.tolist()))
+                out.publish(joint_state_message(CONTRACT.joint_names, place + off, stamp_ns))
 
             timer = observer.node.create_timer(0.01, tell)
             verdicts = lambda: [  # noqa: E731

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from vdd_ros.calibration.drift import Watched, watch
 from vdd_ros.calibration.leader_drift import FEWEST, RestOffset, offsets_at_rest
+from vdd_ros.calibration.stretches import Stretches
 from vdd_ros.contract import Contract
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
@@ -24,8 +25,6 @@ from vdd_ros.nodes.messages import (
     sample_stamp_ns,
 )
 from vdd_ros.robot_calibration import RobotCalibration
-
-REMEMBERED = 60  # stretches; what was longer ago is not now
 
 
 class DriftWatch:
@@ -44,7 +43,7 @@ class DriftWatch:
                 "note it with `vdd calibrate drift --keep`"
             )
         self._known = known.rest
-        self._found: list[RestOffset] = []
+        self._stretches = Stretches(contract)
         self._watched: Watched | None = None
         self._number, self._begun_ns = 0, 0
         self._samples: dict[str, list[tuple[int, np.ndarray]]] = {}
@@ -58,9 +57,9 @@ class DriftWatch:
 
     def health(self) -> Health:
         """The verdict, with the joint that is furthest beyond its bound, or nearest to it."""
-        values: dict[str, object] = {"kind": "drift", "stretches": len(self._found)}
+        values: dict[str, object] = {"kind": "drift", "places": len(self._stretches.found)}
         if self._watched is None:
-            told = f"{len(self._found)} of {FEWEST} stretches with rests"
+            told = f"rested in {len(self._stretches.found)} of {FEWEST} places"
             return Health("ok", f"listening: {told}", values)
         worst = self._watched.worst
         values |= {key: worst[key] for key in ("name", "what", "moved", "bound", "unit")}
@@ -94,10 +93,10 @@ class DriftWatch:
             return
         self._number += 1
         name = f"stretch_{self._number:06d}"
-        self._found.append(RestOffset(name, name, self._contract, offsets))
-        del self._found[:-REMEMBERED]
+        place = np.nanmedian(streams["joint_state"].fields["position"], axis=0)
+        self._stretches.add(place, RestOffset(name, name, self._contract, offsets))
         try:
-            self._watched = watch(self._known, self._found, self._settings.least)
+            self._watched = watch(self._known, self._stretches.found, self._settings.least)
         except UserError:  # too few so far
             return
         for sentence in self._watched.sentences:
