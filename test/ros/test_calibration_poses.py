@@ -109,6 +109,7 @@ def test_joints_are_compared_with_their_leader_s_wherever_both_stand(facts, tmp_
         sim, gate = robot(domain, facts)
         with sim, gate, node(domain, facts, tmp_path, "joints", poses=5) as calibration:
             assert calibration.wait(120.0) == 0, calibration.output
+            assert "says nothing of a leader's joints" in calibration.output
     leader = RobotCalibration.read(tmp_path / "robot").leader
     assert all(one.sign == 1 and abs(one.offset) < 0.02 for one in leader.joints.values())
 

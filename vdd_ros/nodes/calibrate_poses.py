@@ -94,7 +94,11 @@ class StillPoses:
         settings, arm = self._settings, self._arm
         if settings.drive:
             yield from arm.engage()
-        if settings.drive:
+            if settings.kind == "joints":
+                self._node.get_logger().warning(
+                    "it leads the arm itself: what is found is how far the arm stays from what it "
+                    "is asked for, and says nothing of a leader's joints; for those, drive:=false"
+                )
             begin = self._contract, settings, arm.position.copy(), self._seeing
             self._chooser = choosing(begin)
         while len(self._log.poses) < settings.poses:
