@@ -111,6 +111,31 @@ def test_the_e_stop_ends_it_and_nothing_is_kept(tmp_path):
     assert EpisodeStore(tmp_path / "recorded").list() == (), "a recording that was broken off"
 
 
+def test_a_robot_that_is_switched_off_ends_it_and_nothing_is_kept(tmp_path):
+    """Its joint states end, so that none tells of the pause."""
+    recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
+    states = CONTRACT.streams["joint_state"]
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("recorder_node", domain, recorded),
+        calibrate(domain, tmp_path, "latency", use_sim_time=False, seconds=60.0) as node,
+    ):
+        out = observer.publisher(message_class(states.type), states.topic, qos_of(states))
+        clock = observer.node.get_clock()
+        timer = observer.node.create_timer(
+            0.01,
+            lambda: out.publish(
+                joint_state_message(CONTRACT.joint_names, HOME, clock.now().nanoseconds)
+            ),
+        )
+        wait_for(lambda: "move the arm, for 60 s" in node.output, "the recording")
+        observer.node.destroy_timer(timer)
+        assert node.wait(30.0) == 1, node.output
+        assert "no joint state for" in node.output
+    assert EpisodeStore(tmp_path / "recorded").list() == ()
+
+
 def test_a_gripper_is_calibrated_by_its_own_steps_and_the_node_stays_where_it_is_to(tmp_path):
     contract = CONTRACT_PATH.with_name("panda_gripper.yaml")
     given = {"contract": contract, "drive": True, "stay": True}

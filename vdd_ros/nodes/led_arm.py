@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
@@ -18,6 +19,7 @@ from vdd_ros.nodes.script import Script
 APPROACH = 0.1  # of the velocity limits, on the way to somewhere
 FOLLOWS, FOLLOWS_WITHIN_S = 0.2, 0.5  # [rad, m]: farther from its target for longer is stuck
 THERE = 0.05  # [rad, m]
+SILENT_S, LISTENS_S = 5.0, 1.0  # without any joint state; how often that is looked at
 SETTLING_S = 1.0  # after the last target, which is held
 
 
@@ -39,11 +41,13 @@ class LedArm:
         # a hand or gripper stops at what is between its fingers
         self._is_arm = np.array([joint.unit != "fraction" for joint in contract.joints])
         self._sent = np.zeros(0)
-        self._tick = self._near_ns = 0
+        self._tick = self._near_ns = self._heard_ns = 0
         self._teleop = contract.streams["teleop_command"]
         self._leader = open_leader(node, contract, self._take) if leads else None
         if not leads:
             listen_to_states(node, contract, self._take)
+        # a pause is told by the joint state after it, and there may be none
+        node.create_timer(LISTENS_S, self._listen, clock=Clock(clock_type=ClockType.STEADY_TIME))
         EStopListener(node, contract.e_stop_topic, self._on_e_stop, by_service=False)
 
     @property
@@ -137,6 +141,13 @@ class LedArm:
                 f"is something in its way, or the gate stopped?"
             )
 
+    def _listen(self) -> None:
+        """Give up where joint states have ended, and have the script hear of it."""
+        silent_s = (self._node.get_clock().now().nanoseconds - self._heard_ns) / NS_PER_S
+        if self.stamp_ns and silent_s > SILENT_S:
+            self.fault = self.fault or f"no joint state for {silent_s:.0f} s"
+            self._on_state()
+
     def _on_e_stop(self, active: bool) -> None:
         if active:
             self.fault = "the e-stop is pressed"
@@ -161,5 +172,5 @@ class LedArm:
             return
         if self._sent.size:
             self._watch(stamp_ns, position)
-        self.position, self.stamp_ns = position, stamp_ns
+        self.position, self.stamp_ns, self._heard_ns = position, stamp_ns, now_ns
         self._on_state()
