@@ -18,7 +18,9 @@ from vdd_ros.calibration_parts import (
     Transform,
 )
 from vdd_ros.errors import UserError
-from vdd_ros.robot_calibration import RobotCalibration, latest_of, newest_file
+from vdd_ros.joint_correction import with_encoders
+from vdd_ros.latencies import with_latencies
+from vdd_ros.robot_calibration import RobotCalibration, is_empty, latest_of, newest_file
 
 NOW = datetime(2026, 5, 31, 23, 59, 59, tzinfo=timezone.utc)
 MADE = "2026-05-31T23:59:59Z"
@@ -53,6 +55,26 @@ def test_what_is_written_is_read_back(tmp_path):
     assert found.encoders == OFFSETS and found.made == "2026-05-31" and found.robot == "arm"
     assert found.sha256 == found.checksum()
     assert read_calibration(path).made == "2026-05-31", "a recorder takes it as it is"
+
+
+def test_a_file_whose_end_is_missing_is_no_whole_one(tmp_path):
+    """However it still reads: the last section may be gone without a trace but the checksum."""
+    path = calibrated(tmp_path / "arm")
+    known = RobotCalibration.read(path).model_copy(update={"latency": {"elbow": DELAY}})
+    path = known.write(tmp_path / "arm", NOW + timedelta(days=1))
+    whole = path.read_text()
+    path.write_text(whole[: whole.index("latency:")])
+    with pytest.raises(UserError, match="was changed since it was made"):
+        RobotCalibration.read(path)
+
+
+def test_other_files_in_a_folder_are_no_calibration(tmp_path):
+    (tmp_path / "board.yaml").write_text("kind: charuco\n")
+    assert is_empty(tmp_path) and not is_empty(tmp_path / "nowhere")
+    assert with_encoders({"encoders": "."}, tmp_path) == {"encoders": {}}
+    assert with_latencies({"latency": "."}, tmp_path) == {}
+    calibrated(tmp_path)
+    assert not is_empty(tmp_path)
 
 
 def test_a_section_is_added_to_what_is_known_and_older_files_stay(tmp_path):

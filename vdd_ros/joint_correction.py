@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.robot_calibration import RobotCalibration, is_empty
 
 ENCODER_STREAMS = ("joint_state", "robot_command")
 SIGNED_FIELDS = ("velocity",)  # which an offset does not change
@@ -64,7 +64,7 @@ def with_encoders(raw: object, folder: Path) -> object:
     if not isinstance(raw, dict) or not isinstance(named, str):
         return raw
     path = folder / named
-    if path.is_dir() and not any(path.glob("*.yaml")):
+    if is_empty(path):
         return {**raw, "encoders": {}}
     found = RobotCalibration.read(path)
     found.require_robot(str(raw.get("name")), path)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vdd_ros.errors import UserError
-from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.robot_calibration import RobotCalibration, is_empty
 
 
 def with_latencies(raw: object, folder: Path) -> object:
@@ -21,7 +21,7 @@ def with_latencies(raw: object, folder: Path) -> object:
         return raw
     path = folder / named
     rest = {key: value for key, value in raw.items() if key != "latency"}
-    if path.is_dir() and not any(path.glob("*.yaml")):
+    if is_empty(path):
         return rest
     joints = {one.get("name") for one in raw.get("joints", ()) if isinstance(one, dict)}
     sources = {*(raw.get("streams") or {}), *(raw.get("cameras") or {})}

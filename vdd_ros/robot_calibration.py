@@ -103,7 +103,8 @@ class RobotCalibration(Part):
         now = now.astimezone(timezone.utc)
         dated = self.model_copy(update={"made": now.date().isoformat()})
         whole = dated.model_copy(update={"sha256": dated.checksum()})
-        raw = whole.model_dump(mode="json", exclude_none=True)
+        # the checksum comes first: a file whose end is missing has it still
+        raw = {"sha256": whole.sha256} | whole.model_dump(mode="json", exclude_none=True)
         text = f"# Calibration of {self.robot}. SI, radians, pixels; T_a_b is the pose of b in a.\n"
         text += yaml.safe_dump(raw, sort_keys=False, default_flow_style=None, width=100)
         make_folder(folder)
@@ -128,6 +129,11 @@ def newest_file(path: str | Path) -> Path:
     if len(robots := {_match(name)["robot"] for name in names}) > 1:
         raise UserError(f"{path} has calibrations of {', '.join(sorted(robots))}: name a file")
     return path / max(names, key=lambda name: _match(name)["stamp"])
+
+
+def is_empty(path: str | Path) -> bool:
+    """Whether it is a folder in which nothing was calibrated so far, whatever else is in it."""
+    return Path(path).is_dir() and not _names(Path(path))
 
 
 def latest_of(folder: str | Path, robot: str, contract_hash: str) -> RobotCalibration:

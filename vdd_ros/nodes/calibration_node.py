@@ -28,7 +28,7 @@ from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.nodes.static_frames import StaticFrames
-from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.robot_calibration import RobotCalibration, is_empty
 
 LOOK_PERIOD_S = 0.5
 
@@ -95,7 +95,7 @@ class CalibrationNode(Node):
     def _tell_frames(self) -> None:
         """Where cameras are, as far as that was calibrated."""
         folder = Path(self.settings.calibration)
-        has_files = folder.is_file() or any(folder.glob("*.yaml"))
+        has_files = folder.exists() and not is_empty(folder)
         known = RobotCalibration.read(folder).hand_eye if has_files else {}
         if not known and self.settings.kind == "frames":
             raise UserError(
