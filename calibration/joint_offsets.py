@@ -17,7 +17,7 @@ from vdd_ros.calibration_parts import JointOffset, JointOffsets, Source
 from vdd_ros.contract_parts import Joint
 from vdd_ros.errors import UserError
 
-FEWEST_POSES = 5
+FEWEST_POSES = 8  # of fewer the scatter is known too badly to tell who fits
 LEAST_TRAVEL = {"rad": 0.1, "m": 0.01}  # between poses, to tell a joint's sign and unit
 TELLS_SIGN = 0.25  # spread with one sign over that with the other, at most
 SLOPE_WITHIN = 0.1  # by which a joint may move more or less than its reference

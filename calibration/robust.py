@@ -8,6 +8,7 @@ import numpy as np
 
 FEWEST = 3
 HALF_OF_GAUSSIAN = 0.6745  # standard deviations within which half of a Gaussian lies, either side
+SMALL_SAMPLE = 5.0
 CUT = 4.0  # standard deviations; 6 of 100,000 good numbers lie beyond
 ROUNDS = 50
 ROUNDING = 1e-12  # of the numbers themselves, below which a spread is none
@@ -29,7 +30,8 @@ def location_of(values: np.ndarray) -> Location:
     nothing changes. Of Gaussian numbers that is the sample mean, but for 6 in 100,000.
     """
     half = shortest_half(values)
-    scatter = np.ptp(half) / 2.0 / HALF_OF_GAUSSIAN
+    # the shortest half of few is shorter than that of many (Rousseeuw and Leroy 1987)
+    scatter = np.ptp(half) / 2.0 / HALF_OF_GAUSSIAN * (1.0 + SMALL_SAMPLE / len(values))
     floor = ROUNDING * max(1.0, float(np.abs(values).max()))
     center, used = float(half.mean()), np.zeros(len(values), bool)
     for _ in range(ROUNDS):

@@ -50,7 +50,7 @@ def test_a_leader_that_is_off_is_found_in_episodes(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     offsets = [found["joints"][name]["offset"] for name in CONTRACT.joint_names]
     np.testing.assert_allclose(offsets, OFFSET, atol=1e-4)
-    assert cli.main(words) == 2
+    assert cli.main([*words, "--against", "model"]) == 2
     assert "write --against leader" in capsys.readouterr().err
 
 

@@ -76,6 +76,18 @@ def test_a_section_says_it_all():
     assert np.array(section.covariance).shape == (7, 7)
 
 
+@pytest.mark.parametrize("count", [8, 20])
+def test_few_poses_are_not_said_to_be_better_known_than_they_are(count):
+    """Errors in units of the stated deviation: of a mean, Student's distribution."""
+    rng, squared = np.random.default_rng(1), []
+    for _ in range(2000):
+        found = location_of(rng.standard_normal(count))
+        std = found.scatter / np.sqrt(found.used.sum())
+        squared.append((found.center / std) ** 2)
+    expected = (count - 1) / (count - 3)  # the variance of Student's distribution
+    assert np.mean(np.sort(squared)[:-20]) < 1.15 * expected
+
+
 def test_robust_location_of_few_and_of_equal_numbers():
     assert location_of(np.array([2.0, 2.0, 2.0, 9.0])).center == 2.0
     assert location_of(np.full(5, -1.25)).scatter == 0.0
