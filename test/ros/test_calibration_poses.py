@@ -128,6 +128,9 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
 
 
 def test_what_is_not_known_is_told_at_once(facts, tmp_path):
+    with free_domain() as domain, node(domain, facts, tmp_path, "joints", poses=5) as calibration:
+        assert calibration.wait() == 2
+        assert "poses is 5; joints takes 8 at least" in calibration.output
     given = {"camera": "front", "board": facts["board"]}
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2

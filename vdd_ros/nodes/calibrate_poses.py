@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rclpy.node import Node
 
+from vdd_ros.calibration import intrinsics, joint_offsets, observability
 from vdd_ros.calibration.board import Board, opencv
 from vdd_ros.calibration.board_views import Mounting
 from vdd_ros.calibration.known_lens import lens_of
@@ -30,6 +31,11 @@ from vdd_ros.nodes.script import Result, Script, ScriptRunner
 from vdd_ros.robot_calibration import latest_of
 from vdd_ros.yaml_file import read_yaml
 
+FEWEST = {
+    "joints": joint_offsets.FEWEST_POSES,
+    "hand_eye": observability.FEWEST_VIEWS,
+    "intrinsics": intrinsics.FEWEST_VIEWS,
+}
 LEADER_WITHIN_S = 0.2  # of the still pose, that the leader spoke last
 LONG_S = 3600.0  # that a pose is held while something is waited for
 
@@ -40,6 +46,11 @@ class StillPoses:
     def __init__(self, node: Node, contract: Contract, settings: CalibrationParameters):
         self._node, self._contract, self._settings = node, contract, settings
         self._state = "waiting for joint states"
+        if settings.poses < (fewest := FEWEST[settings.kind]):
+            raise UserError(
+                f"poses is {settings.poses}; {settings.kind} takes {fewest} at least, and 20 are "
+                "good"
+            )
         self._picture: NewestPicture | None = None
         board, self._seeing = None, None
         if settings.kind == "joints":
