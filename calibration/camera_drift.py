@@ -12,7 +12,8 @@ from vdd_ros.calibration.hand_eye import HandEyeEstimate, hand_eye_of
 from vdd_ros.calibration.hand_eye_problem import OF_POSES
 from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
-from vdd_ros.calibration.recorded import board_views, chain_of, seen_by
+from vdd_ros.calibration.recorded import board_views, chain_of
+from vdd_ros.calibration.seen_board import seen_by
 from vdd_ros.calibration_parts import HandEye
 from vdd_ros.contract_parts import Kinematics
 from vdd_ros.errors import UserError

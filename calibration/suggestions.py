@@ -19,7 +19,8 @@ from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
 from vdd_ros.calibration.pose_log import PoseLog
-from vdd_ros.calibration.recorded import board_views, seen_by
+from vdd_ros.calibration.recorded import board_views
+from vdd_ros.calibration.seen_board import seen_by
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 

@@ -26,9 +26,8 @@ from vdd_ros.calibration.recorded import (
     chain_of,
     hand_eye_section,
     joints_by_name,
-    require_camera,
-    seen_by,
 )
+from vdd_ros.calibration.seen_board import require_camera, seen_by
 from vdd_ros.calibration_parts import HandEye, Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
 from vdd_ros.teleop.cartesian import read_model

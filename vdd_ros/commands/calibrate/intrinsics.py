@@ -21,7 +21,7 @@ from vdd_ros.calibration.intrinsics import (
     write_camera_info,
 )
 from vdd_ros.calibration.pose_log import PoseLog
-from vdd_ros.calibration.recorded import picture_size, seen_by
+from vdd_ros.calibration.seen_board import picture_size, seen_by
 from vdd_ros.calibration_parts import Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
 from vdd_ros.errors import UserError
