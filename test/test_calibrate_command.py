@@ -12,12 +12,14 @@ from render_calibration import BOARD, contract
 
 from vdd_ros import cli
 from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board import Board
 from vdd_ros.calibration.intrinsics import read_camera_info, write_camera_info
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.planted import Setup, setup_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import joints_by_name
 from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.yaml_file import read_yaml
 
 cv2 = pytest.importorskip("cv2")
 SCALE, MARGIN_M = 5000.0, 0.02
@@ -210,6 +212,9 @@ def test_a_board_is_made_to_be_printed(capsys, tmp_path):
     out = tmp_path / "board.png"
     found = run(capsys, "calibrate", "board", out, "--dpi", "200")
     assert found["board"]["square_m"] == 0.03
+    assert read_yaml(tmp_path / "board.yaml", Board, "board") == BOARD
+    assert cli.main(["calibrate", "board", str(out)]) == 2, "what was measured stays"
+    assert "board.yaml is there already" in capsys.readouterr().err
     assert BOARD.corners_in(cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)).ids.size == 24
 
 

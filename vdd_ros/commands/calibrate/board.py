@@ -1,6 +1,7 @@
 """Make the picture of a board, to be printed at its true size (100 %, not fitted to the page).
 
-Measure a square afterwards: what is written as its side is where every distance comes from.
+The YAML file beside it is what `board:=` of the launch file takes. Measure a square afterwards, and
+correct square_m there: it is where every distance comes from.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from tyro.conf import Positional
 
 from vdd_ros.calibration.board import Board, opencv
+from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import checked
 
@@ -23,7 +26,7 @@ LEAST_MARKER_PX = 20  # of a marker, of which each bit needs two at least
 @dataclass(frozen=True)
 class Args:
     out: Positional[Path]
-    """The PNG file to write."""
+    """The PNG file to write; the YAML file has its name."""
     kind: Literal["charuco", "april_grid"] = "charuco"
     """Corners between squares, or AprilTags."""
     columns: int = 7
@@ -43,7 +46,7 @@ class Args:
 
 
 def main(args: Args) -> dict:
-    """Write the picture and say what to write where the board is asked for."""
+    """Write the picture, and the file that says which board it is of."""
     is_charuco = args.kind == "charuco"
     raw = {
         "kind": args.kind,
@@ -58,14 +61,20 @@ def main(args: Args) -> dict:
         raise UserError(f"{args.dpi:g} dots per inch: write 30 to 2400")
     if args.out.suffix.lower() != ".png" or not args.out.parent.is_dir():
         raise UserError(f"{args.out} is no .png in a folder that is there: name another file")
+    facts = args.out.with_suffix(".yaml")
+    if facts.exists():
+        raise UserError(f"{facts} is there already, maybe with what was measured: name another")
     pixels_per_m, margin_m = args.dpi / MM_PER_INCH * 1e3, board.square_m / 2.0
     _require_printable(board, pixels_per_m, margin_m)
     done, packed = opencv().imencode(".png", board.picture(pixels_per_m, margin_m))
     assert done
     args.out.write_bytes(packed.tobytes())
     width, height = (1e3 * side for side in board.size_m)
+    told = board.model_dump(exclude_none=True)
+    replace_text(facts, yaml.safe_dump(told, sort_keys=False))
     print(f"{args.out}: {board.label}, print it {width:g} x {height:g} mm without the margin")
-    return {"ok": True, "file": args.out, "board": board.model_dump(exclude_none=True)}
+    print(f"{facts}: correct square_m there by what you measure")
+    return {"ok": True, "file": args.out, "facts": facts, "board": told}
 
 
 def _require_printable(board: Board, pixels_per_m: float, margin_m: float) -> None:
