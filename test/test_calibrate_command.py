@@ -88,6 +88,10 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
     watch = ("calibrate", "drift", poses, "--calibration", into, "--camera-info", info)
     assert run(capsys, *watch)["verdict"] == "STEADY", "the same poses"
+    run(capsys, "calibrate", "intrinsics", poses, "--into", into, "--camera", "front")
+    own = ["calibrate", "hand-eye", str(poses), "--into", str(into), *words[:4]]
+    assert cli.main(own) == 0
+    assert "not in that: the focal length is known to" in capsys.readouterr().out
     joints = ("--joint-offsets", "panda_joint2", "panda_joint4")
     found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *joints)
     offsets = RobotCalibration.read(into).encoders.joints

@@ -28,7 +28,7 @@ from vdd_ros.calibration.recorded import (
     joints_by_name,
 )
 from vdd_ros.calibration.seen_board import require_camera, seen_by
-from vdd_ros.calibration_parts import HandEye, Source
+from vdd_ros.calibration_parts import HandEye, Intrinsics, Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
 from vdd_ros.teleop.cartesian import read_model
 
@@ -77,6 +77,8 @@ def main(args: Args) -> dict:
     section = hand_eye_section(found, log.contract, args.camera, label, made_at(moment), source)
     Console().print(_table(found, seen.places), highlight=False)
     _tell(found, section)
+    if args.camera_info is None:
+        _tell_of_lens(found, known.intrinsics[args.camera])
     sections: dict[str, object] = {"hand_eye": {**known.hand_eye, args.camera: section}}
     if args.joint_offsets:
         made = made_at(moment)
@@ -112,6 +114,16 @@ def _table(found: HandEyeEstimate, places: list[int]) -> Table:
             "" if counts else "left out",
         )
     return table
+
+
+def _tell_of_lens(found: HandEyeEstimate, lens: Intrinsics) -> None:
+    """By how much the place may be wrong along the view, as the focal length may be."""
+    away_m = float(np.median(found.sightings.boards[found.used, 2, 3]))
+    share = lens.std[0] / lens.fx
+    print(
+        f"not in that: the focal length is known to {share:.2%} (one standard deviation), which is "
+        f"{1e3 * share * away_m:.2f} mm at {away_m:.2f} m"
+    )
 
 
 def _tell(found: HandEyeEstimate, section: HandEye) -> None:
