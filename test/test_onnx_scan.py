@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphs
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,12 +72,16 @@ def test_a_whole_graph_with_branches_is_whole():
     assert external_tensor(model.SerializeToString()) is None
 
 
+def varint(value: int) -> bytes:
+    data = b""
+    while value > 0x7F:
+        data, value = data + bytes([value & 0x7F | 0x80]), value >> 7
+    return data + bytes([value])
+
+
 def within(number: int, data: bytes) -> bytes:
     """A message that has another one in a field."""
-    size, length = b"", len(data)
-    while length > 0x7F:
-        size, length = size + bytes([length & 0x7F | 0x80]), length >> 7
-    return bytes([number << 3 | 2]) + size + bytes([length]) + data
+    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 def test_nesting_has_an_end():
@@ -85,6 +90,18 @@ def test_nesting_has_an_end():
         graph = within(1, within(5, within(6, graph)))  # node, attribute, graph
     with pytest.raises(ValueError, match="nest more than 100 deep"):
         external_tensor(within(7, graph))
+
+
+def test_no_number_of_a_field_hides_what_others_read():
+    """onnxruntime keeps 32 bits of a tag: to it, this is field 7, the graph."""
+    model = onnx.load_model_from_string(WHOLE)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    hidden = model.SerializeToString() + within(7 + (1 << 29), graph)
+    session = onnxruntime.InferenceSession(hidden, providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_outputs()] == ["log_gating", "means"]
+    with pytest.raises(ValueError, match="a field has the number 536870919"):
+        external_tensor(hidden)
 
 
 @given(st.binary(max_size=200))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 DEEPEST = 100  # messages within messages, as protobuf's own readers allow
+LARGEST_TAG = (1 << 32) - 1  # of larger ones other readers drop bits, and see another field
 # message -> number of a field -> the message that it holds
 WITHIN = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
@@ -71,6 +72,8 @@ def _fields(data: memoryview) -> Iterator[Field]:
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
+        if tag > LARGEST_TAG:
+            raise ValueError(f"a field has the number {tag >> 3}")
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
             value, at = _varint(data, at)
