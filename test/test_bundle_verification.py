@@ -72,6 +72,20 @@ def test_a_hundred_sound_bundles_are_all_taken(tmp_path, contract, keys):
         assert [check.name for check in found.checks if check.ok is False] == []
 
 
+@pytest.mark.parametrize(
+    ("graph", "check"), [("density", "run"), ("policy", "graph")], ids=["another's", "none"]
+)
+def test_a_density_that_only_the_monitor_asks_is_looked_at(tmp_path, contract, graph, check):
+    wrong = getattr(bundles.untrained(1), graph)
+    rule = ActingRule(output="mean")
+    made = bundles.student_bundle(tmp_path / "vdd", contract, rule=rule)
+    assert verified(made.folder, contract).checks[-1].ok
+    made = bundles.student_bundle(tmp_path / "vdd", contract, rule=rule, density_onnx=wrong)
+    with pytest.raises(Failed, match="densit") as failed:
+        verified(made.folder, contract)
+    assert failed.value.check == check
+
+
 def drawn(folder: Path, contract: Contract, seed: int, key: Path | None) -> Bundle:
     rng = np.random.default_rng(seed)
     steps, horizon, experts = (int(rng.integers(1, most)) for most in (4, 17, 9))

@@ -209,15 +209,23 @@ class Bundle:
         with checking("graph"):
             return self._open_policy(runtime or self.usual_runtime)
 
+    def open_density(self, runtime: Runtime | None = None) -> OnnxDensity | None:
+        """A density of its own for whoever asks beside the policy, None where the bundle has none;
+        raises Refused as `open_policy` does."""
+        if self.density_path is None:
+            return None
+        with checking("graph"):
+            require_whole(self.density_path)
+            return OnnxDensity(self.density_path, runtime or self.usual_runtime)
+
     def _open_policy(self, runtime: Runtime) -> OnnxPolicy:
         path = self.folder / POLICY
-        density_path = self.density_path if self.rule.output == "sample" else None
-        for graph in (path, self.density_path, self.expert_path):
+        for graph in (path, self.expert_path):
             if graph is not None:
                 require_whole(graph)
         if runtime == "numpy":
             keep_blas_to_one_thread()
-        density = None if density_path is None else OnnxDensity(density_path, runtime)
+        density = self.open_density(runtime) if self.rule.output == "sample" else None
         expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)
         policy = OnnxPolicy(path, density, expert, runtime)
         manifest, contract = self.manifest, self.contract

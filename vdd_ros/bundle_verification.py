@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from vdd_ros.bundle import Bundle
-from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, checking
+from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, POLICY, checking
 from vdd_ros.certificate import NOT_MEASURED
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import Policy, Warm, warm_up
+from vdd_ros.inference import OnnxPolicy, Policy, Warm, warm_up
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
 from vdd_ros.sealed_folder import Refused, read_json
@@ -140,9 +140,15 @@ def require_reference(bundle: Bundle, policy: Policy) -> Differences | None:
 
 
 def warmed_up(bundle: Bundle, policy: Policy, robot: Contract) -> Warm:
-    """Evaluated until it is as quick as ever; raises Refused where it gives no mixture."""
+    """Evaluated until it is as quick as ever; raises Refused where it gives no mixture, or has
+    another policy's density."""
+    window = resting_window(bundle, robot)
+    density = None if policy.density is not None else bundle.open_density()
     with checking("run"):
-        return warm_up(policy, resting_window(bundle, robot), bundle.rule.draws)
+        if density is not None:  # which the policy does not draw from, but the monitor asks
+            path, runtime = bundle.folder / POLICY, bundle.usual_runtime
+            warm_up(OnnxPolicy(path, density, runtime=runtime), window, draws=1, calls=1)
+        return warm_up(policy, window, bundle.rule.draws)
 
 
 def resting_window(bundle: Bundle, contract: Contract) -> np.ndarray:

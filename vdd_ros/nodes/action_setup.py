@@ -110,7 +110,7 @@ def prepared(settings: ActionParameters) -> Ready:
         ahead=ahead_of(contract, bundle.contract),
     )
     # A session of its own: the monitor's thread must not hold up the policy's.
-    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path, runtime)
+    density = bundle.open_density(runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
     return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
 
