@@ -9,6 +9,8 @@ import numpy as np
 
 from vdd_ros.errors import UserError
 
+MOST_DRAWS = 1000  # far more than fit into a control tick
+
 
 @dataclass(frozen=True)
 class ActingRule:
@@ -64,6 +66,8 @@ class ActingRule:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise UserError(f"acting rule: {name} is {value!r}; write {least} or more")
+        if self.draws > MOST_DRAWS:
+            raise UserError(f"acting rule: draws is {self.draws}; write {MOST_DRAWS} or less")
         if self.blur and not self.agreement:
             raise UserError("acting rule: blur is of what choices agree with; write an agreement")
         if self.output == "mean" and (self.draws > 1 or self.tail_nats):

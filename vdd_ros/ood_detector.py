@@ -115,8 +115,8 @@ class OodDetector(NamedTuple):
             thresholds = [_threshold(raw[n]) for n in ("distance", "gating_entropy", "surprise")]  # type: ignore[index]
         except (KeyError, TypeError, ValueError):
             raise fault from None
-        shape = (len(means), window_size)
-        fits = means.shape == shape and whiteners.shape == (*shape, window_size) and len(means)
+        shape = (means.shape[0] if means.ndim else 0, window_size)
+        fits = means.shape == shape and whiteners.shape == (*shape, window_size) and shape[0]
         if not (fits and ticks > 0 and np.isfinite(means).all() and np.isfinite(whiteners).all()):
             raise fault
         return cls(Clusters(means, whiteners), ticks, *thresholds)

@@ -88,9 +88,9 @@ class Reference(NamedTuple):
             bound = Differences(**{name: float(v) for name, v in raw["bound"].items()})  # type: ignore[index]
         except (AttributeError, KeyError, TypeError, ValueError):
             raise fault from None
-        arrays = (
-            [windows, log_gating, means] if noise is None else [windows, noise, log_gating, means]
-        )
+        arrays = [windows, log_gating, means] + ([] if noise is None else [noise])
+        if not all(array.ndim for array in arrays):
+            raise fault
         finite = all(np.isfinite(array).all() for array in arrays)
         shapes = windows.ndim == 3 and means.ndim == 4 and log_gating.shape == means.shape[:2]
         alike = len({len(array) for array in arrays}) == 1 and len(windows) > 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -24,6 +25,7 @@ MEGABYTE = 1 << 20
 LARGEST_JSON = 4 * MEGABYTE
 LARGEST_FILE = 2048 * MEGABYTE - 1  # of a protocol buffer, which an ONNX file is
 PIECE_BYTES = 8 * MEGABYTE
+MOST_DIGITS = 18  # of a whole number in JSON, so that it fits into 64 bits
 SIGNATURE = "signature.json"  # beside the manifest, which cannot name what signs it
 
 
@@ -81,7 +83,8 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
 
 def parsed_json(data: bytes, where: str) -> Any:
-    """Raises Refused for what is no JSON, says a key twice, or has numbers that are none."""
+    """Raises Refused for what is no JSON, says a key twice, or has numbers that no float64 and no
+    int64 can be."""
 
     def once(pairs: list[tuple[str, object]]) -> dict:
         found = dict(pairs)
@@ -92,8 +95,16 @@ def parsed_json(data: bytes, where: str) -> Any:
     def none(word: str) -> NoReturn:
         raise ValueError(f"{word} is no number")
 
+    def real(text: str) -> float:
+        return float(text) if math.isfinite(float(text)) else none(text)
+
+    def whole(text: str) -> int:
+        return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else none(f"{text:.20}...")
+
     try:
-        return json.loads(data, object_pairs_hook=once, parse_constant=none)
+        return json.loads(
+            data, object_pairs_hook=once, parse_constant=none, parse_float=real, parse_int=whole
+        )
     except RecursionError:
         raise Refused("files", f"{where} nests too deeply: copy the folder again") from None
     except ValueError as error:

@@ -58,6 +58,11 @@ def edit_manifest(victim: Victim, reseal: bool = True, **changes: Any) -> None:
         victim.reseal()
 
 
+def edit_rule(victim: Victim, **changes: Any) -> None:
+    """Some of its acting rule is otherwise."""
+    victim.reseal(acting_rule=victim.manifest["acting_rule"] | changes)
+
+
 def rename_file(name: str, victim: Victim) -> None:
     """List the policy under another name, with its hash."""
     files = victim.manifest["files"]
