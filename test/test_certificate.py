@@ -32,6 +32,7 @@ def test_everything_measured_is_an_a_and_each_thing_less_is_less(contract):
     [
         ("simulation", bundles.rollouts(delay_s=0.01, low=0.79)),
         ("simulation", bundles.rollouts(delay_s=0.0)),
+        ("simulation", bundles.rollouts(delay_s=1e-10)),
         ("parity", {"fp32": {"ok": True}, "fp16": {"ok": False}}),
     ],
 )

@@ -134,9 +134,10 @@ def test_what_is_measured_later_completes_it(folder, bundle, tmp_path, capsys):
     assert vdd(*rolled, "--observation-delay", 0.01, "--command-delay", 0.005) == 0
     words = ["certify", bundle.folder, "--fidelity", folder / "fidelity" / "student.json"]
     words += ["--evaluation", out / "student-10-5ms.json"]
-    words += ["--required-success", 0, "--key", folder / "key", "--out"]
+    words += ["--key", folder / "key", "--out"]
     result = told(capsys, *words, tmp_path / "whole")
-    assert result["grade"] == "B" and result["sim_pass"] is True
+    # that of a policy which knows nothing: measured, and no pass
+    assert (result["grade"], result["sim_pass"], result["failed"]) == ("F", False, ["simulation"])
     assert set(result["missing"]) == {"success", "teacher_success", "latency"}
     whole = Bundle.load(tmp_path / "whole", trusted=read_trusted(folder / "key.pub"))
     assert whole.manifest.policy_hash == bundle.manifest.policy_hash

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
 
 from vdd_ros.errors import UserError
+
+LARGEST_OBJECT = 64 * (1 << 20)
+
+
+def read_object(path: Path) -> dict:
+    """The JSON object that a command of vdd wrote; raises UserError where there is none."""
+    try:
+        raw = json.loads(read_text_up_to(path, LARGEST_OBJECT))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): name what vdd wrote") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} is not a JSON object: name what vdd wrote")
+    return raw
 
 
 def read_text_up_to(path: Path, largest_bytes: int) -> str:

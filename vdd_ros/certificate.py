@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -23,13 +23,18 @@ from vdd_ros.sealed_folder import LARGEST_JSON, Refused, parsed_json, read_bytes
 FORMAT_VERSION = 2
 NOT_MEASURED = "not measured"
 MOST_MISSED = 0.01  # share of deadlines that a device may miss and still pass
+FEWEST_TICKS = 100  # fewer do not tell such a share
 REQUIRED_SUCCESS = 0.8
+LEAST_REQUIRED_SUCCESS = 0.5  # what fails more often than not is no pass anywhere
+LEAST_DELAY_S = 0.01  # both together: cameras, networks and drivers take no less
 Interval = tuple[float, float]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Grade = Literal["A", "B", "C", "D", "F"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # a figure that is no number is none that was measured
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Provenance(_Part):
@@ -68,21 +73,26 @@ class Rollouts(_Part):
 
     policy: str
     task: str
-    episodes: int
-    success: float
-    success_interval: Interval
+    episodes: int = Field(ge=1)
+    success: Share
+    success_interval: tuple[Share, Share]
     entropy: float | None
     modes: int
     modes_declared: int
     acting_rule: str
-    observation_delay_s: float
-    command_delay_s: float
+    observation_delay_s: float = Field(ge=0.0)
+    command_delay_s: float = Field(ge=0.0)
     code_hash: Hash
 
     @property
     def is_delayed(self) -> bool:
         """Whether anything between arm and policy took time."""
-        return self.observation_delay_s > 0.0 or self.command_delay_s > 0.0
+        return self.delay_s > 0.0
+
+    @property
+    def delay_s(self) -> float:
+        """From when something is true until the arm has the command for it, beside the policy."""
+        return self.observation_delay_s + self.command_delay_s
 
 
 class Latency(_Part):
@@ -94,10 +104,10 @@ class Latency(_Part):
     p50_us: float
     p99_us: float
     p999_us: float
-    calls: int
-    rate_hz: float
-    ticks: int
-    missed: int
+    calls: int = Field(ge=1)
+    rate_hz: float = Field(gt=0.0)
+    ticks: int = Field(ge=1)
+    missed: int = Field(ge=0)
 
     @property
     def passed(self) -> bool:
@@ -130,7 +140,7 @@ class Certificate(_Part):
     success: Rollouts | None = None
     teacher_success: Rollouts | None = None
     simulation: Rollouts | None = None
-    required_success: float = Field(default=REQUIRED_SUCCESS, ge=0.0, le=1.0)
+    required_success: float = Field(default=REQUIRED_SUCCESS, ge=LEAST_REQUIRED_SUCCESS, le=1.0)
     latency: Latency | None = None
     monitor: dict[str, Alarm | None] = {}
     reasons: dict[str, str] = {}
@@ -140,7 +150,7 @@ class Certificate(_Part):
     def sim_pass(self) -> bool:
         """Whether it passed in simulation while observations and commands were late."""
         found = self.simulation
-        if found is None or not found.is_delayed:
+        if found is None or found.delay_s < LEAST_DELAY_S:
             return False
         return found.success_interval[0] >= self.required_success
 
@@ -234,7 +244,29 @@ def rollouts_of(raw: Mapping[str, Any], which: str, wanted: str, where: str) -> 
     if not isinstance(delays, dict):
         raise UserError(f"{where} does not tell of delays: name what vdd evaluate wrote")
     flat = {f"{one.removesuffix('_s')}_delay_s": value for one, value in delays.items()}
-    return _taken(Rollouts, {**raw, **flat}, where)
+    found: Rollouts = _taken(Rollouts, {**raw, **flat}, where)
+    if 0.0 < found.delay_s < LEAST_DELAY_S:
+        raise UserError(
+            f"{where} has delays of {found.delay_s:.2g} s together: {LEAST_DELAY_S:g} s or more "
+            "are no trifle, none are no delay; evaluate it so"
+        )
+    return found
+
+
+def latency_of(facts: Mapping[str, Any], policy_hash: str, where: str) -> Latency:
+    """From the facts of a device result that `vdd verify` kept; raises UserError for another
+    policy's, and where too little was measured."""
+    _require_own(facts, "policy_hash", policy_hash, "policy", where)
+    measured = facts.get("latency")
+    if not isinstance(measured, dict):
+        raise UserError(f"{where} measured no latency: verify it there again, with --calls")
+    found: Latency = _taken(Latency, {**measured, **facts}, where)
+    if found.ticks < FEWEST_TICKS:
+        raise UserError(
+            f"{where} kept time of {found.ticks} ticks, {FEWEST_TICKS} tell what share is missed: "
+            "verify it there again, with --ticks"
+        )
+    return found
 
 
 def _require_own(raw: Mapping[str, Any], name: str, wanted: str, what: str, where: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vdd_ros.bundle_manifest import Manifest
-from vdd_ros.certificate import NOT_MEASURED, Certificate, Fidelity, Rollouts
+from vdd_ros.certificate import LEAST_DELAY_S, NOT_MEASURED, Certificate, Fidelity, Rollouts
 
 GRADES = {
     "A": "everything was measured, and nothing failed",
@@ -149,6 +149,7 @@ def _nll(found: Fidelity) -> str:
 def _rollouts(certificate: Certificate) -> str:
     verdict = "passed" if certificate.sim_pass else "failed"
     need = f"lower end of the interval at least {certificate.required_success:g}"
+    need += f", delays together at least {LEAST_DELAY_S * 1e3:g} ms"
     rows = [
         _rollout_row("policy", certificate.success, certificate, "success"),
         _rollout_row("teacher", certificate.teacher_success, certificate, "teacher_success"),

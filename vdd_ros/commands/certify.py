@@ -6,20 +6,20 @@ are refused.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
+from vdd_ros.bounded_file import read_object
 from vdd_ros.bundle import Bundle, certified
 from vdd_ros.bundle_manifest import PAGE
 from vdd_ros.certificate import (
-    REQUIRED_SUCCESS,
+    LEAST_REQUIRED_SUCCESS,
     Certificate,
-    Latency,
     fidelity_of,
+    latency_of,
     rollouts_of,
 )
 from vdd_ros.device_results import read_result
@@ -38,8 +38,9 @@ class Args:
     """What `vdd evaluate` wrote of it: without delays, with them, or both."""
     teacher_evaluation: Path | None = None
     """What `vdd evaluate` wrote of its teacher's bundle."""
-    required_success: float = REQUIRED_SUCCESS
-    """Least lower end of the 95 % interval of its success with delays, to pass."""
+    required_success: float | None = None
+    """Least lower end of the 95 % interval of its success with delays, to pass, from .5; what the
+    bundle's certificate says if not given, .8 after an export."""
     device_result: Path | None = None
     """Folder of what `vdd verify --save` wrote of it, on the robot that it is for."""
     key: Path | None = None
@@ -52,8 +53,11 @@ def main(args: Args) -> dict:
     certificate = bundle.certificate
     if certificate is None:
         raise UserError(f"{args.bundle} has a certificate of an earlier format: export it again")
-    if not 0.0 <= args.required_success <= 1.0:
-        raise UserError(f"required_success is {args.required_success}; it lies between 0 and 1")
+    required = args.required_success
+    if required is not None and not LEAST_REQUIRED_SUCCESS <= required <= 1.0:
+        raise UserError(
+            f"required_success is {required:g}; it lies between {LEAST_REQUIRED_SUCCESS:g} and 1"
+        )
     made = certificate.model_copy(update=_found(args, bundle, certificate))
     new = certified(bundle, args.out, made, args.key)
     print(f"bundle {new.name} in {new.folder}: grade {made.grade}, see {new.folder / PAGE}")
@@ -75,40 +79,24 @@ def main(args: Args) -> dict:
 def _found(args: Args, bundle: Bundle, certificate: Certificate) -> dict[str, Any]:
     """The fields of the certificate that were measured since, by name."""
     origin, policy = certificate.provenance, bundle.manifest.policy_hash
-    found: dict[str, Any] = {"required_success": args.required_success}
+    found: dict[str, Any] = {}
+    if args.required_success is not None:
+        found["required_success"] = args.required_success
     if args.fidelity is not None:
         own = origin.run_hash, origin.teacher_hash
-        found["fidelity"] = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
+        found["fidelity"] = fidelity_of(read_object(args.fidelity), *own, str(args.fidelity))
     for path in args.evaluation:
-        rollouts = rollouts_of(_read(path), "policy_hash", policy, str(path))
+        rollouts = rollouts_of(read_object(path), "policy_hash", policy, str(path))
         name = "simulation" if rollouts.is_delayed else "success"
         if name in found:
             raise UserError(f"{path} is the second evaluation of its kind ({name}): name one")
         found[name] = rollouts
     if (teachers := args.teacher_evaluation) is not None:
-        teacher = rollouts_of(_read(teachers), "run_hash", origin.teacher_hash, str(teachers))
+        teacher = rollouts_of(read_object(teachers), "run_hash", origin.teacher_hash, str(teachers))
         if teacher.is_delayed:
             raise UserError(f"{teachers} has delays, and the teacher is compared without any")
         found["teacher_success"] = teacher
     if args.device_result is not None:
-        found["latency"] = _latency(args.device_result, policy)
+        facts = read_result(args.device_result).facts
+        found["latency"] = latency_of(facts, policy, str(args.device_result))
     return found
-
-
-def _latency(folder: Path, policy_hash: str) -> Latency:
-    facts: Any = read_result(folder).facts
-    if facts.get("policy_hash") != policy_hash:
-        raise UserError(f"{folder} is of another policy: verify this one there (vdd verify --save)")
-    if not isinstance(facts.get("latency"), dict):
-        raise UserError(f"{folder} measured no latency: verify it there again, with --calls")
-    return Latency(device=facts["device"], runtime=facts["runtime"], **facts["latency"])
-
-
-def _read(path: Path) -> dict:
-    try:
-        raw = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): name what vdd wrote") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} is not a JSON object: name what vdd wrote")
-    return raw

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.bounded_file import read_object
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.bundle_manifest import PAGE, Precision
 from vdd_ros.certificate import Certificate, fidelity_of
@@ -121,7 +121,7 @@ def main(args: Args) -> dict:
         return export_engines(args.run, args.results, args.key, args.seed)
     if args.out is None:
         raise UserError("name the bundle to write: --out BUNDLE")
-    told = _read(args.run / "run.json")
+    told = read_object(args.run / "run.json")
     kind = str(told.get("kind"))
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
@@ -195,7 +195,7 @@ def _certificate(
     fidelity = None
     if args.fidelity is not None:
         own = origin.run_hash, origin.teacher_hash
-        fidelity = fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
+        fidelity = fidelity_of(read_object(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
     return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
 
@@ -215,14 +215,4 @@ def _require_own(args: Args, kind: str, notes: dict) -> None:
     require_teacher(args.run, teacher, notes)
     if args.fidelity is not None:
         own = checkpoint_hash(args.run), checkpoint_hash(teacher)
-        fidelity_of(_read(args.fidelity), *own, str(args.fidelity))
-
-
-def _read(path: Path) -> dict:
-    try:
-        raw = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): name what vdd wrote") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} is not a JSON object: name what vdd wrote")
-    return raw
+        fidelity_of(read_object(args.fidelity), *own, str(args.fidelity))
