@@ -86,6 +86,27 @@ def test_a_density_that_only_the_monitor_asks_is_looked_at(tmp_path, contract, g
     assert failed.value.check == check
 
 
+@pytest.mark.parametrize(
+    "name", ["certificate.json", "start.json", "ood_detector.json", "reference.json"]
+)
+def test_what_is_read_is_what_was_verified(tmp_path, contract, name):
+    """Another file that is as sound takes its place once all were looked at."""
+    found = bundles.student_bundle(tmp_path / "vdd", contract)
+    path = found.folder / name
+    path.write_bytes(path.read_bytes() + b" ")
+    part = name.removesuffix(".json")
+    with pytest.raises(Refused, match=f"{name} is damaged or edited"):
+        getattr(found, part)
+
+
+@pytest.mark.parametrize("name", ["policy", "density"])
+def test_what_is_opened_is_what_was_verified(tmp_path, contract, name):
+    found = bundles.student_bundle(tmp_path / "vdd", contract)
+    (found.folder / f"{name}.onnx").write_bytes(getattr(bundles.untrained(1), name))
+    with pytest.raises(Refused, match=rf"{name}.onnx is damaged .*\(check: graph\)"):
+        found.open_policy()
+
+
 def drawn(folder: Path, contract: Contract, seed: int, key: Path | None) -> Bundle:
     rng = np.random.default_rng(seed)
     steps, horizon, experts = (int(rng.integers(1, most)) for most in (4, 17, 9))

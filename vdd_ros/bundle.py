@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.blas import keep_blas_to_one_thread
@@ -44,7 +44,7 @@ from vdd_ros.bundle_manifest import (
     read_manifest,
 )
 from vdd_ros.bundle_writing import place
-from vdd_ros.certificate import Certificate, read_certificate
+from vdd_ros.certificate import Certificate, certificate_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
@@ -55,8 +55,9 @@ from vdd_ros.recorded import from_npy, to_npy
 from vdd_ros.reference import Reference
 from vdd_ros.sealed_folder import (
     LARGEST_FILE,
-    read_bytes,
-    read_json,
+    LARGEST_JSON,
+    parsed_json,
+    read_named,
     require_file,
     require_only,
     to_json,
@@ -144,17 +145,16 @@ class Bundle:
         """Where demonstrations began, if that is known."""
         if START not in self.manifest.files:
             return None
-        path = self.folder / START
-        return StartRange.from_dict(read_json(path), self.contract, str(path))
+        raw = self.read_json(START)
+        return StartRange.from_dict(raw, self.contract, str(self.folder / START))
 
     @property
     def ood_detector(self) -> OodDetector | None:
         """What tells observations that are not like those trained on, if the bundle has it."""
         if OOD_DETECTOR not in self.manifest.files:
             return None
-        path = self.folder / OOD_DETECTOR
         size = self.manifest.n_obs_steps * self.contract.observation_dim
-        raw = read_json(path, LARGEST_NUMBERS)
+        raw, path = self.read_json(OOD_DETECTOR), self.folder / OOD_DETECTOR
         return OodDetector.from_dict(raw, size, str(path)).at_rate(self.tick_ratio)
 
     @property
@@ -162,8 +162,7 @@ class Bundle:
         """What the trained network gave for a few windows; bundles made before lack it."""
         if REFERENCE not in self.manifest.files:
             return None
-        path = self.folder / REFERENCE
-        return Reference.from_dict(read_json(path, LARGEST_NUMBERS), str(path))
+        return Reference.from_dict(self.read_json(REFERENCE), str(self.folder / REFERENCE))
 
     @property
     def recorded(self) -> Recorded | None:
@@ -173,13 +172,21 @@ class Bundle:
         manifest, contract = self.manifest, self.contract
         window = manifest.n_obs_steps, contract.observation_dim + self.image_numbers
         chunk = manifest.horizon, contract.action_dim
-        path = self.folder / RECORDED
-        return from_npy(read_bytes(path, LARGEST_NUMBERS), window, chunk, str(path))
+        data = self.read(RECORDED, LARGEST_NUMBERS)
+        return from_npy(data, window, chunk, str(self.folder / RECORDED))
 
     @property
     def certificate(self) -> Certificate | None:
         """What was measured of it; None where it is of a format that said less."""
-        return read_certificate(self.folder / CERTIFICATE)
+        return certificate_of(self.read(CERTIFICATE), str(self.folder / CERTIFICATE))
+
+    def read(self, name: str, largest: int = LARGEST_JSON) -> bytes:
+        """One of its files, whole; raises Refused where it was changed since it was verified."""
+        return read_named(self.folder / name, self.manifest.files[name], largest)
+
+    def read_json(self, name: str) -> Any:
+        """As `read`; raises Refused for what is no JSON, too."""
+        return parsed_json(self.read(name, LARGEST_NUMBERS), str(self.folder / name))
 
     def require_parts(self) -> None:
         """Raise UserError where something that it has is none of what it ought to be."""
@@ -216,7 +223,15 @@ class Bundle:
             return None
         with checking("graph"):
             require_whole(self.density_path)
-            return OnnxDensity(self.density_path, runtime or self.usual_runtime)
+            density = OnnxDensity(self.density_path, runtime or self.usual_runtime)
+            self._require_unchanged(DENSITY)
+            return density
+
+    def _require_unchanged(self, *names: str) -> None:
+        """What runs graphs opens them by their names; another bundle may have come into place."""
+        for name in names:
+            if name in self.manifest.files:
+                require_file(self.folder / name, self.manifest.files[name])
 
     def _open_policy(self, runtime: Runtime) -> OnnxPolicy:
         path = self.folder / POLICY
@@ -228,6 +243,7 @@ class Bundle:
         density = self.open_density(runtime) if self.rule.output == "sample" else None
         expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)
         policy = OnnxPolicy(path, density, expert, runtime)
+        self._require_unchanged(POLICY, EXPERT)
         manifest, contract = self.manifest, self.contract
         found = {
             "n_obs_steps": policy.n_obs_steps,
@@ -345,7 +361,7 @@ def certified(
     """Write the same policy with another certificate, or signed; raises UserError as `write_bundle`
     does."""
     files = bundle.manifest.files
-    contents = {file: read_bytes(bundle.folder / file, LARGEST_FILE) for file in files}
+    contents = {file: bundle.read(file, LARGEST_FILE) for file in files}
     if certificate is not None:
         contents[CERTIFICATE] = to_json(certificate.to_dict())
     place(Path(folder), bundle.manifest, contents, key)

@@ -12,14 +12,15 @@ from vdd_ros.certificate import Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.onnx_scan import external_tensor
-from vdd_ros.sealed_folder import LARGEST_FILE, read_bytes, read_json
+from vdd_ros.sealed_folder import LARGEST_FILE, parsed_json, read_bytes, read_named
 
 
 def read_contract(folder: Path, manifest: Manifest) -> Contract:
     """The contract that a policy was trained with; raises UserError where it is none, or not the
     one that its manifest tells of."""
     path = folder / CONTRACT
-    contract = Contract.from_dict(read_json(path), str(path))
+    data = read_named(path, manifest.files[CONTRACT])
+    contract = Contract.from_dict(parsed_json(data, str(path)), str(path))
     if contract.interface_hash != manifest.interface_hash:
         raise UserError(
             f"{path} is of the interface {contract.interface_hash[:12]}, its bundle of "

@@ -7,20 +7,21 @@ hash is among `files`), and `latency`, which takes seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from vdd_ros.bundle import Bundle
-from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, POLICY, checking
+from vdd_ros.bundle_manifest import NORMALIZER, POLICY, checking
 from vdd_ros.certificate import NOT_MEASURED
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, Policy, Warm, warm_up
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
-from vdd_ros.sealed_folder import Refused, read_json
+from vdd_ros.sealed_folder import Refused
 
 # in the order in which they are made; docs/deployment.md tells what each refuses
 CHECKS = (
@@ -117,20 +118,27 @@ def require_normalizer(bundle: Bundle) -> None:
     path = bundle.folder / NORMALIZER
     manifest, contract = bundle.manifest, bundle.contract
     with checking("normalizer"):
-        raw = read_json(path, LARGEST_NUMBERS)
+        raw = bundle.read_json(NORMALIZER)
         try:
-            found = Normalizer.from_dict(raw)
-            shapes = (found.newest_mean.shape, found.difference_std.shape, found.chunk_mean.shape)
+            found = asdict(Normalizer.from_dict(raw))
         except (AttributeError, TypeError, ValueError) as error:
             raise UserError(f"{path} is no normalizer ({error}): export it again") from None
-        size = contract.observation_dim
-        wanted = (
-            (size,),
-            (manifest.n_obs_steps - 1, size),
-            (manifest.horizon, contract.action_dim),
-        )
-        if shapes != wanted:
-            raise UserError(f"{path} is of {shapes}, the policy of {wanted}: export it again")
+        newest, chunk = (contract.observation_dim,), (manifest.horizon, contract.action_dim)
+        flat, rank = chunk[0] * chunk[1], found["spread"].shape[:1]
+        wanted: dict[str, tuple[int, ...]] = {
+            **{"newest_mean": newest, "newest_std": newest},
+            "difference_std": (manifest.n_obs_steps - 1, *newest),
+            "reference": (*found["reference"].shape[:1], flat),
+            **{"chunk_mean": chunk, "chunk_std": chunk},
+            **{"basis": (flat, *rank), "spread": rank, "remainder": (flat, flat)},
+            **{"action_mean": chunk[1:], "action_std": chunk[1:]},
+        }
+        for name, shape in wanted.items():
+            if found[name].shape != shape or not np.isfinite(found[name]).all():
+                raise UserError(
+                    f"{path}: {name} is of {found[name].shape}, the policy of {shape}, all of them "
+                    "numbers: export it again"
+                )
 
 
 def require_reference(bundle: Bundle, policy: Policy) -> Differences | None:

@@ -11,14 +11,13 @@ D       not even that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from vdd_ros.bundle_manifest import Hash, Precision
 from vdd_ros.errors import UserError
-from vdd_ros.sealed_folder import LARGEST_JSON, Refused, parsed_json, read_bytes
+from vdd_ros.sealed_folder import Refused, parsed_json
 
 FORMAT_VERSION = 2
 NOT_MEASURED = "not measured"
@@ -204,11 +203,6 @@ class Certificate(_Part):
         it out anew."""
         told = self.model_dump(mode="json") | {"reasons": self.missing}
         return told | {"grade": self.grade, "failed": self.failed, "sim_pass": self.sim_pass}
-
-
-def read_certificate(path: Path) -> Certificate | None:
-    """As `certificate_of`; raises Refused for what cannot be read."""
-    return certificate_of(read_bytes(path, LARGEST_JSON), str(path))
 
 
 def certificate_of(data: bytes, where: str) -> Certificate | None:

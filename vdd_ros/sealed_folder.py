@@ -77,6 +77,14 @@ def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:
     return b"".join(pieces)
 
 
+def read_named(path: Path, digest: str, largest: int = LARGEST_JSON) -> bytes:
+    """As `read_bytes`; raises Refused, too, where it is not the file that the manifest names."""
+    data = read_bytes(path, largest)
+    if sha256(data) != digest:
+        raise _changed(path)
+    return data
+
+
 def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
     """Raises Refused as `read_bytes` and `parsed_json` do."""
     return parsed_json(read_bytes(path, largest), str(path))
@@ -118,8 +126,7 @@ def require_file(path: Path, digest: str, largest: int = LARGEST_FILE) -> None:
     for piece in _pieces(path, largest):
         found.update(piece)
     if found.hexdigest() != digest:
-        told = f"{path} is damaged or edited (its sha256 differs): copy the folder again"
-        raise Refused("files", told)
+        raise _changed(path)
 
 
 def require_only(folder: Path, names: Collection[str]) -> None:
@@ -133,6 +140,11 @@ def require_only(folder: Path, names: Collection[str]) -> None:
     if extra:
         told = f"{folder} holds {extra[0]!r:.80}, which its manifest does not name: remove it"
         raise Refused("files", told)
+
+
+def _changed(path: Path) -> Refused:
+    told = f"{path} is damaged or edited (its sha256 differs): copy the folder again"
+    return Refused("files", told)
 
 
 def _pieces(path: Path, largest: int):

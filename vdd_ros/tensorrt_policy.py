@@ -20,6 +20,7 @@ from vdd_ros.device_results import DeviceResults
 from vdd_ros.engine_identity import EngineIdentity, Gpu
 from vdd_ros.engine_store import EngineStore
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
+from vdd_ros.sealed_folder import LARGEST_FILE
 from vdd_ros.tensorrt_graph import TensorRTGraph
 from vdd_ros.tensorrt_library import open_tensorrt
 
@@ -70,7 +71,7 @@ class Machine(NamedTuple):
 def graphs_of(bundle: Bundle) -> dict[str, bytes]:
     """Those of a verified bundle that are evaluated while a robot moves, by name."""
     names = [POLICY] + ([] if bundle.density_path is None else [DENSITY])
-    return {name: (bundle.folder / name).read_bytes() for name in names}
+    return {name: bundle.read(name, LARGEST_FILE) for name in names}
 
 
 def open_engines(bundle: Bundle, results: Path, trusted: Collection[str] = ()) -> TensorRTPolicy:

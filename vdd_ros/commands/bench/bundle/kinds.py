@@ -159,6 +159,8 @@ PARTS = [
     _resealed("a detector of one number", "parts",
               partial(change, OOD_DETECTOR, lambda raw: raw | {"means": 1.0})),
     _resealed("a normalizer of nothing", "normalizer", partial(change, NORMALIZER, lambda r: {})),
+    _resealed("a normalizer without a basis", "normalizer",
+              partial(change, NORMALIZER, lambda raw: raw | {"basis": None})),
     _resealed("a certificate of nothing", "certificate",
               partial(change, CERTIFICATE, lambda raw: {"format_version": 2})),
     _resealed("the certificate of another policy", "certificate",
