@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import bundles
 import pytest
 
-from vdd_ros.sealed_folder import Refused, parsed_json, to_json
+from vdd_ros.bundle import Bundle, certified
+from vdd_ros.errors import UserError
+from vdd_ros.sealed_folder import Refused, parsed_json, to_json, write_sealed
 
 
 @pytest.mark.parametrize(
@@ -18,3 +23,26 @@ def test_a_number_that_no_array_can_hold_is_none(number):
 def test_numbers_are_read_as_they_were_written():
     value = {"values": [0, -1, 10**18 - 1, 1.7976931348623157e308, 5e-324, -0.1]}
     assert parsed_json(to_json(value), "here") == value
+
+
+def test_a_folder_is_written_whole_where_one_stands(tmp_path, monkeypatch):
+    """In place of an older one, by a name that is none, and with nothing left beside it."""
+    write_sealed(tmp_path / "folder", {"old": b"1"})
+    monkeypatch.chdir(tmp_path / "folder")
+    write_sealed(Path(), {"new": b"2"})
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "new"]
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "x" * 256, "file/folder"])
+def test_where_none_can_be_written_nothing_is_left(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_sealed(tmp_path / place, {"a": b"1"})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_bundle_is_written_into_another(tmp_path, contract):
+    found = bundles.student_bundle(tmp_path / "vdd", contract)
+    with pytest.raises(UserError, match="is within the bundle .*, which it would damage"):
+        certified(found, found.folder / "signed")
+    assert Bundle.load(found.folder).manifest == found.manifest

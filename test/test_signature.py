@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from vdd_ros import cli
 from vdd_ros.errors import UserError
 from vdd_ros.sealed_folder import SIGNATURE, Refused, to_json
-from vdd_ros.signature import make_keys, read_trusted, sign, signer_of
+from vdd_ros.signature import make_keys, read_trusted, require_key, sign, signer_of
 
 DIGEST = "ab" * 32
 # RFC 8410, section 10.3: a private key and its public one
@@ -28,6 +30,7 @@ PUBLIC_HEX = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
 @pytest.fixture
 def keys(tmp_path):
     (tmp_path / "own").write_text(PRIVATE)
+    (tmp_path / "own").chmod(0o600)
     (tmp_path / "own.pub").write_text(PUBLIC)
     return tmp_path
 
@@ -90,6 +93,35 @@ def test_without_the_library_a_trusted_key_is_refused_and_another_told(keys, tmp
         signer_of(folder, "bundle", DIGEST, trusted)
     signer = signer_of(folder, "bundle", DIGEST)
     assert not signer.checked and "cryptography is not installed" in str(signer)
+
+
+def test_a_key_that_others_may_use_signs_nothing(keys):
+    (keys / "own").chmod(0o640)
+    with pytest.raises(UserError, match=r"that others may use: chmod 600"):
+        sign(keys / "own", "bundle", DIGEST)
+
+
+def test_no_link_leads_a_new_key_elsewhere(tmp_path):
+    (tmp_path / "key.pub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="keys are never replaced"):
+        make_keys(tmp_path / "key", tmp_path / "key.pub")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.pub"]
+    with pytest.raises(UserError, match="cannot be written"):
+        make_keys(Path("/proc/none/key"), Path("/proc/none/key.pub"))
+
+
+def test_keys_are_files_of_a_kind_that_is_known(tmp_path):
+    """An algorithm that has no number yet, and a pipe that nobody writes to."""
+    strange = tmp_path / "strange"
+    for text, read in ((PRIVATE.replace("K2Vw", "K2Vz"), require_key),
+                       (PUBLIC.replace("K2Vw", "K2Vz"), read_trusted)):  # fmt: skip
+        strange.write_text(text)
+        with pytest.raises(UserError, match="is no (private|public) key"):
+            read(strange)
+    os.mkfifo(tmp_path / "pipe")
+    for read in (require_key, read_trusted):
+        with pytest.raises(UserError, match="is no regular file"):
+            read(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("text", ["", "no key", PUBLIC])

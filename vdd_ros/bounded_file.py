@@ -30,11 +30,11 @@ def read_text_up_to(path: Path, largest_bytes: int) -> str:
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{path} is no regular file: restore it or delete its folder")
+            raise UserError(f"{path} is no regular file: name another, or restore it")
         content = file.read(largest_bytes + 1)
     if len(content) > largest_bytes:
         raise UserError(
-            f"{path} has {found.st_size} bytes, at most {largest_bytes} are read: restore it or "
-            "delete its folder"
+            f"{path} has {found.st_size} bytes, at most {largest_bytes} are read: name another, or "
+            "restore it"
         )
     return content.decode("utf-8")

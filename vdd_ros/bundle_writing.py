@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vdd_ros.bundle_manifest import CERTIFICATE, MANIFEST, PAGE, Manifest
+from vdd_ros.bundle_manifest import CERTIFICATE, MANIFEST, PAGE, REQUIRED, Manifest
 from vdd_ros.certificate import certificate_of
 from vdd_ros.certificate_page import page_of
 from vdd_ros.errors import UserError
@@ -25,6 +25,11 @@ def place(
         raise UserError(f"{folder} is a link, and a bundle is never changed: name a new folder")
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise UserError(f"{folder} exists and is no bundle: name a new folder, or remove this one")
+    above = folder.absolute().parent
+    if all((above / name).is_file() for name in (MANIFEST, *REQUIRED)):
+        raise UserError(
+            f"{folder} is within the bundle {above}, which it would damage: name another"
+        )
     certificate = certificate_of(files[CERTIFICATE], str(folder))
     contents = {file: data for file, data in files.items() if file != PAGE}
     manifest = _with_files(manifest, contents)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Mapping
@@ -39,19 +38,25 @@ class Refused(UserError):
 
 def write_sealed(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write these files as `folder`: beside its place, synced, then renamed; an older one in its
-    place is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    place is replaced. Raises UserError where that cannot be."""
+    folder = folder.resolve()  # `.` has no name to be renamed to
     try:
-        fresh.chmod(0o755)
-        for name, data in contents.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                sync_file(file)
-        sync_folder(fresh)
-        place_folder(fresh, folder)
-    finally:  # where it was renamed there is none
-        shutil.rmtree(fresh, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name[:100]}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as scratch:
+            fresh = Path(scratch) / "fresh"
+            fresh.mkdir()
+            fresh.chmod(0o755)
+            for name, data in contents.items():
+                with (fresh / name).open("wb") as file:
+                    file.write(data)
+                    sync_file(file)
+            sync_folder(fresh)
+            place_folder(fresh, folder)
+    except OSError as error:
+        told = f"{folder} cannot be written ({error.strerror}): name another place, or make room"
+        raise UserError(told) from None
 
 
 def to_json(value: Mapping) -> bytes:
@@ -71,10 +76,7 @@ def hash_of(manifest: Mapping) -> str:
 
 def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:
     """A regular file of a sealed folder, whole; raises Refused for anything else there."""
-    pieces = []
-    for piece in _pieces(path, largest):
-        pieces.append(piece)
-    return b"".join(pieces)
+    return b"".join(_pieces(path, largest))
 
 
 def read_named(path: Path, digest: str, largest: int = LARGEST_JSON) -> bytes:

@@ -13,10 +13,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.errors import UserError
 from vdd_ros.sealed_folder import SIGNATURE, Refused, read_json
 
 INSTALL = "pip install '.[sign]', or apt-get install python3-cryptography"
+LARGEST_PEM = 1 << 16
 Kind = Literal["bundle", "device result"]
 
 
@@ -51,7 +53,7 @@ def make_keys(private: Path, public: Path) -> str:
     _, ed25519 = _library()
     serialization = _serialization()
     for path in (private, public):
-        if path.exists():
+        if path.is_symlink() or path.exists():
             raise UserError(f"{path} is there already, and keys are never replaced: name another")
     key = ed25519.Ed25519PrivateKey.generate()
     secret = key.private_bytes(
@@ -62,11 +64,13 @@ def make_keys(private: Path, public: Path) -> str:
     told = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    for path in (private, public):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-    public.write_bytes(told)
+    for path, data, mode in ((public, told, 0o644), (private, secret, 0o600)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(data)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error.strerror}): name another") from None
     return _hex(key.public_key())
 
 
@@ -80,14 +84,17 @@ def sign(key: Path, kind: Kind, digest: str) -> Signature:
 
 
 def require_key(key: Path) -> Any:
-    """The private key in a file; raises UserError where there is none."""
+    """The private key in a file; raises UserError where there is none, or others may read it."""
     _, ed25519 = _library()
     try:
-        found = _serialization().load_pem_private_key(key.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+        data, mode = _pem(key), key.stat().st_mode
+        found = _serialization().load_pem_private_key(data, password=None)
+    except (OSError, ValueError, TypeError, _unsupported()) as error:
         raise UserError(f"{key} is no private key ({error}): make one with vdd keygen") from None
     if not isinstance(found, ed25519.Ed25519PrivateKey):
         raise UserError(f"{key} is no Ed25519 key: make one with vdd keygen")
+    if mode & 0o077:  # as OpenSSH asks of its own
+        raise UserError(f"{key} is a private key that others may use: chmod 600 {key}")
     return found
 
 
@@ -99,8 +106,8 @@ def read_trusted(path: Path) -> frozenset[str]:
     keys = set()
     for file in files:
         try:
-            key = _serialization().load_pem_public_key(file.read_bytes())
-        except (OSError, ValueError) as error:
+            key = _serialization().load_pem_public_key(_pem(file))
+        except (OSError, ValueError, _unsupported()) as error:
             raise UserError(f"{file} is no public key ({error}): name one of vdd keygen") from None
         if not isinstance(key, ed25519.Ed25519PublicKey):
             raise UserError(f"{file} is no Ed25519 key: name one of vdd keygen")
@@ -146,6 +153,10 @@ def signer_of(
     return Signer(found.public_key, True, bool(trusted))
 
 
+def _pem(path: Path) -> bytes:
+    return read_text_up_to(path, LARGEST_PEM).encode()
+
+
 def _message(kind: Kind, digest: str) -> bytes:
     return f"vdd_ros {kind}\n{digest}\n".encode()
 
@@ -164,6 +175,13 @@ def _library() -> tuple[Any, Any]:
     except ImportError:
         raise UserError(f"signatures need cryptography: {INSTALL}") from None
     return InvalidSignature, ed25519
+
+
+def _unsupported() -> type[Exception]:
+    """Raised for keys of kinds that the library has not."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    return UnsupportedAlgorithm
 
 
 def _serialization() -> Any:
