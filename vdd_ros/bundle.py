@@ -203,7 +203,9 @@ class Bundle:
         with checking("graph"):
             for image in self.contract.images:
                 require_whole(self.folder / encoder_file(image.name))
-            return Eyes(self.folder, self.contract, self.manifest.image_features or 0)
+            eyes = Eyes(self.folder, self.contract, self.manifest.image_features or 0)
+            self._require_unchanged(*self.manifest.encoders)
+            return eyes
 
     @property
     def usual_runtime(self) -> Runtime:
