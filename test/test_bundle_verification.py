@@ -107,6 +107,14 @@ def test_what_is_opened_is_what_was_verified(tmp_path, contract, name):
         found.open_policy()
 
 
+def test_a_name_in_a_bundle_says_nothing_to_a_terminal(tmp_path, contract):
+    path = bundles.student_bundle(tmp_path / "vdd", contract).folder / "bundle.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"a\n\x1b[2J": 1}))
+    with pytest.raises(Failed) as failed:
+        verified(path.parent, contract)
+    assert r"a\n\x1b[2J: Extra inputs" in str(failed.value) and str(failed.value).isprintable()
+
+
 def drawn(folder: Path, contract: Contract, seed: int, key: Path | None) -> Bundle:
     rng = np.random.default_rng(seed)
     steps, horizon, experts = (int(rng.integers(1, most)) for most in (4, 17, 9))

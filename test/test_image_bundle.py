@@ -17,8 +17,10 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_checks import require_encoders
+from vdd_ros.bundle_verification import Failed, verified
 from vdd_ros.cdr import image_cdr
 from vdd_ros.command_gate import StopReason
+from vdd_ros.commands.bench.bundle.scene import reseal
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.images import decode_image
@@ -217,3 +219,13 @@ def test_the_encoder_of_another_image_is_refused(bundle, tmp_path):
     spoilt = Bundle(folder, bundle.manifest, bundle.contract, bundle.rule)
     with pytest.raises(UserError, match=r"encoder_hand.onnx has .*20, 24, 3.* are needed: export"):
         spoilt.open_eyes()
+
+
+def test_verification_opens_the_encoders(bundle, tmp_path):
+    assert verified(bundle.folder, SEEING).checks[-1].name == "parity"
+    folder = shutil.copytree(bundle.folder, tmp_path / "b")
+    shutil.copy(folder / "encoder_front.onnx", folder / "encoder_hand.onnx")
+    reseal(folder)
+    with pytest.raises(Failed, match=r"encoder_hand.onnx has ") as failed:
+        verified(folder, SEEING)
+    assert failed.value.check == "graph"

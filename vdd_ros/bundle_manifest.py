@@ -99,6 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(step) for step in fault["loc"]) or "top level"
+        place = place.encode("unicode_escape").decode()  # a key may say anything to a terminal
         told = f"{path}: {place:.80}: {fault['msg']}: export the bundle again"
         raise Refused("manifest", told) from None
     if manifest.hash() != manifest.bundle_hash:

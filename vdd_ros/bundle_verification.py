@@ -75,6 +75,8 @@ def verified(
         require_normalizer(bundle)
         passed["normalizer"] = "fits"
         policy = bundle.open_policy()
+        if bundle.contract.images:
+            bundle.open_eyes()
         passed["graph"] = f"{policy.n_experts} experts, horizon {policy.horizon}"
         warm = warmed_up(bundle, policy, robot or bundle.contract)
         passed["run"] = f"a plan takes {warm.plan_s * 1e3:.3g} ms"
