@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import graphs
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_file import read_model
 from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.onnx_scan import external_tensor
 from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
@@ -295,3 +298,38 @@ def test_a_table_of_less_than_nothing_is_refused():
     model.graph.initializer[0].dims[0] = -1
     with pytest.raises(UserError, match="is of shape .-1"):
         NumpyGraph(model.SerializeToString())
+
+
+def message(number: int, body: bytes) -> bytes:
+    """A field that holds another message."""
+    size, digits = len(body), []
+    while size > 0x7F:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *digits, size]) + body
+
+
+SWOLLEN = {
+    "fields": (message(7, b"\x2a\x00" * (1 << 14)), "more than 1024 fields"),
+    "integers": (
+        message(7, message(5, message(7, b"\x01" * (1 << 14)) + b"\x10\x07") + b"\x0a\x00\x62\x00"),
+        "more than 1024 integers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SWOLLEN)
+def test_a_file_that_swells_when_it_is_read_is_refused(kind, monkeypatch):
+    """Each field becomes an object that is a hundred times as large."""
+    monkeypatch.setattr("vdd_ros.onnx_file.MOST_FIELDS", 1024)
+    monkeypatch.setattr("vdd_ros.onnx_file.MOST_PACKED", 1024)
+    data, told = SWOLLEN[kind]
+    tracemalloc.start()
+    try:
+        external_tensor(data)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+        with pytest.raises(UserError, match=told):
+            read_model(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

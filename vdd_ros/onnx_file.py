@@ -16,7 +16,13 @@ from vdd_ros.errors import UserError
 from vdd_ros.protobuf import Damaged, fields, varint
 
 # numbers of TensorProto.DataType
-DTYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
+DTYPES = {
+    **{1: np.float32, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_},
+    **{10: np.float16, 11: np.float64},
+}
+# A field of two bytes takes 250 here, an integer of two 36; nodes and constants are thousands, and
+# large tables raw bytes.
+MOST_FIELDS, MOST_PACKED = 1 << 18, 1 << 21
 # what reading bytes that say something else than expected may raise
 UNREADABLE = (
     *(OSError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError),
@@ -137,7 +143,9 @@ def _port(data: memoryview) -> Port:
 def _fields(data: memoryview) -> Message:
     """What a message says, by field number, in the order of the file."""
     message: Message = {}
-    for number, value in fields(data):
+    for count, (number, value) in enumerate(fields(data)):
+        if count == MOST_FIELDS:
+            raise Damaged(f"a part of it has more than {MOST_FIELDS} fields")
         message.setdefault(number, []).append(value)
     return message
 
@@ -153,6 +161,8 @@ def _varints(values: list) -> list[int]:
         while at < len(value):
             number, at = varint(value, at)
             found.append(number)
+            if len(found) > MOST_PACKED:
+                raise Damaged(f"a list of more than {MOST_PACKED} integers")
     return found
 
 

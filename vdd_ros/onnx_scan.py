@@ -36,10 +36,9 @@ def external_tensor(model: bytes) -> str | None:
 def _external(data: memoryview, message: str, depth: int) -> str | None:
     if depth > DEEPEST:
         raise ValueError(f"messages nest more than {DEEPEST} deep")
-    found = list(fields(data))
     if message == "Tensor":
-        return _name(found) if any(_is_elsewhere(*one) for one in found) else None
-    for number, value in found:
+        return _name(data) if any(_is_elsewhere(*one) for one in fields(data)) else None
+    for number, value in fields(data):  # never all at once: an empty field takes two bytes
         inner = WITHIN[message].get(number)
         if inner is not None and not isinstance(value, int):
             external = _external(value, inner, depth + 1)
@@ -48,10 +47,12 @@ def _external(data: memoryview, message: str, depth: int) -> str | None:
     return None
 
 
-def _name(tensor: list[tuple[int, int | memoryview]]) -> str:
-    """Of a tensor, empty where it has none."""
-    names = [value for number, value in tensor if number == NAME and not isinstance(value, int)]
-    return bytes(names[0]).decode(errors="replace") if names else ""
+def _name(tensor: memoryview) -> str:
+    """Empty where it has none."""
+    for number, value in fields(tensor):
+        if number == NAME and not isinstance(value, int):
+            return bytes(value).decode(errors="replace")
+    return ""
 
 
 def _is_elsewhere(number: int, value: int | memoryview) -> bool:
