@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import graphs
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -97,3 +98,46 @@ def test_a_student_that_is_no_perceptron_has_none():
 def test_a_policy_s_graph_is_no_graph_of_an_expert():
     with pytest.raises(UserError, match="no graph of an expert"):
         NumpyExpert(graphs.mixture(np.log([1.0]), np.zeros((1, 4, 7))))
+
+
+def altered(name: str, values: np.ndarray | None) -> bytes:
+    """A graph of an expert with another constant; of None, without its layer norms."""
+    student, normalizer, _ = made(2, 2, 2)
+    model = onnx.load_from_string(expert_graph(student, normalizer, (2, DIM)))
+    if values is None:
+        kept = [node for node in model.graph.node if node.op_type != name]
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), name))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("LayerNormalization", None),
+        ("ones", np.float32(1.0)),  # where a row of them belongs
+        ("newest_mean", np.zeros(DIM + 1)),
+        ("last.scale", np.ones(25)),
+        ("block1.wide", np.ones((24, 25))),
+        ("heads", np.ones((EXPERTS, 23, 7))),
+        ("heads", np.ones((EXPERTS - 1, 24, 7))),
+        ("gating", np.ones((EXPERTS + 1, 24))),
+    ],
+)
+def test_matrices_that_do_not_fit_are_told_when_it_is_opened(name, values):
+    """Not by the first tick."""
+    with pytest.raises(UserError, match="no graph of an expert"):
+        NumpyExpert(altered(name, values))
+
+
+@pytest.mark.parametrize("place", ["window", "mean"])
+def test_a_window_or_chunk_of_terabytes_is_refused(place):
+    student, normalizer, _ = made(2, 2, 2)
+    model = onnx.load_from_string(expert_graph(student, normalizer, (2, DIM)))
+    port = model.graph.input[0] if place == "window" else model.graph.output[1]
+    port.type.tensor_type.shape.dim[1].dim_value = 1 << 40
+    with pytest.raises(UserError, match="another window, chunk or number of experts"):
+        NumpyExpert(model.SerializeToString())

@@ -81,6 +81,16 @@ def test_the_service_verifies_before_it_starts_and_passes_known_arguments():
         assert f"{variable}=" in page, variable
 
 
+def test_the_service_calls_what_a_workspace_has_in_its_path():
+    """`vdd` is not: scripts are installed where `ros2 run` looks for them, and nothing else."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["install"]["install_scripts"] == "$base/lib/vdd_ros"
+    told = service()
+    for line in ("ExecStartPre", "ExecStart"):
+        assert re.search(r"exec (\S+)", told[line])[1] == "ros2"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_systemd_reads_the_service(tmp_path):
     path = tmp_path / "vdd-policy@left.service"

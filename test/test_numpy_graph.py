@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import graphs
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from vdd_ros.normalizer import Normalizer
 from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_file import read_model
 from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.onnx_scan import external_tensor
 from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
@@ -169,3 +172,164 @@ def test_other_shapes_are_refused_as_in_onnxruntime():
     graph = NumpyGraph(graphs.mixture(np.log([1.0]), np.zeros((1, 4, 7))))
     with pytest.raises(GraphError, match="shape"):
         graph.give("window", np.zeros((1, 7)))
+
+
+def integers(name: str, *values: int) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(np.array(values), name)
+
+
+def behind_a_row(first: list[onnx.NodeProto], shape: list[int], *constants) -> bytes:
+    """A graph in which a product with a bias takes the row (1, 7) that the first nodes make."""
+    rng = np.random.default_rng(3)
+    tensors = [graphs.constant("W", rng.normal(size=(7, 2))), graphs.constant("c", [5.0, 6.0])]
+    nodes = [*first, helper.make_node("Gemm", ["row", "W", "c"], ["action"])]
+    return graphs.to_bytes(nodes, {"window": shape}, {"action": [1, 2]}, [*tensors, *constants])
+
+
+ROWS = {
+    "read backwards": behind_a_row(
+        [helper.make_node("Slice", ["window", "last", "before", "axis", "back"], ["row"])],
+        [1, 7],
+        *(integers("last", -1), integers("before", -100), integers("axis", 1)),
+        integers("back", -1),
+    ),
+    "a part of one that is longer": behind_a_row(
+        [
+            helper.make_node("ReduceSum", ["window", "rows"], ["sums"], keepdims=0),
+            helper.make_node("Slice", ["sums", "from", "to"], ["part"]),
+            helper.make_node("Unsqueeze", ["part", "rows"], ["row"]),
+        ],
+        [2, 8],
+        *(integers("rows", 0), integers("from", 0), integers("to", 7)),
+    ),
+    "one number for all": behind_a_row(
+        [
+            helper.make_node("Slice", ["window", "from", "to", "axis"], ["one"]),
+            helper.make_node("Expand", ["one", "shape"], ["row"]),
+        ],
+        [1, 7],
+        *(integers("from", 0), integers("to", 1), integers("axis", 1), integers("shape", 1, 7)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_bias_stays_one_whatever_view_its_row_is(row, tmp_path):
+    ours, theirs = both(ROWS[row], tmp_path)
+    values = np.random.default_rng(4).normal(size=ours.inputs["window"].shape)
+    for graph in (ours, theirs):
+        graph.give("window", values)
+        graph.run()
+    np.testing.assert_allclose(ours.outputs["action"], theirs.outputs["action"], atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "experts"), [(1, 1), (1, 3), (2, 1)])
+def test_one_joint_and_one_step_are_enough(steps, experts, tmp_path):
+    """Nothing is left of the covariance beside the chunk's one direction."""
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(60, steps, 1)).cumsum(1)
+    chunks = windows[:, -1:] ** 2 + rng.normal(size=(60, 1, 1))
+    normalizer = Normalizer.fit(windows, chunks, 1, rng)
+    config = StudentConfig(n_experts=experts, width=16, bottleneck=4, rank=2)
+    student = GaussianMoE(config, *normalizer.sizes).eval()
+    for data in student_graphs(student, normalizer, (steps, 1)):
+        ours, theirs = both(data, tmp_path)
+        for window in rng.normal(size=(20, steps, 1)):
+            for graph in (ours, theirs):
+                graph.give("window", window)
+                graph.run()
+            for name, expected in theirs.outputs.items():
+                assert ours.outputs[name].shape == expected.shape
+                np.testing.assert_allclose(ours.outputs[name], expected, atol=2e-5, rtol=2e-5)
+
+
+MANY = 1 << 30
+LARGE = {
+    "ConstantOfShape": [helper.make_node("ConstantOfShape", ["sizes"], ["made"])],
+    "Expand": [helper.make_node("Expand", ["window", "sizes"], ["made"])],
+    "Pad": [helper.make_node("Pad", ["window", "around"], ["made"])],
+    "Add": [
+        helper.make_node("Reshape", ["table", "standing"], ["column"]),
+        helper.make_node("Add", ["table", "column"], ["made"]),
+    ],
+    "Concat": [helper.make_node("Concat", ["table"] * 2000, ["made"], axis=0)],
+    "Gather": [helper.make_node("Gather", ["table", "places"], ["made"])],
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_few_bytes_do_not_take_gigabytes(kind):
+    tensors = [
+        *(integers("sizes", 1, MANY), integers("around", 0, 0, 0, MANY)),
+        *(integers("standing", -1, 1), integers("places", *[0] * 10_000)),
+        graphs.constant("table", np.zeros(10_000)),
+    ]
+    if kind == "Gather":
+        tensors[-1] = graphs.constant("table", np.zeros((2, 5000)))
+    total = helper.make_node("ReduceMax", ["made"], ["most"], keepdims=0)
+    nodes = [*LARGE[kind], total, helper.make_node("Add", ["window", "most"], ["action"])]
+    data = graphs.to_bytes(nodes, {"window": [1, 1]}, {"action": [1, 1]}, tensors)
+    with pytest.raises(UserError, match="more than 16777216 numbers"):
+        NumpyGraph(data)
+
+
+def test_many_arrays_are_too_many_in_all(monkeypatch):
+    monkeypatch.setattr("vdd_ros.numpy_graph.MOST_IN_ALL", 1 << 20)
+    nodes = [helper.make_node("ConstantOfShape", ["sizes"], ["0"])]
+    nodes += [helper.make_node("Add", ["window", str(n)], [str(n + 1)]) for n in range(20)]
+    nodes += [helper.make_node("ReduceMax", ["20"], ["action"])]
+    sizes = [integers("sizes", 1 << 8, 1 << 8)]
+    data = graphs.to_bytes(nodes, {"window": [1, 1]}, {"action": [1, 1]}, sizes)
+    with pytest.raises(UserError, match="in all"):
+        NumpyGraph(data)
+
+
+def test_what_says_its_size_in_no_number_is_refused():
+    model = onnx.load_from_string(graphs.mlp(WEIGHTS, 5, 4, 7))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 77
+    told = model.SerializeToString()
+    assert told.count(b"\x08\x4d") == 1
+    with pytest.raises(UserError, match="whose size is no number"):
+        NumpyGraph(told.replace(b"\x08\x4d", b"\x0a\x00"))
+
+
+def test_a_table_of_less_than_nothing_is_refused():
+    model = onnx.load_from_string(graphs.mlp(WEIGHTS, 5, 4, 7))
+    model.graph.initializer[0].dims[0] = -1
+    with pytest.raises(UserError, match="is of shape .-1"):
+        NumpyGraph(model.SerializeToString())
+
+
+def message(number: int, body: bytes) -> bytes:
+    """A field that holds another message."""
+    size, digits = len(body), []
+    while size > 0x7F:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *digits, size]) + body
+
+
+SWOLLEN = {
+    "fields": (message(7, b"\x2a\x00" * (1 << 14)), "more than 1024 fields"),
+    "integers": (
+        message(7, message(5, message(7, b"\x01" * (1 << 14)) + b"\x10\x07") + b"\x0a\x00\x62\x00"),
+        "more than 1024 integers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SWOLLEN)
+def test_a_file_that_swells_when_it_is_read_is_refused(kind, monkeypatch):
+    """Each field becomes an object that is a hundred times as large."""
+    monkeypatch.setattr("vdd_ros.onnx_file.MOST_FIELDS", 1024)
+    monkeypatch.setattr("vdd_ros.onnx_file.MOST_PACKED", 1024)
+    data, told = SWOLLEN[kind]
+    tracemalloc.start()
+    try:
+        external_tensor(data)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+        with pytest.raises(UserError, match=told):
+            read_model(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

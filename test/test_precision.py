@@ -9,6 +9,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from vdd_ros.errors import UserError
+from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.policies.precision import as_measured, in_precision, products_of_weights
 
 CHANGED = ("Gemm", "MatMul", "Conv", "ConvTranspose")
@@ -137,3 +139,9 @@ def types_of(model: onnx.ModelProto) -> dict[str, int]:
         for one in (*graph.value_info, *graph.input, *graph.output)
     }
     return told | {one.name: one.data_type for one in graph.initializer}
+
+
+def test_numpy_names_what_it_lacks_for_integers(numbers):
+    graph = in_precision(layer(*numbers[:2]), "int8", [{"window": numbers[2][:1]}])
+    with pytest.raises(UserError, match="operator (Q|DeQ|Deq)uantizeLinear.*install onnxruntime"):
+        NumpyGraph(graph)

@@ -1,8 +1,11 @@
-"""What is read of a sealed folder is what a program can use, whatever somebody wrote into it."""
+"""What is read of a sealed folder is what a program can use, whatever somebody wrote into it;
+who writes one at the same time as others replaces it whole."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import bundles
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from vdd_ros.bundle import Bundle, certified
 from vdd_ros.errors import UserError
 from vdd_ros.sealed_folder import Refused, parsed_json, to_json, write_sealed
+
+WRITERS, ROUNDS = 4, 40
 
 
 @pytest.mark.parametrize(
@@ -46,3 +51,19 @@ def test_no_bundle_is_written_into_another(tmp_path, contract):
     with pytest.raises(UserError, match="is within the bundle .*, which it would damage"):
         certified(found, found.folder / "signed")
     assert Bundle.load(found.folder).manifest == found.manifest
+
+
+def test_who_writes_a_folder_at_the_same_time_replaces_it_whole(tmp_path):
+    together = Barrier(WRITERS)
+
+    def write(writer: int) -> None:
+        for place in range(ROUNDS):
+            together.wait(timeout=60)
+            write_sealed(tmp_path / str(place), {"a": bytes([writer]), "b": bytes([writer])})
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for done in [pool.submit(write, writer) for writer in range(WRITERS)]:
+            done.result()
+    for folder in tmp_path.iterdir():
+        assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
+    assert {folder.name for folder in tmp_path.iterdir()} == set(map(str, range(ROUNDS)))

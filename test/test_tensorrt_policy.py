@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from dataclasses import replace
@@ -18,6 +19,7 @@ from vdd_ros.bundle import Bundle, write_bundle
 from vdd_ros.cli import main
 from vdd_ros.contract import Contract
 from vdd_ros.cuda_driver import Cuda
+from vdd_ros.durable import lock_folder
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, warm_up
 from vdd_ros.nodes.action_parameters import ActionParameters
@@ -29,7 +31,7 @@ from vdd_ros.policies.export import student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.tensorrt_builder import memory_needed, require_memory
 from vdd_ros.tensorrt_graph import TensorRTGraph
-from vdd_ros.tensorrt_library import require_supported
+from vdd_ros.tensorrt_library import make_log, require_supported
 from vdd_ros.tensorrt_policy import Machine, TensorRTPolicy, open_engines
 
 TO, H, RANK = 2, 3, 5
@@ -232,6 +234,31 @@ def test_an_engine_that_anyone_may_write_is_never_loaded(driver, bundle, tmp_pat
         plan.chmod(0o666)
     with pytest.raises(UserError, match="may have been written by someone else"):
         open_engines(bundle, tmp_path / "results")
+
+
+def test_an_engine_in_a_folder_that_anyone_may_write_is_never_loaded(driver, bundle, tmp_path):
+    exported(bundle, tmp_path / "results")
+    for plan in (tmp_path / "results").rglob("engine.plan"):
+        plan.parent.chmod(0o777)
+    with pytest.raises(UserError, match="may have been written by someone else"):
+        open_engines(bundle, tmp_path / "results")
+
+
+def test_two_processes_do_not_build_at_once(driver, bundle, tmp_path):
+    exported(bundle, tmp_path / "results")
+    held = lock_folder(next((tmp_path / "results").rglob("engine-*")).parent)
+    assert held is not None
+    with pytest.raises(UserError, match="another process builds engines"):
+        main_export(bundle, tmp_path / "results")
+    os.close(held)
+    main_export(bundle, tmp_path / "results")
+
+
+def test_a_full_disk_does_not_end_a_build(driver, tmp_path):
+    """A folder in the log's place cannot be written either."""
+    log = make_log(sys.modules["tensorrt"], tmp_path)
+    log.log(sys.modules["tensorrt"].ILogger.Severity.ERROR, "it went wrong")
+    assert log.errors == ["it went wrong"]
 
 
 def test_engines_that_disagree_are_not_kept(driver, bundle, tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -59,16 +60,24 @@ def make_folder(folder: Path) -> None:
 def place_folder(fresh: Path, folder: Path) -> None:
     """Rename a folder to `folder`; another one in its place is exchanged with it, so that there is
     one at any moment, and removed."""
-    if not folder.exists():
+    try:
         fresh.rename(folder)
-    elif _exchange(fresh, folder):
-        shutil.rmtree(fresh)
-    else:  # no other file system of Linux than the common ones lacks it
-        old = fresh.with_name(f"{fresh.name}.old")
-        folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old)
+    except OSError as error:  # who looked first could be too late: another process places one, too
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        _replace(fresh, folder)
     sync_folder(folder.parent)
+
+
+def _replace(fresh: Path, folder: Path) -> None:
+    """Exchange two folders, and remove what was in place of the first."""
+    if _exchange(fresh, folder):
+        shutil.rmtree(fresh)
+        return
+    old = fresh.with_name(f"{fresh.name}.old")  # of rare file systems, which cannot exchange
+    folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from vdd_ros.device_results import DeviceResult, DeviceResults
+from vdd_ros.device_results import RESULT, DeviceResult, DeviceResults
 from vdd_ros.engine_identity import EngineIdentity
 from vdd_ros.errors import UserError
 
@@ -43,7 +43,9 @@ class EngineStore:
             raise UserError(
                 f"{found.folder} is of {identity}; wanted is {wanted}: remove it and {REMEDY}"
             )
-        _require_own(found.folder / PLAN)
+        # in a folder of others files can be exchanged after they were looked at
+        for path in (found.folder, found.folder / RESULT, found.folder / PLAN):
+            _require_own(path)
         return found.read(PLAN)
 
     def write(
@@ -91,7 +93,7 @@ def _identity_of(result: DeviceResult) -> EngineIdentity:
 
 
 def _require_own(path: Path) -> None:
-    """Raise UserError where a file is another user's, or any user may write it."""
+    """Raise UserError where a file or folder is another user's, or any user may write it."""
     told = path.stat()
     if told.st_uid not in (0, os.geteuid()) or told.st_mode & stat.S_IWOTH:
         raise UserError(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.onnx_file import OnnxModel, read_model
+from vdd_ros.onnx_file import UNREADABLE, OnnxModel, read_model
 from vdd_ros.onnx_graph import GraphError
 
 F32 = np.float32
@@ -32,7 +32,9 @@ class NumpyExpert:
             self.horizon, self.action_dim = model.outputs[1].shape
             (self.n_experts,) = model.outputs[0].shape
             self.evaluate = _compiled(model)
-        except (KeyError, IndexError, ValueError) as error:
+            for expert in range(self.n_experts):  # products of other sizes are told at once
+                self.evaluate(np.zeros((self.n_obs_steps, self.observation_dim)), expert)
+        except (*UNREADABLE, ArithmeticError, StopIteration) as error:
             name = "the model" if isinstance(source, bytes) else source
             raise UserError(f"{name} is no graph of an expert ({error}): export it again") from None
 
@@ -47,6 +49,10 @@ def _compiled(model: OnnxModel) -> Callable[[np.ndarray, int], tuple[np.ndarray,
     experts, shape = model.outputs[0].shape[0], model.outputs[1].shape
     n_waves, moves = len(of["angles"]), (steps - 1) * dim
     n_products = dim * dim if "row" in of else 0
+    terms = dim + moves + n_products
+    declared = n_waves + dim + moves, terms, math.prod(shape), experts
+    if declared != (of["enter"].shape[1], *of["reference"].shape[::-1], len(of["gating"])):
+        raise ValueError("its matrices are of another window, chunk or number of experts")
 
     # What is made of a window, side by side, so that nothing is copied from one place to another:
     # waves, steps, offset, 1, products, hidden. The first four are multiplied by the first layer,

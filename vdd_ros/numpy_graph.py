@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.numpy_operators import OPERATORS, Call, Operands, room
+from vdd_ros.numpy_operators import MOST_NUMBERS, OPERATORS, Call, Operands, room
 from vdd_ros.onnx_file import UNREADABLE, OnnxModel, Port, read_model
 from vdd_ros.onnx_graph import GraphError
 
-MOST_NUMBERS = 1 << 24  # of one input; pictures of a window are far fewer
+MOST_IN_ALL = 1 << 28  # numbers of all results; a teacher of 100 steps has a tenth of it
 
 
 class NumpyGraph:
@@ -73,6 +73,7 @@ def compiled(
     arrays: dict[str, np.ndarray | None] = {**model.constants, **inputs, "": None}
     fixed = {*model.constants, ""}
     calls: list[Call] = []
+    made = 0
     for node in model.nodes:
         known = [name in fixed for name in node.inputs]
         operands = Operands(node, [arrays[name] for name in node.inputs], known)
@@ -80,6 +81,10 @@ def compiled(
             raise ValueError(f"operator {node.kind}")
         results, call = OPERATORS[node.kind](operands)
         results = results if isinstance(results, list) else [results]
+        if call is not None:
+            made += sum(one.size for one in results)
+            if made > MOST_IN_ALL:
+                raise ValueError(f"more than {MOST_IN_ALL} numbers in all")
         arrays.update(zip(node.outputs, results, strict=False))  # some are left out
         if call is not None:
             call()

@@ -20,6 +20,7 @@ Call = Callable[[], object]
 # one array, or one for each of several outputs
 Result = tuple[Any, Call | None]
 EPSILON = 1e-5  # ONNX's own, of a LayerNormalization that names none
+MOST_NUMBERS = 1 << 24  # of one array; pictures of a window are far fewer
 
 
 class Operands(NamedTuple):
@@ -42,19 +43,32 @@ class Operands(NamedTuple):
         return self.values[index].tolist()
 
 
+def bounded(*sizes: int) -> None:
+    """Raise ValueError where an array of so many rows, columns and so on is not to be made: a few
+    bytes of a file can ask for more than there is memory."""
+    if math.prod(sizes) > MOST_NUMBERS:
+        raise ValueError(f"an array of shape {sizes}, more than {MOST_NUMBERS} numbers")
+
+
 def room(shape: tuple[int, ...], dtype) -> np.ndarray:
     """An array for a result; one row has a 1 behind its end (see `extended`)."""
+    bounded(*shape)
     if len(shape) == 2 and shape[0] == 1:
-        return np.ones(shape[1] + 1, dtype)[None, :-1]
+        whole = np.ones(shape[1] + 1, dtype)
+        row = whole[None, :-1]
+        whole.flags.writeable = False  # by this `extended` knows it; the row stays writable
+        return row
     return np.zeros(shape, dtype)
 
 
 def extended(row: np.ndarray) -> np.ndarray | None:
-    """(n + 1,) a row (1, n) and the 1 behind it; None where there is none."""
+    """(n + 1,) a row (1, n) and the 1 behind it; None where there is none, or the row is another
+    view of such an array than the one that `room` gave."""
     whole = row.base
-    if row.shape[0] == 1 and whole is not None and whole.shape == (row.shape[1] + 1,):
-        return whole
-    return None
+    if row.shape[0] != 1 or not isinstance(whole, np.ndarray) or whole.flags.writeable:
+        return None
+    is_whole = whole.shape == (row.shape[1] + 1,) and row.strides[1] == whole.itemsize
+    return whole if is_whole and row.ctypes.data == whole.ctypes.data else None
 
 
 def _filled(function: Callable, *operands: np.ndarray) -> Result:
@@ -65,7 +79,11 @@ def _filled(function: Callable, *operands: np.ndarray) -> Result:
 
 
 def _elementwise(function: Callable) -> Callable[[Operands], Result]:
-    return lambda operands: _filled(function, *operands.values)
+    def build(operands: Operands) -> Result:
+        bounded(*np.broadcast_shapes(*(np.shape(value) for value in operands.values)))
+        return _filled(function, *operands.values)
+
+    return build
 
 
 def _viewed(view: Callable[[np.ndarray], np.ndarray], source: np.ndarray) -> Result:
@@ -170,6 +188,7 @@ def _matmul(operands: Operands) -> Result:
     a, b = operands.values
     if a.ndim == b.ndim == 2:
         return _product(a, b, None, operands.fixed[1], True)
+    bounded(*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], b.shape[-1])
     return _filled(np.matmul, a, b)
 
 
@@ -244,8 +263,9 @@ def _reduced(function: Callable) -> Callable[[Operands], Result]:
 
 def _reshape(operands: Operands) -> Result:
     x, sizes = operands.values[0], operands.constant(1)
-    kept = [x.shape[n] if size == 0 else size for n, size in enumerate(sizes)]
-    return _viewed(lambda array: array.reshape(kept), x)
+    if not operands.attribute("allowzero", 0):  # a 0 stands for the size that is there
+        sizes = [x.shape[n] if size == 0 else size for n, size in enumerate(sizes)]
+    return _viewed(lambda array: array.reshape(sizes), x)
 
 
 def _unsqueeze(operands: Operands) -> Result:
@@ -267,7 +287,9 @@ def _transpose(operands: Operands) -> Result:
 def _expand(operands: Operands) -> Result:
     """In ONNX sizes of 1 give way on both sides."""
     x, sizes = operands.values[0], operands.constant(1)
-    return np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(sizes))), None
+    shape = np.broadcast_shapes(x.shape, tuple(sizes))
+    bounded(*shape)
+    return np.broadcast_to(x, shape), None
 
 
 def _pad(operands: Operands) -> Result:
@@ -276,6 +298,7 @@ def _pad(operands: Operands) -> Result:
     if operands.attribute("mode", "constant") != "constant" or len(operands.values) > 3:
         raise ValueError("Pad other than with a constant on all axes")
     widths = list(zip(amounts[: x.ndim], amounts[x.ndim :], strict=True))
+    bounded(*(low + size + high for (low, high), size in zip(widths, x.shape, strict=True)))
     out = np.pad(x, widths, constant_values=operands.constant(2, 0.0))
     inside = tuple(slice(low, low + size) for (low, _), size in zip(widths, x.shape, strict=True))
     return out, partial(np.copyto, out[inside], x)
@@ -298,6 +321,7 @@ def _gather(operands: Operands) -> Result:
     axis = operands.attribute("axis", 0)
     if operands.fixed[1] and places.ndim == 0:
         return x[(slice(None),) * (axis % x.ndim) + (int(places),)], None
+    bounded(*x.shape[:axis], *places.shape, *x.shape[axis:][1:])
     out = np.take(x, places, axis)
     return out, partial(np.take, x, places, axis, out)
 
@@ -305,6 +329,7 @@ def _gather(operands: Operands) -> Result:
 def _concat(operands: Operands) -> Result:
     axis = operands.attribute("axis")
     parts = [np.asarray(value) for value in operands.values]
+    bounded(sum(part.size for part in parts))
     shape = np.concatenate(parts, axis)
     out = room(shape.shape, shape.dtype)
     return out, partial(np.concatenate, parts, axis, out)
@@ -321,6 +346,7 @@ def _scatter(operands: Operands) -> Result:
 
 def _where(operands: Operands) -> Result:
     condition, x, y = operands.values
+    bounded(*np.broadcast_shapes(condition.shape, x.shape, y.shape))
     out = np.where(condition, x, y)
 
     def call() -> None:
@@ -338,8 +364,9 @@ def _cast(operands: Operands) -> Result:
 
 def _filled_with(operands: Operands) -> Result:
     """ConstantOfShape."""
-    value = operands.attribute("value", np.zeros(1, np.float32))
-    return np.full(operands.constant(0), value.reshape(())), None
+    value, sizes = operands.attribute("value", np.zeros(1, np.float32)), operands.constant(0)
+    bounded(*sizes)
+    return np.full(sizes, value.reshape(())), None
 
 
 def _eye_like(operands: Operands) -> Result:
@@ -351,6 +378,14 @@ def _clip(operands: Operands) -> Result:
     x, low, high = operands.values[0], operands.constant(1), operands.constant(2)
     out = room(x.shape, x.dtype)
     return out, partial(np.clip, x, low, high, out)
+
+
+def _constant(operands: Operands) -> Result:
+    """As a tensor; ONNX has other forms beside it."""
+    value = operands.attribute("value")
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"Constant by {', '.join(operands.node.attributes)}")
+    return value, None
 
 
 def _same(operands: Operands) -> Result:
@@ -372,7 +407,7 @@ OPERATORS: dict[str, Callable[[Operands], Result]] = {
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
-    "Constant": lambda operands: (np.asarray(operands.attribute("value")), None),
+    "Constant": _constant,
     "ConstantOfShape": _filled_with,
     "Cos": _elementwise(np.cos),
     "Div": _elementwise(np.divide),

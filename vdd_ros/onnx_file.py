@@ -1,23 +1,28 @@
 """OnnxModel: what an ONNX file says, read without the onnx package, and nothing run of it.
 
-The file is protocol buffers: pairs of a number and a value, which is an integer or bytes. What is
-read here are the fields of onnx.proto that a graph with float and integer constants needs.
+The file is protocol buffers. What is read here are the fields of onnx.proto that a graph with float
+and integer constants needs.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.protobuf import Damaged, fields, varint
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 # numbers of TensorProto.DataType
-DTYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
+DTYPES = {
+    **{1: np.float32, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_},
+    **{10: np.float16, 11: np.float64},
+}
+# A field of two bytes takes 250 here, an integer of two 36; nodes and constants are thousands, and
+# large tables raw bytes.
+MOST_FIELDS, MOST_PACKED = 1 << 18, 1 << 21
 # what reading bytes that say something else than expected may raise
 UNREADABLE = (
     *(OSError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError),
@@ -25,10 +30,6 @@ UNREADABLE = (
 )
 Message = dict[int, list]
 Value = np.ndarray | float | int | str | list
-
-
-class Damaged(ValueError):
-    """Bytes that are no ONNX model, or one with parts that are not read here."""
 
 
 class Node(NamedTuple):
@@ -122,6 +123,8 @@ def _tensor(tensor: Message) -> tuple[str, np.ndarray]:
         field = 7 if dtype is np.int64 else 5
         values = np.array([_signed(one) for one in _varints(tensor.get(field, []))], np.int64)
         values = values.astype(np.uint16).view(np.float16) if dtype is np.float16 else values
+    if min(dims, default=0) < 0:  # which numpy takes for whatever is left
+        raise Damaged(f"{name!r} is of shape {dims}")
     array = values.astype(dtype).reshape(dims)
     array.flags.writeable = False
     return name, array
@@ -131,6 +134,8 @@ def _port(data: memoryview) -> Port:
     port = _fields(data)
     kind = _fields(_last(_fields(_last(port, 2)), 1))
     shape = [_fields(axis).get(1, [0])[-1] for axis in _fields(_last(kind, 2)).get(1, [])]
+    if not all(isinstance(size, int) for size in shape):
+        raise Damaged(f"{_text(port, 1)!r} has an axis whose size is no number")
     dtype = DTYPES.get(kind.get(1, [0])[-1])
     return Port(_text(port, 1), dtype, tuple(shape))
 
@@ -138,42 +143,11 @@ def _port(data: memoryview) -> Port:
 def _fields(data: memoryview) -> Message:
     """What a message says, by field number, in the order of the file."""
     message: Message = {}
-    for number, value in _pairs(data):
+    for count, (number, value) in enumerate(fields(data)):
+        if count == MOST_FIELDS:
+            raise Damaged(f"a part of it has more than {MOST_FIELDS} fields")
         message.setdefault(number, []).append(value)
     return message
-
-
-def _pairs(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire = tag & 7
-        if wire == VARINT:
-            value, at = _varint(data, at)
-            yield tag >> 3, value
-            continue
-        if wire == BYTES:
-            size, at = _varint(data, at)
-        elif wire in (FIXED32, FIXED64):
-            size = 4 if wire == FIXED32 else 8
-        else:
-            raise Damaged(f"field {tag >> 3} is of wire type {wire}")
-        if at + size > len(data):
-            raise Damaged("it ends in the middle of a field")
-        yield tag >> 3, data[at : at + size]
-        at += size
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The number that begins there, and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise Damaged("a number has no end")
 
 
 def _varints(values: list) -> list[int]:
@@ -185,8 +159,10 @@ def _varints(values: list) -> list[int]:
             continue
         at = 0
         while at < len(value):
-            number, at = _varint(value, at)
+            number, at = varint(value, at)
             found.append(number)
+            if len(found) > MOST_PACKED:
+                raise Damaged(f"a list of more than {MOST_PACKED} integers")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -49,7 +50,8 @@ def make_log(trt: ModuleType, path: Path | None = None):
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 self.errors.append(message)
             if path is not None:
-                with path.open("a", encoding="utf-8") as file:
+                # what is lost on a full disk is the log alone
+                with suppress(OSError), path.open("a", encoding="utf-8") as file:
                     file.write(f"{severity.name} {message}\n")
 
     return Log()

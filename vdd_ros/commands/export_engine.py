@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +14,8 @@ from pydantic import JsonValue
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, POLICY
+from vdd_ros.durable import lock_folder
+from vdd_ros.engine_store import EngineStore
 from vdd_ros.environment import device_results_folder
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
@@ -26,11 +31,33 @@ if TYPE_CHECKING:
 def export_engines(folder: Path, results: Path | None, key: Path | None, seed: int) -> dict:
     """Build and keep one engine for each graph; raises UserError, and keeps none, where one cannot
     be built or the policy that they make differs from the bundle's in onnxruntime."""
-    from vdd_ros.tensorrt_policy import Machine, graphs_of, policy_of
+    from vdd_ros.tensorrt_policy import Machine
 
     bundle = Bundle.load(folder)
     machine = Machine.here()
     store = machine.store(bundle, results or device_results_folder())
+    with _alone(store.results.folder):
+        return _export(bundle, machine, store, key, seed)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder: there was memory for one build, and not for two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = lock_folder(folder)
+    if held is None:
+        raise UserError(f"another process builds engines in {folder}: wait until it has ended")
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _export(
+    bundle: Bundle, machine: Machine, store: EngineStore, key: Path | None, seed: int
+) -> dict:
+    from vdd_ros.tensorrt_policy import graphs_of, policy_of
+
     graphs = graphs_of(bundle)
     built = {name: _built(machine, graph, store.results.folder) for name, graph in graphs.items()}
     loaded = {name: machine.load(plan, f"engine of {name}") for name, (plan, _) in built.items()}
@@ -58,7 +85,6 @@ def _built(machine: Machine, graph: bytes, results: Path) -> tuple[bytes, bytes]
         try:
             return build_on(machine.cuda, machine.trt, graph, log), _read(log)
         except UserError:
-            results.mkdir(parents=True, exist_ok=True)
             (results / "failed-build.log").write_bytes(_read(log))
             raise
 
@@ -78,7 +104,6 @@ def _parity(bundle: Bundle, policy: OnnxPolicy, results: Path, seed: int) -> dic
     wrong = faults(figures, limits)
     if wrong:
         path = results / "failed-parity.json"
-        results.mkdir(parents=True, exist_ok=True)
         path.write_bytes(to_json(report(figures, limits)))
         raise UserError(
             f"the engines differ from {bundle.folder} in onnxruntime: {'; '.join(wrong)}: none was "
