@@ -25,6 +25,7 @@ class GateClock:
     ):
         self.told_ns = 0
         self._made_ns = 0  # when the last command was, by a steady clock
+        self._comes_to_rest = False  # as a command was held up, and none left since
         self._gate, self._contract, self._now_ns, self._last = gate, contract, now_ns, last
         self.begin()
         gate.gap_ns = self.gap_ns
@@ -66,9 +67,12 @@ class GateClock:
     def leaves(self, output: GateOutput, tick_ns: int) -> bool:
         """Whether a command may be sent, to be asked just before; it is noted then. One that was
         held up since it was made, in a process that stood still, would be a jump of an arm that has
-        come to rest meanwhile: the next begins there."""
-        held_up_ns = time.monotonic_ns() - self._made_ns
-        if held_up_ns > self._gate.standing_ns // 2:
+        come to rest meanwhile: the next begins there, once the arm has stood without a command for
+        as long as it takes to do so."""
+        now_ns = time.monotonic_ns()
+        self._comes_to_rest |= now_ns - self._made_ns > self._gate.standing_ns // 2
+        if self._comes_to_rest:
+            self._comes_to_rest = now_ns - self._last.real_ns < self._gate.standing_ns
             self._gate.take_back(output)
             return False
         self._last.note(output.position, tick_ns)
