@@ -116,6 +116,7 @@ class ActionLoop:
             [round(contract.cameras[image.camera].max_age_s * 1e9) for image in contract.images],
             dtype=np.int64,
         )
+        self._camera_of = {image.name: image.camera for image in contract.images}
         self._planning = PlanningThread() if threaded else None
         self._forget()
 
@@ -136,7 +137,8 @@ class ActionLoop:
         self._plans = ChunkEnsemble(self.rule.ensemble_ticks * tick_ns, tick_ns)
         self._ticks_since_plan = self._ticks_since_asked = 0
         self._teleop: tuple[np.ndarray, int] | None = None
-        self._faults: dict[str, Fault] = {}  # of each stream's last message, where it had one
+        # of each stream's and camera's last message, where it had one
+        self._faults: dict[str, Fault] = {}
         self.policy_fault: StopReason | None = None  # why it no longer plans while a leader drives
         self._has_begun = False
         self._asked_ns: int | None = None  # when a plan was asked for that has not come yet
@@ -196,13 +198,20 @@ class ActionLoop:
 
     def add_image(self, name: str, features: np.ndarray, stamp_ns: int, received_ns: int) -> bool:
         """Take what an encoder made (F,) of a picture of an image; whether the window took it."""
-        if stamp_ns < self._start_ns or not np.isfinite(features).all():
+        if stamp_ns < self._start_ns:
             return False
-        return self.aligner.add_image(name, features, stamp_ns, received_ns)
+        camera = self._camera_of[name]
+        if not np.isfinite(features).all():
+            self._faults[camera] = Fault(StopReason.OBSERVATION_BROKEN, f"of image {name}")
+            return False
+        taken = self.aligner.add_image(name, features, stamp_ns, received_ns)
+        if taken:
+            self._faults.pop(camera, None)
+        return taken
 
     def add_broken(self, stream: str, fault: Fault) -> None:
-        """Note a message that could not be taken: if no good one follows in time, that is why. A
-        leader's is one that wants the arm and cannot have it."""
+        """Note a message of a stream or camera that could not be taken: if no good one follows in
+        time, that is why. A leader's is one that wants the arm and cannot have it."""
         self._faults[stream] = fault
         if stream == "teleop_command" and not self._shadow:
             self.gate.refuse("teleop")
@@ -278,21 +287,22 @@ class ActionLoop:
         first = int((np.abs(ages_ns) > self._max_age_ns).argmax())
         part, most_s = self.contract.observation[first], self._max_age_ns[first] * 1e-9
         age = f"{part.name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
-        fault = self._faults.get(part.stream)
-        if fault is None:
-            self._end_policy(StopReason.OBSERVATION_STALE, age)
-        else:
-            self._end_policy(fault.reason, f"{fault.detail}; {age}")
+        self._end_stale(part.stream, age)
 
     def _stop_blind(self, ages_ns: np.ndarray) -> None:
         """Stop, and tell the age of the first image that is too old, or stamped too far ahead."""
         first = int((np.abs(ages_ns) > self._image_max_age_ns).argmax())
         image, most_s = self.contract.images[first], self._image_max_age_ns[first] * 1e-9
-        self._end_policy(
-            StopReason.OBSERVATION_STALE,
-            f"image {image.name} of camera {image.camera} is {ages_ns[first] * 1e-9:.3f} s old, at "
-            f"most {most_s:g}",
-        )
+        named, age_s = f"image {image.name} of camera {image.camera}", ages_ns[first] * 1e-9
+        self._end_stale(image.camera, f"{named} is {age_s:.3f} s old, at most {most_s:g}")
+
+    def _end_stale(self, source: str, age: str) -> None:
+        """For why its last message was not taken, where that is so."""
+        fault = self._faults.get(source)
+        if fault is None:
+            self._end_policy(StopReason.OBSERVATION_STALE, age)
+        else:
+            self._end_policy(fault.reason, f"{fault.detail}; {age}")
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not

@@ -71,6 +71,7 @@ class StopReason(Enum):
     EXECUTOR_HUNG = "the node's executor hangs and would not hear the e-stop"
     CONTROL_HUNG = "the control thread hangs"
     LEADER_UNUSABLE = "a leader speaks, but its messages cannot be used"
+    CAMERA_BLIND = "a camera shows nothing, nothing new, or what another one sees"
 
 
 class GateOutput(NamedTuple):

@@ -20,6 +20,7 @@ from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.frozen_watch import FrozenWatch
 from vdd_ros.gate_clock import GateClock
 from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import Monitor, OnnxDensity
@@ -38,13 +39,15 @@ END_S = 2.0
 
 
 class Arrival(NamedTuple):
-    """One message. fields: as `ActionLoop.add` takes them, None of one that has a `fault`."""
+    """One message. fields: as `ActionLoop.add` takes them, of a camera (F,) by image, None of one
+    that has a `fault`; content: of a camera, another number for other pixels."""
 
     stream: str
     fields: dict[str, np.ndarray] | None
     stamp_ns: int
     received_ns: int
     fault: Fault | None = None
+    content: int = 0
 
 
 class ControlThread:
@@ -98,6 +101,7 @@ class ControlThread:
         self._e_stop_pressed = self._e_stop_seen = False
         self._hearing = self._watch_of_hearing()
         self.halted: tuple[StopReason, str] | None = None  # the first word of `halt`
+        self._frozen = FrozenWatch(loop.contract)
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.monitor = Monitor(loop.contract.control_period_ns, density, detector)
@@ -126,6 +130,7 @@ class ControlThread:
         self.halted = None
         self.beat_ns = 0
         self._hearing = self._watch_of_hearing()
+        self._frozen = FrozenWatch(contract)
         self._clock.begin()
         self._ending.clear()
         self.monitor = Monitor(contract.control_period_ns, self._density, self.detector)
@@ -240,11 +245,34 @@ class ControlThread:
         if arrival.fault is not None:
             self.loop.add_broken(arrival.stream, arrival.fault)
             return
-        stream, fields, stamp_ns, received_ns, _ = arrival
+        stream, fields, stamp_ns, received_ns, _, content = arrival
         assert fields is not None
-        self.loop.add(stream, fields, stamp_ns, received_ns)
+        if stream in self.loop.contract.cameras:
+            self._look(stream, fields, stamp_ns, received_ns, content)
+        else:
+            self.loop.add(stream, fields, stamp_ns, received_ns)
         if self.log is not None:
             self.log.add(stream, fields, stamp_ns, received_ns)
+
+    def _look(
+        self,
+        camera: str,
+        features: dict[str, np.ndarray],
+        stamp_ns: int,
+        received_ns: int,
+        content: int,
+    ) -> None:
+        """A picture that shows nothing new is not taken, and grows old."""
+        joints = self.loop.gate.measured
+        fault = None
+        if joints is not None:
+            fault = self._frozen.fault(camera, content, stamp_ns, joints)
+        if fault is not None:
+            self.loop.add_broken(camera, fault)
+            return
+        for image in self.loop.contract.images:
+            if image.name in features:
+                self.loop.add_image(image.name, features[image.name], stamp_ns, received_ns)
 
     def _deliver(self, result: TickResult, wake: Wake) -> None:
         if self._send_after_ns:

@@ -15,32 +15,31 @@ from vdd_ros.bundle_manifest import encoder_file
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.image_fit import fitted
-from vdd_ros.onnx_graph import GraphError, open_session
+from vdd_ros.onnx_graph import PIXEL_DTYPES, OnnxGraph
 
 PIXELS, FEATURES = "pixels", "features"
 
 
 class Eyes:
-    """Of one bundle. Raises UserError where a graph cannot be read or is of another image."""
+    """Of one bundle. Pictures of different cameras may be seen by different threads at once. Raises
+    UserError where a graph cannot be read or is of another image, or there is no onnxruntime."""
 
     def __init__(self, folder: Path, contract: Contract, features: int):
         """features: numbers that the policy takes of each image."""
         self.contract = contract
-        self._sessions = {}
+        self._graphs: dict[str, OnnxGraph] = {}
         for image in contract.images:
             path = folder / encoder_file(image.name)
-            session, self._errors = open_session(path)
+            graph = _graph(path)
             found = [
-                (node.name, node.type, tuple(node.shape))
-                for node in (*session.get_inputs(), *session.get_outputs())
+                (name, str(array.dtype), array.shape)
+                for arrays in (graph.inputs, graph.outputs)
+                for name, array in arrays.items()
             ]
-            wanted = [
-                (PIXELS, "tensor(uint8)", image.shape),
-                (FEATURES, "tensor(float)", (features,)),
-            ]
+            wanted = [(PIXELS, "uint8", image.shape), (FEATURES, "float32", (features,))]
             if found != wanted:
                 raise UserError(f"{path} has {found}, {wanted} are needed: export it again")
-            self._sessions[image.name] = session
+            self._graphs[image.name] = graph
 
     def see(self, camera: str, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
         """What becomes of a camera's picture (height, width, 3) uint8: (F,) by image. Raises
@@ -54,8 +53,14 @@ class Eyes:
 
     def encoded(self, image: str, pixels: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8, fitted -> (F,). Raises GraphError."""
-        try:
-            (features,) = self._sessions[image].run([FEATURES], {PIXELS: pixels})
-        except self._errors as error:
-            raise GraphError(str(error)) from error
-        return features
+        graph = self._graphs[image]
+        graph.give(PIXELS, pixels)
+        graph.run()
+        return graph.outputs[FEATURES].copy()
+
+
+def _graph(path: Path) -> OnnxGraph:
+    try:
+        return OnnxGraph(path, dtypes=PIXEL_DTYPES)
+    except ModuleNotFoundError:
+        raise UserError("encoders of images are run by onnxruntime: install it") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 from vdd_ros.errors import UserError
 
 DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
+PIXEL_DTYPES = DTYPES | {"tensor(uint8)": np.uint8}
 
 
 class GraphError(RuntimeError):
@@ -34,17 +36,18 @@ class OnnxGraph:
     """Usually one thread, no spinning; buffers allocated once and bound: an evaluation makes no
     array.
 
-    inputs, outputs: arrays by name, float32 or, for a place in a list, int32; what is written into
-    the former is read at the next `run`, which overwrites the latter.
+    inputs, outputs: arrays by name, float32 or, for a place in a list, int32, for pixels uint8;
+    what is written into the former is read at the next `run`, which overwrites the latter.
     """
 
-    def __init__(self, path: str | Path, threads: int = 1):
+    def __init__(self, path: str | Path, threads: int = 1, dtypes: Mapping[str, type] = DTYPES):
         """threads: 0 for as many as there are processors. Raises UserError where the graph cannot
         be read, or has other types than these or no fixed shapes."""
         self._session, self._errors = open_session(path, threads)
         self._binding = self._session.io_binding()
-        self.inputs = {node.name: _buffer(node, path) for node in self._session.get_inputs()}
-        self.outputs = {node.name: _buffer(node, path) for node in self._session.get_outputs()}
+        given, made = self._session.get_inputs(), self._session.get_outputs()
+        self.inputs = {node.name: _buffer(node, path, dtypes) for node in given}
+        self.outputs = {node.name: _buffer(node, path, dtypes) for node in made}
         for name, array in self.inputs.items():
             self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():
@@ -101,8 +104,8 @@ def open_session(path: str | Path, threads: int = 1) -> tuple:
     return session, errors
 
 
-def _buffer(node, path: str | Path) -> np.ndarray:
-    dtype = DTYPES.get(node.type)
+def _buffer(node, path: str | Path, dtypes: Mapping[str, type]) -> np.ndarray:
+    dtype = dtypes.get(node.type)
     if dtype is None or not all(isinstance(size, int) for size in node.shape):
         raise UserError(
             f"{path}: {node.name} is {node.type} {node.shape}; it has to be float32 of fixed "

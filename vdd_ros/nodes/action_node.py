@@ -160,7 +160,7 @@ class ActionNode(LifecycleNode):
         listener, last = self._listen_to_e_stop(contract), LastCommand()
         outputs = Outputs(self, contract, settings.robot, settings.mode == "shadow")
         made.callback(outputs.destroy)
-        inputs = Inputs(self, contract)
+        inputs = Inputs(self, contract, ready.eyes)
         made.callback(inputs.destroy)
         make = partial(
             ControlThread,
@@ -183,6 +183,7 @@ class ActionNode(LifecycleNode):
             slow_speed=settings.slow_speed,
             keep_log=bool(settings.log_ticks),
         )
+        inputs.looking = lambda: control.running
         reporter = Reporter(self, ready.bundle, control, inputs, outputs)
         made.callback(reporter.destroy)
         ways = make, self._make_way, listener, reporter

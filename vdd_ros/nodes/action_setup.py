@@ -20,9 +20,11 @@ from vdd_ros.bundle_verification import (
     warmed_up,
 )
 from vdd_ros.calibration_file import calibrated
+from vdd_ros.camera_eye import seconds_to_see
 from vdd_ros.contract import Contract
 from vdd_ros.environment import device_results_folder
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import Eyes
 from vdd_ros.homing import require_pose
 from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime
 from vdd_ros.nodes.action_parameters import ActionParameters
@@ -38,7 +40,8 @@ class Ready(NamedTuple):
     """density: of the bundle's policy, for the monitor, where it has one; home: (Da,) [unit] where
     ~/go_home brings the arm, None where nobody knows; plan_s: what a plan took in warm-up;
     threaded: whether plans are made beside the ticks; knows_robot: whether who listens to commands
-    is told from who looks on by a name."""
+    is told from who looks on by a name; eyes: the encoders of its images; see_s: what a picture of
+    each camera took in warm-up."""
 
     bundle: Bundle
     loop: ActionLoop
@@ -47,6 +50,8 @@ class Ready(NamedTuple):
     plan_s: float
     threaded: bool
     knows_robot: bool
+    eyes: Eyes
+    see_s: dict[str, float]
 
     @property
     def warnings(self) -> list[str]:
@@ -59,6 +64,12 @@ class Ready(NamedTuple):
         certificate = self.bundle.certificate
         if certificate is not None and certificate.failed:
             told.append(f"its certificate says that it failed: {', '.join(certificate.failed)}")
+        for name, see_s in self.see_s.items():
+            if see_s * (rate_hz := self.loop.contract.cameras[name].rate_hz) > 1.0:
+                told.append(
+                    f"a picture of camera {name} takes {see_s * 1e3:.3g} ms, longer than its "
+                    f"period at {rate_hz:g} Hz: pictures will be dropped"
+                )
         if not self.knows_robot:
             told.append(
                 "any subscriber of its commands counts as the robot: name its controller with the "
@@ -70,9 +81,10 @@ class Ready(NamedTuple):
         period_ms = self.loop.contract.control_period_ns * 1e-6
         beside = ", in a thread beside the ticks" if self.threaded else ""
         experts = self.loop.policy.n_experts
+        seen = "".join(f", a picture of {one} {s * 1e3:.3g} ms" for one, s in self.see_s.items())
         return (
             f"{self.bundle.name}: {experts} experts, {self.bundle.acting}; a plan takes "
-            f"{self.plan_s * 1e3:.3g} ms of ticks of {period_ms:.3g} ms{beside}"
+            f"{self.plan_s * 1e3:.3g} ms of ticks of {period_ms:.3g} ms{beside}{seen}"
         )
 
 
@@ -83,7 +95,6 @@ def prepared(settings: ActionParameters) -> Ready:
     contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
     period_s = contract.control_period_ns * 1e-9
     _require_within_tick(settings, period_s)
-    _require_numbers_alone(contract)
     trusted = read_trusted(Path(settings.trusted_keys)) if settings.trusted_keys else ()
     bundle = Bundle.load(settings.bundle, contract, trusted)
     if settings.mode == "drive":
@@ -94,6 +105,8 @@ def prepared(settings: ActionParameters) -> Ready:
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
     require_reference(bundle, policy)
+    eyes = bundle.open_eyes()
+    see_s = seconds_to_see(contract, eyes)
     space = action_space(contract)
     plan_s = warm.plan_s + seconds_to_decode(contract, space, policy.horizon)
     is_slow = plan_s > MOST_OF_A_TICK * period_s or warm.choice_s > MOST_OF_A_PAUSE * period_s
@@ -112,7 +125,7 @@ def prepared(settings: ActionParameters) -> Ready:
     # A session of its own: the monitor's thread must not hold up the policy's.
     density = bundle.open_density(runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
-    return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot)
+    return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot, eyes, see_s)
 
 
 def _runtime(bundle: Bundle, settings: ActionParameters) -> Runtime:
@@ -128,14 +141,6 @@ def _policy(bundle: Bundle, settings: ActionParameters, runtime: Runtime) -> Onn
     from vdd_ros.tensorrt_policy import open_engines
 
     return open_engines(bundle, Path(settings.device_results or device_results_folder()))
-
-
-def _require_numbers_alone(contract: Contract) -> None:
-    if contract.images:
-        raise UserError(
-            f"contract {contract.name} observes images, which this node does not encode yet: "
-            "evaluate in simulation (`vdd evaluate`), or use a contract without images"
-        )
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

@@ -16,12 +16,15 @@ from std_msgs.msg import Float64MultiArray
 from vdd_ros.action_loop import Fault, TickResult
 from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.bundle import Bundle
+from vdd_ros.camera_eye import CameraEye, Sight
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.decisions import Decisions
 from vdd_ros.errors import MissingJoint, UserError
+from vdd_ros.eyes import Eyes
 from vdd_ros.monitor import RunState
+from vdd_ros.nodes.camera_thread import CameraThread
 from vdd_ros.nodes.decision_messages import decisions_message
 from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import ABSENT, Listeners
@@ -150,9 +153,11 @@ class Outputs:
 
 
 class Inputs:
-    """What the node listens to. Streams are read by the control thread, at its ticks."""
+    """What the node listens to. Streams are read by the control thread, at its ticks; cameras by
+    threads of their own, as long as `looking` is true."""
 
-    def __init__(self, node: LifecycleNode, contract: Contract):
+    def __init__(self, node: LifecycleNode, contract: Contract, eyes: Eyes):
+        self.looking = lambda: False
         self.complaints: dict[str, str] = {}  # by stream, why its last message was not taken
         self._misfits_s: dict[str, float] = {}  # when a publisher was found not to fit
         self._node = node
@@ -163,6 +168,16 @@ class Inputs:
             StreamReader(node, contract, name, self._note_misfit) for name in sorted(names)
         ]
         self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
+        self._cameras = [
+            CameraThread(
+                node,
+                contract,
+                CameraEye(contract, name, eyes),
+                self._note_misfit,
+                lambda: self.looking(),
+            )
+            for name in sorted({image.camera for image in contract.images})
+        ]
 
     def receive(self, now_ns: int) -> Iterator[Arrival]:
         """What has come since it was asked last, stream by stream."""
@@ -172,6 +187,13 @@ class Inputs:
             for data, received_ns in reader.take():
                 known_ns = received_ns if received_ns and not simulated else now_ns
                 yield self._arrival(reader.name, data, known_ns)
+        for camera in self._cameras:
+            yield from map(_seen, camera.take())
+
+    def figures(self) -> dict[str, object]:
+        """Of its cameras."""
+        now_ns = self._clock.now().nanoseconds
+        return {k: v for camera in self._cameras for k, v in camera.figures(now_ns).items()}
 
     def _arrival(self, name: str, data: bytes, received_ns: int) -> Arrival:
         try:
@@ -187,12 +209,13 @@ class Inputs:
     def faults(self) -> list[str]:
         """What is wrong with streams; of a publisher that does not fit, as long as it is there."""
         now_s = time.monotonic()
-        for reader in self._readers:
+        for reader in (*self._readers, *(camera.reader for camera in self._cameras)):
             noted_s = self._misfits_s.get(reader.name)
             if noted_s is not None and now_s - noted_s > DISCOVERY_S and not reader.misfits():
                 del self._misfits_s[reader.name]
                 self.complaints.pop(reader.name, None)
-        return list(self.complaints.values())
+        odd = [camera.complaint for camera in self._cameras if camera.complaint]
+        return [*self.complaints.values(), *odd]
 
     def _note_misfit(self, name: str, why: str) -> None:
         self._misfits_s[name] = time.monotonic()
@@ -200,8 +223,16 @@ class Inputs:
 
     def destroy(self) -> None:
         """Stop listening."""
+        for camera in self._cameras:
+            camera.destroy()
         for reader in self._readers:
             reader.destroy()
+
+
+def _seen(sight: Sight) -> Arrival:
+    fields = dict(sight.features) if sight.fault is None else None
+    times = sight.stamp_ns, sight.received_ns
+    return Arrival(sight.camera, fields, *times, sight.fault, sight.content)
 
 
 class Reporter:
@@ -284,6 +315,7 @@ class Reporter:
             "rule": self._bundle.acting,
             **self._thresholds,
             "limits": control.loop.gate.filter.holds,
+            **self._inputs.figures(),
         }
         if control.running and self._hung_s is not None:
             why = f"the control thread hangs: no tick for {self._hung_s:.1f} s"

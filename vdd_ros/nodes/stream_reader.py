@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
@@ -16,7 +17,7 @@ QUEUE_S = 0.1  # of messages between two looks; of more, the oldest are lost
 
 
 class StreamReader:
-    """One stream of a contract, without a callback.
+    """One stream or camera of a contract, without a callback.
 
     An executor would take every message at once, and the interpreter with it: at a thousand joint
     states a second that is a good part of a core, and a control thread that waits. Here messages
@@ -27,7 +28,7 @@ class StreamReader:
         self, node: Node, contract: Contract, name: str, complain: Callable[[str, str], None]
     ):
         """complain: called with the name of the stream and what is wrong with its publishers."""
-        stream = contract.streams[name]
+        stream = contract.sources[name]
         self.name = name
         self._node = node
         self._depth = depth = max(stream.depth, round(QUEUE_S * stream.rate_hz))
@@ -45,6 +46,7 @@ class StreamReader:
         # The graph knows it as the node's; the node's executor, which goes by this list, does not.
         # What it has to say of its publishers' QoS is still heard: that is a list of its own.
         node._subscriptions.remove(self._subscription)
+        self._waiting: rclpy_implementation.WaitSet | None = None
 
     def misfits(self) -> bool:
         """Whether a publisher on its topic is there whose QoS does not fit its own."""
@@ -52,6 +54,18 @@ class StreamReader:
         mine = self._subscription.qos_profile
         found = (qos_check_compatible(end.qos_profile, mine)[0] for end in ends)
         return any(verdict == QoSCompatibility.ERROR for verdict in found)
+
+    def wait(self, seconds: float) -> None:
+        """Until something has come that was not taken, at most so long; to be called by one thread,
+        which keeps no other from the interpreter meanwhile."""
+        context, handle = self._node.context.handle, self._subscription.handle
+        assert context is not None
+        with context, handle:
+            if self._waiting is None:
+                self._waiting = rclpy_implementation.WaitSet(1, 0, 0, 0, 0, 0, context)
+            self._waiting.clear_entities()
+            self._waiting.add_subscription(handle)
+            self._waiting.wait(round(seconds * 1e9))
 
     def take(self) -> Iterator[tuple[bytes, int]]:
         """What has come since, oldest first, and no more than may wait: a flood does not hold up
