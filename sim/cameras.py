@@ -34,10 +34,11 @@ class SimCameras:
         for flag in OFF:
             self._renderer.scene.flags[flag] = 0
 
-    def picture(self, name: str) -> np.ndarray:
-        """(height, width, 3) uint8, red, green, blue, of a camera by its name in contracts."""
+    def picture(self, name: str, state: mujoco.MjData | None = None) -> np.ndarray:
+        """(height, width, 3) uint8, red, green, blue, of a camera by its name in contracts; state:
+        another one of the model than that of now."""
         assert self._renderer is not None
-        self._renderer.update_scene(self._data, camera=CAMERAS[name])
+        self._renderer.update_scene(state or self._data, camera=CAMERAS[name])
         return self._renderer.render()
 
     def close(self) -> None:

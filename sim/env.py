@@ -3,6 +3,7 @@ fraction (0 closed, 1 open) where the task has one, times in ns or s."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import mujoco
@@ -159,6 +160,14 @@ class RobosuiteEnv:
         """The cameras of a contract; to be closed. Raises UserError where the simulation has no
         such cameras, or cannot draw."""
         return SimCameras(self._model, self._data, contract)
+
+    def copy(self) -> mujoco.MjData:
+        """Of its state, for who looks at it while it goes on."""
+        return copy.copy(self._data)
+
+    def copy_into(self, state: mujoco.MjData) -> None:
+        """Its state as it is now, into an older copy of it."""
+        mujoco.mj_copyData(state, self._model, self._data)
 
     def apply(self, target: np.ndarray) -> None:
         """Set the position target (J,) [rad, fraction]; it holds until the next call.

@@ -123,3 +123,46 @@ def test_where_nothing_can_be_drawn_nothing_is_recorded(tmp_path, how):
     done = drawing.vdd("record", "--out", tmp_path / "episodes", *given, gl="disable")
     assert done.returncode == 2 and CANNOT[how] in done.stderr
     assert not list((tmp_path / "episodes").glob("episode*"))
+
+
+BESIDE = """
+import sys
+import numpy as np
+from vdd_ros.contract import Contract
+from vdd_ros.images import decode_image
+from vdd_ros.sim.drawing import Drawing
+from vdd_ros.sim.env import RobosuiteEnv
+
+contract = Contract.from_yaml(sys.argv[1])
+env = RobosuiteEnv("stack_1")
+env.advance(0.2)
+cameras = env.cameras(contract)
+wanted = {name: cameras.picture(name).copy() for name in contract.cameras}
+cameras.close()
+beside = Drawing(env, contract)
+beside.ask(tuple(wanted), 7)
+env.apply(env.observe().position + 0.3)
+env.advance(0.5)
+beside.wait()
+for name, message, time_ns in beside.fetch():
+    found = decode_image(contract.cameras[name], message)
+    assert time_ns == 7 and np.array_equal(found, wanted.pop(name)), name
+assert not wanted and beside.drawn == 2 and beside.left_out == 0
+for time_ns in range(40):
+    beside.ask(("agent_view",), time_ns)
+beside.wait()
+assert beside.drawn + beside.left_out == 42 and beside.left_out > 0
+beside.close()
+"""
+
+
+def test_what_is_drawn_beside_the_simulation_is_what_is_recorded():
+    """The state of when it was asked for, while the arm moves on; what is too much is left out."""
+    gl = drawing.gl()
+    if gl is None:
+        pytest.skip("neither osmesa nor egl is installed here")
+    command = [sys.executable, "-c", BESIDE, CONFIG / "panda_stack_1_images.yaml"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=drawing.environment(gl), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

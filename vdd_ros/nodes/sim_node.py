@@ -1,8 +1,9 @@
 """sim_node: a simulated robot behind the robot's own topics; nobody can tell it from the robot.
 
-joint states and poses of objects out, position commands in (topics of the contract); the last
-command is held, as a forward position controller holds it; of a trajectory, the way to its last
-point is gone evenly until the point is due, as a joint_trajectory_controller does. Beyond the
+joint states, poses of objects and pictures of observed cameras out, position commands in (topics of
+the contract); the last command is held, as a forward position controller holds it; of a trajectory,
+the way to its last point is gone evenly until the point is due, as a joint_trajectory_controller
+does. Pictures are drawn off screen, by what MUJOCO_GL says, in a thread of their own. Beyond the
 robot: /clock, ~/reset (std_srvs/Trigger: arm at its start pose, next seed, time goes on), and once
 an episode is decided ~/success (std_msgs/Bool) and ~/episode (std_msgs/String, JSON: success,
 reason, way, done, seconds, decided_ns, seed), both latched.
@@ -14,11 +15,12 @@ and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time wh
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -45,6 +47,9 @@ from vdd_ros.nodes.messages import (
 )
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.sim.delay import LONGEST_S, DelayLine
+
+if TYPE_CHECKING:
+    from vdd_ros.sim.drawing import Drawing
 
 FIRST_SIM_TIME_NS = NS_PER_S  # zero would mean "no clock yet"
 LARGEST_LAG_NS = NS_PER_S // 10  # a machine that falls further behind gives the lost time up
@@ -101,6 +106,8 @@ class SimNode(Node):
         super().__init__("sim_node")
         self.settings = read_parameters(self, SimParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
+        if self.contract.images:
+            os.environ.setdefault("MUJOCO_GL", "egl")  # before it is loaded
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
         from vdd_ros.sim.env import RobosuiteEnv, joints_of
         from vdd_ros.sim.lockstep import Lockstep
@@ -110,6 +117,7 @@ class SimNode(Node):
         self._wiring = wire(self.contract, self.settings.task)
         self._scene = scene_of(Path(self.settings.scene)) if self.settings.scene else None
         self._env = RobosuiteEnv(self.settings.task)
+        self._drawing = self._open_eyes()
         self._in_sim_time = self.settings.time_base == "sim"
         self._lockstep = Lockstep(self.settings.lockstep_timeout_s)
         self._step_ns = self._wiring.state_period_ns
@@ -127,6 +135,20 @@ class SimNode(Node):
         )
         publish_diagnostics(self, self._health)
 
+    def destroy_node(self) -> None:
+        """Free what drawing takes."""
+        if self._drawing is not None:
+            self._drawing.close()
+        super().destroy_node()
+
+    def _open_eyes(self) -> Drawing | None:
+        """None where nothing is observed: cameras that are only recorded may be others'."""
+        if not self.contract.images:
+            return None
+        from vdd_ros.sim.drawing import Drawing
+
+        return Drawing(self._env, self.contract)
+
     def _open_topics(self) -> None:
         states, commands = (self.contract.streams[n] for n in ("joint_state", "robot_command"))
         kind = message_class(states.type)
@@ -138,6 +160,11 @@ class SimNode(Node):
                 qos_of(self.contract.streams[name]),
             )
             for name in self._wiring.pose_streams
+        }
+        seen = {image.camera: self.contract.cameras[image.camera] for image in self.contract.images}
+        self._pictures_out = {
+            name: self.create_publisher(message_class(one.type), one.topic, qos_of(one))
+            for name, one in seen.items()
         }
         self._clock_out = self.create_publisher(ClockMessage, "/clock", 10)
         self._success_out = self.create_publisher(Bool, "~/success", latched_qos())
@@ -227,12 +254,26 @@ class SimNode(Node):
                 frame = self.contract.frames.base
                 poses = poses_message(self._env.poses(), frame, self._time_ns)
                 self._to_tell.put((self._poses_out[name], poses), self._time_ns)
+        self._draw(reading.stamp_ns)
         for publisher, message in self._to_tell.due(self._time_ns):
             publisher.publish(message)
         if self._in_sim_time and self._time_ns % self.contract.control_period_ns == 0:
             self._lockstep.tick_sent(time.monotonic())
         if not self._decided:
             self._judge(reading.stamp_ns / NS_PER_S)
+
+    def _draw(self, elapsed_ns: int) -> None:
+        """Have pictures drawn that are due, and tell those that have been; simulated time waits for
+        them, real time does not."""
+        if self._drawing is None:
+            return
+        due = [name for name in self._pictures_out if elapsed_ns % self._wiring.cameras[name] == 0]
+        if due:
+            self._drawing.ask(due, self._time_ns)
+        if self._in_sim_time:
+            self._drawing.wait()
+        for name, message, taken_ns in self._drawing.fetch():
+            self._to_tell.put((self._pictures_out[name], message), taken_ns)
 
     def _judge(self, elapsed_s: float) -> None:
         status = self._env.status()
@@ -271,10 +312,17 @@ class SimNode(Node):
             "seed": self._seed,
             "episode": self._env.status().reason,
         }
+        if self._drawing is not None:
+            values["pictures"] = self._drawing.drawn
+            values["pictures_left_out"] = self._drawing.left_out
+            if self._drawing.fault is not None:
+                return Health("error", self._drawing.fault, values)
         if self._refused:
             return Health("warn", "commands were refused", values)
         if self._lost_ns:
             return Health("warn", "this machine is too slow for real time", values)
+        if self._drawing is not None and self._drawing.left_out:
+            return Health("warn", "this machine is too slow to draw every picture", values)
         return Health("ok", "running", values)
 
 
