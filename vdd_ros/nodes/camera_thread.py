@@ -40,7 +40,7 @@ class CameraThread:
         self.reader = StreamReader(node, contract, eye.name, complain)
         self._eye, self._wanted, self._clock = eye, wanted, node.get_clock()
         self._seen: deque[Sight] = deque(maxlen=KEPT)
-        self._encode_ms = Recent()
+        self._encode_ms, self._ready_ms = Recent(), Recent()
         self._counts = {"seen": 0, "dropped": 0, "broken": 0}
         self._newest_ns: int | None = None
         self._ending = threading.Event()
@@ -53,15 +53,16 @@ class CameraThread:
             yield self._seen.popleft()
 
     def figures(self, now_ns: int) -> dict[str, object]:
-        """What became of its pictures, how old the newest is, and what it takes to see one."""
-        p50_p99 = self._encode_ms.quantiles(50, 99) or (None, None)
+        """What became of its pictures, how old the newest is, what it takes to see one
+        (encode), and how old it is then (ready)."""
         age_s = None if self._newest_ns is None else (now_ns - self._newest_ns) * 1e-9
-        named = {
+        named: dict[str, object] = {
             **self._counts,
             "age_s": age_s,
-            "encode_p50_ms": p50_p99[0],
-            "encode_p99_ms": p50_p99[1],
         }
+        for way, taken in {"encode": self._encode_ms, "ready": self._ready_ms}.items():
+            found = taken.quantiles(50, 99) or (None, None)
+            named |= {f"{way}_{p}_ms": ms for p, ms in zip(("p50", "p99"), found, strict=True)}
         return {
             f"camera_{self.name}_{key}": f"{value:.6g}" if isinstance(value, float) else value
             for key, value in named.items()
@@ -93,4 +94,5 @@ class CameraThread:
         self._counts["seen" if sight.fault is None else "broken"] += 1
         if sight.fault is None:
             self._encode_ms.add(sight.took_s * 1e3)
+            self._ready_ms.add((self._clock.now().nanoseconds - sight.stamp_ns) * 1e-6)
             self._newest_ns = sight.stamp_ns

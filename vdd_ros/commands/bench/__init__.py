@@ -20,6 +20,7 @@ TOOLS = {
     "spaces": "whether students come nearer to their teacher when chunks are compared elsewhere",
     "loader": "how fast training gets its examples from disk, beside the same in memory",
     "control": "how punctual robot commands are, beside a loop that does nothing but publish them",
+    "image": "how long after its cameras saw something a policy's commands know of it",
     "soak": "whether the action node keeps its time and its memory over half an hour",
     "delays": "what a policy's success is worth when observations and commands are late",
     "faults": "what becomes of a swinging arm when things break around its policy",
