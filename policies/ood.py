@@ -16,10 +16,12 @@ import torch
 from vdd_ros.conformal import conformal_threshold, episode_scores
 from vdd_ros.contract import Contract
 from vdd_ros.density import MixtureParameters, log_density
+from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.mahalanobis import Clusters, fit_clusters
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.demonstrations import unseen
+from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.export import StudentDensity, acting_windows
 from vdd_ros.policies.runs import MOST, Student, Teacher
 from vdd_ros.policies.stored_windows import open_windows
@@ -48,6 +50,11 @@ def fit_detector(
     held_out = unseen(teacher, further)
     parts = teacher.contract, teacher.normalizer, training, held_out
     detector = calibrated(*parts, false_alarm_rate, seed)
+    encoder = teacher.encoder if student is None else student.encoder
+    if encoder is not None:
+        shown = teacher.contract, training, held_out, encoder
+        images = calibrated_images(*shown, false_alarm_rate, seed)
+        detector = detector._replace(images=images)
     if student is None:
         return detector
     seen = looked_at(held_out, teacher.contract)
@@ -71,13 +78,49 @@ def calibrated(
     most_clusters: int = CLUSTERS,
 ) -> OodDetector:
     """Of observations alone: clusters of those trained on, the threshold from those held out."""
-    count = min(most_clusters, max(1, len(np.unique(training.episode)) // EPISODES_PER_CLUSTER))
+    count = clusters_of(training, most_clusters)
     clusters = fit_window_clusters(normalizer, training.observations, count, seed)
     ticks = max(1, round(RUNNING_S * contract.rates.control_hz))
     distances = clusters.distance(flattened(held_out.observations))
     scores = episode_scores(distances, held_out.episode, ticks)
     threshold = conformal_threshold(scores, scenes(contract, held_out), false_alarm_rate)
     return OodDetector(clusters, ticks, threshold)
+
+
+def calibrated_images(
+    contract: Contract,
+    training: Windows,
+    held_out: Windows,
+    encoder: Encoder,
+    false_alarm_rate: float,
+    seed: int,
+) -> tuple[FeatureDistance, ...]:
+    """Of what an encoder makes of each image, clusters and thresholds as of the other numbers."""
+    count = clusters_of(training)
+    ticks = max(1, round(RUNNING_S * contract.rates.control_hz))
+    groups = scenes(contract, held_out)
+    found = []
+    trained, kept = (features_of(windows, encoder) for windows in (training, held_out))
+    for index, image in enumerate(contract.images):
+        seen = trained[:, index]
+        noise = FEATURE_STD**2 * seen.var(0).mean() * np.eye(seen.shape[1])
+        clusters = fit_clusters(seen, count, noise, np.random.default_rng(seed))
+        scores = episode_scores(clusters.distance(kept[:, index]), held_out.episode, ticks)
+        threshold = conformal_threshold(scores, groups, false_alarm_rate)
+        found.append(FeatureDistance(image.name, clusters, threshold))
+    return tuple(found)
+
+
+def features_of(windows: Windows, encoder: Encoder) -> np.ndarray:
+    """(N, C, F) of each image, without its age."""
+    assert windows.pictures is not None
+    blocks = encoder.of(windows.pictures).numpy().astype(np.float64)
+    return blocks.reshape(len(blocks), encoder.count, -1)[:, :, :-1]
+
+
+def clusters_of(training: Windows, most: int = CLUSTERS) -> int:
+    """How many clusters so many episodes allow."""
+    return min(most, max(1, len(np.unique(training.episode)) // EPISODES_PER_CLUSTER))
 
 
 def scenes(contract: Contract, windows: Windows) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -31,6 +32,7 @@ from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.export import acting_windows
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
+from vdd_ros.policies.ood import features_of
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.runs import load_windows, to_tensors
 from vdd_ros.policies.teacher import SamplerConfig, TeacherConfig
@@ -90,6 +92,38 @@ def test_the_graphs_are_the_network_and_the_certificate_says_how_nearly(bundle, 
     parity = json.loads((bundle.folder / "certificate.json").read_text())["parity"]["fp32"]
     assert parity["pictures"] == 2 * 32
     assert 0.0 < parity["largest_feature_error"] <= FEATURE_BOUND
+
+
+def test_the_bundle_tells_images_from_those_of_training(bundle, teacher):
+    """What its encoders make of the other camera is further off than all that they were trained on;
+    too few episodes are held out here for a threshold."""
+    detector = bundle.ood_detector
+    assert [one.image for one in detector.images] == ["front", "hand"]
+    assert all(one.distance is None for one in detector.images)
+    shown = features_of(load_windows(teacher, held_out=False), teacher.encoder)
+    for index, one in enumerate(detector.images):
+        familiar = max(one.distance_of(row) for row in shown[:, index])
+        assert familiar < one.distance_of(shown[:, 1 - index].mean(0))
+
+
+def with_detector(bundle, folder, raw: dict) -> Bundle:
+    """The bundle with another detector, as if it had been exported so."""
+    folder = shutil.copytree(bundle.folder, folder)
+    data = json.dumps(raw).encode()
+    (folder / "ood_detector.json").write_bytes(data)
+    files = bundle.manifest.files | {"ood_detector.json": hashlib.sha256(data).hexdigest()}
+    manifest = bundle.manifest.model_copy(update={"files": files})
+    return dataclasses.replace(bundle, folder=folder, manifest=manifest)
+
+
+def test_a_detector_of_other_images_is_refused(bundle, tmp_path):
+    raw = json.loads((bundle.folder / "ood_detector.json").read_text())
+    raw["images"][1]["image"] = "elsewhere"
+    with pytest.raises(UserError, match=r"is of images .*elsewhere.*export the bundle again"):
+        _ = with_detector(bundle, tmp_path / "a", raw).ood_detector
+    raw["images"][1]["means"] = []
+    with pytest.raises(UserError, match="does not say how far"):
+        _ = with_detector(bundle, tmp_path / "b", raw).ood_detector
 
 
 class Seeing:

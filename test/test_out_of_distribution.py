@@ -10,13 +10,14 @@ from vdd_ros.action_loop import ActionLoop, TickResult
 from vdd_ros.command_gate import StopReason
 from vdd_ros.conformal import Threshold
 from vdd_ros.control_thread import ControlThread
+from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.inference import PolicyOutput
 from vdd_ros.mahalanobis import Clusters
 from vdd_ros.monitor import Monitor
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake
 from vdd_ros.safety import SafetyFilter
-from vdd_ros.stream import Window
+from vdd_ros.stream import Sample, Window
 
 HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
 MS = 1_000_000
@@ -168,3 +169,21 @@ def test_without_a_detector_or_its_threshold_nothing_is_known(contract):
     assert monitor.out_of_distribution is None and monitor.explanation(contract) == ""
     assert taken(detector()._replace(distance=None), HOME).out_of_distribution is None
     assert taken(detector()).out_of_distribution is None
+
+
+def test_an_image_unlike_those_of_training_is_out_of_distribution(contract):
+    """A picture counts at every tick that sees it; the cluster is one of unit variance at 0."""
+    clusters = Clusters(np.zeros((1, 2)), np.eye(2)[None])
+    image = FeatureDistance("front", clusters, Threshold(4.0, 0.05, 19, 19))
+    known = Clusters(np.zeros((1, 7)), np.eye(7)[None])
+    detector = OodDetector(known, 4, None, images=(image,))
+    monitor = Monitor(10_000_000, detector=detector)
+    found = []
+    for tick, features in enumerate([[3.0, 0.0]] * 4 + [[6.0, 8.0]] * 2):
+        sample = Sample(np.array(features), 2 * (tick // 2), 0)
+        window = Window(np.zeros((1, 7)), np.zeros((1, 1)), 0, tick, (sample,))
+        monitor.take(TickResult(tick, window=window), tick)
+        found.append((monitor.state().image_distances["front"], monitor.out_of_distribution))
+    assert found == [(3.0, False)] * 4 + [(4.75, True), (6.5, True)]
+    told = monitor.explanation(contract)
+    assert told.startswith("image front is 6.5 from what was trained on, the threshold is 4:")

@@ -155,7 +155,12 @@ class Bundle:
             return None
         size = self.manifest.n_obs_steps * self.contract.observation_dim
         raw, path = self.read_json(OOD_DETECTOR), self.folder / OOD_DETECTOR
-        return OodDetector.from_dict(raw, size, str(path)).at_rate(self.tick_ratio)
+        detector = OodDetector.from_dict(raw, size, str(path))
+        wanted = [(image.name, self.manifest.image_features) for image in self.contract.images]
+        found = [(one.image, one.clusters.means.shape[1]) for one in detector.images]
+        if found and found != wanted:
+            raise UserError(f"{path} is of images {found}, not {wanted}: export the bundle again")
+        return detector.at_rate(self.tick_ratio)
 
     @property
     def reference(self) -> Reference | None:

@@ -13,8 +13,10 @@ import numpy as np
 from vdd_ros.action_loop import TickResult
 from vdd_ros.conformal import RunningMean
 from vdd_ros.contract import Contract
+from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.stream import Sample
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000
@@ -30,8 +32,8 @@ class RunState(NamedTuple):
     replannings by expert, the most used first; switches_per_s: changes of the expert followed, over
     the time of the run; log_likelihood: of the chunk last chosen, given its window, under the whole
     mixture [nats]; ood_distance: of the observations from the training set, running mean [standard
-    deviations]; out_of_distribution: whether that is above the threshold; limited: ticks in which a
-    limit shaped the command.
+    deviations]; image_distances: likewise, of what each image shows; out_of_distribution: whether
+    one of them is above its threshold; limited: ticks in which a limit shaped the command.
     """
 
     ticks: int
@@ -47,6 +49,7 @@ class RunState(NamedTuple):
     ood_distance: float | None
     out_of_distribution: bool | None
     limited: dict[str, int]
+    image_distances: dict[str, float]
 
 
 class Recent:
@@ -71,6 +74,37 @@ class Recent:
         return tuple(np.percentile(known, percents).tolist()) if known.size else None
 
 
+class _ImageDistance:
+    """How far an image is from those trained on, as a running mean over ticks."""
+
+    def __init__(self, of: FeatureDistance, running_ticks: int):
+        self.of = of
+        self.mean: float | None = None  # [standard deviations]
+        self._running = RunningMean(running_ticks)
+        self._stamp_ns, self._distance = -1, 0.0  # of the newest picture
+
+    def take(self, sample: Sample) -> None:
+        """The picture seen at a tick; a new one at few of them."""
+        if sample.stamp_ns != self._stamp_ns:
+            self._stamp_ns = sample.stamp_ns
+            self._distance = self.of.distance_of(sample.value)
+        self.mean = self._running.add(self._distance)
+
+    @property
+    def is_out(self) -> bool | None:
+        if self.mean is None or self.of.distance is None:
+            return None
+        return not self.mean <= self.of.distance.value
+
+    @property
+    def explanation(self) -> str:
+        assert self.mean is not None and self.of.distance is not None
+        return (
+            f"image {self.of.image} is {self.mean:.3g} from what was trained on, the threshold is "
+            f"{self.of.distance.value:.3g}: has its camera been moved, swapped or covered?"
+        )
+
+
 class Monitor:
     """Counts and quantiles of one run, and whether its observations are like those trained on."""
 
@@ -85,6 +119,10 @@ class Monitor:
         self.detector = detector
         self.ood_distance: float | None = None  # running mean [standard deviations]
         self._distance_mean = RunningMean(detector.running_ticks if detector else 1)
+        self._images: list[_ImageDistance] = []
+        if detector is not None:
+            ticks = detector.running_ticks
+            self._images = [_ImageDistance(one, ticks) for one in detector.images]
         self._window: np.ndarray | None = None
         self.missed_lately = 0.0  # deadlines, less a tenth for each tick since
         self._ticks = self._misses = self._replans = self._switches = 0
@@ -110,6 +148,8 @@ class Monitor:
             self._window = result.window.values
             distance = self.detector.distance_of(self._window)
             self.ood_distance = self._distance_mean.add(distance)
+            for image, sample in zip(self._images, result.window.images, strict=False):
+                image.take(sample)
         if result.infer_s is not None and result.expert is not None:
             self._replans += 1
             self._switches += self._plan is not None and self._plan.expert != result.expert
@@ -134,11 +174,21 @@ class Monitor:
             ood_distance=self.ood_distance,
             out_of_distribution=self.out_of_distribution,
             limited=dict(self._limited),
+            image_distances={
+                one.of.image: one.mean for one in self._images if one.mean is not None
+            },
         )
 
     @property
     def out_of_distribution(self) -> bool | None:
         """Whether observations are further from the training set than calibrated; None: unknown."""
+        known = [image.is_out for image in self._images if image.is_out is not None]
+        if (of_numbers := self._numbers_are_out) is not None:
+            known.append(of_numbers)
+        return any(known) if known else None
+
+    @property
+    def _numbers_are_out(self) -> bool | None:
         if self.detector is None or self.detector.distance is None or self.ood_distance is None:
             return None
         return not self.ood_distance <= self.detector.distance.value  # what is not finite is
@@ -147,7 +197,10 @@ class Monitor:
         """Of what is out of distribution: how far, and which numbers of the observation make it."""
         if self.detector is None or self._window is None or self.ood_distance is None:
             return ""
-        return self.detector.explanation(self._window, self.ood_distance, contract)
+        told = [image.explanation for image in self._images if image.is_out]
+        if self._numbers_are_out:
+            told.append(self.detector.explanation(self._window, self.ood_distance, contract))
+        return "; ".join(told)
 
     def _log_likelihood(self, plan: TickResult | None) -> float | None:
         if plan is None or plan.actions is None or plan.seen is None or self.density is None:

@@ -14,6 +14,7 @@ import numpy as np
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.mahalanobis import Clusters
 
 AXES = {"position": ("x", "y", "z"), "heading": ("cos", "sin")}
@@ -39,7 +40,8 @@ class OodDetector(NamedTuple):
     """clusters: of flattened windows (To * Do,) of the training set; running_ticks: over which the
     distance is averaged. Thresholds, each for itself, None where there is none: distance, of that
     average; gating_entropy [nats] and surprise [nats], of single ticks. Surprise is minus the
-    log-likelihood of a whole chunk that was demonstrated.
+    log-likelihood of a whole chunk that was demonstrated. images: the same of what encoders make of
+    each image, averaged as the distance is.
     """
 
     clusters: Clusters
@@ -47,6 +49,7 @@ class OodDetector(NamedTuple):
     distance: Threshold | None
     gating_entropy: Threshold | None = None
     surprise: Threshold | None = None
+    images: tuple[FeatureDistance, ...] = ()
 
     def distance_of(self, window: np.ndarray) -> float:
         """Of a window (To, Do) to the nearest cluster [standard deviations]."""
@@ -94,7 +97,9 @@ class OodDetector(NamedTuple):
             "means": self.clusters.means.tolist(),
             "whiteners": self.clusters.whiteners.tolist(),
             "running_ticks": self.running_ticks,
-        } | {name: one and one._asdict() for name, one in self.thresholds.items()}
+            **{name: one and one._asdict() for name, one in self.thresholds.items()},
+            **({"images": [one.to_dict() for one in self.images]} if self.images else {}),
+        }
 
     @property
     def thresholds(self) -> dict[str, Threshold | None]:
@@ -113,13 +118,19 @@ class OodDetector(NamedTuple):
             means, whiteners = (np.array(raw[n], np.float64) for n in ("means", "whiteners"))  # type: ignore[index]
             ticks = int(raw["running_ticks"])  # type: ignore[index]
             thresholds = [_threshold(raw[n]) for n in ("distance", "gating_entropy", "surprise")]  # type: ignore[index]
+            images = [
+                FeatureDistance.from_dict(one, _threshold(one["distance"]))
+                for one in raw.get("images", ())  # type: ignore[attr-defined]
+            ]
         except (KeyError, TypeError, ValueError):
             raise fault from None
         shape = (means.shape[0] if means.ndim else 0, window_size)
         fits = means.shape == shape and whiteners.shape == (*shape, window_size) and shape[0]
         if not (fits and ticks > 0 and np.isfinite(means).all() and np.isfinite(whiteners).all()):
             raise fault
-        return cls(Clusters(means, whiteners), ticks, *thresholds)
+        distance, entropy, surprise = thresholds
+        clusters = Clusters(means, whiteners)
+        return cls(clusters, ticks, distance, entropy, surprise, tuple(images))
 
 
 def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -61,6 +61,7 @@ def _figures(state: RunState) -> dict[str, object]:
         values[f"infer_{name}_us"] = value
     values["expert_use"] = " ".join(f"{z}:{share:.3f}" for z, share in state.expert_use.items())
     values["limited"] = " ".join(f"{name}:{count}" for name, count in state.limited.items())
+    values |= {f"image_{k}_distance": v for k, v in values.pop("image_distances").items()}
     return {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values.items()}
 
 
@@ -74,6 +75,10 @@ def _thresholds(detector: OodDetector | None) -> dict[str, object]:
         "ood_false_alarm_rate": distance and distance.false_alarm_rate,
         "gating_entropy_threshold": entropy and entropy.value,
         "log_likelihood_threshold": surprise and -surprise.value,
+        **{
+            f"image_{one.image}_threshold": one.distance and one.distance.value
+            for one in detector.images
+        },
     }
     return {k: "" if v is None else f"{v:.6g}" for k, v in values.items()}
 
