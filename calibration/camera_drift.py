@@ -34,6 +34,7 @@ def camera_changes(
     its intrinsics, where they are not the calibration's. Raises UserError where there is none, or
     these poses do not tell."""
     log = PoseLog.read(folder)
+    known.require_robot(log.contract.robot_name, f"what is named beside {folder}")
     shown = {name for pose in log.poses for name in pose.pictures}
     changes: list[Change] = []
     if camera_info is not None and len(seen := sorted(known.hand_eye.keys() & shown)) > 1:

@@ -103,7 +103,7 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     for name, one in offsets.items():
         assert abs(one.offset) < 4.0 * one.std and found["joints"][name] == one.offset
     shown = run(capsys, "calibrate", "show", into)
-    assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda_cameras"
+    assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda"
 
 
 def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_path):

@@ -54,6 +54,6 @@ def test_few_views_know_their_own_noise_badly():
 
 def test_what_was_never_calibrated_cannot_have_moved(tmp_path):
     PoseLog.begin(tmp_path / "poses", contract())
-    known = RobotCalibration(robot="panda_cameras", contract_hash="0")
+    known = RobotCalibration(robot="panda", contract_hash="0")
     with pytest.raises(UserError, match="pictures of no camera, the calibration knows where no"):
         camera_changes(known, tmp_path / "poses")

@@ -13,7 +13,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.robot_calibration import newest_file
+from vdd_ros.robot_calibration import RobotCalibration, newest_file
 from vdd_ros.yaml_file import read_map
 
 WHAT = "calibration file"
@@ -44,12 +44,24 @@ def read_calibration(path: str | Path) -> Calibration:
 
 def calibrated(contract: Contract, path: str | Path) -> Contract:
     """The contract with the latencies of a calibration file, or of the newest of a folder; itself
-    where the path is empty, or the file says nothing of them. Raises UserError."""
-    if not str(path) or not read_map(newest_file(path), WHAT).get("latency"):
+    where the path is empty, or the file says nothing of them. Raises UserError, of another robot's
+    too where the file says whose it is."""
+    known = _known_in(path)
+    if known is None:
         return contract
-    found = latencies_in(path, contract.joint_names, contract.sources)
+    known.require_robot(contract.robot_name, path)
+    if not known.latency:
+        return contract
+    found = latencies_in(path, contract.robot_name, contract.joint_names, contract.sources)
     raw = contract.to_dict() | {"latency": found}
     return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
+
+
+def _known_in(path: str | Path) -> RobotCalibration | None:
+    """None where the path is empty, or it is a file of another maker that says its day only."""
+    if not str(path) or "contract_hash" not in read_map(newest_file(path), WHAT):
+        return None
+    return RobotCalibration.read(path)
 
 
 def calibration_warnings(

@@ -79,7 +79,8 @@ class RobotCalibration(Part):
         """Raise UserError where it is of another robot."""
         if self.robot != robot:
             raise UserError(
-                f"{where} is the calibration of {self.robot}, not of {robot}: name that robot's"
+                f"{where} is the calibration of {self.robot}, not of {robot}: name that robot's, "
+                f"or write `robot: {self.robot}` in the contract where it is the same robot"
             )
 
     def checksum(self) -> str:

@@ -176,7 +176,7 @@ def seen_from(folder: Path) -> None:
         position=good.model_copy(update={"unit": "m"}),
         rotation=good.model_copy(update={"unit": "rad"}),
     )
-    known = latest_of(folder, CONTRACT.name, CONTRACT.contract_hash)
+    known = latest_of(folder, CONTRACT.robot_name, CONTRACT.contract_hash)
     known.model_copy(update={"hand_eye": {"front": hand_eye}}).write(folder, NOW)
 
 

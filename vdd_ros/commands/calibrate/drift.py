@@ -59,6 +59,7 @@ def main(args: Args) -> dict:
     if args.keep:
         return _keep(contract, found, args)
     known = RobotCalibration.read(args.calibration)
+    known.require_robot(contract.robot_name, args.calibration)
     if not known.rest:
         raise UserError(
             f"{args.calibration} does not say how the robot stood when it was calibrated: note it "
