@@ -10,7 +10,7 @@ import yaml
 
 from vdd_ros.calibration.recordings import keep
 from vdd_ros.calibration_file import calibrated as with_calibration
-from vdd_ros.calibration_file import read_calibration
+from vdd_ros.calibration_file import encoders_apart, read_calibration
 from vdd_ros.calibration_parts import (
     JointOffset,
     JointOffsets,
@@ -192,3 +192,20 @@ def test_a_calibration_without_latencies_is_asked_whose_it_is_too(tmp_path):
     other.write_text("format_version: 1\nmade: 2026-05-31\n")
     contract = Contract.from_yaml("config/panda_avoid.yaml")
     assert with_calibration(contract, other) == contract, "of another maker, who says its day only"
+
+
+def test_encoder_offsets_that_a_contract_does_not_take_are_told(tmp_path):
+    """A calibration that is given at run time brings latencies; encoders are the contract's."""
+    plain = Contract.from_yaml("config/panda_avoid.yaml")
+    one = OFFSETS.joints["elbow"]
+    section = OFFSETS.model_copy(update={"joints": {"panda_joint2": one}, "covariance": ((1e-8,),)})
+    known = latest_of(tmp_path, "panda", "abc")
+    known.model_copy(update={"encoders": section}).write(tmp_path, NOW)
+    assert with_calibration(plain, tmp_path).encoders == {}
+    assert "of panda_joint2, but contract panda_avoid takes none" in encoders_apart(plain, tmp_path)
+    taken = Contract.from_dict(with_encoders(plain.to_dict() | {"encoders": "."}, tmp_path))
+    assert encoders_apart(taken, tmp_path) is None and encoders_apart(plain, "") is None
+    moved = one.model_copy(update={"offset": 0.2})
+    section = section.model_copy(update={"joints": {"panda_joint2": moved}})
+    known.model_copy(update={"encoders": section}).write(tmp_path, NOW + timedelta(days=1))
+    assert "panda_avoid has other ones" in encoders_apart(taken, tmp_path)

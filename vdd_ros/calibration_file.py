@@ -57,6 +57,26 @@ def calibrated(contract: Contract, path: str | Path) -> Contract:
     return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
 
 
+def encoders_apart(contract: Contract, path: str | Path) -> str | None:
+    """What is to be said where a calibration has other encoder offsets than the contract, which is
+    where they are taken from: the arm goes, and is read, without them. None where all is well."""
+    known = _known_in(path)
+    section = None if known is None else known.encoders
+    if section is None:
+        return None
+    taken = {name: (one.sign, one.offset) for name, one in contract.encoders.items()}
+    found = {name: (one.sign, one.offset) for name, one in section.joints.items()}
+    apart = [name for name in found if found[name] != taken.get(name)]
+    if not apart:
+        return None
+    does = "has other ones" if taken else "takes none"
+    return (
+        f"{path} has encoder offsets of {', '.join(apart)}, but contract {contract.name} {does}: "
+        f"neither joint states nor commands are corrected by them; write `encoders: {path}` in the "
+        "contract"
+    )
+
+
 def _known_in(path: str | Path) -> RobotCalibration | None:
     """None where the path is empty, or it is a file of another maker that says its day only."""
     if not str(path) or "contract_hash" not in read_map(newest_file(path), WHAT):

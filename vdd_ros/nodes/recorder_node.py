@@ -28,7 +28,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
-from vdd_ros.calibration_file import calibrated, read_calibration
+from vdd_ros.calibration_file import calibrated, encoders_apart, read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
@@ -75,6 +75,7 @@ class RecorderNode(Node):
         settings = read_parameters(self, RecorderParameters)
         self.contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
         self._calibration = settings.calibration
+        self._tell_encoders()
         self.cameras = self._camera_process() if self.contract.cameras else None
         self.recorder = DemoRecorder(
             self.contract,
@@ -150,7 +151,12 @@ class RecorderNode(Node):
         self._clocks.require_close(self.contract.recording.most_clock_offset_s)
         if self._calibration:  # it may have been made anew since the last episode
             self.recorder.calibration = read_calibration(self._calibration)
+            self._tell_encoders()
         return self.recorder.start(now_ns, wall_clock())
+
+    def _tell_encoders(self) -> None:
+        if told := encoders_apart(self.contract, self._calibration):
+            self.get_logger().warning(told)
 
     def _guard(self) -> None:
         if self.cameras is not None:
