@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from vdd_ros.calibration.seen_board import Seen, picture_size
 from vdd_ros.calibration.summary import residuals_of
 from vdd_ros.calibration_parts import HandEye, LensAlong, Matrix, Source, Transform
 from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Encoder
 from vdd_ros.contract_parts import Kinematics as Model
 from vdd_ros.errors import UserError
 
@@ -198,7 +200,20 @@ def hand_eye_section(
             for at, j in enumerate(estimate.free)
         },
         lens=_lens_along(estimate),
+        encoders=_encoders(estimate, contract),
     )
+
+
+def _encoders(
+    estimate: HandEyeEstimate, contract: Contract
+) -> dict[str, tuple[Literal[1, -1], float]] | None:
+    """Those of the contract, with what was estimated along with the camera."""
+    chain = estimate.views.chain
+    if chain is None:
+        return None
+    found = {name: contract.encoders.get(name, Encoder()) for name in chain.names}
+    added = dict(zip(chain.names, estimate.unknowns.offsets.tolist(), strict=True))
+    return {name: (one.sign, one.offset + added[name]) for name, one in found.items()}
 
 
 def _lens_along(estimate: HandEyeEstimate) -> LensAlong | None:

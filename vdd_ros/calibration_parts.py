@@ -160,7 +160,9 @@ class HandEye(Section):
     board's pose from view to view. joints, joints_std: offsets that were estimated along with it,
     by joint, and their standard deviations [rad, m]. factors: on the focal length and on the
     board's size that would fit best, each with its standard deviation; 1 where both are as stated.
-    lens: as it was estimated along with it, None where it was taken as exact.
+    lens: as it was estimated along with it, None where it was taken as exact. encoders: sign and
+    offset of the joints between base and tool with which it was estimated, by joint; None where
+    nobody says.
     """
 
     mounting: Literal["eye_in_hand", "eye_to_hand"]
@@ -174,6 +176,7 @@ class HandEye(Section):
     joints: dict[str, Finite] = {}
     joints_std: dict[str, NotNegative] = {}
     lens: LensAlong | None = None
+    encoders: dict[str, tuple[Literal[1, -1], Finite]] | None = None
 
 
 class Intrinsics(Section):

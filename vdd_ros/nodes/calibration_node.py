@@ -101,6 +101,8 @@ class CalibrationNode(Node):
             found = RobotCalibration.read(folder)
             found.require_robot(self.contract.robot_name, folder)
             known = found.hand_eye
+            for sentence in found.stale_told:
+                self.get_logger().warning(sentence)
         if not known and self.settings.kind == "frames":
             raise UserError(
                 f"{folder} does not say where any camera is: calibrate kind:=hand_eye first"
