@@ -13,8 +13,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.robot_calibration import RobotCalibration, newest_file
-from vdd_ros.yaml_file import read_map
+from vdd_ros.robot_calibration import RobotCalibration, is_empty, newest_file
+from vdd_ros.yaml_file import read_extended, read_map
 
 WHAT = "calibration file"
 
@@ -40,6 +40,17 @@ def read_calibration(path: str | Path) -> Calibration:
         day = day.date()
     content = Path(path).read_bytes()
     return Calibration(sha256=hashlib.sha256(content).hexdigest(), made=day.isoformat())
+
+
+def named_in(contract: str | Path) -> str:
+    """Path of the calibration that a contract's file names, under `encoders` or `latency`; "" where
+    it names none, or nothing was calibrated so far. Raises UserError."""
+    raw = read_extended(contract, "contract")
+    for key in ("encoders", "latency"):
+        if isinstance(raw, dict) and isinstance(named := raw.get(key), str):
+            path = Path(contract).parent / named
+            return "" if is_empty(path) else str(path)
+    return ""
 
 
 def calibrated(contract: Contract, path: str | Path) -> Contract:

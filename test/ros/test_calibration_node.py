@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -263,6 +264,25 @@ def test_a_drift_is_told_while_the_robot_works(tmp_path):
     assert (last["verdict"], last["name"]) == ("MOVED", "panda_joint3")
     assert float(last["moved"]) == pytest.approx(0.002, abs=2e-4)
     assert last["level"] == b"\x02"
+
+
+def test_a_calibration_that_the_contract_names_is_noted_in_episodes(tmp_path):
+    one = Measured(JOINT, ("robot_command", "joint_state"), 0.05, 0.049, 0.051, 1.0, 1)
+    contract = tmp_path / "robot.yaml"
+    contract.write_text(f"extends: {CONTRACT_PATH.resolve()}\nlatency: robot\n")
+    made = keep(tmp_path / "robot", CONTRACT, NOW, latency={JOINT: one.section(NOW, [])})
+    settings = {"contract": contract, "directory": tmp_path / "recorded"}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("recorder_node", domain, settings) as recorder,
+    ):
+        for button in ("start", "stop", "save"):
+            assert observer.call(Trigger, f"/recorder_node/{button}").success, recorder.output
+    store = EpisodeStore(tmp_path / "recorded")
+    (name,) = store.list()
+    found = store.manifest(name).calibration
+    assert found.sha256 == hashlib.sha256(made.read_bytes()).hexdigest()
 
 
 def test_a_recorder_with_a_calibration_writes_its_latencies_into_episodes(tmp_path):
