@@ -11,6 +11,7 @@ from vdd_ros.calibration.drift import Change, Mean
 from vdd_ros.calibration.hand_eye import HandEyeEstimate, hand_eye_of
 from vdd_ros.calibration.hand_eye_problem import OF_POSES
 from vdd_ros.calibration.known_lens import lens_of
+from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import board_views, chain_of
 from vdd_ros.calibration.seen_board import seen_by
@@ -33,13 +34,15 @@ def camera_changes(
     its intrinsics, where they are not the calibration's. Raises UserError where there is none, or
     these poses do not tell."""
     log = PoseLog.read(folder)
+    known.require_robot(log.contract.robot_name, f"what is named beside {folder}")
     shown = {name for pose in log.poses for name in pose.pictures}
     changes: list[Change] = []
     if camera_info is not None and len(seen := sorted(known.hand_eye.keys() & shown)) > 1:
         raise UserError(f"{camera_info} is of one camera, {folder} has pictures of {len(seen)}")
     for name, section in known.hand_eye.items():
         if name in shown:
-            lens, chain = lens_of(known, name, camera_info), chain_of(log.contract, model)
+            chain = chain_of(log.contract, model)
+            lens = _lens_then(section, lens_of(known, name, camera_info))
             views = board_views(log, seen_by(log, name), section.mounting, lens, chain)
             changes += changes_of(name, section, hand_eye_of(views))
     if not changes:
@@ -52,12 +55,14 @@ def camera_changes(
 
 
 def changes_of(name: str, section: HandEye, found: HandEyeEstimate) -> list[Change]:
-    """Along and about the parent's axes, as covariances have it."""
+    """Along and about the parent's axes, as covariances have it. What is not known of the lens
+    moves both estimates alike, and is no part of their bounds."""
     then, now = section.camera.matrix, found.unknowns.camera
     turned = rigid.log_rotation(now[:3, :3] @ then[:3, :3].T)
     moved = np.concatenate([now[:3, 3] - then[:3, 3], turned])
-    before = np.sqrt(np.diag(np.array(section.camera.covariance)))
-    after = np.sqrt(np.diag(found.covariance)[:6])
+    given = section.camera.covariance if section.lens is None else section.lens.given
+    before = np.sqrt(np.diag(np.array(given)))
+    after = np.sqrt(np.diag(found.given_lens))
     return [
         Change(
             f"{what} in {section.camera.parent_frame}",
@@ -69,6 +74,13 @@ def changes_of(name: str, section: HandEye, found: HandEyeEstimate) -> list[Chan
         )
         for index, what in enumerate(AXES)
     ]
+
+
+def _lens_then(section: HandEye, stated: Lens) -> Lens:
+    """The lens by which the place was estimated: two estimates tell by one lens only."""
+    if section.lens is None:
+        return stated
+    return stated.changed(np.array(section.lens.numbers) - stated.numbers)
 
 
 def _freedom(views: int) -> int:

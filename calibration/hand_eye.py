@@ -1,14 +1,15 @@
 """Where a camera is, on the arm or beside it: from a start to an estimate that knows its own error.
 
-X, Y and, where wished, offsets of joints are refined together over the reprojection of all corners
-of all views. Views and corners that do not fit are found by a robust loss and left out of the last
-round, a plain least squares whose weights know both noises: of corners, and of the arm's joints,
-which moves all corners of a view together.
+X, Y, the lens as far as it is not known, and, where wished, offsets of joints are refined together
+over the reprojection of all corners of all views. Views and corners that do not fit are
+found by a robust loss and left out of the last round, a plain least squares whose weights know both
+noises: of corners, and of the arm's joints, which moves all corners of a view together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -23,6 +24,7 @@ from vdd_ros.calibration.hand_eye_estimate import (
 )
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.hand_eye_start import Start, start_of
+from vdd_ros.calibration.lens_prior import LensPrior
 from vdd_ros.calibration.observability import require_enough, require_frames
 from vdd_ros.calibration.view_weights import Whitening, whitening_of
 from vdd_ros.errors import UserError
@@ -36,10 +38,13 @@ MOST_LEFT_OUT = 0.45  # of the views
 RAYLEIGH_MEDIAN = 1.1774  # of the length of two Gaussian numbers, in their standard deviations
 
 
-def hand_eye_of(views: BoardViews, joint_offsets: Sequence[int] = ()) -> HandEyeEstimate:
+def hand_eye_of(
+    views: BoardViews, joint_offsets: Sequence[int] = (), prior: LensPrior | None = None
+) -> HandEyeEstimate:
     """joint_offsets: which joints' offsets are estimated along with it, of views that come from
-    joints. Raises UserError where the views say too little, contradict each other, or fit only with
-    frames, a size or a board other than stated."""
+    joints; prior: how well the views' lens is known, None where it is exact. Raises
+    UserError where the views say too little, contradict each other, or fit only with frames, a size
+    or a board other than stated."""
     free = np.array(joint_offsets, dtype=int)
     sightings = sightings_of(views)
     spread = require_enough(views, sightings)
@@ -51,18 +56,25 @@ def hand_eye_of(views: BoardViews, joint_offsets: Sequence[int] = ()) -> HandEye
     used, corners = _near_start(views, sightings, start), np.ones(len(views.view), bool)
     for _ in range(ROUNDS):
         kept = views.chosen(used, corners)
-        unknowns = _refined(Problem(kept, unknowns, free), sightings.noise, robust=True)
+        unknowns = _refined(Problem(kept, unknowns, free, prior), sightings.noise, robust=True)
         before = used, corners
         used, corners = _fitting(views, unknowns, free, sightings.noise)
         _require_most(used)
         if (used == before[0]).all() and (corners == before[1]).all():
             break
+    if prior is not None and unknowns.lens is not None:  # noise is what no pose explains with it
+        views = replace(views, lens=unknowns.lens)
+        sightings = sightings_of(views)
     kept = views.chosen(used, corners)
-    unknowns = _refined(Problem(kept, unknowns, free), sightings.noise, robust=False)
-    whitening = whitening_of(Problem(kept, unknowns, free), sightings.noise)
-    unknowns = _refined(Problem(kept, unknowns, free), sightings.noise, False, whitening)
+    unknowns = _refined(Problem(kept, unknowns, free, prior), sightings.noise, robust=False)
+    problem = Problem(kept, unknowns, free, prior)
+    whitening = whitening_of(problem, sightings.noise)
+    unknowns = _refined(problem, sightings.noise, False, whitening)
+    if unknowns.lens is not None:
+        views = replace(views, lens=unknowns.lens)
     counted = corners & used[views.view]
-    found = judged(views, sightings, spread, unknowns, free, used, counted, whitening)
+    problem = Problem(kept, unknowns, free, prior)
+    found = judged(views, sightings, spread, problem, used, counted, whitening)
     require_known(found)
     return found
 
@@ -86,12 +98,13 @@ def _refined(
         left = problem.residuals(change) / scale
         # a step too far puts corners behind the camera: no pixel, and no way on
         left = np.nan_to_num(left, nan=1e6)
-        return left.ravel() if whitening is None else whitening.of(left)
+        flat = left.ravel() if whitening is None else whitening.of(left)
+        return np.concatenate([flat, problem.held(change)])
 
     def jacobian(change: np.ndarray) -> np.ndarray:
         slopes = np.nan_to_num(problem.jacobian(change) / scale)
-        flat = slopes.reshape(-1, problem.size)
-        return flat if whitening is None else whitening.of(slopes)
+        flat = slopes.reshape(-1, problem.size) if whitening is None else whitening.of(slopes)
+        return np.concatenate([flat, problem.held_slopes()])
 
     found = least_squares(
         residuals,
@@ -105,7 +118,7 @@ def _refined(
         ftol=1e-12,
         gtol=1e-12,
     )
-    return problem.start.changed(found.x, problem.free)
+    return problem.at(found.x)
 
 
 def _fitting(

@@ -8,9 +8,11 @@ import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, Sightings
-from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
+from vdd_ros.calibration.hand_eye_problem import Problem, Unknowns
+from vdd_ros.calibration.lens import NAMES
 from vdd_ros.calibration.observability import Spread
 from vdd_ros.calibration.scale_check import Factors, factors_of, require_as_stated
+from vdd_ros.calibration.summary import inverse_of
 from vdd_ros.calibration.view_weights import Whitening
 from vdd_ros.errors import UserError
 
@@ -23,11 +25,14 @@ WORST_STD_M, WORST_STD_RAD = 0.01, np.radians(1.0)
 class HandEyeEstimate:
     """X is `unknowns.camera`, Y `unknowns.target`.
 
-    covariance: (12 + k, 12 + k) of X [m, rad], Y [m, rad], then of the offsets of joints `free`;
+    covariance: (12 + k, 12 + k) of X [m, rad], Y [m, rad], then of the offsets of joints `free`,
+    with what is not known of the lens; given_lens: (6, 6) of X, were the lens exactly
+    `unknowns.lens`: what two estimates by one lens differ by; lens_std: (9,) of the lens's numbers,
+    0 of those that were taken as exact;
     used: (N,) views that count; corners: (M,) corners that do; residuals: (M, 2) [pixels] of all,
     NaN of a view that puts the board behind the camera; held_out: (N,) root mean square
     reprojection error of a view by what all others say [pixels], NaN of views that do not count;
-    shifts: (N, 12 + k) by how much the estimate changes without a view; shares: (N,) of all
+    shifts: (N, 12 + k + l) by how much the estimate changes without a view; shares: (N,) of all
     information that a view brings; apart: (N, 6) the board of each view against where the estimate
     has it, in the camera's axes [m, rad]; deviations: (K, n) by how much joints were off in the
     views that count, most likely, and joint_noise: the standard deviation of one [rad, m]; factors:
@@ -40,6 +45,8 @@ class HandEyeEstimate:
     unknowns: Unknowns
     free: np.ndarray
     covariance: np.ndarray
+    given_lens: np.ndarray
+    lens_std: np.ndarray
     used: np.ndarray
     corners: np.ndarray
     residuals: np.ndarray
@@ -73,41 +80,46 @@ def judged(
     views: BoardViews,
     sightings: Sightings,
     spread: Spread,
-    unknowns: Unknowns,
-    free: np.ndarray,
+    problem: Problem,
     used: np.ndarray,
     corners: np.ndarray,
     whitening: Whitening,
 ) -> HandEyeEstimate:
-    """What is said of `unknowns`, which are at the least squares of the corners (M,) that count."""
-    size = OF_POSES + len(free)
+    """What is said of the start of `problem`, which is at the least squares of the corners (M,)
+    that count."""
+    size, unknowns, kept = problem.size, problem.start, problem.views
     scale, nothing = max(sightings.noise, LEAST_NOISE_PX), np.zeros(size)
-    kept = views.chosen(used, corners)
-    problem = Problem(kept, unknowns, free)
     raw, slopes = problem.residuals(nothing), problem.jacobian(nothing)
-    left, flat = whitening.of(raw / scale), whitening.of(slopes / scale)
+    left = np.concatenate([whitening.of(raw / scale), problem.held(nothing)])
+    flat = np.concatenate([whitening.of(slopes / scale), problem.held_slopes()])
     whole = flat.T @ flat
-    inverse = np.linalg.inv(whole)
+    inverse = inverse_of(whole)
     shifts, held_out = np.full((len(views), size), np.nan), np.full(len(views), np.nan)
     shares = np.zeros(len(views))
     for place, index in enumerate(np.flatnonzero(used)):
-        rows, here = np.repeat(kept.view, 2) == place, kept.view == place
+        rows, here = np.flatnonzero(np.repeat(kept.view, 2) == place), kept.view == place
         mine = flat[rows].T @ flat[rows]
         # at the least squares the pulls of all add up to nothing: without one view, a Newton step
         shifts[index] = np.linalg.solve(whole - mine, flat[rows].T @ left[rows])
         there = raw[here] + slopes[here] @ shifts[index]
         held_out[index] = np.sqrt((there**2).sum(1).mean())
         shares[index] = np.trace(inverse @ mine) / size
+    of_arm, larger = problem.of_arm, max(1.0, float(left @ left) / max(1, left.size - size))
+    lens_std = np.zeros(len(NAMES))
+    if problem.prior is not None:
+        lens_std[problem.prior.free] = np.sqrt(larger * np.diag(inverse)[of_arm:])
     return HandEyeEstimate(
         views,
         sightings,
         spread,
         unknowns,
-        free,
-        inverse * max(1.0, float(left @ left) / max(1, left.size - size)),
+        problem.free,
+        larger * inverse[:of_arm, :of_arm],
+        larger * inverse_of(whole[:of_arm, :of_arm])[:6, :6],
+        lens_std,
         used,
         corners,
-        Problem(views, unknowns, free).residuals(nothing),
+        Problem(views, unknowns, problem.free).residuals(np.zeros(of_arm)),
         held_out,
         shifts,
         shares,

@@ -14,8 +14,8 @@ import numpy as np
 import yaml
 
 from vdd_ros.calibration.board import Board, Corners, opencv
-from vdd_ros.calibration.lens import Lens
-from vdd_ros.calibration.summary import residuals_of
+from vdd_ros.calibration.lens import NAMES, Lens
+from vdd_ros.calibration.summary import inverse_of, residuals_of
 from vdd_ros.calibration_parts import Intrinsics, Source
 from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
@@ -26,22 +26,26 @@ LEAST_TILT_RAD = np.radians(10.0)  # root mean square, of the board against the 
 LEAST_COVER = 0.5  # of the picture's width and height that corners reach over
 MOST_STD = 0.02  # of the focal length
 VIEW_CUT = 4.0  # times the usual reprojection error
-NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3")
 # The third radial term is told apart by wide lenses only; elsewhere it makes others uncertain.
-SIX = 6
+FREE, FREE_WIDE = tuple(range(8)), tuple(range(9))
 
 
 @dataclass(frozen=True)
 class IntrinsicsEstimate:
-    """std: (9,) of fx, fy, cx, cy, k1, k2, p1, p2, k3; used: (N,) views that count; residuals:
-    (M, 2) of the corners of those views [pixels]; held_out: root mean square reprojection error of
-    views that were left out of the estimate [pixels]."""
+    """covariance: (9, 9) of fx, fy, cx, cy, k1, k2, p1, p2, k3, whatever the views' poses; used:
+    (N,) views that count; residuals: (M, 2) of the corners of those views [pixels]; held_out: root
+    mean square reprojection error of views that were left out of the estimate [pixels]."""
 
     lens: Lens
-    std: np.ndarray
+    covariance: np.ndarray
     used: np.ndarray
     residuals: np.ndarray
     held_out: float
+
+    @property
+    def std(self) -> np.ndarray:
+        """(9,)"""
+        return np.sqrt(np.diag(self.covariance))
 
     def section(self, made: str, source: Source, board: Board) -> Intrinsics:
         """As the calibration file has it."""
@@ -57,6 +61,7 @@ class IntrinsicsEstimate:
             cy=matrix[1, 2],
             distortion=tuple(self.lens.distortion.tolist()),
             std=tuple(self.std.tolist()),
+            covariance=tuple(tuple(row) for row in self.covariance.tolist()),
             board=board.label,
             reprojection=residuals_of("px", np.linalg.norm(self.residuals, axis=1), self.held_out),
         )
@@ -68,22 +73,43 @@ def intrinsics_of(
     """width, height [pixels]; wide: also estimate k3. Raises UserError where views are too few or
     too alike, or leave the focal length open."""
     _require_enough(views, width, height)
-    lens, std, used, turns, moves = _solved(views, width, height, wide)
+    lens, used, turns, moves = _solved(views, width, height, wide)
     _require_tilted(views, lens, turns, used)
+    kept = [view for view, counts in zip(views, used, strict=True) if counts]
+    residuals, covariance = _known_to(kept, lens, turns, moves, FREE_WIDE if wide else FREE)
+    std = np.sqrt(np.diag(covariance))
     if max(std[0] / lens.matrix[0, 0], std[1] / lens.matrix[1, 1]) > MOST_STD:
         raise UserError(
             f"the views leave the focal length open by {std[0]:.0f} of {lens.matrix[0, 0]:.0f} "
             "pixels: take views in which the board is tilted, near one edge nearer than the other"
         )
-    kept = [view for view, counts in zip(views, used, strict=True) if counts]
-    cv2 = opencv()
-    residuals = [
-        cv2.projectPoints(view.points, turn, move, lens.matrix, lens.distortion)[0].reshape(-1, 2)
-        - view.pixels
-        for view, turn, move in zip(kept, turns, moves, strict=True)
-    ]
     held_out = _held_out(kept, width, height, wide)
-    return IntrinsicsEstimate(lens, std, used, np.concatenate(residuals), held_out)
+    return IntrinsicsEstimate(lens, covariance, used, residuals, held_out)
+
+
+def _known_to(
+    views: Sequence[Corners],
+    lens: Lens,
+    turns: Sequence[np.ndarray],
+    moves: Sequence[np.ndarray],
+    free: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals (M, 2) [pixels] and the covariance (9, 9) of the lens, with the views' poses
+    unknown; free: numbers that were estimated, the rest is exact."""
+    cv2 = opencv()
+    residuals, information = [], np.zeros((len(free), len(free)))
+    for view, turn, move in zip(views, turns, moves, strict=True):
+        there, slopes = cv2.projectPoints(view.points, turn, move, lens.matrix, lens.distortion)
+        residuals.append(there.reshape(-1, 2) - view.pixels)
+        of_pose, of_lens = slopes[:, :6], slopes[:, 6:][:, list(free)]
+        across = of_pose.T @ of_lens
+        of_its_own = of_pose.T @ of_pose
+        information += of_lens.T @ of_lens - across.T @ np.linalg.solve(of_its_own, across)
+    left = np.concatenate(residuals)
+    variance = float((left**2).sum()) / max(1, left.size - 6 * len(views) - len(free))
+    covariance = np.zeros((len(NAMES), len(NAMES)))
+    covariance[np.ix_(free, free)] = variance * inverse_of(information)
+    return left, (covariance + covariance.T) / 2.0
 
 
 def _solved(views: Sequence[Corners], width: int, height: int, wide: bool):
@@ -91,7 +117,7 @@ def _solved(views: Sequence[Corners], width: int, height: int, wide: bool):
     used = np.ones(len(views), bool)
     for _ in range(2):
         kept = [view for view, counts in zip(views, used, strict=True) if counts]
-        lens, std, turns, moves, errors = _opencv(kept, width, height, wide)
+        lens, turns, moves, errors = _opencv(kept, width, height, wide)
         bad = errors > VIEW_CUT * np.median(errors)
         if not bad.any():
             break
@@ -103,8 +129,8 @@ def _solved(views: Sequence[Corners], width: int, height: int, wide: bool):
             )
     else:
         kept = [view for view, counts in zip(views, used, strict=True) if counts]
-        lens, std, turns, moves, _ = _opencv(kept, width, height, wide)
-    return lens, std, used, turns, moves
+        lens, turns, moves, _ = _opencv(kept, width, height, wide)
+    return lens, used, turns, moves
 
 
 def _opencv(views: Sequence[Corners], width: int, height: int, wide: bool):
@@ -117,9 +143,9 @@ def _opencv(views: Sequence[Corners], width: int, height: int, wide: bool):
         None,
         flags=0 if wide else cv2.CALIB_FIX_K3,
     )
-    _, matrix, distortion, turns, moves, std, _, errors = found
+    _, matrix, distortion, turns, moves, _, _, errors = found
     lens = Lens(width, height, matrix, distortion.ravel()[:5])
-    return lens, std.ravel()[:9], turns, moves, errors.ravel()
+    return lens, turns, moves, errors.ravel()
 
 
 def _held_out(views: Sequence[Corners], width: int, height: int, wide: bool) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3")
 NEAREST = 1e-6  # [m] a point that is no further in front of the camera has no pixel
 
 
@@ -55,6 +56,36 @@ class Lens:
         by_point = np.stack([per_z, zero, -x * per_z, zero, per_z, -y * per_z], axis=-1)
         slopes = self.matrix[:2, :2] @ by_xy @ by_point.reshape(*x.shape, 2, 3)
         return pixels, slopes
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(9,) of NAMES."""
+        k = self.matrix
+        return np.array([k[0, 0], k[1, 1], k[0, 2], k[1, 2], *self.distortion])
+
+    def changed(self, change: np.ndarray) -> Lens:
+        """With (9,) added to its numbers."""
+        matrix = self.matrix.copy()
+        matrix[[0, 1, 0, 1], [0, 1, 2, 2]] += change[:4]
+        return Lens(self.width, self.height, matrix, self.distortion + change[4:])
+
+    def slopes_by_numbers(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) [m] -> (..., 2, 9) derivatives of the pixels by NAMES."""
+        z = np.where(points[..., 2] > NEAREST, points[..., 2], np.nan)
+        x, y = points[..., 0] / z, points[..., 1] / z
+        k1, k2, p1, p2, k3 = self.distortion
+        r2 = x * x + y * y
+        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        found = np.zeros((*x.shape, 2, len(NAMES)))
+        found[..., 0, 0] = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
+        found[..., 1, 1] = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
+        found[..., 0, 2] = found[..., 1, 3] = 1.0
+        by_x = [x * r2, x * r2**2, 2.0 * x * y, r2 + 2.0 * x * x, x * r2**3]
+        by_y = [y * r2, y * r2**2, r2 + 2.0 * y * y, 2.0 * x * y, y * r2**3]
+        found[..., 4:] = self.matrix[:2, :2] @ np.stack(
+            [np.stack(by_x, axis=-1), np.stack(by_y, axis=-1)], axis=-2
+        )
+        return found
 
     def sees(self, pixels: np.ndarray, margin: float = 0.0) -> np.ndarray:
         """(..., 2) -> (...): whether they lie within the picture, that far from its edge."""

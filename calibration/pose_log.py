@@ -6,6 +6,7 @@ for each pose, which is on the disk before the arm moves on. Pictures are files 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -128,6 +129,14 @@ class PoseLog:
         self._append(pose.model_dump_json())
         self.poses.append(pose)
         return pose
+
+    @property
+    def sha256(self) -> str:
+        """Of what the log is of and of its first pose, whose time no other has: it stays as poses
+        are added, and wherever the folder is."""
+        first = self.poses[0].model_dump_json() if self.poses else ""
+        text = json.dumps(self.contract.to_dict(), sort_keys=True) + first
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def joints(self) -> np.ndarray:
         """(N, Da) in the contract's order [unit]."""

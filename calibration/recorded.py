@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.pose_log import Against, PoseLog
 from vdd_ros.calibration.seen_board import Seen, picture_size
 from vdd_ros.calibration.summary import residuals_of
-from vdd_ros.calibration_parts import HandEye, Source, Transform
+from vdd_ros.calibration_parts import HandEye, LensAlong, Matrix, Source, Transform
 from vdd_ros.contract import Contract
+from vdd_ros.contract_parts import Encoder
 from vdd_ros.contract_parts import Kinematics as Model
 from vdd_ros.errors import UserError
 
@@ -197,18 +199,46 @@ def hand_eye_section(
             chain.names[j]: float(np.sqrt(cov[OF_POSES + at, OF_POSES + at]))
             for at, j in enumerate(estimate.free)
         },
+        lens=_lens_along(estimate),
+        encoders=_encoders(estimate, contract),
+    )
+
+
+def _encoders(
+    estimate: HandEyeEstimate, contract: Contract
+) -> dict[str, tuple[Literal[1, -1], float]] | None:
+    """Those of the contract, with what was estimated along with the camera."""
+    chain = estimate.views.chain
+    if chain is None:
+        return None
+    found = {name: contract.encoders.get(name, Encoder()) for name in chain.names}
+    added = dict(zip(chain.names, estimate.unknowns.offsets.tolist(), strict=True))
+    return {name: (one.sign, one.offset + added[name]) for name, one in found.items()}
+
+
+def _lens_along(estimate: HandEyeEstimate) -> LensAlong | None:
+    if not estimate.lens_std.any():
+        return None
+    return LensAlong(
+        numbers=tuple(estimate.views.lens.numbers.tolist()),
+        std=tuple(estimate.lens_std.tolist()),
+        given=_rows(estimate.given_lens),
     )
 
 
 def _transform(parent: str, child: str, matrix: np.ndarray, covariance: np.ndarray) -> Transform:
-    even = (covariance + covariance.T) / 2.0
     return Transform(
         parent_frame=parent,
         child_frame=child,
         translation_m=tuple(matrix[:3, 3].tolist()),
         quat_xyzw=tuple(rigid.quat_xyzw(matrix).tolist()),
-        covariance=tuple(tuple(row) for row in even.tolist()),
+        covariance=_rows(covariance),
     )
+
+
+def _rows(covariance: np.ndarray) -> Matrix:
+    even = (covariance + covariance.T) / 2.0
+    return tuple(tuple(row) for row in even.tolist())
 
 
 def _label(log: PoseLog) -> str:

@@ -94,6 +94,6 @@ def contract_of(episodes: Sequence[Episode], contract: Path | None) -> Contract:
 def keep(folder: Path, contract: Contract, now: datetime, **sections: Mapping[str, object]) -> Path:
     """A new file of the robot's calibration, in which sections, such as latency by joint, are added
     to those that are known. Raises UserError."""
-    known = latest_of(folder, contract.name, contract.contract_hash)
+    known = latest_of(folder, contract.robot_name, contract.contract_hash)
     added = {name: getattr(known, name) | dict(found) for name, found in sections.items()}
     return known.model_copy(update=added).write(folder, now)

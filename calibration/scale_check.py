@@ -3,6 +3,7 @@
 Both are facts that hand-eye is told and that are easily wrong: a print that was fitted to the page,
 intrinsics of another resolution. One Newton step from the estimate, with a factor on each as two
 more unknowns, says what they should be, and tells the two apart: the arm's motion is the measure.
+Where the lens is estimated along with the rest, its focal length beside the stated one says it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ WITHIN, SIGMAS = 0.01, 5.0
 
 class Factors(NamedTuple):
     """By how much longer the focal length, and larger the board, should be; and the standard
-    deviation of each."""
+    deviation of each, of a focal length that is estimated that of the one stated."""
 
     focal: float
     focal_std: float
@@ -33,21 +34,29 @@ def factors_of(problem: Problem, whitening: Whitening, noise: float) -> Factors:
     """problem: at the least squares; noise: of corners [pixels]."""
     scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
     now, views = problem.start, problem.views
+    lens = now.lens or views.lens
     boards = rigid.inverse(now.camera) @ views.carried(now.offsets) @ now.target
     turned = boards[views.view][:, :3, :3]
     grown = (turned @ views.points[..., None])[..., 0]
-    pixels, by_point = views.lens.pixels_and_slopes(grown + boards[views.view][:, :3, 3])
-    by_focal = pixels - views.lens.matrix[:2, 2]
-    by_size = (by_point @ grown[..., None])[..., 0]
-    slopes = np.concatenate(
-        [problem.jacobian(nothing), by_focal[..., None], by_size[..., None]], axis=-1
-    )
-    flat, left = whitening.of(slopes / scale), whitening.of(problem.residuals(nothing) / scale)
+    pixels, by_point = lens.pixels_and_slopes(grown + boards[views.view][:, :3, 3])
+    more = [(by_point @ grown[..., None])[..., 0]]
+    if problem.prior is None:
+        more.append(pixels - lens.matrix[:2, 2])
+    slopes = np.concatenate([problem.jacobian(nothing), np.stack(more, axis=-1)], axis=-1)
+    held = np.pad(problem.held_slopes(), [(0, 0), (0, len(more))])
+    flat = np.concatenate([whitening.of(slopes / scale), held])
+    left = whitening.of(problem.residuals(nothing) / scale)
+    left = np.concatenate([left, problem.held(nothing)])
     lengths = np.linalg.norm(flat, axis=0)  # metres, radians and factors differ by orders
     inverse = np.linalg.pinv((flat / lengths).T @ (flat / lengths))
     step = -inverse @ ((flat / lengths).T @ left) / lengths
     std = np.sqrt(np.diag(inverse)) / lengths
-    return Factors(1.0 + float(step[-2]), float(std[-2]), 1.0 + float(step[-1]), float(std[-1]))
+    at = problem.size
+    if problem.prior is None:
+        focal, focal_std = 1.0 + step[at + 1], std[at + 1]
+    else:  # what was stated is known no better than the estimate, and what they differ by neither
+        focal, focal_std = lens.focal / problem.prior.lens.focal, problem.prior.focal_std
+    return Factors(float(focal), float(focal_std), 1.0 + float(step[at]), float(std[at]))
 
 
 def require_as_stated(factors: Factors) -> None:

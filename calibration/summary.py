@@ -31,3 +31,9 @@ def residuals_of(
         worst=float(size.max()),
         cross_validated=cross_validated,
     )
+
+
+def inverse_of(information: np.ndarray) -> np.ndarray:
+    """Of a symmetric matrix whose unknowns differ by orders, as metres, radians and pixels do."""
+    scale = 1.0 / np.sqrt(np.diag(information))
+    return np.linalg.inv(information * np.outer(scale, scale)) * np.outer(scale, scale)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vdd_ros.calibration.board_views import BoardViews
-from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
+from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem
 
 TRIED = np.concatenate([[0.0], np.geomspace(1e-6, 0.1, 61)])  # [rad, m] of one joint
 TURN_M = 0.5  # [m] arm's length, by which a rotation [rad] of the tool counts as a motion [m]
@@ -63,7 +63,10 @@ def whitening_of(problem: Problem, noise: float) -> Whitening:
     left = problem.residuals(nothing).ravel() / scale
     slopes = problem.jacobian(nothing).reshape(len(left), -1) / scale
     view = np.repeat(problem.views.view, 2)
-    places = [view == index for index in range(len(problem.views))]
+    places = [np.flatnonzero(view == index) for index in range(len(problem.views))]
+    # what is known of the lens before is as good as rows that no joint moves
+    left = np.concatenate([left, problem.held(nothing)])
+    slopes = np.concatenate([slopes, problem.held_slopes()])
     best = _likeliest(left, slopes, _blocks(problem, scale), places)
     return whitened_by(problem, noise, best)
 
@@ -117,7 +120,7 @@ def _by_arm(problem: Problem) -> np.ndarray:
     views, start = problem.views, problem.start
     if views.chain is not None and views.joints is not None:
         every = np.arange(views.joints.shape[1])
-        whole = Problem(views, Unknowns(start.camera, start.target, start.offsets), every)
+        whole = Problem(views, start, every)
         return whole.jacobian(np.zeros(OF_POSES + len(every)))[..., OF_POSES:]
     found = problem.jacobian(np.zeros(problem.size))
     # the tool carries the camera, or the board: it moves with X or against Y

@@ -198,6 +198,7 @@ def generate_launch_description():
                 camera_info=text("camera_info"),
                 kinematics=text("kinematics"),
                 seed=whole("seed"),
+                task=ParameterValue(simulated(), value_type=str),
                 stay=ParameterValue(LaunchConfiguration("stay"), value_type=bool),
                 stretch=number("stretch"),
             ),
@@ -231,6 +232,12 @@ def looks():
     return PythonExpression(
         ["'", sim, "' == 'true' and '", kind, "' in ('hand_eye', 'intrinsics')"]
     )
+
+
+def simulated():
+    """The simulated task, or nothing of a real robot."""
+    sim, task = LaunchConfiguration("sim"), LaunchConfiguration("task")
+    return PythonExpression(["'", task, "' if '", sim, "' == 'true' else ''"])
 
 
 def records():

@@ -77,7 +77,7 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "calibration",
                 default_value="",
-                description="Path of the calibration file that is in use; empty: none",
+                description="Calibration file or folder that is in use; empty: the contract's",
             ),
             DeclareLaunchArgument(
                 "clocks",

@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.sim.arm_contacts import ArmContacts
 from vdd_ros.sim.env import RobosuiteEnv
 
 THICK_M, MARGIN_M = 0.004, 0.012  # of the board; the paper around its pattern
@@ -66,7 +67,7 @@ class BoardScene:
         self._data = mujoco.MjData(self._model)
         names = robot.robot_model.joints
         self._places = [int(self._model.joint(name).qposadr[0]) for name in names]
-        self._root = self._model.body_rootid[self._model.body(robot.robot_model.root_body).id]
+        self._contacts = ArmContacts(self._env, self._model)
         self._others = self._env.task.sim.data.qpos.copy()
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GEOMS] = 0
@@ -91,10 +92,7 @@ class BoardScene:
     def touches(self, joints: np.ndarray) -> bool:
         """Whether the arm touches anything, or itself, with joints (J,) there; the board does
         not count."""
-        self._put(joints)
-        geoms = self._data.contact.geom  # (contacts, 2)
-        roots = self._model.body_rootid[self._model.geom_bodyid[geoms]]
-        return bool((roots == self._root).any())
+        return self._contacts.touches(joints)
 
     def close(self) -> None:
         """Free the renderer."""

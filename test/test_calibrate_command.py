@@ -91,7 +91,11 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     run(capsys, "calibrate", "intrinsics", poses, "--into", into, "--camera", "front")
     own = ["calibrate", "hand-eye", str(poses), "--into", str(into), *words[:4]]
     assert cli.main(own) == 0
-    assert "not in that: the focal length is known to" in capsys.readouterr().out
+    assert "estimated along with it, from these views only" in capsys.readouterr().out
+    section = RobotCalibration.read(into).hand_eye["front"]
+    with_lens, alone = np.array(section.camera.covariance), np.array(section.lens.given)
+    assert np.trace(with_lens[:3, :3]) > np.trace(alone[:3, :3])
+    assert run(capsys, *watch[:-2])["verdict"] == "STEADY", "by the lens of then"
     joints = ("--joint-offsets", "panda_joint2", "panda_joint4")
     found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *joints)
     offsets = RobotCalibration.read(into).encoders.joints
@@ -99,7 +103,7 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     for name, one in offsets.items():
         assert abs(one.offset) < 4.0 * one.std and found["joints"][name] == one.offset
     shown = run(capsys, "calibrate", "show", into)
-    assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda_cameras"
+    assert set(shown["hand_eye"]) == {"front"} and shown["robot"] == "panda"
 
 
 def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_path):

@@ -10,6 +10,7 @@ from scipy.linalg import expm
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns, left_jacobian
 from vdd_ros.calibration.lens import Lens
+from vdd_ros.calibration.lens_prior import LensPrior
 from vdd_ros.calibration.planted import usual_lens
 from vdd_ros.kinematics import Kinematics
 
@@ -98,6 +99,27 @@ def test_the_jacobian_of_hand_eye_is_its_derivative(mounting):
     change = 0.02 * np.random.default_rng(7).standard_normal(OF_POSES + 3)
     expected = finite_difference(problem.residuals, change)
     np.testing.assert_allclose(problem.jacobian(change), expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("from_others", [False, True])
+def test_the_jacobian_by_the_lens_is_its_derivative(from_others):
+    planted = setup("eye_in_hand")
+    views = planted.seen(np.random.default_rng(6), 0.3, 1e-4)
+    start = Unknowns(planted.camera, planted.target, np.zeros(7))
+    root = 0.1 * np.random.default_rng(8).standard_normal((9, 9))
+    prior = LensPrior(views.lens, root @ root.T, from_others)
+    problem = Problem(views, start, np.array([1]), prior)
+    change = 0.02 * np.random.default_rng(9).standard_normal(OF_POSES + 1 + 9)
+    expected = finite_difference(problem.residuals, change)
+    np.testing.assert_allclose(problem.jacobian(change), expected, rtol=1e-5, atol=1e-3)
+    held = problem.held(change)
+    np.testing.assert_allclose(held, problem.held_slopes() @ change, atol=1e-6)
+    if from_others:
+        assert held @ held == pytest.approx(
+            change[-9:] @ np.linalg.solve(prior.covariance, change[-9:])
+        )
+    else:
+        assert held.size == 0
 
 
 @pytest.mark.parametrize("mounting", MOUNTINGS)

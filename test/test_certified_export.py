@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from recordings import CONTRACT, SECOND, STARTED, feed
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
+from vdd_ros.calibration_file import read_calibration
 from vdd_ros.demo_recorder import DemoRecorder
-from vdd_ros.manifest import Calibration
 from vdd_ros.policies.certify import provenance_of
 from vdd_ros.policies.checkpoint import checkpoint_hash
+from vdd_ros.robot_calibration import RobotCalibration
 from vdd_ros.signature import make_keys, read_trusted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +29,6 @@ SIZES = ["--student.n-experts", "2", "--student.width", "8", "--student.blocks",
 SIZES += ["--student.octaves", "0", "--student.bottleneck", "2", "--training.steps", "4"]
 TEACHER = ["--teacher.width", 24, "--teacher.blocks", 1, "--teacher.octaves", 0]
 TEACHER += ["--teacher.horizon", 3, "--training.steps", 4, "--held-out", 4]
-CALIBRATION = "6" * 64
 JUDGE = ["--judge.observations", 4, "--judge.samples", 4, "--judge.reference", 8]
 
 
@@ -39,9 +41,15 @@ def told(capsys, *given: object) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def calibration_of(folder: Path) -> str:
+    """What `sha256sum` says of the calibration file that is in use."""
+    (path,) = (folder / "calibration").iterdir()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def calibrated(folder: Path, seconds: float) -> None:
     """An episode that names its calibration file."""
-    calibration = Calibration(sha256=CALIBRATION, made="2025-12-01")
+    calibration = read_calibration(folder.parent / "calibration")
     recorder = DemoRecorder(CONTRACT, folder, "episode", "avoid", calibration=calibration)
     recorder.start(SECOND, STARTED)
     feed(recorder, SECOND, seconds)
@@ -52,6 +60,8 @@ def calibrated(folder: Path, seconds: float) -> None:
 def folder(tmp_path_factory) -> Path:
     """Runs of a tiny teacher and of its student, the figures of both, keys."""
     out = tmp_path_factory.mktemp("certified")
+    made = RobotCalibration(robot=CONTRACT.robot_name, contract_hash=CONTRACT.contract_hash)
+    made.write(out / "calibration", datetime(2025, 12, 1, tzinfo=timezone.utc))
     for length in np.linspace(0.4, 0.8, 12):
         calibrated(out / "episodes", float(length))
     assert vdd("train", "--episodes", out / "episodes", "--out", out / "teacher", *TEACHER) == 0
@@ -96,7 +106,7 @@ def test_it_says_what_it_was_made_of(folder, bundle):
     assert origin.run_hash == checkpoint_hash(folder / "student")
     assert origin.teacher_hash == checkpoint_hash(folder / "teacher")
     assert (origin.episodes, origin.held_out) == (8, 4)
-    assert origin.calibration_hashes == (CALIBRATION,)
+    assert origin.calibration_hashes == (calibration_of(folder),)
     assert found.grade == "C" and found.parity["fp32"]["ok"] is True
     assert found.monitor["distance"].episodes == 4
     assert bundle.signer.checked and bundle.manifest.created is None
@@ -117,10 +127,11 @@ def test_calibrations_are_known_where_every_episode_has_one(folder, bundle):
     """A run notes which there were; "" is an episode without any."""
     run, contract = folder / "teacher", bundle.contract
     notes = json.loads((run / "run.json").read_text())["notes"]
-    assert notes["calibrations"] == [CALIBRATION]
+    own = calibration_of(folder)
+    assert notes["calibrations"] == [own]
     for noted, known in (
-        ([CALIBRATION, "7" * 64], (CALIBRATION, "7" * 64)),
-        (["", CALIBRATION], None),
+        ([own, "7" * 64], (own, "7" * 64)),
+        (["", own], None),
         (None, None),
     ):
         found = provenance_of(run, run, contract, notes | {"calibrations": noted})

@@ -13,10 +13,13 @@ from vdd_ros.calibration.board_views import BoardViews, sightings_of
 from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
+from vdd_ros.calibration.intrinsics import intrinsics_of
+from vdd_ros.calibration.lens_prior import LensPrior
 from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
 from vdd_ros.calibration.observability import spread_of_poses
 from vdd_ros.calibration.planted import Setup, sees_board
 from vdd_ros.calibration_parts import JointOffset, JointOffsets, Residuals, Source
+from vdd_ros.commands.bench.calibration.with_lens import corners_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 
@@ -61,6 +64,41 @@ def test_errors_are_as_large_as_stated_and_smaller_than_opencvs():
     # chi-squared over 6 of 12 setups has mean 1 and standard deviation sqrt(2 / 72)
     assert 0.4 < np.mean(squared) < 1.8
     assert np.median(ours) < min(np.median(one) for one in theirs.values())
+
+
+@pytest.mark.parametrize("from_others", [False, True])
+def test_a_lens_that_was_estimated_is_part_of_what_is_stated(from_others):
+    """From the very views of the hand-eye, whose word counts once, and from as many others."""
+    squared, ours, as_exact = [], [], []
+    for seed in range(8):
+        planted = setup(MOUNTINGS[seed % 2], seed // 2)
+        views = seen(planted, seed=seed)
+        source = seen(planted, seed=100 + seed) if from_others else views
+        lens = intrinsics_of(corners_of(source), 640, 480)
+        views = replace(views, lens=lens.lens)
+        found = hand_eye_of(views, (), LensPrior(lens.lens, lens.covariance, from_others))
+        away = error(found, planted)
+        squared.append(away @ np.linalg.solve(found.covariance[:6, :6], away) / 6.0)
+        ours.append(np.linalg.norm(away[:3]))
+        as_exact.append(np.linalg.norm(error(hand_eye_of(views), planted)[:3]))
+        given = np.sqrt(np.diag(found.given_lens)[:3].sum())
+        assert given < found.camera_std[0], "a lens that is exact leaves less open"
+    # chi-squared over 6 of 8 setups has mean 1 and standard deviation sqrt(2 / 48)
+    assert 0.3 < np.mean(squared) < 2.0
+    assert np.median(ours) < min(1e-3, np.median(as_exact))
+
+
+def test_of_the_same_views_a_lens_holds_nothing_and_of_none_it_is_what_was_stated():
+    planted = setup("eye_in_hand")
+    views = seen(planted)
+    tight = np.diag(np.full(9, 1e-10) ** 2)
+    held = hand_eye_of(views, (), LensPrior(views.lens, tight, True))
+    exact = hand_eye_of(views)
+    assert np.abs(held.unknowns.camera - exact.unknowns.camera).max() < 1e-6
+    np.testing.assert_allclose(held.covariance[:6, :6], exact.covariance[:6, :6], rtol=1e-2)
+    free = hand_eye_of(views, (), LensPrior(views.lens, tight, False))
+    assert free.camera_std[0] > 1.2 * exact.camera_std[0]
+    assert (free.lens_std > 1e-6).all() and (exact.lens_std == 0.0).all()
 
 
 def test_noises_of_corners_and_of_joints_are_told_apart():

@@ -153,7 +153,7 @@ def test_offsets_are_no_part_of_what_a_policy_is_tied_to():
     assert "encoders" not in PLAIN.to_dict(), "hashes of contracts without any stay as they were"
 
 
-def calibrated(folder: Path, robot: str = "panda_avoid", joint: str = "panda_joint2") -> None:
+def calibrated(folder: Path, robot: str = "panda", joint: str = "panda_joint2") -> None:
     residuals = Residuals(unit="rad", rms=0, median=0, p95=0, worst=0)
     joints = {joint: JointOffset(unit="rad", sign=-1, offset=0.25, std=0, residuals=residuals)}
     section = JointOffsets(
@@ -186,7 +186,7 @@ def test_a_contract_takes_the_newest_calibration_of_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("spoilt", "complaint"),
     [
-        ({"robot": "other"}, "calibration of other, not of panda_avoid"),
+        ({"robot": "other"}, "calibration of other, not of panda: name that"),
         ({"joint": "elbow"}, "has the joint elbow, which the contract has not"),
     ],
 )

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from vdd_ros.calibration_file import read_calibration
+from vdd_ros.calibration.recordings import keep
+from vdd_ros.calibration_file import calibrated as with_calibration
+from vdd_ros.calibration_file import encoders_apart, read_calibration
 from vdd_ros.calibration_parts import (
     JointOffset,
     JointOffsets,
@@ -17,6 +19,7 @@ from vdd_ros.calibration_parts import (
     Source,
     Transform,
 )
+from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.joint_correction import with_encoders
 from vdd_ros.latencies import with_latencies
@@ -152,3 +155,57 @@ def test_a_transform_is_that_of_its_quaternion():
     ).matrix
     np.testing.assert_allclose(found[:3, :3], turned.as_matrix(), atol=1e-15)
     assert found[:, 3].tolist() == [0.1, 0.2, 0.3, 1.0]
+
+
+def test_contracts_of_two_tasks_of_one_robot_share_its_calibration(tmp_path):
+    """Whatever is asked of a calibration asks whose it is; one without `robot` has its name."""
+    avoid, seeing = (
+        Contract.from_yaml(f"config/panda_{task}.yaml") for task in ("avoid", "cameras")
+    )
+    assert avoid.robot_name == seeing.robot_name == "panda" != avoid.name
+    plain = Contract.from_dict({k: v for k, v in avoid.to_dict().items() if k != "robot"})
+    assert plain.robot_name == "panda_avoid" and "robot" not in plain.to_dict()
+    assert plain.interface_hash == avoid.interface_hash
+    lag = DELAY.model_copy(update={"delay_s": 0.03, "interval_s": (0.02, 0.04)})
+    keep(tmp_path, avoid, NOW, latency={"panda_joint1": lag})
+    keep(tmp_path, seeing, NOW, latency={"panda_joint2": lag})
+    for contract in (avoid, seeing):
+        assert with_calibration(contract, tmp_path).latency.command_s == {
+            "panda_joint1": 0.03,
+            "panda_joint2": 0.03,
+        }
+    for asked in (
+        lambda: with_calibration(plain, tmp_path),
+        lambda: keep(tmp_path, plain, NOW, latency={"panda_joint1": lag}),
+        lambda: with_latencies(plain.to_dict() | {"latency": "."}, tmp_path),
+        lambda: with_encoders(plain.to_dict() | {"encoders": "."}, tmp_path),
+    ):
+        with pytest.raises(UserError, match="of panda, not of panda_avoid.*robot: panda"):
+            asked()
+
+
+def test_a_calibration_without_latencies_is_asked_whose_it_is_too(tmp_path):
+    RobotCalibration(robot="leg", contract_hash="abc").write(tmp_path, NOW)
+    with pytest.raises(UserError, match="calibration of leg, not of panda"):
+        with_calibration(Contract.from_yaml("config/panda_avoid.yaml"), tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text("format_version: 1\nmade: 2026-05-31\n")
+    contract = Contract.from_yaml("config/panda_avoid.yaml")
+    assert with_calibration(contract, other) == contract, "of another maker, who says its day only"
+
+
+def test_encoder_offsets_that_a_contract_does_not_take_are_told(tmp_path):
+    """A calibration that is given at run time brings latencies; encoders are the contract's."""
+    plain = Contract.from_yaml("config/panda_avoid.yaml")
+    one = OFFSETS.joints["elbow"]
+    section = OFFSETS.model_copy(update={"joints": {"panda_joint2": one}, "covariance": ((1e-8,),)})
+    known = latest_of(tmp_path, "panda", "abc")
+    known.model_copy(update={"encoders": section}).write(tmp_path, NOW)
+    assert with_calibration(plain, tmp_path).encoders == {}
+    assert "of panda_joint2, but contract panda_avoid takes none" in encoders_apart(plain, tmp_path)
+    taken = Contract.from_dict(with_encoders(plain.to_dict() | {"encoders": "."}, tmp_path))
+    assert encoders_apart(taken, tmp_path) is None and encoders_apart(plain, "") is None
+    moved = one.model_copy(update={"offset": 0.2})
+    section = section.model_copy(update={"joints": {"panda_joint2": moved}})
+    known.model_copy(update={"encoders": section}).write(tmp_path, NOW + timedelta(days=1))
+    assert "panda_avoid has other ones" in encoders_apart(taken, tmp_path)

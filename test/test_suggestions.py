@@ -13,6 +13,8 @@ from vdd_ros.calibration.excitation import room_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.suggestions import Suggestions
 from vdd_ros.errors import UserError
+from vdd_ros.nodes import calibrate_choice
+from vdd_ros.sim.arm_contacts import ArmContacts
 
 REACH = 0.3
 
@@ -63,3 +65,34 @@ def test_where_every_way_leads_down_that_is_told(log):
     peak = Chain(CONTRACT.joint_names, about_y, rigid.exp(-HOME.sum() * about_y[0]) @ upright)
     with pytest.raises(UserError, match="no pose near where the arm began keeps its tool as high"):
         Suggestions(CONTRACT, HOME, REACH, seed=0, chain=peak).after(log)
+
+
+def test_what_the_arm_would_touch_is_no_suggestion(log):
+    """A scene in which a joint may only turn one way, and the way there counts as well."""
+    asked = []
+
+    def touches(position):
+        asked.append(position)
+        return bool(position[0] < HOME[0] - 1e-9)
+
+    found = Suggestions(CONTRACT, HOME, REACH, 0, touches=touches)
+    poses = np.array([found.after(log).position for _ in range(20)])
+    assert (poses[:, 0] >= HOME[0]).all() and (poses[:, 1] < HOME[1]).any()
+    assert not any((one == HOME).all() for one in asked), "where it stands it may lean on something"
+    anywhere = np.array(
+        [Suggestions(CONTRACT, HOME, REACH, n).after(log).position for n in range(20)]
+    )
+    assert (anywhere[:, 0] < HOME[0]).any()
+    with pytest.raises(UserError, match="touches nothing: begin elsewhere"):
+        Suggestions(CONTRACT, HOME, REACH, 0, touches=lambda _: True).after(log)
+
+
+def test_the_simulated_arm_touches_the_table_and_itself_and_not_the_air():
+    contacts = ArmContacts.of_task("avoid")
+    assert contacts.count == len(HOME) and not contacts.touches(HOME)
+    down = HOME.copy()
+    down[1] += 0.9  # the shoulder leans forward until the rod is in the table
+    assert contacts.touches(down)
+    assert not contacts.touches(HOME), "nothing of it stays"
+    touches = calibrate_choice._touching(CONTRACT, "avoid")
+    assert touches(down) and not touches(HOME)

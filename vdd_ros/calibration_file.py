@@ -13,8 +13,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.robot_calibration import newest_file
-from vdd_ros.yaml_file import read_map
+from vdd_ros.robot_calibration import RobotCalibration, is_empty, newest_file
+from vdd_ros.yaml_file import read_extended, read_map
 
 WHAT = "calibration file"
 
@@ -42,14 +42,57 @@ def read_calibration(path: str | Path) -> Calibration:
     return Calibration(sha256=hashlib.sha256(content).hexdigest(), made=day.isoformat())
 
 
+def named_in(contract: str | Path) -> str:
+    """Path of the calibration that a contract's file names, under `encoders` or `latency`; "" where
+    it names none, or nothing was calibrated so far. Raises UserError."""
+    raw = read_extended(contract, "contract")
+    for key in ("encoders", "latency"):
+        if isinstance(raw, dict) and isinstance(named := raw.get(key), str):
+            path = Path(contract).parent / named
+            return "" if is_empty(path) else str(path)
+    return ""
+
+
 def calibrated(contract: Contract, path: str | Path) -> Contract:
     """The contract with the latencies of a calibration file, or of the newest of a folder; itself
-    where the path is empty, or the file says nothing of them. Raises UserError."""
-    if not str(path) or not read_map(newest_file(path), WHAT).get("latency"):
+    where the path is empty, or the file says nothing of them. Raises UserError, of another robot's
+    too where the file says whose it is."""
+    known = _known_in(path)
+    if known is None:
         return contract
-    found = latencies_in(path, contract.joint_names, contract.sources)
+    known.require_robot(contract.robot_name, path)
+    if not known.latency:
+        return contract
+    found = latencies_in(path, contract.robot_name, contract.joint_names, contract.sources)
     raw = contract.to_dict() | {"latency": found}
     return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
+
+
+def encoders_apart(contract: Contract, path: str | Path) -> str | None:
+    """What is to be said where a calibration has other encoder offsets than the contract, which is
+    where they are taken from: the arm goes, and is read, without them. None where all is well."""
+    known = _known_in(path)
+    section = None if known is None else known.encoders
+    if section is None:
+        return None
+    taken = {name: (one.sign, one.offset) for name, one in contract.encoders.items()}
+    found = {name: (one.sign, one.offset) for name, one in section.joints.items()}
+    apart = [name for name in found if found[name] != taken.get(name)]
+    if not apart:
+        return None
+    does = "has other ones" if taken else "takes none"
+    return (
+        f"{path} has encoder offsets of {', '.join(apart)}, but contract {contract.name} {does}: "
+        f"neither joint states nor commands are corrected by them; write `encoders: {path}` in the "
+        "contract"
+    )
+
+
+def _known_in(path: str | Path) -> RobotCalibration | None:
+    """None where the path is empty, or it is a file of another maker that says its day only."""
+    if not str(path) or "contract_hash" not in read_map(newest_file(path), WHAT):
+        return None
+    return RobotCalibration.read(path)
 
 
 def calibration_warnings(

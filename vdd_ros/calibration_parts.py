@@ -25,7 +25,8 @@ UNIT_WITHIN = 1e-6  # by which a quaternion may be longer or shorter than one
 class Source(Part):
     """What a section was estimated from.
 
-    method: in a few words; data: files or folders, or what a node listened to; count: poses, views
+    method: in a few words; data: files or folders, or what a node listened to; log_sha256: which
+    log of poses, wherever it lies (`PoseLog.sha256`); count: poses, views
     or messages that were used; left_out: those that were not, as outliers or because they said
     nothing.
     """
@@ -34,6 +35,7 @@ class Source(Part):
     data: tuple[str, ...] = ()
     count: Annotated[int, Field(ge=0)]
     left_out: Annotated[int, Field(ge=0)] = 0
+    log_sha256: str | None = None
 
 
 class Section(Part):
@@ -131,6 +133,24 @@ class Transform(Part):
         return found
 
 
+class LensAlong(Part):
+    """A lens as it was estimated along with a camera's place: fx, fy, cx, cy, k1, k2, p1, p2, k3
+    [pixels, 1], and their standard deviations, 0 where one was taken as exact.
+
+    given: (6, 6) covariance of the camera's place were the lens exactly this one, which is by what
+    two estimates with it differ.
+    """
+
+    numbers: tuple[Finite, ...] = Field(min_length=9, max_length=9)
+    std: tuple[NotNegative, ...] = Field(min_length=9, max_length=9)
+    given: Matrix
+
+    @model_validator(mode="after")
+    def _covariance_fits(self) -> LensAlong:
+        require_covariance(self.given, 6)
+        return self
+
+
 class HandEye(Section):
     """Where a camera is.
 
@@ -140,6 +160,9 @@ class HandEye(Section):
     board's pose from view to view. joints, joints_std: offsets that were estimated along with it,
     by joint, and their standard deviations [rad, m]. factors: on the focal length and on the
     board's size that would fit best, each with its standard deviation; 1 where both are as stated.
+    lens: as it was estimated along with it, None where it was taken as exact. encoders: sign and
+    offset of the joints between base and tool with which it was estimated, by joint; None where
+    nobody says.
     """
 
     mounting: Literal["eye_in_hand", "eye_to_hand"]
@@ -152,12 +175,15 @@ class HandEye(Section):
     factors: dict[Literal["focal_length", "board_size"], tuple[Finite, NotNegative]] = {}
     joints: dict[str, Finite] = {}
     joints_std: dict[str, NotNegative] = {}
+    lens: LensAlong | None = None
+    encoders: dict[str, tuple[Literal[1, -1], Finite]] | None = None
 
 
 class Intrinsics(Section):
     """K and distortion of one camera as `sensor_msgs/CameraInfo` has them [pixels].
 
-    std: of fx, fy, cx, cy and of each number of distortion, in that order.
+    std: of fx, fy, cx, cy and of each number of distortion, in that order; covariance: (9, 9) of
+    the same, where one was exact 0.
     """
 
     width: Annotated[int, Field(ge=1, le=16384)]
@@ -169,8 +195,15 @@ class Intrinsics(Section):
     cy: Finite
     distortion: tuple[Finite, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
     std: tuple[NotNegative, ...]
+    covariance: Matrix | None = None
     board: str = Field(min_length=1)
     reprojection: Residuals
+
+    @model_validator(mode="after")
+    def _covariance_fits(self) -> Intrinsics:
+        if self.covariance is not None:
+            require_covariance(self.covariance, 9)
+        return self
 
     @property
     def matrix(self) -> np.ndarray:

@@ -52,15 +52,17 @@ NUMBERS_PER_TOOL = 9  # position, and a rotation as six
 class Contract(Part):
     """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
 
-    objects: names of what a stream of poses tells, in the order of its messages; cameras: recorded
-    beside the streams; images: what of them is part of the observation, beside its numbers;
-    kinematics: of an action that tells poses of tools; encoders: of joints whose encoders count
-    otherwise, and latency: how late things are; of both, in a contract's file the name of a
-    calibration, seen from the contract's folder.
+    robot: whose calibration it takes, the same in the contracts of all tasks of one robot; its name
+    where it says nothing. objects: names of what a stream of poses tells, in the order of its
+    messages; cameras: recorded beside the streams; images: what of them is part of the observation,
+    beside its numbers; kinematics: of an action that tells poses of tools; encoders: of joints
+    whose encoders count otherwise, and latency: how late things are; of both, in a contract's file
+    the name of a calibration, seen from the contract's folder.
     """
 
     format_version: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    robot: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     joints: tuple[Joint, ...] = Field(min_length=1)
     frames: Frames
     rates: Rates
@@ -212,6 +214,11 @@ class Contract(Part):
         ones = [self.encoders.get(name, Encoder()) for name in self.joint_names]
         sign, offset = ([getattr(one, field) for one in ones] for field in ("sign", "offset"))
         return JointCorrection(np.array(sign, dtype=np.float64), np.array(offset))
+
+    @property
+    def robot_name(self) -> str:
+        """Of the robot that is calibrated, whatever it does."""
+        return self.robot or self.name
 
     @property
     def joint_names(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def with_encoders(raw: object, folder: Path) -> object:
     if is_empty(path):
         return {**raw, "encoders": {}}
     found = RobotCalibration.read(path)
-    found.require_robot(str(raw.get("name")), path)
+    found.require_robot(str(raw.get("robot") or raw.get("name")), path)
     section = found.encoders
     joints = {} if section is None else section.joints
     names = {one.get("name") for one in raw.get("joints", ()) if isinstance(one, dict)}

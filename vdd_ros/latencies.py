@@ -14,7 +14,7 @@ def with_latencies(raw: object, folder: Path) -> object:
     calibration file, or of the folder of such files, that they are in.
 
     A folder without a calibration so far knows of none, so that a robot can be calibrated. Raises
-    UserError for what is no calibration.
+    UserError for what is no calibration, or that of another robot.
     """
     named = raw.get("latency") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(named, str):
@@ -25,16 +25,20 @@ def with_latencies(raw: object, folder: Path) -> object:
         return rest
     joints = {one.get("name") for one in raw.get("joints", ()) if isinstance(one, dict)}
     sources = {*(raw.get("streams") or {}), *(raw.get("cameras") or {})}
-    found = latencies_in(path, joints, sources)
+    robot = str(raw.get("robot") or raw.get("name"))
+    found = latencies_in(path, robot, joints, sources)
     return rest if found is None else {**rest, "latency": found}
 
 
 def latencies_in(
-    path: str | Path, joints: Collection[object], sources: Collection[object]
+    path: str | Path, robot: str, joints: Collection[object], sources: Collection[object]
 ) -> dict[str, dict[str, float]] | None:
     """What a calibration says of joints and of streams and cameras, as a contract has it; None
-    where it says nothing of any. Raises UserError where it knows others only."""
-    measured = RobotCalibration.read(path).latency
+    where it says nothing of any. Raises UserError where it is another robot's, or knows others
+    only."""
+    known = RobotCalibration.read(path)
+    known.require_robot(robot, path)
+    measured = known.latency
     found = {
         # of a joint that follows at once, what is measured may be a little less than nothing
         "command_s": {

@@ -79,8 +79,35 @@ class RobotCalibration(Part):
         """Raise UserError where it is of another robot."""
         if self.robot != robot:
             raise UserError(
-                f"{where} is the calibration of {self.robot}, not of {robot}: name that robot's"
+                f"{where} is the calibration of {self.robot}, not of {robot}: name that robot's, "
+                f"or write `robot: {self.robot}` in the contract where it is the same robot"
             )
+
+    @property
+    def stale_cameras(self) -> list[str]:
+        """Whose place was estimated with other encoder offsets than `encoders` has now: the arm
+        was not where its joints now say that it was. Of one that does not say with which, the
+        older one counts as such."""
+        return [name for name, one in self.hand_eye.items() if self._is_stale(one)]
+
+    @property
+    def stale_told(self) -> list[str]:
+        """A sentence for each of them."""
+        return [
+            f"where {name} is was estimated with other encoder offsets than the newest: calibrate "
+            "hand-eye anew"
+            for name in self.stale_cameras
+        ]
+
+    def _is_stale(self, one: HandEye) -> bool:
+        now = {} if self.encoders is None else self.encoders.joints
+        if one.encoders is None:
+            made = None if self.encoders is None else datetime.fromisoformat(self.encoders.made)
+            return made is not None and datetime.fromisoformat(one.made) < made
+        return any(
+            (sign, offset) != ((now[name].sign, now[name].offset) if name in now else (1, 0.0))
+            for name, (sign, offset) in one.encoders.items()
+        )
 
     def checksum(self) -> str:
         """sha256 over all but itself."""

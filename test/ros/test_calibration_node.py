@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -23,7 +24,14 @@ from vdd_ros.calibration.drift import reference
 from vdd_ros.calibration.latency import Measured
 from vdd_ros.calibration.leader_drift import RestOffset
 from vdd_ros.calibration.recordings import keep
-from vdd_ros.calibration_parts import HandEye, Residuals, Source, Transform
+from vdd_ros.calibration_parts import (
+    HandEye,
+    JointOffset,
+    JointOffsets,
+    Residuals,
+    Source,
+    Transform,
+)
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
@@ -176,7 +184,7 @@ def seen_from(folder: Path) -> None:
         position=good.model_copy(update={"unit": "m"}),
         rotation=good.model_copy(update={"unit": "rad"}),
     )
-    known = latest_of(folder, CONTRACT.name, CONTRACT.contract_hash)
+    known = latest_of(folder, CONTRACT.robot_name, CONTRACT.contract_hash)
     known.model_copy(update={"hand_eye": {"front": hand_eye}}).write(folder, NOW)
 
 
@@ -258,9 +266,38 @@ def test_a_drift_is_told_while_the_robot_works(tmp_path):
     assert last["level"] == b"\x02"
 
 
+def test_a_calibration_that_the_contract_names_is_noted_in_episodes(tmp_path):
+    one = Measured(JOINT, ("robot_command", "joint_state"), 0.05, 0.049, 0.051, 1.0, 1)
+    contract = tmp_path / "robot.yaml"
+    contract.write_text(f"extends: {CONTRACT_PATH.resolve()}\nlatency: robot\n")
+    made = keep(tmp_path / "robot", CONTRACT, NOW, latency={JOINT: one.section(NOW, [])})
+    settings = {"contract": contract, "directory": tmp_path / "recorded"}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("recorder_node", domain, settings) as recorder,
+    ):
+        for button in ("start", "stop", "save"):
+            assert observer.call(Trigger, f"/recorder_node/{button}").success, recorder.output
+    store = EpisodeStore(tmp_path / "recorded")
+    (name,) = store.list()
+    found = store.manifest(name).calibration
+    assert found.sha256 == hashlib.sha256(made.read_bytes()).hexdigest()
+
+
 def test_a_recorder_with_a_calibration_writes_its_latencies_into_episodes(tmp_path):
     one = Measured(JOINT, ("robot_command", "joint_state"), 0.05, 0.049, 0.051, 1.0, 1)
-    keep(tmp_path / "robot", CONTRACT, NOW, latency={JOINT: one.section(NOW, [])})
+    path = keep(tmp_path / "robot", CONTRACT, NOW, latency={JOINT: one.section(NOW, [])})
+    nothing = Residuals(unit="rad", rms=0.0, median=0.0, p95=0.0, worst=0.0)
+    offset = JointOffset(unit="rad", offset=0.1, std=1e-4, residuals=nothing)
+    section = JointOffsets(
+        made=NOW.isoformat(),
+        source=Source(method="made up", count=5),
+        joints={JOINT: offset},
+        covariance=((1e-8,),),
+    )
+    known = RobotCalibration.read(path).model_copy(update={"encoders": section})
+    known.write(tmp_path / "robot", NOW)
     settings = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
     with (
         free_domain() as domain,
@@ -271,6 +308,7 @@ def test_a_recorder_with_a_calibration_writes_its_latencies_into_episodes(tmp_pa
     ):
         for button in ("start", "stop", "save"):
             assert observer.call(Trigger, f"/recorder_node/{button}").success, recorder.output
+        assert f"has encoder offsets of {JOINT}, but contract" in recorder.output
     store = EpisodeStore(tmp_path / "recorded")
     (name,) = store.list()
     assert store.manifest(name).contract.latency.command_s == {JOINT: 0.05}

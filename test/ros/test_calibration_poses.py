@@ -107,7 +107,11 @@ def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tm
 def test_joints_are_compared_with_their_leader_s_wherever_both_stand(facts, tmp_path):
     with free_domain() as domain:
         sim, gate = robot(domain, facts)
-        with sim, gate, node(domain, facts, tmp_path, "joints", poses=8) as calibration:
+        with (
+            sim,
+            gate,
+            node(domain, facts, tmp_path, "joints", poses=8, task="avoid") as calibration,
+        ):
             assert calibration.wait(120.0) == 0, calibration.output
             assert "says nothing of a leader's joints" in calibration.output
     leader = RobotCalibration.read(tmp_path / "robot").leader

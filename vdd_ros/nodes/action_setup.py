@@ -19,7 +19,7 @@ from vdd_ros.bundle_verification import (
     require_reference,
     warmed_up,
 )
-from vdd_ros.calibration_file import calibrated
+from vdd_ros.calibration_file import calibrated, encoders_apart
 from vdd_ros.camera_eye import seconds_to_see
 from vdd_ros.contract import Contract
 from vdd_ros.environment import device_results_folder
@@ -41,7 +41,8 @@ class Ready(NamedTuple):
     ~/go_home brings the arm, None where nobody knows; plan_s: what a plan took in warm-up;
     threaded: whether plans are made beside the ticks; knows_robot: whether who listens to commands
     is told from who looks on by a name; eyes: the encoders of its images; see_s: what a picture of
-    each camera took in warm-up."""
+    each camera took in warm-up; encoders_apart: what is to be said of a calibration whose encoder
+    offsets are not those of the contract."""
 
     bundle: Bundle
     loop: ActionLoop
@@ -52,11 +53,14 @@ class Ready(NamedTuple):
     knows_robot: bool
     eyes: Eyes
     see_s: dict[str, float]
+    encoders_apart: str | None
 
     @property
     def warnings(self) -> list[str]:
         """What whoever runs it should know."""
         told = [self.loop.gate.filter.lacking] if self.loop.gate.filter.lacking else []
+        if self.encoders_apart:
+            told.append(self.encoders_apart)
         if self.bundle.start is None:
             told.append(
                 "the bundle does not say where demonstrations began: a run may begin anywhere"
@@ -125,7 +129,8 @@ def prepared(settings: ActionParameters) -> Ready:
     # A session of its own: the monitor's thread must not hold up the policy's.
     density = bundle.open_density(runtime)
     knows_robot = bool(settings.robot) or settings.mode == "shadow"
-    return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot, eyes, see_s)
+    apart = encoders_apart(contract, settings.calibration)
+    return Ready(bundle, loop, density, home, plan_s, threaded, knows_robot, eyes, see_s, apart)
 
 
 def _runtime(bundle: Bundle, settings: ActionParameters) -> Runtime:

@@ -3,6 +3,7 @@ for a second, and a gate brings an arm to rest whose leader is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -45,7 +46,21 @@ def _begin(
     if contract.kinematics is not None or settings.kinematics:
         model = read_model(settings.kinematics) if settings.kinematics else None
         chain = chain_of(contract, model)
-    _suggestions = Suggestions(contract, begin, settings.reach, settings.seed, chain, seeing)
+    touches = _touching(contract, settings.task) if settings.task else None
+    _suggestions = Suggestions(
+        contract, begin, settings.reach, settings.seed, chain, seeing, touches
+    )
+
+
+def _touching(contract: Contract, task: str) -> Callable[[np.ndarray], bool] | None:
+    """Of the simulated arm, for all joints (Da,) of the contract; None of one that has others."""
+    from vdd_ros.sim.arm_contacts import ArmContacts
+
+    contacts = ArmContacts.of_task(task)
+    of_arm = [at for at, joint in enumerate(contract.joints) if joint.unit != "fraction"]
+    if len(of_arm) != contacts.count:
+        return None
+    return lambda joints: contacts.touches(joints[of_arm])
 
 
 def _suggestions_are_ready() -> None:

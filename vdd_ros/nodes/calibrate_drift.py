@@ -37,6 +37,7 @@ class DriftWatch:
         if find_spec("scipy") is None:
             raise UserError("drift is told with SciPy: pip install 'vdd_ros[calibration]'")
         known = RobotCalibration.read(settings.calibration)
+        known.require_robot(contract.robot_name, settings.calibration)
         if not known.rest:
             raise UserError(
                 f"{settings.calibration} does not say how the robot stood when it was calibrated: "

@@ -212,7 +212,7 @@ class StillPoses:
 
 def _seeing(contract: Contract, settings: CalibrationParameters) -> Seeing:
     """Raises UserError where intrinsics are not known."""
-    known = latest_of(settings.calibration, contract.name, contract.contract_hash)
+    known = latest_of(settings.calibration, contract.robot_name, contract.contract_hash)
     file = Path(settings.camera_info) if settings.camera_info else None
     mounting: Mounting = "eye_in_hand" if settings.mounting == "eye_in_hand" else "eye_to_hand"
     return Seeing(settings.camera, mounting, lens_of(known, settings.camera, file))

@@ -96,7 +96,13 @@ class CalibrationNode(Node):
         """Where cameras are, as far as that was calibrated."""
         folder = Path(self.settings.calibration)
         has_files = folder.exists() and not is_empty(folder)
-        known = RobotCalibration.read(folder).hand_eye if has_files else {}
+        known = {}
+        if has_files:
+            found = RobotCalibration.read(folder)
+            found.require_robot(self.contract.robot_name, folder)
+            known = found.hand_eye
+            for sentence in found.stale_told:
+                self.get_logger().warning(sentence)
         if not known and self.settings.kind == "frames":
             raise UserError(
                 f"{folder} does not say where any camera is: calibrate kind:=hand_eye first"

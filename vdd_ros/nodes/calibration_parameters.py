@@ -53,6 +53,10 @@ class CalibrationParameters:
     kinematics: str = parameter(
         "", "hand_eye: YAML file of the arm's kinematics, where the contract has none"
     )
+    task: str = parameter(
+        "",
+        "name of the simulated task in whose scene the arm may touch nothing; empty: a real robot",
+    )
     seed: int = parameter(0, "of the poses that are tried", lower=0)
     stay: bool = parameter(False, "go on telling /tf_static once it is done")
     stretch: float = parameter(

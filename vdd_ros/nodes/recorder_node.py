@@ -28,7 +28,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from vdd_ros.bag import load_formats
-from vdd_ros.calibration_file import calibrated, read_calibration
+from vdd_ros.calibration_file import calibrated, encoders_apart, named_in, read_calibration
 from vdd_ros.camera_process import CameraProcess
 from vdd_ros.clock_offset import ClockJumps, clock_nodes
 from vdd_ros.contract import Contract
@@ -61,7 +61,9 @@ class RecorderParameters:
     consent: str = parameter("", "what the operator agreed that recordings may be used for")
     licence: str = parameter("", "licence of the episodes, such as CC-BY-4.0")
     prompt: str = parameter("", "the task in words, as one would tell it")
-    calibration: str = parameter("", "path of the calibration file that is in use; empty: none")
+    calibration: str = parameter(
+        "", "path of the calibration file that is in use; empty: that of the contract"
+    )
     clocks: str = parameter(
         "", "clock nodes of other hosts, such as 'robot:/clock_node'; empty: none is asked"
     )
@@ -74,7 +76,8 @@ class RecorderNode(Node):
         super().__init__("recorder_node")
         settings = read_parameters(self, RecorderParameters)
         self.contract = calibrated(Contract.from_yaml(settings.contract), settings.calibration)
-        self._calibration = settings.calibration
+        self._calibration = settings.calibration or named_in(settings.contract)
+        self._tell_encoders()
         self.cameras = self._camera_process() if self.contract.cameras else None
         self.recorder = DemoRecorder(
             self.contract,
@@ -89,7 +92,7 @@ class RecorderNode(Node):
                 host=platform.node(),
             ),
             cameras=self.cameras,
-            calibration=read_calibration(settings.calibration) if settings.calibration else None,
+            calibration=read_calibration(self._calibration) if self._calibration else None,
         )
         if self.cameras is not None:
             self.cameras.begin()
@@ -150,7 +153,12 @@ class RecorderNode(Node):
         self._clocks.require_close(self.contract.recording.most_clock_offset_s)
         if self._calibration:  # it may have been made anew since the last episode
             self.recorder.calibration = read_calibration(self._calibration)
+            self._tell_encoders()
         return self.recorder.start(now_ns, wall_clock())
+
+    def _tell_encoders(self) -> None:
+        if told := encoders_apart(self.contract, self._calibration):
+            self.get_logger().warning(told)
 
     def _guard(self) -> None:
         if self.cameras is not None:

@@ -52,13 +52,14 @@ def main(args: Args) -> dict:
     if not args.least > 0.0:
         raise UserError(f"--least is {args.least:g}: write more than 0, such as .001")
     if any((path / POSES).exists() for path in args.data):
-        return _told(_of_cameras(args))
+        return _told(_of_cameras(args), RobotCalibration.read(args.calibration))
     episodes = list(episodes_of(args.data))
     contract = contract_of(episodes, args.contract)
     found = [rest_offset(episode) for episode in episodes]
     if args.keep:
         return _keep(contract, found, args)
     known = RobotCalibration.read(args.calibration)
+    known.require_robot(contract.robot_name, args.calibration)
     if not known.rest:
         raise UserError(
             f"{args.calibration} does not say how the robot stood when it was calibrated: note it "
@@ -66,15 +67,15 @@ def main(args: Args) -> dict:
         )
     changes = drift.offset_changes(known.rest, found, args.least)
     changes += _latencies(contract, episodes, known)
-    return {"episodes": len(episodes), **_told(changes)}
+    return {"episodes": len(episodes), **_told(changes, known)}
 
 
-def _told(changes: Sequence[drift.Change]) -> dict:
+def _told(changes: Sequence[drift.Change], known: RobotCalibration) -> dict:
     watched = drift.judged(changes)
     Console().print(_table(watched.rows), highlight=False)
-    for sentence in watched.sentences:
+    for sentence in (*watched.sentences, *known.stale_told):
         print(sentence)
-    return {"ok": watched.verdict == "STEADY", **watched.to_dict()}
+    return {"ok": watched.verdict == "STEADY", "stale": known.stale_cameras, **watched.to_dict()}
 
 
 def _of_cameras(args: Args) -> list[drift.Change]:

@@ -19,7 +19,8 @@ from tyro.conf import Positional
 from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
-from vdd_ros.calibration.known_lens import lens_of
+from vdd_ros.calibration.known_lens import lens_of, prior_of
+from vdd_ros.calibration.lens_prior import LensPrior
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import (
     board_views,
@@ -28,7 +29,7 @@ from vdd_ros.calibration.recorded import (
     joints_by_name,
 )
 from vdd_ros.calibration.seen_board import require_camera, seen_by
-from vdd_ros.calibration_parts import HandEye, Intrinsics, Source
+from vdd_ros.calibration_parts import HandEye, Source
 from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
 from vdd_ros.teleop.cartesian import read_model
 
@@ -46,7 +47,8 @@ class Args:
     mounting: Literal["eye_in_hand", "eye_to_hand"]
     """Whether the camera is on the arm, or beside it and the board on the arm."""
     camera_info: Path | None = None
-    """Its intrinsics; by default those of the calibration files."""
+    """Its intrinsics, taken as exact; by default those of the calibration files, as well as they
+    are known."""
     kinematics: Path | None = None
     """Model of the arm, where the contract has none, such as config/kinematics/panda_tools.yaml."""
     joint_offsets: tuple[str, ...] = ()
@@ -64,21 +66,22 @@ def main(args: Args) -> dict:
     chain = chain_of(log.contract, model)
     seen = seen_by(log, args.camera)
     views = board_views(log, seen, args.mounting, lens, chain)
-    found = hand_eye_of(views, joints_by_name(chain, args.joint_offsets))
+    prior = prior_of(known, args.camera, log) if args.camera_info is None else None
+    found = hand_eye_of(views, joints_by_name(chain, args.joint_offsets), prior)
     moment = now()
     source = Source(
         method="reprojection of all corners, robust, from OpenCV's solvers",
         data=(str(args.poses),),
         count=int(found.used.sum()),
         left_out=len(log.poses) - int(found.used.sum()),
+        log_sha256=log.sha256,
     )
     assert log.header.board is not None
     label = log.header.board.label
     section = hand_eye_section(found, log.contract, args.camera, label, made_at(moment), source)
     Console().print(_table(found, seen.places), highlight=False)
     _tell(found, section)
-    if args.camera_info is None:
-        _tell_of_lens(found, known.intrinsics[args.camera])
+    _tell_of_lens(found, prior)
     sections: dict[str, object] = {"hand_eye": {**known.hand_eye, args.camera: section}}
     if args.joint_offsets:
         made = made_at(moment)
@@ -116,13 +119,18 @@ def _table(found: HandEyeEstimate, places: list[int]) -> Table:
     return table
 
 
-def _tell_of_lens(found: HandEyeEstimate, lens: Intrinsics) -> None:
-    """By how much the place may be wrong along the view, as the focal length may be."""
-    away_m = float(np.median(found.sightings.boards[found.used, 2, 3]))
-    share = lens.std[0] / lens.fx
+def _tell_of_lens(found: HandEyeEstimate, prior: LensPrior | None) -> None:
+    """What of the stated deviation is the lens's."""
+    if prior is None:
+        print("the lens was taken as exact: what its intrinsics are off by is not in that")
+        return
+    focal, std_px = found.views.lens.focal, float(found.lens_std[:2].mean())
+    source = "its intrinsics and these views" if prior.from_others else "these views only"
+    alone = 1e3 * float(np.sqrt(np.diag(found.given_lens)[:3].sum()))
     print(
-        f"not in that: the focal length is known to {share:.2%} (one standard deviation), which is "
-        f"{1e3 * share * away_m:.2f} mm at {away_m:.2f} m"
+        f"the lens was estimated along with it, from {source}: focal length {focal:.2f} px (stated "
+        f"{prior.lens.focal:.2f}), one standard deviation {std_px:.2f} px; were it exact, the "
+        f"place would be known to {alone:.2f} mm"
     )
 
 

@@ -15,11 +15,11 @@ from rich.table import Column, Table
 from tyro.conf import Positional
 
 from vdd_ros.calibration.intrinsics import (
-    NAMES,
     IntrinsicsEstimate,
     intrinsics_of,
     write_camera_info,
 )
+from vdd_ros.calibration.lens import NAMES
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.seen_board import picture_size, seen_by
 from vdd_ros.calibration_parts import Source
@@ -55,6 +55,7 @@ def main(args: Args) -> dict:
         data=(str(args.poses),),
         count=int(found.used.sum()),
         left_out=len(log.poses) - int(found.used.sum()),
+        log_sha256=log.sha256,
     )
     assert log.header.board is not None
     section = found.section(made_at(moment), source, log.header.board)

@@ -24,7 +24,7 @@ def made_at(moment: datetime) -> str:
 def known_of(folder: Path, contract: Contract) -> RobotCalibration:
     """What is known of the contract's robot so far; raises UserError where the folder is of
     another."""
-    return latest_of(folder, contract.name, contract.contract_hash)
+    return latest_of(folder, contract.robot_name, contract.contract_hash)
 
 
 def keep(known: RobotCalibration, folder: Path, moment: datetime, **sections: object) -> Path:

@@ -27,9 +27,18 @@ def main(args: Args) -> dict:
     table = Table("section", "of", "value", "made", "from", title=f"{found.robot}: {path}")
     for section, of, one in sections_of(found):
         source = f"{one.source.count} used, {one.source.left_out} left out"
-        table.add_row(section, of, _value(one), one.made[:10], source)
+        is_stale = section == "hand_eye" and of in found.stale_cameras
+        value = f"{_value(one)}; STALE" if is_stale else _value(one)
+        table.add_row(section, of, value, one.made[:10], source)
     Console().print(table, highlight=False)
-    return {"ok": True, "file": path, **found.model_dump(mode="json", exclude_none=True)}
+    for sentence in found.stale_told:
+        print(sentence)
+    return {
+        "ok": True,
+        "file": path,
+        "stale": found.stale_cameras,
+        **found.model_dump(mode="json", exclude_none=True),
+    }
 
 
 def sections_of(found: RobotCalibration) -> list[tuple[str, str, Section]]:

@@ -13,17 +13,20 @@ import numpy as np
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, Mounting, Sightings
 from vdd_ros.calibration.hand_eye import hand_eye_of
-from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
 from vdd_ros.calibration.planted import DISTANCE_M, TURNED_RAD, Setup, setup_of
 from vdd_ros.commands.bench.calibration.arm import arm, kept
 from vdd_ros.commands.bench.calibration.joint_offsets import TIMES_BOUND
+from vdd_ros.commands.bench.calibration.with_lens import KINDS, LensTrial, normalised
 from vdd_ros.commands.bench.calibration.with_offsets import OffsetTrial
 
 VIEWS = 20
 NOISES_PX = (0.1, 0.3, 0.5, 1.0)
 JOINT_NOISE_RAD = 1e-4  # of each encoder in each view
 STATED_PX, MOST_MM, MOST_DEG = 0.3, 0.5, 0.05
+# of squared errors in units of the stated covariance: of a few setups its mean has some scatter
+MOST_NORMALISED = 1.5
+MOST_MM_OF_LENS = 1.0  # median, where the lens is estimated along with the place
 MOUNTINGS: tuple[Mounting, Mounting] = ("eye_in_hand", "eye_to_hand")
 
 
@@ -33,6 +36,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
     theirs = {noise: {solver: [] for solver in SOLVERS} for noise in NOISES_PX}
     spreads, example = [], None
     trial = OffsetTrial(STATED_PX, JOINT_NOISE_RAD)
+    lenses = LensTrial(STATED_PX, JOINT_NOISE_RAD)
     for number in range(setups):
         setup = planted(seed, number)
         example = example or setup
@@ -45,6 +49,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
             for solver in SOLVERS:
                 theirs[noise][solver].append(by_opencv(views, found.sightings, solver, setup))
         trial.take(setup, np.random.default_rng([seed, number, 3]))
+        lenses.take(setup, np.random.default_rng([seed, number, 4]))
         report(number + 1, setups)
     levels = [level(noise, ours[noise], theirs[noise]) for noise in NOISES_PX]
     stated = next(one for one in levels if one["noise_px"] == STATED_PX)
@@ -58,6 +63,16 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
     with_offsets = trial.result()
     what = f"{STATED_PX} px, offsets of joints along with it, rms over Cramér-Rao"
     errors[what], bounds[what] = with_offsets["over_cramer_rao"], TIMES_BOUND
+    errors["normalised error, lens known"] = float(np.mean(spreads))
+    with_lens = lenses.result()
+    for kind in KINDS:
+        if kind in with_lens:
+            errors[f"normalised error, lens of {kind}"] = with_lens[kind]["normalised_error"]
+            errors[f"{STATED_PX} px, lens of {kind}, median [mm]"] = with_lens[kind]["median_mm"]
+    bounds |= {
+        what: MOST_NORMALISED if what.startswith("normalised") else MOST_MM_OF_LENS
+        for what in errors.keys() - bounds.keys()
+    }
     for one in levels:
         for unit in ("mm", "deg"):
             what = f"{one['noise_px']} px, median over OpenCV's best [{unit}]"
@@ -78,6 +93,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
         "bounds": bounds,
         "levels": levels,
         "with_offsets": with_offsets,
+        "with_lens": with_lens,
         "normalised_error": float(np.mean(spreads)),
         "ratios": {
             f"hand_eye_over_opencv_{one['noise_px']}px": one["median_mm"] / one["opencv_best_mm"]
@@ -96,15 +112,6 @@ def errors_of(camera: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """[mm], [degrees]"""
     moved = 1e3 * float(rigid.distance_between(camera, truth))
     return moved, float(np.degrees(rigid.angle_between(camera, truth)))
-
-
-def normalised(found: HandEyeEstimate, setup: Setup) -> float:
-    """Squared error of the camera in units of its stated covariance, over its six numbers: 1 where
-    the covariance is right."""
-    turned = found.unknowns.camera[:3, :3] @ setup.camera[:3, :3].T
-    moved = found.unknowns.camera[:3, 3] - setup.camera[:3, 3]
-    error = np.concatenate([moved, rigid.log_rotation(turned)])
-    return float(error @ np.linalg.solve(found.covariance[:6, :6], error)) / 6.0
 
 
 def by_opencv(
