@@ -9,6 +9,10 @@ Of each joint, with trimmed means as extremes are of arms that leaned on somethi
 t: quantile of Student's distribution at a false-alarm rate of FALSE_ALARMS for all joints together.
 Beyond the bound it has moved; a bound that is larger than what should be found says that these
 episodes cannot tell.
+
+Who looks again and again has more chances to be wrong by those of now, but not by those of then,
+which stay the same: the bound is then the sum of both errors' own, of the first at that rate once
+for all looks, of the second at that rate for all looks of a day together (Bonferroni).
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from vdd_ros.errors import UserError
 LEAST = 0.001  # [rad, m] that matters
 LEAST_LATENCY_S = 0.005
 FALSE_ALARMS = 0.001  # of one look at all joints
+FALSE_ALARMS_A_DAY = 0.01  # of all looks of a day, beside FALSE_ALARMS for what was kept then
 TO_BE_FOUND = 2.0  # times the least: a larger bound cannot tell
 TRIMMED = 0.2  # of the episodes, at either end
 
@@ -140,11 +145,14 @@ def reference(
 
 
 def watch(
-    known: Mapping[str, RestOffsets], found: Sequence[RestOffset], least: float = LEAST
+    known: Mapping[str, RestOffsets],
+    found: Sequence[RestOffset],
+    least: float = LEAST,
+    looks: int = 1,
 ) -> Watched:
-    """Whether joints are where they were, by episodes of now; raises UserError where nothing that
-    was known then can be told now."""
-    return judged(offset_changes(known, found, least))
+    """Whether joints are where they were, by episodes of now; looks: how many of them a day has.
+    Raises UserError where nothing that was known then can be told now."""
+    return judged(offset_changes(known, found, least), looks)
 
 
 def offset_changes(
@@ -184,18 +192,13 @@ def latency_changes(known: Mapping[str, Latency], found: Sequence[Measured]) -> 
     ]  # fmt: skip
 
 
-def judged(changes: Sequence[Change]) -> Watched:
-    """A row for each, with one false-alarm rate for all."""
-    from scipy.stats import t
-
-    share = FALSE_ALARMS / (2 * len(changes))
+def judged(changes: Sequence[Change], looks: int = 1) -> Watched:
+    """A row for each, with one false-alarm rate for all; looks: how often a day this is asked."""
     rows = []
     for one in changes:
-        variances = np.array([one.then.std, one.now.std]) ** 2
-        freedoms = np.array([one.then.freedom, one.now.freedom])
-        spread = float((variances**2 / freedoms).sum())
-        freedom = float(variances.sum() ** 2 / spread) if spread > 0.0 else float(freedoms.sum())
-        noise = float(t.isf(share, freedom) * np.sqrt(variances.sum()))
+        noise = (
+            _noise(one, len(changes)) if looks == 1 else _noise_of_looks(one, len(changes), looks)
+        )
         moved, bound = one.now.value - one.then.value, max(one.least, noise)
         verdict: Verdict = "STEADY"
         if abs(moved) > bound:
@@ -216,6 +219,26 @@ def judged(changes: Sequence[Change]) -> Watched:
             }
         )
     return Watched(rows)
+
+
+def _noise(one: Change, count: int) -> float:
+    """What a change may come to by chance, of `count` that are looked at once (Welch 1947)."""
+    from scipy.stats import t
+
+    variances = np.array([one.then.std, one.now.std]) ** 2
+    freedoms = np.array([one.then.freedom, one.now.freedom])
+    spread = float((variances**2 / freedoms).sum())
+    freedom = float(variances.sum() ** 2 / spread) if spread > 0.0 else float(freedoms.sum())
+    return float(t.isf(FALSE_ALARMS / (2 * count), freedom) * np.sqrt(variances.sum()))
+
+
+def _noise_of_looks(one: Change, count: int, looks: int) -> float:
+    """The same of `count` that are looked at so often."""
+    from scipy.stats import t
+
+    then = t.isf(FALSE_ALARMS / (2 * count), one.then.freedom) * one.then.std
+    now = t.isf(FALSE_ALARMS_A_DAY / (2 * count * looks), one.now.freedom) * one.now.std
+    return float(then + now)
 
 
 def _of_interval(value: float, interval: tuple[float, float]) -> Mean:

@@ -13,6 +13,7 @@ from test_leader_drift import record_with_offset
 from vdd_ros import cli
 from vdd_ros.calibration.drift import (
     FALSE_ALARMS,
+    FALSE_ALARMS_A_DAY,
     judged,
     latency_changes,
     mean_of,
@@ -56,6 +57,32 @@ def test_no_false_alarm_in_a_hundred_clean_runs_and_hardly_one_in_thousands():
         alarms += judged(changes).verdict == "MOVED"
     assert alarms <= 5, "one in a thousand is stated"
     assert FALSE_ALARMS == 0.001
+
+
+def test_who_looks_all_day_raises_no_more_alarms_in_a_day_than_stated():
+    """Places come and go as they do live; by the rate of one look there are some."""
+    rng, looks, alarms, by_one_look = np.random.default_rng(3), 300, 0, 0
+    for _ in range(6):
+        known = reference(CONTRACT, episodes(rng, np.zeros(7)), NOW, [])
+        places, of_day = episodes(rng, np.zeros(7), 12), np.zeros(2, bool)
+        for new in episodes(rng, np.zeros(7), looks):
+            places = [*places[1:], new]
+            changes = offset_changes(known, places, least=1e-9)
+            of_day |= [judged(changes, n).verdict == "MOVED" for n in (looks, 1)]
+        alarms, by_one_look = alarms + of_day[0], by_one_look + of_day[1]
+    assert alarms == 0 and FALSE_ALARMS_A_DAY == 0.01
+    assert by_one_look >= 1
+
+
+def test_two_milliradians_are_found_by_who_looks_all_day():
+    rng, looks = np.random.default_rng(4), 8640
+    known = reference(CONTRACT, episodes(rng, np.zeros(7)), NOW, [])
+    moved = np.eye(7)[2] * 2e-3
+    watched = watch(known, episodes(rng, moved, 20), looks=looks)
+    assert (watched.verdict, watched.worst["name"]) == ("MOVED", JOINTS[2])
+    assert watch(known, episodes(rng, 0.0 * moved, 20), looks=looks).verdict == "STEADY"
+    few = watch(known, episodes(rng, 0.0 * moved, 5), looks=looks)
+    assert few.verdict == "UNKNOWN", "of five places it cannot be told so surely"
 
 
 def test_what_these_episodes_cannot_tell_is_no_all_clear():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from importlib.util import find_spec
 
@@ -26,6 +27,8 @@ from vdd_ros.nodes.messages import (
 )
 from vdd_ros.robot_calibration import RobotCalibration
 
+DAY_S = 86400.0
+
 
 class DriftWatch:
     """Listens to joint states and commands, stretch by stretch; never moves anything."""
@@ -45,6 +48,7 @@ class DriftWatch:
             )
         self._known = known.rest
         self._stretches = Stretches(contract)
+        self._looks = math.ceil(DAY_S / settings.stretch)
         self._watched: Watched | None = None
         self._number, self._begun_ns = 0, 0
         self._samples: dict[str, list[tuple[int, np.ndarray]]] = {}
@@ -97,7 +101,9 @@ class DriftWatch:
         place = np.nanmedian(streams["joint_state"].fields["position"], axis=0)
         self._stretches.add(place, RestOffset(name, name, self._contract, offsets))
         try:
-            self._watched = watch(self._known, self._stretches.found, self._settings.least)
+            self._watched = watch(
+                self._known, self._stretches.found, self._settings.least, self._looks
+            )
         except UserError:  # too few so far
             return
         for sentence in self._watched.sentences:
