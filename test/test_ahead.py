@@ -191,7 +191,7 @@ class Clocked:
     """A policy that plans a motion by how often it was asked: once a control tick."""
 
     n_obs_steps, horizon, n_experts, action_dim = 1, 20, 1, 7
-    noise_shape = density = None
+    noise_shape = density = expert = None
 
     def __init__(self, contract: Contract, motion):
         self._motion, self._asked = motion, 0
