@@ -9,11 +9,13 @@ import pytest
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.bundle_manifest import OOD_DETECTOR
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.mahalanobis import Clusters
 from vdd_ros.ood_detector import OodDetector, observation_names
+from vdd_ros.sealed_folder import sha256
 
 SIZE = 14  # of a flattened window of two readings of seven joints
 
@@ -113,7 +115,10 @@ def test_one_that_was_edited_is_refused(contract, tmp_path):
 )
 def test_what_is_none_is_told(contract, tmp_path, raw):
     made = bundle(tmp_path / "one", contract, detector())
-    (made.folder / "ood_detector.json").write_text(json.dumps(raw))
-    broken = Bundle(made.folder, made.manifest, made.contract, made.rule)
+    written = json.dumps(raw).encode()
+    (made.folder / OOD_DETECTOR).write_bytes(written)
+    files = made.manifest.files | {OOD_DETECTOR: sha256(written)}
+    manifest = made.manifest.model_copy(update={"files": files})
+    broken = Bundle(made.folder, manifest, made.contract, made.rule)
     with pytest.raises(UserError, match="windows of 14 numbers.*: export the bundle again"):
         broken.ood_detector  # noqa: B018

@@ -8,9 +8,11 @@ import pytest
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.bundle_manifest import START
 from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyOutput
+from vdd_ros.sealed_folder import sha256
 from vdd_ros.start_range import StartRange, start_range
 
 HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
@@ -138,7 +140,10 @@ def test_a_bundle_carries_it(contract, tmp_path):
 )
 def test_what_is_no_range_is_told(contract, tmp_path, raw):
     made = bundle(tmp_path / "one", contract, StartRange(HOME, HOME))
-    (made.folder / "start.json").write_text(json.dumps(raw))
-    broken = Bundle(made.folder, made.manifest, made.contract, made.rule)
+    written = json.dumps(raw).encode()
+    (made.folder / START).write_bytes(written)
+    files = made.manifest.files | {START: sha256(written)}
+    manifest = made.manifest.model_copy(update={"files": files})
+    broken = Bundle(made.folder, manifest, made.contract, made.rule)
     with pytest.raises(UserError, match="no range of 7 joints: export the bundle again"):
         broken.start  # noqa: B018
