@@ -122,7 +122,7 @@ def test_parity_and_reference_are_of_the_network(
     np.testing.assert_array_equal(again.means.astype("f4"), reference.means)
     assert again.require(OnnxPolicy(path)) == again.differences(OnnxPolicy(path))
     off = again._replace(means=again.means + 2 * PARITY_BOUND)
-    with pytest.raises(Refused, match="differs from its reference by 0.0002"):
+    with pytest.raises(Refused, match="differs from its reference by 0.0004"):
         off.require(OnnxPolicy(path))
 
 

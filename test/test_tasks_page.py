@@ -25,7 +25,7 @@ def test_all_pictures_together_are_small_and_each_is_shown():
     files = list((DOCS / "pictures").rglob("*.*"))
     assert sum(path.stat().st_size for path in files) < 3_000_000
     assert {path.stem for path in (DOCS / "pictures" / "tasks").iterdir()} == set(OPERATORS)
-    others = (DOCS.parent / "README.md", DOCS / "recording.md", DOCS / "methods.md")
-    shown = PAGE + "".join(path.read_text(encoding="utf-8") for path in others)
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.md")]
+    shown = "".join(path.read_text(encoding="utf-8") for path in pages)
     for path in files:
         assert path.suffix == ".py" or f"{path.relative_to(DOCS)})" in shown, path
