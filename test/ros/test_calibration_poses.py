@@ -122,8 +122,10 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
     with free_domain() as domain, Observer(domain) as observer:
         sim, gate = robot(domain, facts)
         with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
+            e_stop = observer.publisher(Bool, "/e_stop")
             wait_for(lambda: "pose 3 of 50" in calibration.output, "the arm to be under way")
-            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            wait_for(lambda: e_stop.get_subscription_count() >= 2, "gate and node to be heard of")
+            e_stop.publish(Bool(data=True))
             assert calibration.wait(60.0) == 1, calibration.output
             assert "the e-stop is pressed; nothing more is sent" in calibration.output
     assert not (tmp_path / "robot").exists()
