@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,13 +16,12 @@ from vdd_ros.ahead import ahead_of
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.processes import end_with_parent
 from vdd_ros.sim.contexts import evaluation_context
 from vdd_ros.sim.delay import Delays
 from vdd_ros.sim.env import RobosuiteEnv
 from vdd_ros.sim.eyes import eyes_of
 from vdd_ros.sim.rollout import Rollout, rollout
-
-PR_SET_PDEATHSIG = 1
 
 _roll_out_in: Callable[[int, int], Rollout]  # set by `_begin` in each process of the pool
 
@@ -81,10 +79,7 @@ def _sparing_children() -> Iterator[None]:
 def _begin(parent: int, folder: Path, robot: Contract, task: str, delays: Delays) -> None:
     """In each process of the pool, once: what all its rollouts share."""
     global _roll_out_in
-    # Not to outlive the parent, which may have been killed before the kernel knew that.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit
+    end_with_parent(parent)
     bundle = Bundle.load(folder, robot)
     env, policy = RobosuiteEnv(task), bundle.open_policy()
     ahead, eyes = ahead_of(robot, bundle.contract), eyes_of(env, robot, bundle)

@@ -119,7 +119,7 @@ class Nodes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches them through `end`, in order
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def ended(self, name: str) -> int | None:
@@ -214,9 +214,14 @@ def _end(nodes: list[subprocess.Popen]) -> None:
                 continue
 
 
-def _end_with_parent() -> None:
-    """Have the kernel send this child SIGTERM when its parent is gone, even if it was killed."""
+def end_with_parent(parent: int | None = None) -> None:
+    """Have the kernel send this process SIGTERM when its parent is gone, even if it was killed.
+
+    parent: its pid, where it may have been killed before the kernel knew of this; ends then.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        raise SystemExit
 
 
 def _yaml(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,21 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
     assert not (tmp_path / "robot").exists()
     (folder,) = (tmp_path / "poses").iterdir()
     assert len(PoseLog.read(folder).poses) >= 2, "what was taken stays"
+
+
+def test_one_that_is_killed_leaves_no_process_behind(facts, tmp_path):
+    with free_domain() as domain:
+        sim, gate = robot(domain, facts)
+        with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
+            wait_for(lambda: "pose 2 of 50" in calibration.output, "a pose to be chosen")
+            pid = calibration.process.pid
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            assert children, "who chooses is a process of its own"
+            assert calibration.end(signal.SIGKILL) == -signal.SIGKILL
+            wait_for(
+                lambda: not any(Path(f"/proc/{child}").exists() for child in children),
+                "its processes to end",
+            )
 
 
 def test_what_is_not_known_is_told_at_once(facts, tmp_path):

@@ -3,6 +3,8 @@ for a second, and a gate brings an arm to rest whose leader is."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -15,6 +17,7 @@ from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.calibration.suggestions import NextPose, Seeing, Suggestions
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.calibration_parameters import CalibrationParameters
+from vdd_ros.processes import end_with_parent
 from vdd_ros.teleop.cartesian import read_model
 
 Beginning = tuple[Contract, CalibrationParameters, np.ndarray, "Seeing | None"]
@@ -25,7 +28,7 @@ _suggestions: Suggestions  # set by `_begin` in the process
 def choosing(beginning: Beginning) -> ProcessPoolExecutor:
     """The process, which makes itself ready at once; beginning: contract, parameters, where the arm
     is (Da,) [unit], and what hand-eye is estimated by."""
-    pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, beginning)
+    pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (os.getpid(), *beginning))
     pool.submit(_suggestions_are_ready)
     return pool
 
@@ -36,12 +39,15 @@ def chosen(folder: Path) -> NextPose:
 
 
 def _begin(
+    parent: int,
     contract: Contract,
     settings: CalibrationParameters,
     begin: np.ndarray,
     seeing: Seeing | None,
 ) -> None:
     global _suggestions
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which ends this one
     chain = None
     if contract.kinematics is not None or settings.kinematics:
         model = read_model(settings.kinematics) if settings.kinematics else None
