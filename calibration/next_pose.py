@@ -16,7 +16,7 @@ import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Corners, spans_a_plane
-from vdd_ros.calibration.board_views import BoardViews, Mounting
+from vdd_ros.calibration.board_views import BoardViews, Mounting, carried
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
@@ -86,8 +86,7 @@ class Known:
         """(12, 12) information of a view, and how many corners it shows; none and 0 where the
         board cannot be read."""
         tools = self.chain.poses(joints[None])
-        carried = rigid.inverse(tools) if self.mounting == "eye_in_hand" else tools
-        board = (rigid.inverse(self.camera) @ carried @ self.target)[0]
+        board = (rigid.inverse(self.camera) @ carried(self.mounting, tools) @ self.target)[0]
         in_camera = rigid.moved(board, self.points)
         seen = self.lens.sees(self.lens.pixels(in_camera), MARGIN_PX)
         middle = in_camera.mean(0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board, Corners
-from vdd_ros.calibration.board_views import BoardViews, Mounting
+from vdd_ros.calibration.board_views import BoardViews, Mounting, carried
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.observability import LEAST_TURN_RAD, spread_of_poses
@@ -47,8 +47,7 @@ class Setup:
     def boards(self) -> np.ndarray:
         """(N, 4, 4) T_cam_board, in truth."""
         tools = self.chain.poses(self.joints)
-        carried = rigid.inverse(tools) if self.mounting == "eye_in_hand" else tools
-        return rigid.inverse(self.camera) @ carried @ self.target
+        return rigid.inverse(self.camera) @ carried(self.mounting, tools) @ self.target
 
     def seen(
         self,

@@ -9,6 +9,7 @@ import pytest
 from planted_arms import CONTRACT, LOWER, UPPER, panda, setup
 
 from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board import Corners
 from vdd_ros.calibration.board_views import BoardViews, sightings_of
 from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
@@ -185,9 +186,8 @@ def seen_from(planted, tools):
     boards = rigid.inverse(planted.camera) @ rigid.inverse(tools) @ planted.target
     points = planted.board.points
     pixels = planted.lens.pixels(rigid.moved(boards, points))
-    view = np.repeat(np.arange(len(tools)), len(points))
-    flat = np.tile(points, (len(tools), 1))
-    return BoardViews("eye_in_hand", planted.lens, tools, view, flat, pixels.reshape(-1, 2))
+    corners = [Corners(np.arange(len(points)), points, one) for one in pixels]
+    return BoardViews.of_poses("eye_in_hand", planted.lens, tools, corners)
 
 
 def mirrored(views):
