@@ -23,6 +23,7 @@ from vdd_ros.calibration.lens import Lens
 from vdd_ros.errors import UserError
 
 Mounting = Literal["eye_in_hand", "eye_to_hand"]
+LEAST_NOISE_PX = 1e-9  # of pictures that were computed, so that it can be divided by
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Sightings:
     """Each view by itself, whatever the arm says.
 
     boards: (N, 4, 4) T_cam_board; errors: (N,) root mean square reprojection error [pixels];
-    noise: standard deviation of one pixel coordinate, from what no pose explains [pixels].
+    noise: standard deviation of one pixel coordinate, from what no pose explains [pixels]; above 0.
     """
 
     boards: np.ndarray
@@ -148,4 +149,5 @@ def sightings_of(views: BoardViews) -> Sightings:
         left = views.lens.pixels(rigid.moved(boards[index], points)) - pixels
         squared[index] = (left**2).sum()
     variances = squared / (2 * views.counts - 6)  # a pose takes six numbers away
-    return Sightings(boards, np.sqrt(squared / views.counts), float(np.sqrt(np.median(variances))))
+    noise = max(float(np.sqrt(np.median(variances))), LEAST_NOISE_PX)
+    return Sightings(boards, np.sqrt(squared / views.counts), noise)
