@@ -11,7 +11,7 @@ Whether the camera or the board is on the arm, one equation holds for every view
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from vdd_ros.calibration.lens import Lens
 from vdd_ros.errors import UserError
 
 Mounting = Literal["eye_in_hand", "eye_to_hand"]
+LEAST_NOISE_PX = 1e-9  # of pictures that were computed, so that it can be divided by
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ class BoardViews:
     ) -> BoardViews:
         """joints: (N, n) [rad, m] in the order of `chain`."""
         plain = cls.of_poses(mounting, lens, chain.poses(joints), corners)
-        return cls(
-            mounting, lens, plain.tools, plain.view, plain.points, plain.pixels, chain, joints
-        )
+        return replace(plain, chain=chain, joints=joints)
 
     def __len__(self) -> int:
         return len(self.tools)
@@ -75,15 +74,13 @@ class BoardViews:
         """Those of a mask (N,) of views, and of one (M,) of corners."""
         kept = views[self.view] & (True if corners is None else corners)
         number = np.cumsum(views) - 1
-        return BoardViews(
-            self.mounting,
-            self.lens,
-            self.tools[views],
-            number[self.view[kept]],
-            self.points[kept],
-            self.pixels[kept],
-            self.chain,
-            None if self.joints is None else self.joints[views],
+        return replace(
+            self,
+            tools=self.tools[views],
+            view=number[self.view[kept]],
+            points=self.points[kept],
+            pixels=self.pixels[kept],
+            joints=None if self.joints is None else self.joints[views],
         )
 
     def carried(self, offsets: np.ndarray | None = None) -> np.ndarray:
@@ -91,7 +88,7 @@ class BoardViews:
         tools = self.tools
         if offsets is not None and self.chain is not None and self.joints is not None:
             tools = self.chain.poses(self.joints + offsets)
-        return rigid.inverse(tools) if self.mounting == "eye_in_hand" else tools
+        return carried(self.mounting, tools)
 
     def per_view(self, values: np.ndarray) -> np.ndarray:
         """(M, ...) -> (N, ...) sums over the corners of each view."""
@@ -110,12 +107,17 @@ class BoardViews:
         return float(np.sqrt(((self.points - self.points.mean(0)) ** 2).sum(1).mean()))
 
 
+def carried(mounting: Mounting, tools: np.ndarray) -> np.ndarray:
+    """(N, 4, 4) T_base_tool -> (N, 4, 4) B_i."""
+    return rigid.inverse(tools) if mounting == "eye_in_hand" else tools
+
+
 @dataclass(frozen=True)
 class Sightings:
     """Each view by itself, whatever the arm says.
 
     boards: (N, 4, 4) T_cam_board; errors: (N,) root mean square reprojection error [pixels];
-    noise: standard deviation of one pixel coordinate, from what no pose explains [pixels].
+    noise: standard deviation of one pixel coordinate, from what no pose explains [pixels]; above 0.
     """
 
     boards: np.ndarray
@@ -147,4 +149,5 @@ def sightings_of(views: BoardViews) -> Sightings:
         left = views.lens.pixels(rigid.moved(boards[index], points)) - pixels
         squared[index] = (left**2).sum()
     variances = squared / (2 * views.counts - 6)  # a pose takes six numbers away
-    return Sightings(boards, np.sqrt(squared / views.counts), float(np.sqrt(np.median(variances))))
+    noise = max(float(np.sqrt(np.median(variances))), LEAST_NOISE_PX)
+    return Sightings(boards, np.sqrt(squared / views.counts), noise)

@@ -29,9 +29,7 @@ def encoders_with(
     the poses were taken with other offsets than the file has, to which nothing can be added."""
     chain = estimate.views.chain
     assert chain is not None
-    before = {} if known is None else known.joints
-    applied = {name: (one.sign, one.offset) for name, one in contract.encoders.items()}
-    if applied != {name: (one.sign, one.offset) for name, one in before.items()}:
+    if contract.encoders != ({} if known is None else known.corrections):
         raise UserError(
             "the poses were taken with other encoder offsets than the newest calibration has: take "
             "them anew with a contract that names this calibration under `encoders`"

@@ -23,7 +23,8 @@ import numpy as np
 from vdd_ros import calibration_parts
 from vdd_ros.calibration.leader_drift import rests
 from vdd_ros.calibration.recordings import contract_of, episodes_of
-from vdd_ros.calibration_parts import Residuals, Source
+from vdd_ros.calibration.summary import residuals_of
+from vdd_ros.calibration_parts import Source
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Joint
 from vdd_ros.episode import StreamData
@@ -71,7 +72,6 @@ class Calibrated(NamedTuple):
         self, made: datetime, data: Sequence[str], width: tuple[float, float] | None
     ) -> calibration_parts.Gripper:
         """As a calibration file has it; width: at command 0 and per command [m], None: unknown."""
-        left = np.abs(self.left)
         at_zero_m, per_command_m = (None, None) if width is None else width
         return calibration_parts.Gripper(
             made=made.isoformat(),
@@ -87,13 +87,7 @@ class Calibrated(NamedTuple):
             width_at_zero_m=at_zero_m,
             width_per_command_m=per_command_m,
             force_free=self.force_free,
-            residuals=Residuals(
-                unit=self.joint.unit,
-                rms=float(np.sqrt((left**2).mean())),
-                median=float(np.median(left)),
-                p95=float(np.percentile(left, 95)),
-                worst=float(left.max()),
-            ),
+            residuals=residuals_of(self.joint.unit, self.left),
         )
 
 

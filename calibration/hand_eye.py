@@ -16,12 +16,7 @@ from scipy.optimize import least_squares
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board_views import BoardViews, Sightings, sightings_of
-from vdd_ros.calibration.hand_eye_estimate import (
-    LEAST_NOISE_PX,
-    HandEyeEstimate,
-    judged,
-    require_known,
-)
+from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate, judged, require_known
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.hand_eye_start import Start, start_of
 from vdd_ros.calibration.lens_prior import LensPrior
@@ -92,17 +87,15 @@ def _near_start(views: BoardViews, sightings: Sightings, start: Start) -> np.nda
 def _refined(
     problem: Problem, noise: float, robust: bool, whitening: Whitening | None = None
 ) -> Unknowns:
-    scale = max(noise, LEAST_NOISE_PX)
-
     def residuals(change: np.ndarray) -> np.ndarray:
-        left = problem.residuals(change) / scale
+        left = problem.residuals(change) / noise
         # a step too far puts corners behind the camera: no pixel, and no way on
         left = np.nan_to_num(left, nan=1e6)
         flat = left.ravel() if whitening is None else whitening.of(left)
         return np.concatenate([flat, problem.held(change)])
 
     def jacobian(change: np.ndarray) -> np.ndarray:
-        slopes = np.nan_to_num(problem.jacobian(change) / scale)
+        slopes = np.nan_to_num(problem.jacobian(change) / noise)
         flat = slopes.reshape(-1, problem.size) if whitening is None else whitening.of(slopes)
         return np.concatenate([flat, problem.held_slopes()])
 
@@ -128,7 +121,7 @@ def _fitting(
     left = Problem(views, unknowns, free).residuals(np.zeros(OF_POSES + len(free)))
     lengths = np.nan_to_num(np.linalg.norm(left, axis=1), nan=np.inf)
     typical = np.array([np.median(lengths[views.view == one]) for one in range(len(views))])
-    usual = max(float(np.median(typical)), RAYLEIGH_MEDIAN * noise, LEAST_NOISE_PX)
+    usual = max(float(np.median(typical)), RAYLEIGH_MEDIAN * noise)
     used = typical <= VIEW_CUT * usual
     corners = lengths <= CORNER_CUT * np.maximum(typical, usual)[views.view] / RAYLEIGH_MEDIAN
     enough = views.per_view(corners.astype(float)) >= 6

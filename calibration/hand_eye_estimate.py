@@ -16,7 +16,6 @@ from vdd_ros.calibration.summary import inverse_of
 from vdd_ros.calibration.view_weights import Whitening
 from vdd_ros.errors import UserError
 
-LEAST_NOISE_PX = 1e-9
 WORST_JOINT_NOISE = 0.03  # [rad, m]; hobby servos with their play have half as much
 WORST_STD_M, WORST_STD_RAD = 0.01, np.radians(1.0)
 
@@ -88,10 +87,10 @@ def judged(
     """What is said of the start of `problem`, which is at the least squares of the corners (M,)
     that count."""
     size, unknowns, kept = problem.size, problem.start, problem.views
-    scale, nothing = max(sightings.noise, LEAST_NOISE_PX), np.zeros(size)
+    noise, nothing = sightings.noise, np.zeros(size)
     raw, slopes = problem.residuals(nothing), problem.jacobian(nothing)
-    left = np.concatenate([whitening.of(raw / scale), problem.held(nothing)])
-    flat = np.concatenate([whitening.of(slopes / scale), problem.held_slopes()])
+    left = np.concatenate([whitening.of(raw / noise), problem.held(nothing)])
+    flat = np.concatenate([whitening.of(slopes / noise), problem.held_slopes()])
     whole = flat.T @ flat
     inverse = inverse_of(whole)
     shifts, held_out = np.full((len(views), size), np.nan), np.full(len(views), np.nan)
@@ -124,9 +123,9 @@ def judged(
         shifts,
         shares,
         _apart(views, sightings, unknowns),
-        whitening.deviations(raw / scale),
+        whitening.deviations(raw / noise),
         whitening.joint_noise,
-        factors_of(problem, whitening, sightings.noise),
+        factors_of(problem, whitening, noise),
     )
 
 

@@ -90,10 +90,10 @@ class Problem:
         found = np.empty((len(by_point), 2, self.size))
         found[..., :3] = -per_parent
         arm = rigid.skew(in_parent - now.camera[:3, 3])
-        found[..., 3:6] = per_parent @ arm @ left_jacobian(change[3:6])
+        found[..., 3:6] = per_parent @ arm @ rigid.left_jacobian(change[3:6])
         found[..., 6:9] = per_target
         arm = -rigid.skew(in_target_parent - now.target[:3, 3])
-        found[..., 9:12] = per_target @ arm @ left_jacobian(change[9:12])
+        found[..., 9:12] = per_target @ arm @ rigid.left_jacobian(change[9:12])
         if len(self.free):
             by_joints = self._by_joints(now, in_parent, in_target_parent)
             found[..., OF_POSES : self.of_arm] = per_parent @ by_joints
@@ -129,16 +129,6 @@ def _lens(now: Unknowns) -> Lens:
     return now.lens
 
 
-def left_jacobian(w: np.ndarray) -> np.ndarray:
-    """(3,) -> (3, 3): Exp(w + dw) = Exp(J dw) Exp(w) to first order."""
-    angle = float(np.linalg.norm(w))
-    k = rigid.skew(w)
-    if angle < rigid.SMALL:
-        return np.eye(3) + 0.5 * k + k @ k / 6.0
-    first, second = (1.0 - np.cos(angle)) / angle**2, (1.0 - np.sin(angle) / angle) / angle**2
-    return np.eye(3) + first * k + second * (k @ k)
-
-
 def _nudged(matrix: np.ndarray, change: np.ndarray) -> np.ndarray:
-    turned = rigid.exp(np.concatenate([np.zeros(3), change[3:6]]))[:3, :3] @ matrix[:3, :3]
+    turned = rigid.exp_rotation(change[3:6]) @ matrix[:3, :3]
     return rigid.pose(turned, matrix[:3, 3] + change[:3])

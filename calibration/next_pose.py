@@ -9,22 +9,20 @@ place is worth little.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Corners, spans_a_plane
-from vdd_ros.calibration.board_views import BoardViews, Mounting
+from vdd_ros.calibration.board_views import BoardViews, Mounting, carried
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.hand_eye_estimate import HandEyeEstimate
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.lens import Lens
 
-# What is known before anything was seen: half a metre and a radian.
-PRIOR_STD = np.array([0.5, 0.5, 0.5, 1.0, 1.0, 1.0] * 2)
-USUAL_NOISE_PX, USUAL_JOINT_NOISE = 0.3, 1e-4
+LEAST_NOISE_PX = 1e-3  # of pictures that were computed: one view would tell all
 MARGIN_PX = 10.0
 FLATTEST = 0.35  # cosine of the angle between the view and the board's axis, below which none reads
 
@@ -33,7 +31,8 @@ FLATTEST = 0.35  # cosine of the angle between the view and the board's axis, be
 class Known:
     """What is known so far, roughly or well: X, Y, and (12, 12) the information about them.
 
-    points: (K, 3) all corners of the board [m].
+    points: (K, 3) all corners of the board [m]; noise_px: of a corner; joint_noise: of a joint
+    [rad, m].
     """
 
     mounting: Mounting
@@ -43,22 +42,8 @@ class Known:
     camera: np.ndarray
     target: np.ndarray
     information: np.ndarray
-    noise_px: float = USUAL_NOISE_PX
-    joint_noise: float = USUAL_JOINT_NOISE
-
-    @classmethod
-    def roughly(
-        cls,
-        mounting: Mounting,
-        lens: Lens,
-        chain: Chain,
-        points: np.ndarray,
-        camera: np.ndarray,
-        target: np.ndarray,
-    ) -> Known:
-        """Before the first estimate: X and Y as somebody measured or drew them."""
-        prior = np.diag(PRIOR_STD**-2.0)
-        return cls(mounting, lens, chain, points, camera, target, prior)
+    noise_px: float
+    joint_noise: float
 
     @classmethod
     def after(cls, estimate: HandEyeEstimate, points: np.ndarray) -> Known:
@@ -74,20 +59,15 @@ class Known:
             unknowns.camera,
             unknowns.target,
             (information + information.T) / 2.0,
-            max(estimate.sightings.noise, 1e-3),
+            max(estimate.sightings.noise, LEAST_NOISE_PX),
             estimate.joint_noise,
         )
 
-    def with_view(self, joints: np.ndarray) -> Known:
-        """As if the view at joints (n,) had been taken."""
-        return replace(self, information=self.information + self._of_view(joints)[0])
-
-    def _of_view(self, joints: np.ndarray) -> tuple[np.ndarray, int]:
-        """(12, 12) information of a view, and how many corners it shows; none and 0 where the
-        board cannot be read."""
+    def of_view(self, joints: np.ndarray) -> tuple[np.ndarray, int]:
+        """(12, 12) information of a view at joints (n,), and how many corners it shows; none and 0
+        where the board cannot be read."""
         tools = self.chain.poses(joints[None])
-        carried = rigid.inverse(tools) if self.mounting == "eye_in_hand" else tools
-        board = (rigid.inverse(self.camera) @ carried @ self.target)[0]
+        board = (rigid.inverse(self.camera) @ carried(self.mounting, tools) @ self.target)[0]
         in_camera = rigid.moved(board, self.points)
         seen = self.lens.sees(self.lens.pixels(in_camera), MARGIN_PX)
         middle = in_camera.mean(0)
@@ -122,7 +102,7 @@ def next_pose(
 ) -> Suggestion | None:
     """The most informative of candidates (C, n) that `is_free` says can be gone to; None where no
     free one shows the board. `is_free` is asked from the best on, until it says yes."""
-    views = [known._of_view(joints) for joints in candidates]
+    views = [known.of_view(joints) for joints in candidates]
     before = np.linalg.slogdet(known.information)[1]
     gains = np.array(
         [np.linalg.slogdet(known.information + found)[1] - before for found, _ in views]

@@ -13,7 +13,7 @@ import numpy as np
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board, Corners
-from vdd_ros.calibration.board_views import BoardViews, Mounting
+from vdd_ros.calibration.board_views import BoardViews, Mounting, carried
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.observability import LEAST_TURN_RAD, spread_of_poses
@@ -47,8 +47,7 @@ class Setup:
     def boards(self) -> np.ndarray:
         """(N, 4, 4) T_cam_board, in truth."""
         tools = self.chain.poses(self.joints)
-        carried = rigid.inverse(tools) if self.mounting == "eye_in_hand" else tools
-        return rigid.inverse(self.camera) @ carried @ self.target
+        return rigid.inverse(self.camera) @ carried(self.mounting, tools) @ self.target
 
     def seen(
         self,
@@ -133,7 +132,7 @@ def _seen_from(rng: np.random.Generator, board: Board) -> np.ndarray:
     tilt = rng.uniform(0.0, 0.4)
     around, turn = rng.uniform(0.0, 2.0 * np.pi, 2)
     w = tilt * np.array([np.cos(around), np.sin(around), 0.0])
-    turned = rigid.exp(np.array([[0, 0, 0, *w], [0, 0, 0, 0, 0, turn]]))[:, :3, :3]
+    turned = rigid.exp_rotation(np.array([w, [0.0, 0.0, turn]]))
     ahead = np.array([*rng.uniform(-0.05, 0.05, 2), rng.uniform(0.5, 0.6)])
     return rigid.pose(turned[0] @ turned[1], ahead) @ _centred(board)
 
@@ -142,10 +141,4 @@ def _held(rng: np.random.Generator) -> np.ndarray:
     """(4, 4) of something on the tool: up to 0.1 m away along each axis, turned in any way."""
     w = rng.standard_normal(3)
     w *= rng.uniform(0.0, np.pi) / np.linalg.norm(w)
-    return rigid.exp(np.concatenate([np.zeros(3), w])) + _moved_by(rng.uniform(-0.1, 0.1, 3))
-
-
-def _moved_by(translation: np.ndarray) -> np.ndarray:
-    found = np.zeros((4, 4))
-    found[:3, 3] = translation
-    return found
+    return rigid.pose(rigid.exp_rotation(w), rng.uniform(-0.1, 0.1, 3))

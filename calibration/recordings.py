@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vdd_ros.calibration_parts import Section
 from vdd_ros.camera_images import CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode, EpisodeStore, StreamData
@@ -91,9 +92,15 @@ def contract_of(episodes: Sequence[Episode], contract: Path | None) -> Contract:
     return named
 
 
-def keep(folder: Path, contract: Contract, now: datetime, **sections: Mapping[str, object]) -> Path:
-    """A new file of the robot's calibration, in which sections, such as latency by joint, are added
-    to those that are known. Raises UserError."""
+def keep(
+    folder: Path, contract: Contract, now: datetime, **sections: Section | Mapping[str, Section]
+) -> Path:
+    """A new file of the robot's calibration, in which sections are added to those that are known:
+    one takes the place of the one before, and of several by name, such as latency by joint, those
+    of other names stay. Raises UserError."""
     known = latest_of(folder, contract.robot_name, contract.contract_hash)
-    added = {name: getattr(known, name) | dict(found) for name, found in sections.items()}
+    added = {
+        name: found if isinstance(found, Section) else getattr(known, name) | dict(found)
+        for name, found in sections.items()
+    }
     return known.model_copy(update=added).write(folder, now)

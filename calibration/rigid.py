@@ -41,18 +41,24 @@ def skew(vectors: np.ndarray) -> np.ndarray:
 def exp(twists: np.ndarray) -> np.ndarray:
     """Twists (..., 6) -> (..., 4, 4): exp of [[w]x v; 0 0]."""
     v, w = twists[..., :3], twists[..., 3:]
-    angle = np.linalg.norm(w, axis=-1)[..., None, None]
-    squared = angle**2
-    near = angle < SMALL
+    return pose(exp_rotation(w), (left_jacobian(w) @ v[..., None])[..., 0])
+
+
+def exp_rotation(vectors: np.ndarray) -> np.ndarray:
+    """Rotation vectors (..., 3) [rad] -> (..., 3, 3)."""
+    turned = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
+    return turned.reshape(*vectors.shape, 3)
+
+
+def left_jacobian(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) [rad] -> (..., 3, 3) J: Exp(w + dw) = Exp(J dw) Exp(w) to first order."""
+    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    squared, near = angle**2, angle < SMALL
     safe = np.where(near, 1.0, angle)
-    a = np.where(near, 1.0 - squared / 6.0, np.sin(safe) / safe)
     b = np.where(near, 0.5 - squared / 24.0, (1.0 - np.cos(safe)) / safe**2)
     c = np.where(near, 1.0 / 6.0 - squared / 120.0, (1.0 - np.sin(safe) / safe) / safe**2)
-    k = skew(w)
-    kk = k @ k
-    rotation = np.eye(3) + a * k + b * kk
-    carried = np.eye(3) + b * k + c * kk
-    return pose(rotation, (carried @ v[..., None])[..., 0])
+    k = skew(vectors)
+    return np.eye(3) + b * k + c * (k @ k)
 
 
 def log(poses: np.ndarray) -> np.ndarray:

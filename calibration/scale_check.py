@@ -32,8 +32,7 @@ class Factors(NamedTuple):
 
 def factors_of(problem: Problem, whitening: Whitening, noise: float) -> Factors:
     """problem: at the least squares; noise: of corners [pixels]."""
-    scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
-    now, views = problem.start, problem.views
+    now, views, nothing = problem.start, problem.views, np.zeros(problem.size)
     lens = now.lens or views.lens
     boards = rigid.inverse(now.camera) @ views.carried(now.offsets) @ now.target
     turned = boards[views.view][:, :3, :3]
@@ -44,8 +43,8 @@ def factors_of(problem: Problem, whitening: Whitening, noise: float) -> Factors:
         more.append(pixels - lens.matrix[:2, 2])
     slopes = np.concatenate([problem.jacobian(nothing), np.stack(more, axis=-1)], axis=-1)
     held = np.pad(problem.held_slopes(), [(0, 0), (0, len(more))])
-    flat = np.concatenate([whitening.of(slopes / scale), held])
-    left = whitening.of(problem.residuals(nothing) / scale)
+    flat = np.concatenate([whitening.of(slopes / noise), held])
+    left = whitening.of(problem.residuals(nothing) / noise)
     left = np.concatenate([left, problem.held(nothing)])
     lengths = np.linalg.norm(flat, axis=0)  # metres, radians and factors differ by orders
     inverse = np.linalg.pinv((flat / lengths).T @ (flat / lengths))

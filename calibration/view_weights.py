@@ -59,28 +59,28 @@ class Whitening:
 
 def whitening_of(problem: Problem, noise: float) -> Whitening:
     """problem: at the least squares; noise: of corners [pixels]."""
-    scale, nothing = max(noise, 1e-9), np.zeros(problem.size)
-    left = problem.residuals(nothing).ravel() / scale
-    slopes = problem.jacobian(nothing).reshape(len(left), -1) / scale
+    nothing = np.zeros(problem.size)
+    left = problem.residuals(nothing).ravel() / noise
+    slopes = problem.jacobian(nothing).reshape(len(left), -1) / noise
     view = np.repeat(problem.views.view, 2)
     places = [np.flatnonzero(view == index) for index in range(len(problem.views))]
     # what is known of the lens before is as good as rows that no joint moves
     left = np.concatenate([left, problem.held(nothing)])
     slopes = np.concatenate([slopes, problem.held_slopes()])
-    best = _likeliest(left, slopes, _blocks(problem, scale), places)
+    best = _likeliest(left, slopes, _blocks(problem, noise), places)
     return whitened_by(problem, noise, best)
 
 
 def whitened_by(problem: Problem, noise: float, joint_noise: float) -> Whitening:
     """With noises of corners [pixels] and of joints [rad, m] that are known."""
-    blocks = _blocks(problem, max(noise, 1e-9))
+    blocks = _blocks(problem, noise)
     triangles = [np.linalg.cholesky(np.eye(len(b)) + joint_noise**2 * b @ b.T) for b in blocks]
     return Whitening(problem.views, tuple(blocks), tuple(triangles), joint_noise)
 
 
-def _blocks(problem: Problem, scale: float) -> list[np.ndarray]:
+def _blocks(problem: Problem, noise: float) -> list[np.ndarray]:
     """(2m, n) of each view."""
-    by_arm = _by_arm(problem) / scale
+    by_arm = _by_arm(problem) / noise
     flat = by_arm.reshape(-1, by_arm.shape[-1])
     view = np.repeat(problem.views.view, 2)
     return [flat[view == index] for index in range(len(problem.views))]

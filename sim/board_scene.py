@@ -10,7 +10,6 @@ import mujoco
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.sim.arm_contacts import ArmContacts
 from vdd_ros.sim.env import RobosuiteEnv
 
 THICK_M, MARGIN_M = 0.004, 0.012  # of the board; the paper around its pattern
@@ -67,7 +66,6 @@ class BoardScene:
         self._data = mujoco.MjData(self._model)
         names = robot.robot_model.joints
         self._places = [int(self._model.joint(name).qposadr[0]) for name in names]
-        self._contacts = ArmContacts(self._env, self._model)
         self._others = self._env.task.sim.data.qpos.copy()
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GEOMS] = 0
@@ -89,11 +87,6 @@ class BoardScene:
         """(N, J) -> (N, 4, 4) T_base_tool, by the simulator."""
         return np.stack([self._pose(one) for one in joints])
 
-    def touches(self, joints: np.ndarray) -> bool:
-        """Whether the arm touches anything, or itself, with joints (J,) there; the board does
-        not count."""
-        return self._contacts.touches(joints)
-
     def close(self) -> None:
         """Free the renderer."""
         self._renderer.close()
@@ -114,12 +107,6 @@ class BoardScene:
         found[:3, :3] = turned @ tool.xmat.reshape(3, 3)
         found[:3, 3] = turned @ (tool.xpos - base.xpos)
         return found
-
-
-def lens_matrix(width: int, height: int, fovy_rad: float) -> np.ndarray:
-    """(3, 3) K [pixels] of such pictures; pixels are counted by their middles."""
-    focal = height / 2.0 / np.tan(fovy_rad / 2.0)
-    return np.array([[focal, 0, (width - 1) / 2.0], [0, focal, (height - 1) / 2.0], [0, 0, 1.0]])
 
 
 def _add_board(spec, body, pose: np.ndarray, picture: np.ndarray, size_m) -> None:

@@ -12,16 +12,17 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+from planted_arms import known, rendered_lens, with_view
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
-from vdd_ros.calibration.lens import Lens
-from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
+from vdd_ros.calibration.next_pose import candidates_around, next_pose
 from vdd_ros.calibration.planted import setup_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.contract import Contract
-from vdd_ros.sim.board_scene import MARGIN_M, BoardScene, lens_matrix
+from vdd_ros.sim.arm_contacts import ArmContacts
+from vdd_ros.sim.board_scene import MARGIN_M, BoardScene
 
 WIDTH, HEIGHT, FOVY_RAD = 640, 480, 0.8
 BOARD = Board(columns=7, rows=5, square_m=0.03, marker_m=0.022)
@@ -42,7 +43,7 @@ def main() -> None:
     """Write a log of poses, and say what is true."""
     folder, mounting, views, offset = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     robot = contract()
-    lens = Lens(WIDTH, HEIGHT, lens_matrix(WIDTH, HEIGHT, FOVY_RAD))
+    lens = rendered_lens(WIDTH, HEIGHT, FOVY_RAD)
     lower, upper = robot.limit("lower"), robot.limit("upper")
     chain = chain_of(robot)
     rng = np.random.default_rng(SEED)
@@ -58,16 +59,14 @@ def main() -> None:
         HEIGHT,
         FOVY_RAD,
     )
-    known = Known.roughly(setup.mounting, lens, chain, BOARD.points, setup.camera, setup.target)
-    chosen = list(setup.joints)
-    for joints in chosen:
-        known = known.with_view(joints)
+    so_far, chosen = known(setup, FIRST), list(setup.joints)
+    contacts = ArmContacts.of_task("avoid")
     while len(chosen) < views:
         tried = candidates_around(rng, setup.joints[0], lower, upper, CANDIDATES)
-        best = next_pose(known, tried, lambda joints: not scene.touches(joints))
+        best = next_pose(so_far, tried, lambda joints: not contacts.touches(joints))
         if best is not None:
             chosen.append(best.joints)
-            known = known.with_view(best.joints)
+            so_far = with_view(so_far, best.joints)
     setup = replace(setup, joints=np.array(chosen))
     read = setup.joints.copy()
     read[:, OFFSET_OF] -= offset

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted_arms import CONTRACT, LOWER, UPPER, panda, setup
+from planted_arms import CONTRACT, LOWER, UPPER, known, panda, setup, with_view
 
 from vdd_ros.calibration import rigid
+from vdd_ros.calibration.board import Corners
 from vdd_ros.calibration.board_views import BoardViews, sightings_of
 from vdd_ros.calibration.encoder_offsets import encoders_with
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_start import SOLVERS, solved
 from vdd_ros.calibration.intrinsics import intrinsics_of
 from vdd_ros.calibration.lens_prior import LensPrior
-from vdd_ros.calibration.next_pose import Known, candidates_around, next_pose
+from vdd_ros.calibration.next_pose import candidates_around, next_pose
 from vdd_ros.calibration.observability import spread_of_poses
 from vdd_ros.calibration.planted import Setup, sees_board
 from vdd_ros.calibration_parts import JointOffset, JointOffsets, Residuals, Source
@@ -185,9 +186,8 @@ def seen_from(planted, tools):
     boards = rigid.inverse(planted.camera) @ rigid.inverse(tools) @ planted.target
     points = planted.board.points
     pixels = planted.lens.pixels(rigid.moved(boards, points))
-    view = np.repeat(np.arange(len(tools)), len(points))
-    flat = np.tile(points, (len(tools), 1))
-    return BoardViews("eye_in_hand", planted.lens, tools, view, flat, pixels.reshape(-1, 2))
+    corners = [Corners(np.arange(len(points)), points, one) for one in pixels]
+    return BoardViews.of_poses("eye_in_hand", planted.lens, tools, corners)
 
 
 def mirrored(views):
@@ -263,20 +263,6 @@ def test_sightings_are_where_the_boards_are():
     np.testing.assert_allclose(found.boards, planted.boards(), atol=1e-6)
 
 
-def known(planted: Setup, views: int) -> Known:
-    start = Known.roughly(
-        planted.mounting,
-        planted.lens,
-        planted.chain,
-        planted.board.points,
-        planted.camera,
-        planted.target,
-    )
-    for joints in planted.joints[:views]:
-        start = start.with_view(joints)
-    return start
-
-
 @pytest.mark.parametrize("mounting", MOUNTINGS)
 def test_the_next_pose_is_the_free_one_that_says_most(mounting):
     planted = setup(mounting)
@@ -301,8 +287,8 @@ def test_suggested_poses_say_more_than_random_ones():
     pool = planted.joints[4:]
     for _ in range(4):
         suggestion = next_pose(chosen, pool, lambda q: True)
-        chosen = chosen.with_view(suggestion.joints)
-        taken = taken.with_view(pool[rng.integers(len(pool))])
+        chosen = with_view(chosen, suggestion.joints)
+        taken = with_view(taken, pool[rng.integers(len(pool))])
     volumes = [np.linalg.slogdet(one.information)[1] for one in (chosen, taken)]
     assert volumes[0] > volumes[1]
 

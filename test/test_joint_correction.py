@@ -196,6 +196,16 @@ def test_a_calibration_of_another_robot_is_refused(tmp_path, spoilt, complaint):
         Contract.from_yaml(contract_beside(tmp_path))
 
 
+@pytest.mark.parametrize("key", ["encoders", "latency"])
+@pytest.mark.parametrize("wrong", [{"joints": 7}, {"joints": None}, {"streams": 7}])
+def test_a_contract_that_is_none_is_told_whatever_calibration_it_names(tmp_path, key, wrong):
+    (tmp_path / "none").mkdir()
+    path = tmp_path / "robot.yaml"
+    path.write_text(yaml.safe_dump({**PLAIN.to_dict(), **wrong, key: "none"}))
+    with pytest.raises(UserError, match=f"{path}: {next(iter(wrong))}: Input should be"):
+        Contract.from_yaml(path)
+
+
 def test_a_calibration_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="calibration file at"):
         Contract.from_yaml(contract_beside(tmp_path))

@@ -74,8 +74,8 @@ def test_a_file_whose_end_is_missing_is_no_whole_one(tmp_path):
 def test_other_files_in_a_folder_are_no_calibration(tmp_path):
     (tmp_path / "board.yaml").write_text("kind: charuco\n")
     assert is_empty(tmp_path) and not is_empty(tmp_path / "nowhere")
-    assert with_encoders({"encoders": "."}, tmp_path) == {"encoders": {}}
-    assert with_latencies({"latency": "."}, tmp_path) == {}
+    assert with_encoders({"joints": [], "encoders": "."}, tmp_path)["encoders"] == {}
+    assert with_latencies({"joints": [], "latency": "."}, tmp_path) == {"joints": []}
     calibrated(tmp_path)
     assert not is_empty(tmp_path)
 

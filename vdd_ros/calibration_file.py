@@ -13,10 +13,8 @@ from vdd_ros.errors import UserError
 from vdd_ros.latencies import latencies_in
 from vdd_ros.manifest import FILE_NAME, Calibration
 from vdd_ros.recording_limits import RecordingLimits
-from vdd_ros.robot_calibration import RobotCalibration, is_empty, newest_file
+from vdd_ros.robot_calibration import WHAT, RobotCalibration, is_empty, newest_file
 from vdd_ros.yaml_file import read_extended, read_map
-
-WHAT = "calibration file"
 
 
 def read_calibration(path: str | Path) -> Calibration:
@@ -61,9 +59,9 @@ def calibrated(contract: Contract, path: str | Path) -> Contract:
     if known is None:
         return contract
     known.require_robot(contract.robot_name, path)
-    if not known.latency:
+    found = latencies_in(known, path, contract.joint_names, contract.sources)
+    if found is None:
         return contract
-    found = latencies_in(path, contract.robot_name, contract.joint_names, contract.sources)
     raw = contract.to_dict() | {"latency": found}
     return Contract.from_dict(raw, f"{path}, for contract {contract.name}")
 
@@ -75,8 +73,7 @@ def encoders_apart(contract: Contract, path: str | Path) -> str | None:
     section = None if known is None else known.encoders
     if section is None:
         return None
-    taken = {name: (one.sign, one.offset) for name, one in contract.encoders.items()}
-    found = {name: (one.sign, one.offset) for name, one in section.joints.items()}
+    taken, found = contract.encoders, section.corrections
     apart = [name for name in found if found[name] != taken.get(name)]
     if not apart:
         return None
@@ -90,9 +87,11 @@ def encoders_apart(contract: Contract, path: str | Path) -> str | None:
 
 def _known_in(path: str | Path) -> RobotCalibration | None:
     """None where the path is empty, or it is a file of another maker that says its day only."""
-    if not str(path) or "contract_hash" not in read_map(newest_file(path), WHAT):
+    if not str(path):
         return None
-    return RobotCalibration.read(path)
+    path = newest_file(path)
+    raw = read_map(path, WHAT)
+    return RobotCalibration.parsed(raw, path) if "contract_hash" in raw else None
 
 
 def calibration_warnings(

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from vdd_ros.contract_parts import Finite, Part, Positive
+from vdd_ros.contract_parts import Encoder, Finite, Part, Positive
 
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Vector3 = tuple[Finite, Finite, Finite]
@@ -94,6 +94,13 @@ class JointOffsets(Section):
     def _covariance_fits(self) -> JointOffsets:
         require_covariance(self.covariance, len(self.joints))
         return self
+
+    @property
+    def corrections(self) -> dict[str, Encoder]:
+        """Signs and offsets alone, as a contract has them."""
+        return {
+            name: Encoder(sign=one.sign, offset=one.offset) for name, one in self.joints.items()
+        }
 
 
 class Transform(Part):

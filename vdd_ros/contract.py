@@ -190,8 +190,9 @@ class Contract(Part):
     def from_yaml(cls, path: str | Path) -> Contract:
         """Read and check a contract file; raises UserError naming the key, value and remedy."""
         folder = Path(path).parent
-        raw = with_encoders(with_model_text(read_extended(path, "contract"), folder), folder)
-        raw = with_latencies(raw, folder)
+        raw = with_model_text(read_extended(path, "contract"), folder)
+        if isinstance(raw, dict):
+            raw = with_latencies(with_encoders(raw, folder), folder)
         return checked(cls, raw, str(path))
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.errors import UserError
-from vdd_ros.robot_calibration import RobotCalibration, is_empty
+from vdd_ros.robot_calibration import named_calibration
 
 ENCODER_STREAMS = ("joint_state", "robot_command")
 SIGNED_FIELDS = ("velocity",)  # which an offset does not change
@@ -53,27 +53,18 @@ class JointCorrection(NamedTuple):
         }
 
 
-def with_encoders(raw: object, folder: Path) -> object:
+def with_encoders(raw: dict, folder: Path) -> dict:
     """A contract as read from a file in `folder`, with signs and offsets in place of the name of
-    the calibration file, or of the folder of such files, that they are in.
-
-    A folder without a calibration so far corrects nothing, so that a robot can be calibrated.
-    Raises UserError for what is no calibration, or that of another robot.
-    """
-    named = raw.get("encoders") if isinstance(raw, dict) else None
-    if not isinstance(raw, dict) or not isinstance(named, str):
+    the calibration that they are in, see `named_calibration`."""
+    found = named_calibration(raw, "encoders", folder)
+    if found is None:
         return raw
-    path = folder / named
-    if is_empty(path):
-        return {**raw, "encoders": {}}
-    found = RobotCalibration.read(path)
-    found.require_robot(str(raw.get("robot") or raw.get("name")), path)
-    section = found.encoders
-    joints = {} if section is None else section.joints
-    names = {one.get("name") for one in raw.get("joints", ()) if isinstance(one, dict)}
-    if unknown := sorted(joints.keys() - names):
+    path, known = found
+    section = None if known is None else known.encoders
+    joints = {} if section is None else section.corrections
+    names = [one.get("name") for one in raw["joints"] if isinstance(one, dict)]
+    if unknown := sorted(name for name in joints if name not in names):
         raise UserError(
             f"{path} has the joint {unknown[0]}, which the contract has not: calibrate anew"
         )
-    offsets = {name: {"sign": one.sign, "offset": one.offset} for name, one in joints.items()}
-    return {**raw, "encoders": offsets}
+    return {**raw, "encoders": {name: one.model_dump() for name, one in joints.items()}}

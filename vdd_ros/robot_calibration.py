@@ -26,7 +26,7 @@ from vdd_ros.calibration_parts import (
     Latency,
     RestOffsets,
 )
-from vdd_ros.contract_parts import Part
+from vdd_ros.contract_parts import Encoder, Part
 from vdd_ros.durable import make_folder, sync_folder, write_text
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import checked, read_map
@@ -64,9 +64,13 @@ class RobotCalibration(Part):
         """A file, or the newest one of a folder; raises UserError where there is none, where it is
         not one of these, or where it was changed since it was made."""
         path = newest_file(path)
-        raw = read_map(path, WHAT)
+        return cls.parsed(read_map(path, WHAT), path)
+
+    @classmethod
+    def parsed(cls, raw: dict, path: Path) -> RobotCalibration:
+        """What was read from a file; raises UserError as `read` does."""
         if isinstance(raw.get("made"), date):  # YAML has a type of its own for days
-            raw["made"] = raw["made"].isoformat()
+            raw = raw | {"made": raw["made"].isoformat()}
         found = checked(cls, raw, str(path))
         if found.sha256 is not None and found.sha256 != found.checksum():
             raise UserError(
@@ -100,12 +104,12 @@ class RobotCalibration(Part):
         ]
 
     def _is_stale(self, one: HandEye) -> bool:
-        now = {} if self.encoders is None else self.encoders.joints
+        now = {} if self.encoders is None else self.encoders.corrections
         if one.encoders is None:
             made = None if self.encoders is None else datetime.fromisoformat(self.encoders.made)
             return made is not None and datetime.fromisoformat(one.made) < made
         return any(
-            (sign, offset) != ((now[name].sign, now[name].offset) if name in now else (1, 0.0))
+            Encoder(sign=sign, offset=offset) != now.get(name, Encoder())
             for name, (sign, offset) in one.encoders.items()
         )
 
@@ -161,6 +165,25 @@ def newest_file(path: str | Path) -> Path:
 def is_empty(path: str | Path) -> bool:
     """Whether it is a folder in which nothing was calibrated so far, whatever else is in it."""
     return Path(path).is_dir() and not _names(Path(path))
+
+
+def named_calibration(
+    raw: dict, key: str, folder: Path
+) -> tuple[Path, RobotCalibration | None] | None:
+    """Of a contract as read from a file in `folder`, the calibration file, or the folder of such
+    files, that it names under a key, and what is in it: nothing in a folder without a calibration
+    so far, so that a robot can be calibrated. None where it names none, or has no list of joints,
+    of which its schema tells; raises UserError for what is no calibration, or that of another
+    robot."""
+    named = raw.get(key)
+    if not isinstance(named, str) or not isinstance(raw.get("joints"), list):
+        return None
+    path = folder / named
+    if is_empty(path):
+        return path, None
+    known = RobotCalibration.read(path)
+    known.require_robot(str(raw.get("robot") or raw.get("name")), path)
+    return path, known
 
 
 def latest_of(folder: str | Path, robot: str, contract_hash: str) -> RobotCalibration:

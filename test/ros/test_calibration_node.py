@@ -225,8 +225,6 @@ def test_a_drift_is_told_while_the_robot_works(tmp_path):
     """An arm that stands here and there, off its commands by 2 mrad more than when it was
     calibrated."""
 
-    from vdd_ros.calibration.recordings import keep
-
     rng = np.random.default_rng(0)
     then = [
         RestOffset(f"{n}", f"{n}", CONTRACT, {"robot_command": rng.normal(0.0, 1e-4, 7)})

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import drawing
 import numpy as np
 import pytest
 import yaml
 from harness import ROOT, Observer, free_domain, running_node, wait_for
+from planted_arms import rendered_lens
 from std_msgs.msg import Bool, Float64MultiArray
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
 from vdd_ros.calibration.intrinsics import write_camera_info
-from vdd_ros.calibration.lens import Lens
 from vdd_ros.calibration.planted_view import facing
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
@@ -28,20 +27,8 @@ from vdd_ros.robot_calibration import RobotCalibration
 cv2 = pytest.importorskip("cv2")
 BOARD = Board(columns=7, rows=5, square_m=0.03, marker_m=0.022)
 FOVY_RAD, VIEWS = 0.8, 9
-FOCAL = 240.0 / np.tan(FOVY_RAD / 2.0)
-LENS = Lens(640, 480, np.array([[FOCAL, 0, 319.5], [0, FOCAL, 239.5], [0, 0, 1.0]]), np.zeros(5))
+LENS = rendered_lens(640, 480, FOVY_RAD)
 COMMANDS = "/forward_position_controller/commands"
-
-
-def rendering() -> str:
-    """How pictures can be rendered here."""
-    program = "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); mujoco.Renderer(m)"
-    for how in ("egl", "osmesa"):
-        environment = os.environ | {"MUJOCO_GL": how}
-        command = [sys.executable, "-c", program]
-        if not subprocess.run(command, env=environment, capture_output=True).returncode:
-            return how
-    pytest.skip("pictures cannot be rendered here: neither EGL nor OSMesa")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +63,9 @@ def robot(domain: int, facts):
 
 @pytest.mark.slow
 def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tmp_path):
-    how = rendering()
+    how = drawing.gl()
+    if how is None:
+        pytest.skip("pictures cannot be rendered here: neither EGL nor OSMesa")
     looks = {"contract": facts["contract"], "camera": "front", "board": facts["board"]}
     looks |= {"fovy": FOVY_RAD}
     given = {"camera": "front", "board": facts["board"], "camera_info": facts["front"]}

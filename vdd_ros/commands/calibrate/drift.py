@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,8 @@ from vdd_ros.calibration import drift
 from vdd_ros.calibration.latency import measure_latencies
 from vdd_ros.calibration.leader_drift import RestOffset, rest_offset
 from vdd_ros.calibration.pose_log import FILE_NAME as POSES
-from vdd_ros.calibration.recordings import contract_of, episodes_of, keep, recording_of
+from vdd_ros.calibration.recordings import contract_of, episodes_of, recording_of
+from vdd_ros.commands.calibrate.made import keep, now
 from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
@@ -93,11 +93,11 @@ def _of_cameras(args: Args) -> list[drift.Change]:
 
 
 def _keep(contract: Contract, found: Sequence[RestOffset], args: Args) -> dict:
-    now = datetime.now(timezone.utc)
-    sections = drift.reference(contract, found, now, list(map(str, args.data)))
-    path = keep(args.calibration, contract, now, rest=sections)
+    moment = now()
+    sections = drift.reference(contract, found, moment, list(map(str, args.data)))
+    path = keep(args.calibration, contract, moment, rest=sections)
     count = sum(len(section.joints) for section in sections.values())
-    print(f"wrote {path}: {count} offsets of {len(found)} episodes")
+    print(f"{count} offsets of {len(found)} episodes")
     return {"ok": True, "episodes": len(found), "offsets": count, "file": str(path)}
 
 

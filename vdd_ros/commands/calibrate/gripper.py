@@ -9,7 +9,6 @@ calliper: `--widths 0:0 1:.0795` (command:metres).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from tyro.conf import Positional, arg
 
 from vdd_ros.calibration.gripper import Calibrated, gripper_from
 from vdd_ros.calibration.gripper_width import require_same_way, width_of
-from vdd_ros.calibration.recordings import keep
+from vdd_ros.commands.calibrate.made import keep, now
 from vdd_ros.errors import UserError
 
 
@@ -49,10 +48,9 @@ def main(args: Args) -> dict:
     Console().print(_table(found, told), highlight=False)
     path = None
     if args.into:
-        now = datetime.now(timezone.utc)
-        section = found.section(now, list(map(str, args.data)), width and width[:2])
-        path = keep(args.into, contract, now, grippers={found.joint.name: section})
-        print(f"wrote {path}")
+        moment = now()
+        section = found.section(moment, list(map(str, args.data)), width and width[:2])
+        path = keep(args.into, contract, moment, grippers={found.joint.name: section})
     return {"ok": True, "row": told, "file": path}
 
 

@@ -7,6 +7,7 @@ view says that the others do not, and the standard deviation of the camera's pla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,8 +30,8 @@ from vdd_ros.calibration.recorded import (
     joints_by_name,
 )
 from vdd_ros.calibration.seen_board import require_camera, seen_by
-from vdd_ros.calibration_parts import HandEye, Source
-from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
+from vdd_ros.calibration_parts import HandEye, Section, Source
+from vdd_ros.commands.calibrate.made import keep, known_of, now
 from vdd_ros.teleop.cartesian import read_model
 
 UNUSUAL_JOINT_NOISE = 1e-3  # [rad, m]
@@ -78,15 +79,15 @@ def main(args: Args) -> dict:
     )
     assert log.header.board is not None
     label = log.header.board.label
-    section = hand_eye_section(found, log.contract, args.camera, label, made_at(moment), source)
+    section = hand_eye_section(found, log.contract, args.camera, label, moment.isoformat(), source)
     Console().print(_table(found, seen.places), highlight=False)
     _tell(found, section)
     _tell_of_lens(found, prior)
-    sections: dict[str, object] = {"hand_eye": {**known.hand_eye, args.camera: section}}
+    sections: dict[str, Section | Mapping[str, Section]] = {"hand_eye": {args.camera: section}}
     if args.joint_offsets:
-        made = made_at(moment)
+        made = moment.isoformat()
         sections["encoders"] = encoders_with(known.encoders, found, log.contract, made, source)
-    path = keep(known, args.into, moment, **sections)
+    path = keep(args.into, log.contract, moment, **sections)
     std_m, std_rad = found.camera_std
     return {
         "ok": True,

@@ -23,7 +23,7 @@ from vdd_ros.calibration.lens import NAMES
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.seen_board import picture_size, seen_by
 from vdd_ros.calibration_parts import Source
-from vdd_ros.commands.calibrate.made import keep, known_of, made_at, now
+from vdd_ros.commands.calibrate.made import keep, known_of, now
 from vdd_ros.errors import UserError
 
 
@@ -46,7 +46,7 @@ def main(args: Args) -> dict:
     if args.camera_info is not None and not args.camera_info.parent.is_dir():
         raise UserError(f"{args.camera_info.parent} is no folder: make it, or name another file")
     log = PoseLog.read(args.poses)
-    known = known_of(args.into, log.contract)
+    known_of(args.into, log.contract)  # before anything is written: it may be of another robot
     seen = seen_by(log, args.camera)
     found = intrinsics_of(seen.corners, *picture_size(log, args.camera), args.wide)
     moment = now()
@@ -58,13 +58,12 @@ def main(args: Args) -> dict:
         log_sha256=log.sha256,
     )
     assert log.header.board is not None
-    section = found.section(made_at(moment), source, log.header.board)
+    section = found.section(moment.isoformat(), source, log.header.board)
     Console().print(_table(args.camera, found), highlight=False)
     if args.camera_info is not None:
         write_camera_info(args.camera_info, args.camera, found.lens)
-        print(f"written: {args.camera_info}")
-    every = {**known.intrinsics, args.camera: section}
-    path = keep(known, args.into, moment, intrinsics=every)
+        print(f"wrote {args.camera_info}")
+    path = keep(args.into, log.contract, moment, intrinsics={args.camera: section})
     return {"ok": True, "file": path, **section.model_dump(mode="json")}
 
 

@@ -22,7 +22,7 @@ from vdd_ros.calibration.joint_offsets import OffsetEstimate, PairedPoses, offse
 from vdd_ros.calibration.pose_log import FILE_NAME, Against, PoseLog
 from vdd_ros.calibration.recorded import against_of, paired_poses
 from vdd_ros.calibration_parts import Source
-from vdd_ros.commands.calibrate.made import UNIT_SHOWN, keep, known_of, made_at, now
+from vdd_ros.commands.calibrate.made import UNIT_SHOWN, keep, known_of, now
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
@@ -52,9 +52,9 @@ def main(args: Args) -> dict:
         left_out=int((~found.used.all(1)).sum()),
     )
     name = "leader" if against == "leader" else "encoders"
-    section = merged(getattr(known, name), found.section(made_at(moment), source))
+    section = merged(getattr(known, name), found.section(moment.isoformat(), source))
     Console().print(_table(found), highlight=False)
-    path = keep(known, args.into, moment, **{name: section})
+    path = keep(args.into, contract, moment, **{name: section})
     return {"ok": True, "file": path, **section.model_dump(mode="json")}
 
 

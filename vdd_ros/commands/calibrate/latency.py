@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from rich.table import Column, Table
 from tyro.conf import Positional, arg
 
 from vdd_ros.calibration.latency import latencies_from, told_rows
-from vdd_ros.calibration.recordings import keep
+from vdd_ros.commands.calibrate.made import keep, now
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,9 @@ def main(args: Args) -> dict:
         print(why)
     path = None
     if args.into and found:
-        now = datetime.now(timezone.utc)
-        sections = {one.name: one.section(now, list(map(str, args.data))) for one in found}
-        path = keep(args.into, contract, now, latency=sections)
-        print(f"wrote {path}")
+        moment = now()
+        sections = {one.name: one.section(moment, list(map(str, args.data))) for one in found}
+        path = keep(args.into, contract, moment, latency=sections)
     return {"ok": bool(found) and not (args.names and failed), "rows": rows, "file": path}
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
+from vdd_ros.calibration import recordings
+from vdd_ros.calibration_parts import Section
 from vdd_ros.contract import Contract
 from vdd_ros.robot_calibration import RobotCalibration, latest_of
 
-UNIT_SHOWN = {"rad": ("mrad", 1e3), "m": ("mm", 1e3), "px": ("px", 1.0)}
+UNIT_SHOWN = {"rad": ("mrad", 1e3), "m": ("mm", 1e3)}
 
 
 def now() -> datetime:
-    """With its zone."""
-    return datetime.now(timezone.utc)
-
-
-def made_at(moment: datetime) -> str:
-    """As sections say it."""
-    return moment.isoformat(timespec="seconds")
+    """To the second, with its zone."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def known_of(folder: Path, contract: Contract) -> RobotCalibration:
@@ -27,8 +25,11 @@ def known_of(folder: Path, contract: Contract) -> RobotCalibration:
     return latest_of(folder, contract.robot_name, contract.contract_hash)
 
 
-def keep(known: RobotCalibration, folder: Path, moment: datetime, **sections: object) -> Path:
-    """Write what is known with one section more, and say where."""
-    path = known.model_copy(update=sections).write(folder, moment)
-    print(f"written: {path}")
+def keep(
+    folder: Path, contract: Contract, moment: datetime, **sections: Section | Mapping[str, Section]
+) -> Path:
+    """Add sections to what is known of the contract's robot, as `recordings.keep` does, and say
+    where."""
+    path = recordings.keep(folder, contract, moment, **sections)
+    print(f"wrote {path}")
     return path

@@ -8,6 +8,7 @@ joint.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,16 +39,7 @@ def measured(setups: int, seed: int, report: Callable[..., None]) -> dict:
             *GROSS_RAD, views.joints.shape
         )
         told = np.where(bad[:, None], views.joints + away, views.joints)
-        views = type(views)(
-            views.mounting,
-            views.lens,
-            arm().chain.poses(told),
-            views.view,
-            views.points,
-            views.pixels,
-            views.chain,
-            told,
-        )
+        views = replace(views, tools=arm().chain.poses(told), joints=told)
         try:
             found = hand_eye_of(views)
         except UserError:

@@ -11,6 +11,7 @@ import numpy as np
 from vdd_ros.calibration.hand_eye import hand_eye_of
 from vdd_ros.calibration.hand_eye_problem import OF_POSES, Problem, Unknowns
 from vdd_ros.calibration.planted import Setup
+from vdd_ros.calibration.summary import inverse_of
 from vdd_ros.calibration.view_weights import whitened_by
 from vdd_ros.errors import UserError
 
@@ -60,9 +61,7 @@ class OffsetTrial:
         noise_px, joint_noise = self._noises
         whitening = whitened_by(problem, noise_px, joint_noise)
         flat = whitening.of(problem.jacobian(np.zeros(problem.size)) / noise_px)
-        lengths = np.linalg.norm(flat, axis=0)
-        inverse = np.linalg.inv((flat / lengths).T @ (flat / lengths))
-        return inverse / np.outer(lengths, lengths)
+        return inverse_of(flat.T @ flat)
 
 
 def _away_mm(camera: np.ndarray, setup: Setup) -> float:
