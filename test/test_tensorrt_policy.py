@@ -21,11 +21,12 @@ from vdd_ros.contract import Contract
 from vdd_ros.cuda_driver import Cuda
 from vdd_ros.durable import lock_folder
 from vdd_ros.errors import UserError
+from vdd_ros.graph import GraphError
 from vdd_ros.inference import OnnxPolicy, warm_up
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.nodes.action_setup import prepared
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.onnx_graph import OnnxGraph
 from vdd_ros.parity import Recorded
 from vdd_ros.policies.export import student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
