@@ -30,6 +30,7 @@ from vdd_ros.onnx_graph import OnnxGraph
 from vdd_ros.parity import Recorded
 from vdd_ros.policies.export import student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.signature import make_keys
 from vdd_ros.tensorrt_builder import memory_needed, require_memory
 from vdd_ros.tensorrt_graph import TensorRTGraph
 from vdd_ros.tensorrt_library import make_log, require_supported
@@ -86,10 +87,9 @@ def written(folder: Path, parts: dict, **changes) -> Bundle:
     return write_bundle(folder, **usual | parts | changes)
 
 
-def exported(bundle: Bundle, results: Path) -> int:
-    return main(
-        ["export", "--run", str(bundle.folder), "--tensorrt", "--results", str(results), "--json"]
-    )
+def exported(bundle: Bundle, results: Path, *more: object) -> int:
+    words = ["export", "--run", bundle.folder, "--tensorrt", "--results", results, "--json", *more]
+    return main([*map(str, words)])
 
 
 def test_an_engine_gives_what_its_graph_gives(driver, parts, tmp_path):
@@ -175,6 +175,26 @@ def test_a_robot_asks_for_engines_by_a_parameter(driver, bundle, contract_path, 
     exported(bundle, tmp_path / "results")
     assert isinstance(prepared(settings).loop.policy, TensorRTPolicy)
     assert type(prepared(replace(settings, runtime="onnxruntime")).loop.policy) is OnnxPolicy
+
+
+def test_a_robot_that_trusts_a_key_runs_no_engine_without_it(
+    driver, parts, contract_path, tmp_path
+):
+    key, results = tmp_path / "key", tmp_path / "results"
+    make_keys(key, tmp_path / "key.pub")
+    bundle = written(tmp_path / "bundle", parts, key=key)
+    settings = ActionParameters(
+        contract=str(contract_path),
+        bundle=str(bundle.folder),
+        runtime="tensorrt",
+        device_results=str(results),
+        trusted_keys=f"{key}.pub",
+    )
+    exported(bundle, results)
+    with pytest.raises(UserError, match="engine-.* is not signed.*--key .of vdd export --tensorrt"):
+        prepared(settings)
+    exported(bundle, results, "--key", key)
+    assert isinstance(prepared(settings).loop.policy, TensorRTPolicy)
 
 
 def test_after_an_update_there_is_no_engine_and_both_identities_are_told(
