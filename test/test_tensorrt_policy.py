@@ -17,6 +17,7 @@ import torch
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
 from vdd_ros.cli import main
+from vdd_ros.commands.bench.bundle.graph_damage import external
 from vdd_ros.contract import Contract
 from vdd_ros.cuda_driver import Cuda
 from vdd_ros.durable import lock_folder
@@ -310,6 +311,29 @@ def test_a_graph_that_tensorrt_does_not_read_leaves_a_log(driver, bundle, tmp_pa
     with pytest.raises(UserError, match="could not read the graph .no importer for Loop"):
         main_export(bundle, tmp_path / "results")
     assert list((tmp_path / "results").rglob("failed-build.log"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (lambda policy: {"policy_onnx": external(policy)}, "in another file"),
+        (lambda policy: {"policy_onnx": policy[: len(policy) // 2]}, "not a usable ONNX model"),
+        (lambda policy: {"recorded": None}, "has no recorded windows"),
+    ],
+    ids=["numbers elsewhere", "half a graph", "no windows"],
+)
+def test_nothing_is_built_of_what_cannot_be_compared(driver, parts, tmp_path, changes, told):
+    """And TensorRT reads no graph that was not looked at."""
+    bundle = written(tmp_path / "bundle", parts, **changes(parts["policy_onnx"]))
+    with pytest.raises(UserError, match=told):
+        main_export(bundle, tmp_path / "results")
+    assert driver.calls == [] and not (tmp_path / "results").exists()
+
+
+def test_a_key_that_is_none_is_told_before_anything_is_built(driver, bundle, tmp_path, capsys):
+    (tmp_path / "key").write_text("no key")
+    assert exported(bundle, tmp_path / "results", "--key", tmp_path / "key") == 2
+    assert "is no private key" in capsys.readouterr().err and driver.calls == []
 
 
 def main_export(bundle: Bundle, results: Path) -> None:
