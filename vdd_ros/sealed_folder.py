@@ -69,9 +69,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def hash_of(manifest: Mapping) -> str:
-    """sha256 of a manifest without its own hash; through `files` it covers the whole folder."""
-    return sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+def hash_of(value: Mapping) -> str:
+    """sha256 of what JSON says, however it is laid out. Of a manifest without its own hash it
+    covers the whole folder, through `files`."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
 
 def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:
