@@ -156,7 +156,7 @@ def provenance_of(run: Path, teacher: Path, contract: Contract, notes: Mapping) 
         contract_hash=contract.contract_hash,
         calibration_hashes=tuple(calibrations) if calibrations and all(calibrations) else None,
         version=package_version(),
-        code_hash=code_hash(),
+        code_hash=code_hash("policies"),
     )
 
 

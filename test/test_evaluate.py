@@ -143,7 +143,7 @@ def test_rollouts_of_another_bundle_robot_or_code_are_not_reused(
     if other == "bundle":
         folder = leaning(tmp_path / "b", contract, rule=ActingRule(sticky_bound=0.2)).folder
     elif other == "code":
-        monkeypatch.setattr("vdd_ros.sim.evaluate.code_hash", lambda: "changed")
+        monkeypatch.setattr("vdd_ros.sim.evaluate.code_hash", lambda *folders: "changed")
     else:
         raw = contract.to_dict()
         raw["joints"][0]["acceleration"] += 1.0
