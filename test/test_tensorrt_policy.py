@@ -107,6 +107,13 @@ def test_an_engine_gives_what_its_graph_gives(driver, parts, tmp_path):
             np.testing.assert_array_equal(found.outputs[name], expected)
 
 
+def test_what_is_no_engine_is_told_with_what_tensorrt_said(driver):
+    with pytest.raises(
+        UserError, match="cannot load it .magic tag does not match.: build it again"
+    ):
+        TensorRTGraph(b"no engine", "it", Cuda(), sys.modules["tensorrt"])
+
+
 def test_a_call_is_one_launch_and_one_wait(driver, parts):
     graph = TensorRTGraph(parts["policy_onnx"], "engine", Cuda(), sys.modules["tensorrt"])
     outputs = {name: array.ctypes.data for name, array in graph.outputs.items()}
