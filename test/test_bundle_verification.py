@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import bundles
 import graphs
 import numpy as np
 import pytest
+from small_student import student_bundle, student_parts
 
 from vdd_ros import cli
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, certified, write_bundle
 from vdd_ros.bundle_verification import CHECKS, Failed, require_certificate, verified
 from vdd_ros.commands.bench.bundle.scene import reseal
+from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.contract import Contract
 from vdd_ros.device_results import read_result
 from vdd_ros.normalizer import Normalizer
@@ -199,6 +202,17 @@ def test_the_command_ends_with_its_checks_and_keeps_a_device_result(
     kept = read_result(Path(result["device_results"]) / "latency", read_trusted(keys / "own.pub"))
     assert kept.facts["policy_hash"] == bundle.manifest.policy_hash == result["policy_hash"]
     assert b"p99" in kept.read("certificate.md")
+
+
+@pytest.mark.parametrize(("fast", "runtime"), [(True, "numpy"), (False, "onnxruntime")])
+def test_a_device_result_names_what_was_measured(
+    tmp_path, contract, capsys, monkeypatch, fast, runtime
+):
+    monkeypatch.setattr("vdd_ros.inference.is_blas_fast", lambda: fast)
+    made = student_bundle(tmp_path / "vdd", contract, student_parts(), STUDENT_RULE)
+    _, result, _ = vdd(capsys, "verify", made.folder, *FAST, "--save", "--results", tmp_path)
+    kept = read_result(Path(result["device_results"]) / "latency")
+    assert kept.facts["runtime"] == f"{runtime} {version(runtime)} on the CPU"
 
 
 @pytest.mark.parametrize(

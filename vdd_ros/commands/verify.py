@@ -119,11 +119,12 @@ def _save(
 def _facts(found: Verified, latency: DeviceLatency | None, device: Device) -> dict:
     """What the certificate of a device says, beside whose it is."""
     measured = None if latency is None else latency._asdict()
+    runtime = found.bundle.usual_runtime
     return {
         "policy_hash": found.bundle.manifest.policy_hash,
         "device": str(device),
         "precision": found.bundle.precision,
-        "runtime": f"onnxruntime {version('onnxruntime')} on the CPU",
+        "runtime": f"{runtime} {version(runtime)} on the CPU",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "parity": None if found.differences is None else found.differences._asdict(),
         "latency": measured,
