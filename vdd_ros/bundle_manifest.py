@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vdd_ros.errors import UserError
-from vdd_ros.sealed_folder import Refused, hash_of, read_json
+from vdd_ros.sealed_folder import Hash, Refused, hash_of, read_json
 
 MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -24,7 +24,6 @@ REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
 OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, RECORDED, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
 LARGEST_NUMBERS = 128 * (1 << 20)
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 
 

@@ -15,7 +15,9 @@ import stat
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
 
 from vdd_ros.durable import place_folder, sync_file, sync_folder
 from vdd_ros.errors import UserError
@@ -25,6 +27,7 @@ LARGEST_JSON = 4 * MEGABYTE
 LARGEST_FILE = 2048 * MEGABYTE - 1  # of a protocol buffer, which an ONNX file is
 PIECE_BYTES = 8 * MEGABYTE
 MOST_DIGITS = 18  # of a whole number in JSON, so that it fits into 64 bits
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # as `sha256` makes it
 SIGNATURE = "signature.json"  # beside the manifest, which cannot name what signs it
 
 
