@@ -29,7 +29,6 @@ def write(folder, contract, **changes):
         "policy_onnx": graphs.mixture(np.log([0.5, 0.5]), np.zeros((K, H, DA))),
         "normalizer": {"format_version": 1},
         "certificate": {"parity": None},
-        "created": "2026-01-01T00:00:00Z",
     }
     return write_bundle(folder, **{**parts, **changes})
 

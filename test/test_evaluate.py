@@ -43,7 +43,6 @@ def leaning(folder: Path, contract: Contract, **changes) -> Bundle:
         "policy_onnx": graphs.mixture(np.log(np.full(3, 1 / 3)), means, relative=True),
         "normalizer": {"format_version": 1},
         "certificate": {"parity": None},
-        "created": "2026-01-01T00:00:00Z",
     }
     return write_bundle(folder, **{**parts, **changes})
 

@@ -295,7 +295,6 @@ def write_bundle(
     policy_onnx: bytes,
     normalizer: dict,
     certificate: dict,
-    created: str | None = None,
     density_onnx: bytes | None = None,
     expert_onnx: bytes | None = None,
     start: StartRange | None = None,
@@ -352,7 +351,6 @@ def write_bundle(
         acting_rule=rule.to_dict(),
         interface_hash=contract.interface_hash,
         contract_hash=contract.contract_hash,
-        created=created,
         files={},
     )
     place(Path(folder), manifest, contents, key)

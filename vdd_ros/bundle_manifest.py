@@ -37,7 +37,7 @@ class Manifest(BaseModel):
     by, teacher for none; nfe: network evaluations per chunk; is_stochastic: whether noise is added
     on the way from the noise that it starts from; precision: of policy.onnx, fp32 where nothing is
     said; image_features: numbers that an encoder makes of each image, where there are images;
-    created: ISO 8601, which `vdd export` leaves out: the same run makes the same bytes.
+    created: ISO 8601, of older bundles; now the same run makes the same bytes.
     Bundles made before one of these was told lack it.
     """
 
