@@ -195,8 +195,8 @@ class Bundle:
 
     def require_parts(self) -> None:
         """Raise UserError where something that it has is none of what it ought to be."""
-        found = self.start, self.ood_detector, self.reference, self.recorded
-        assert len(found) == 4
+        for part in ("start", "ood_detector", "reference", "recorded"):
+            getattr(self, part)
 
     @property
     def image_numbers(self) -> int:
