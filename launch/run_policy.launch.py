@@ -83,7 +83,7 @@ def generate_launch_description():
                 "trusted_keys",
                 default_value="",
                 description="Public key, or folder of public keys, of which one must have signed "
-                "the bundle; empty: anyone, or nobody",
+                "the bundle, and each engine that is run; empty: anyone, or nobody",
             ),
             DeclareLaunchArgument(
                 "runtime",

@@ -24,6 +24,7 @@ from vdd_ros.manifest import FileSummary
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.policies.encoder import Encoder, tensors_of
+from vdd_ros.policies.forms import Eager
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.stored_windows import FILE_NAME as WINDOWS
 from vdd_ros.reference import PAIRS, Differences, Reference
@@ -38,15 +39,14 @@ def parity(policy_onnx: Path, acting: nn.Module, windows: np.ndarray, seed: int)
 
     Raises UserError when the graph does not compute what the network does.
     """
-    policy = OnnxPolicy(policy_onnx)
+    policy, network = OnnxPolicy(policy_onnx), Eager(acting)
     rng = np.random.default_rng(seed)
     gating_errors, mean_errors = [], []
     for window in windows:
         noise = None if policy.noise_shape is None else rng.standard_normal(policy.noise_shape)
-        log_gating, means = _in_torch(acting, window, noise)
-        found = policy.infer(window, noise)
-        gating_errors.append(np.abs(np.exp(found.log_gating) - np.exp(log_gating)).max())
-        mean_errors.append(np.abs(found.means - means).max())
+        told, found = network.infer(window, noise), policy.infer(window, noise)
+        gating_errors.append(np.abs(np.exp(found.log_gating) - np.exp(told.log_gating)).max())
+        mean_errors.append(np.abs(found.means - told.means).max())
     # np.max, not max: a NaN must not get lost on the way to the comparison
     gating_error, mean_error = float(np.max(gating_errors)), float(np.max(mean_errors))
     require_exact(mean_error, gating_error)
@@ -106,10 +106,10 @@ def reference_of(
     to be compared with wherever it runs."""
     shape = OnnxPolicy(policy_onnx).noise_shape
     rng = np.random.default_rng(seed)
-    chosen = windows[:PAIRS]
+    chosen, network = windows[:PAIRS], Eager(acting)
     noise = None if shape is None else rng.standard_normal((len(chosen), *shape))
     given = [
-        _in_torch(acting, window, None if noise is None else noise[n])
+        network.infer(window, None if noise is None else noise[n])
         for n, window in enumerate(chosen)
     ]
     log_gating, means = (np.stack(parts) for parts in zip(*given, strict=True))
@@ -156,7 +156,7 @@ def provenance_of(run: Path, teacher: Path, contract: Contract, notes: Mapping) 
         contract_hash=contract.contract_hash,
         calibration_hashes=tuple(calibrations) if calibrations and all(calibrations) else None,
         version=package_version(),
-        code_hash=code_hash(),
+        code_hash=code_hash("policies"),
     )
 
 
@@ -169,15 +169,6 @@ def require_teacher(run: Path, teacher: Path, notes: Mapping) -> None:
             f"{run} was distilled from the teacher {taught_by[:12]}, and {teacher} is "
             f"{found[:12]}: name its own, --teacher RUN"
         )
-
-
-def _in_torch(
-    acting: nn.Module, window: np.ndarray, noise: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    inputs = [torch.tensor(x, dtype=torch.float32) for x in (window, noise) if x is not None]
-    with torch.no_grad():
-        log_gating, means = (part.numpy() for part in acting(*inputs))
-    return log_gating, means
 
 
 def _alarm(threshold: Threshold | None) -> Alarm | None:

@@ -17,7 +17,6 @@ The student's perceptron in float64 algebra, stored in float32, with fewer weigh
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 from torch import nn
@@ -25,6 +24,7 @@ from torch import nn
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.numpy_expert import NumpyExpert
+from vdd_ros.policies.forms import Eager
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import Trunk
 
@@ -35,11 +35,9 @@ OPSET, IR_VERSION = 18, 8  # of LayerNormalization with its third output, read b
 def require_student_s_own(expert_onnx: bytes, acting: nn.Module, windows: np.ndarray) -> None:
     """Raises UserError where the graph tells another gating or mean after some window (N, To, Do)
     than the student in torch does."""
-    graph = NumpyExpert(expert_onnx)
+    graph, network = NumpyExpert(expert_onnx), Eager(acting)
     for window in windows[:CHECKED]:
-        with torch.inference_mode():
-            given = acting.eval()(torch.tensor(window, dtype=torch.float32))
-        log_gating, means = (part.double().numpy() for part in given)
+        log_gating, means = network.infer(window)
         for expert, mean in enumerate(means):
             found_gating, found_mean = graph.evaluate(window, expert)
             off = (

@@ -26,12 +26,15 @@ class Eager:
     def __init__(self, module: nn.Module):
         self._module = module.eval()
 
-    @torch.inference_mode()
     def infer(self, window: np.ndarray, noise: np.ndarray | None = None) -> PolicyOutput:
         """As OnnxPolicy.infer."""
-        given = [window] if noise is None else [window, noise]
-        outputs = self._module(*(torch.tensor(array, dtype=torch.float32) for array in given))
-        return PolicyOutput(*(output.numpy().astype(np.float64) for output in outputs))
+        return PolicyOutput(*self.outputs(*([window] if noise is None else [window, noise])))
+
+    @torch.inference_mode()
+    def outputs(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Of inputs in float32, computed in it, as float64."""
+        outputs = self._module(*(torch.tensor(array, dtype=torch.float32) for array in inputs))
+        return [output.numpy().astype(np.float64) for output in outputs]
 
 
 class StepByStep:

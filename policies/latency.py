@@ -48,8 +48,6 @@ COMPILED = ("vdd", "torch.compile")
 SAMPLE = "vdd-sample"  # what vdd is asked at a tick that draws samples of its experts
 
 Name = tuple[str, str]  # policy (vdd, teacher-10, ...) and the form it runs in
-
-
 Call = Callable[[], PolicyOutput | tuple[np.ndarray, np.ndarray] | None]
 
 
@@ -79,6 +77,7 @@ def ways_to_a_chunk(
     window = typical_window(teacher.normalizer, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
+    of_one = expert_graph(student.moe, student.normalizer, shape)
     densities = {
         runtime: opened(partial(OnnxDensity, runtime=runtime), density_graph)
         for runtime in get_args(Runtime)
@@ -91,36 +90,37 @@ def ways_to_a_chunk(
         return PolicyOutput(log_gating, chunks.reshape(len(means), *student_shape))
 
     student_shape = student.normalizer.chunk_mean.shape
-    read = expert_graph(student.moe, student.normalizer, shape) or graph
-    floor = Floor(read)
+    floor = Floor(of_one or graph)
     calls: dict[Name, Call] = {
         FLOORS[0]: floor.by_columns,
         FLOORS[1]: floor.by_rows,
         OVERHEAD: floor.call_only,
-        **_student_forms("vdd", student, window),
+        **_student_forms("vdd", graph, of_one, window),
         ("vdd", "torch eager"): lambda: eager.infer(window),
         **{(SAMPLE, name): partial(sample, one) for name, one in densities.items()},
     }
     missing = _compiled(calls, student, window) if compiles else {COMPILED[1]: "not asked for"}
     for other in others:
-        calls |= _student_forms(other.folder.name, other, window)
+        parts = (other.moe, other.normalizer, shape)
+        graphs = student_graphs(*parts)[0], expert_graph(*parts)
+        calls |= _student_forms(other.folder.name, *graphs, window)
     for name, policy in teacher_forms(teacher).items():
         calls[name] = partial(policy.infer, window, noise)
     return Ways(calls, sum(a.size for a, _, _ in floor.layers), missing)
 
 
-def _student_forms(name: str, student: Student, window: np.ndarray) -> dict[Name, Call]:
+def _student_forms(
+    name: str, graph: bytes, of_one: bytes | None, window: np.ndarray
+) -> dict[Name, Call]:
     """A student as a robot may run it: all experts' means, and where there is such a graph one."""
-    graph, _ = student_graphs(student.moe, student.normalizer, window.shape)
     all_in_numpy = partial(OnnxPolicy, runtime="numpy")
     forms: dict[Name, Call] = {
         (name, ALL): partial(opened(OnnxPolicy, graph).infer, window),
         (name, ALL_IN_NUMPY): partial(opened(all_in_numpy, graph).infer, window),
     }
-    read = expert_graph(student.moe, student.normalizer, window.shape)
-    if read is not None:
-        forms[name, ONE] = partial(opened(OnnxExpert, read).evaluate, window, 0)
-        forms[name, ONE_IN_NUMPY] = partial(NumpyExpert(read).evaluate, window, 0)
+    if of_one is not None:
+        forms[name, ONE] = partial(opened(OnnxExpert, of_one).evaluate, window, 0)
+        forms[name, ONE_IN_NUMPY] = partial(NumpyExpert(of_one).evaluate, window, 0)
     return forms
 
 

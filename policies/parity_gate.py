@@ -3,22 +3,20 @@ not deployed."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
-from vdd_ros.bundle_manifest import DENSITY, POLICY
 from vdd_ros.density import MixtureParameters
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxDensity, OnnxPolicy, PolicyOutput
+from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.parity import Recorded, Units, Variant, compare, faults
 from vdd_ros.parity import report as report_of
 from vdd_ros.parity_limits import ParityLimits
 from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.export import acting_windows
+from vdd_ros.policies.forms import Eager, opened
 from vdd_ros.policies.precision import as_measured
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.sealed_folder import to_json
@@ -58,20 +56,11 @@ def torch_variant(
     acting: nn.Module, density: nn.Module | None, noise_shape: tuple[int, ...] | None
 ) -> Variant:
     """The network itself, which graphs are compared with."""
-
-    def call(module: nn.Module, *inputs: np.ndarray | None) -> list[np.ndarray]:
-        given = [torch.tensor(one, dtype=torch.float32) for one in inputs if one is not None]
-        with torch.no_grad():
-            return [part.double().numpy() for part in module.eval()(*given)]
-
-    def infer(window: np.ndarray, noise: np.ndarray | None) -> PolicyOutput:
-        return PolicyOutput(*call(acting, window, noise))
-
-    def parameters(window: np.ndarray) -> MixtureParameters:
-        assert density is not None
-        return MixtureParameters(*call(density, window))
-
-    return Variant(infer, None if density is None else parameters, noise_shape)
+    infer = Eager(acting).infer
+    if density is None:
+        return Variant(infer, None, noise_shape)
+    mixture = Eager(density)
+    return Variant(infer, lambda window: MixtureParameters(*mixture.outputs(window)), noise_shape)
 
 
 def gate(
@@ -87,9 +76,8 @@ def gate(
 ) -> dict:
     """The figures of graphs, in onnxruntime, see `compare`. Raises UserError where they are beyond
     the limits, and leaves them in `report`."""
-    with tempfile.TemporaryDirectory() as folder:
-        candidate = _onnx_variant(Path(folder), policy_onnx, density_onnx)
-        figures = compare(reference, candidate, recorded, units, seed, distance)
+    candidate = _onnx_variant(policy_onnx, density_onnx)
+    figures = compare(reference, candidate, recorded, units, seed, distance)
     wrong = faults(figures, limits)
     if wrong:
         report.parent.mkdir(parents=True, exist_ok=True)
@@ -103,10 +91,9 @@ def gate(
     return figures
 
 
-def _onnx_variant(folder: Path, policy_onnx: bytes, density_onnx: bytes | None) -> Variant:
-    (folder / POLICY).write_bytes(as_measured(policy_onnx))
-    policy = OnnxPolicy(folder / POLICY)
+def _onnx_variant(policy_onnx: bytes, density_onnx: bytes | None) -> Variant:
+    policy = opened(OnnxPolicy, as_measured(policy_onnx))
     if density_onnx is None:
         return Variant(policy.infer, None, policy.noise_shape)
-    (folder / DENSITY).write_bytes(as_measured(density_onnx))
-    return Variant(policy.infer, OnnxDensity(folder / DENSITY).parameters, policy.noise_shape)
+    density = opened(OnnxDensity, as_measured(density_onnx))
+    return Variant(policy.infer, density.parameters, policy.noise_shape)

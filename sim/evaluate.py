@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vdd_ros.bundle import Bundle
+from vdd_ros.code_version import code_hash
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
@@ -82,7 +82,7 @@ class EvaluationResult:
             "policy_hash": self.bundle.manifest.policy_hash,
             "run_hash": certificate and certificate.provenance.run_hash,
             "contract_hash": self.robot.contract_hash,
-            "code_hash": code_hash(),
+            "code_hash": code_hash("sim"),  # a rollout of other code is another rollout
             "folder": str(self.folder),
         }
 
@@ -167,13 +167,5 @@ def evaluate(
 
 def _key(bundle: Bundle, robot: Contract, task: str, delays: Delays) -> str:
     """Short hash of all that decides a rollout but its seed."""
-    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task, delays, code_hash())
+    facts = (bundle.manifest.bundle_hash, robot.contract_hash, task, delays, code_hash("sim"))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-
-
-@cache  # what runs here was read once, too
-def code_hash() -> str:
-    """sha256 of core and simulator: a rollout of other code is another rollout."""
-    sim = Path(__file__).parent
-    files = [*sim.parent.glob("*.py"), *sim.rglob("*.py"), *sim.rglob("*.xml")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()

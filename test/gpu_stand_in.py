@@ -19,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import onnx
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
 FREE, TOTAL = 6 * 2**30, 8 * 2**30
 ORIN = "Orin"
@@ -273,7 +274,7 @@ def stand_in(driver: Driver, version: str = "10.3.0") -> SimpleNamespace:
         def deserialize_cuda_engine(self, serialized_engine: bytes):
             try:
                 return ICudaEngine(serialized_engine, driver)
-            except Exception:  # noqa: BLE001 as TensorRT does, it says so and returns nothing
+            except InvalidProtobuf:  # as TensorRT does, it says so and returns nothing
                 self._logger.log(Severity.ERROR, "magic tag does not match")
                 return None
 

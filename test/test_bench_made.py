@@ -38,6 +38,15 @@ def test_it_is_made_once_and_measured_as_one_that_is_named(cache, monkeypatch, c
     assert [one.name for one in cache.iterdir()] == [folder.name], "nothing half-made is left"
 
 
+def test_what_other_code_made_is_not_taken(cache, monkeypatch):
+    """It may lack files that this code's exports have."""
+    monkeypatch.setattr(made, "_make", lambda at, log: None)
+    first = made.made()
+    assert made.made() == first
+    monkeypatch.setattr(made, "code_hash", lambda *folders: "of another state")
+    assert made.made() != first and len(list(cache.iterdir())) == 2
+
+
 def test_a_command_that_fails_is_told_and_leaves_nothing(cache, monkeypatch):
     monkeypatch.setattr(made, "DEMONSTRATIONS", 0)
     with pytest.raises(UserError, match="`vdd record` failed .*record at least 1"):

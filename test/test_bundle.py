@@ -9,8 +9,10 @@ import pytest
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.commands.bench.bundle.scene import reseal
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.sealed_folder import hash_of
 
 K, H, DA = 2, 8, 7
 
@@ -27,7 +29,6 @@ def write(folder, contract, **changes):
         "policy_onnx": graphs.mixture(np.log([0.5, 0.5]), np.zeros((K, H, DA))),
         "normalizer": {"format_version": 1},
         "certificate": {"parity": None},
-        "created": "2026-01-01T00:00:00Z",
     }
     return write_bundle(folder, **{**parts, **changes})
 
@@ -53,6 +54,16 @@ def test_what_is_written_is_what_is_loaded(tmp_path, contract):
 def test_density_is_optional(tmp_path, contract):
     bundle = write(tmp_path / "bundle", contract, density_onnx=b"graph")
     assert bundle.density_path.read_bytes() == b"graph"
+
+
+def test_the_hash_of_its_contract_is_that_of_the_file(tmp_path, contract):
+    """Which the manifest tells, for whoever asks which robot a bundle is of."""
+    made = write(tmp_path / "bundle", contract)
+    raw = json.loads((made.folder / "contract.json").read_text())
+    assert made.manifest.contract_hash == contract.contract_hash == hash_of(raw)
+    reseal(made.folder, contract_hash=changed(contract, velocity=9.0).contract_hash)
+    with pytest.raises(UserError, match="is the contract .*, its bundle tells of"):
+        Bundle.load(made.folder)
 
 
 def test_bundle_hash_tells_two_bundles_apart(tmp_path, contract):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import bundles
 import graphs
 import numpy as np
 import pytest
+from small_student import student_bundle, student_parts
 
 from vdd_ros import cli
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, certified, write_bundle
 from vdd_ros.bundle_verification import CHECKS, Failed, require_certificate, verified
+from vdd_ros.commands.bench.bundle.scene import reseal
+from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.contract import Contract
 from vdd_ros.device_results import read_result
 from vdd_ros.normalizer import Normalizer
@@ -188,11 +192,48 @@ def test_the_command_ends_with_its_checks_and_keeps_a_device_result(
     words += ["--save", "--results", tmp_path, "--key", keys / "own"]
     code, result, _ = vdd(capsys, *words)
     assert code == 0 and result["ok"] is True and result["grade"] == "C"
-    assert [check["name"] for check in result["checks"]] == [*CHECKS, "latency", "device result"]
+    assert [check["name"] for check in result["checks"]] == [
+        *CHECKS,
+        "page",
+        "latency",
+        "device result",
+    ]
     assert result["latency"]["calls"] >= 20 and result["latency"]["ticks"] == 3
     kept = read_result(Path(result["device_results"]) / "latency", read_trusted(keys / "own.pub"))
     assert kept.facts["policy_hash"] == bundle.manifest.policy_hash == result["policy_hash"]
     assert b"p99" in kept.read("certificate.md")
+
+
+@pytest.mark.parametrize(("fast", "runtime"), [(True, "numpy"), (False, "onnxruntime")])
+def test_a_device_result_names_what_was_measured(
+    tmp_path, contract, capsys, monkeypatch, fast, runtime
+):
+    monkeypatch.setattr("vdd_ros.inference.is_blas_fast", lambda: fast)
+    made = student_bundle(tmp_path / "vdd", contract, student_parts(), STUDENT_RULE)
+    _, result, _ = vdd(capsys, "verify", made.folder, *FAST, "--save", "--results", tmp_path)
+    kept = read_result(Path(result["device_results"]) / "latency")
+    assert kept.facts["runtime"] == f"{runtime} {version(runtime)} on the CPU"
+
+
+@pytest.mark.parametrize(
+    ("edit", "ok", "told"),
+    [
+        (lambda page: page, True, "certificate.md says what certificate.json does"),
+        (lambda page: page.replace("grade C", "grade A"), None, "not what this version makes of"),
+    ],
+    ids=["as written", "another grade"],
+)
+def test_a_page_that_says_another_thing_is_told(tmp_path, contract, capsys, edit, ok, told):
+    """By someone who made every hash agree; other versions word pages otherwise."""
+    made = bundles.student_bundle(tmp_path / "vdd", contract)
+    page = made.folder / "certificate.md"
+    assert "grade C" in page.read_text()
+    page.write_text(edit(page.read_text()))
+    reseal(made.folder)
+    code, result, _ = vdd(capsys, "verify", made.folder, "--calls", 0)
+    (check,) = [one for one in result["checks"] if one["name"] == "page"]
+    assert code == 0 and check["ok"] is ok and told in check["told"]
+    assert result["grade"] == "C"
 
 
 def test_a_refused_bundle_ends_with_exit_code_2_and_the_checks(

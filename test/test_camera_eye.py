@@ -11,8 +11,8 @@ from vdd_ros.cdr import image_cdr
 from vdd_ros.command_gate import StopReason
 from vdd_ros.errors import UserError
 from vdd_ros.frozen_watch import FrozenWatch
+from vdd_ros.graph import GraphError
 from vdd_ros.images import decode_image
-from vdd_ros.onnx_graph import GraphError
 
 CONTRACT = seeing()
 FRONT, WRIST = CONTRACT.cameras["front"], CONTRACT.cameras["wrist"]

@@ -34,6 +34,17 @@ def evaluation(folder: Path, bundle: Bundle, delay_s: float = 0.01, **changes) -
     return folder / "rollouts.json"
 
 
+def measured(
+    folder: Path, bundle: Bundle, facts: dict | None = None, key: Path | None = None
+) -> Path:
+    """As `vdd verify --save` keeps it."""
+    manifest = bundle.manifest
+    whole = {"policy_hash": manifest.policy_hash, "device": "here", "runtime": "numpy"}
+    results = DeviceResults(folder, manifest.bundle_hash, this_device())
+    told = whole | {"latency": LATENCY} | (facts or {})
+    return results.write("latency", told, "2026-01-01", key=key).folder
+
+
 def certify(bundle: Bundle, out: Path, *more: object) -> int:
     return cli.main(["certify", *map(str, (bundle.folder, "--out", out, *more))])
 
@@ -79,6 +90,22 @@ def test_a_file_that_nests_without_end_is_refused(tmp_path, bundle, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_who_signed_what_a_device_measured_is_told(tmp_path, bundle, capsys, is_signed):
+    """Nobody has to have: whoever signs the certificate answers for its figures."""
+    key = tmp_path / "key"
+    word = make_keys(key, tmp_path / "key.pub")
+    kept = measured(tmp_path, bundle, key=key if is_signed else None)
+    words = ["--device-result", kept, "--key", key, "--json"]
+    assert certify(bundle, tmp_path / "out", *words) == 0
+    printed = capsys.readouterr().out
+    result = json.loads(printed.splitlines()[-1])
+    assert result["signed_by"] == word
+    assert result["latency_signed_by"] == (word if is_signed else None)
+    wanted = f"signed by {word[:16]}" if is_signed else "which nobody signed"
+    assert f"latency: from {kept}, {wanted}" in printed
+
+
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
@@ -93,10 +120,7 @@ def test_a_file_that_nests_without_end_is_refused(tmp_path, bundle, capsys):
     ],
 )
 def test_what_a_device_measured_is_taken_whole_or_not(tmp_path, bundle, capsys, facts, told):
-    manifest = bundle.manifest
-    whole = {"policy_hash": manifest.policy_hash, "device": "here", "runtime": "numpy"}
-    results = DeviceResults(tmp_path, manifest.bundle_hash, this_device())
-    kept = results.write("latency", whole | {"latency": LATENCY} | facts, "2026-01-01")
-    code = certify(bundle, tmp_path / "out", "--device-result", kept.folder)
+    kept = measured(tmp_path, bundle, facts)
+    code = certify(bundle, tmp_path / "out", "--device-result", kept)
     assert code == (cli.USER_ERROR if told else 0) and told in capsys.readouterr().err
     assert (tmp_path / "out").exists() == (not told)

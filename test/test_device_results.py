@@ -71,7 +71,7 @@ def test_a_damaged_one_is_refused(results, name, data, check):
 def test_what_is_changed_after_it_was_found_is_not_given(results):
     found = results.write("engine-1", {}, MADE, {"engine.plan": b"plan"})
     (found.folder / "engine.plan").write_bytes(b"evil")
-    with pytest.raises(Refused, match="was changed"):
+    with pytest.raises(Refused, match="engine.plan is damaged or edited"):
         found.read("engine.plan")
 
 

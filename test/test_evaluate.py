@@ -43,7 +43,6 @@ def leaning(folder: Path, contract: Contract, **changes) -> Bundle:
         "policy_onnx": graphs.mixture(np.log(np.full(3, 1 / 3)), means, relative=True),
         "normalizer": {"format_version": 1},
         "certificate": {"parity": None},
-        "created": "2026-01-01T00:00:00Z",
     }
     return write_bundle(folder, **{**parts, **changes})
 
@@ -143,7 +142,7 @@ def test_rollouts_of_another_bundle_robot_or_code_are_not_reused(
     if other == "bundle":
         folder = leaning(tmp_path / "b", contract, rule=ActingRule(sticky_bound=0.2)).folder
     elif other == "code":
-        monkeypatch.setattr("vdd_ros.sim.evaluate.code_hash", lambda: "changed")
+        monkeypatch.setattr("vdd_ros.sim.evaluate.code_hash", lambda *folders: "changed")
     else:
         raw = contract.to_dict()
         raw["joints"][0]["acceleration"] += 1.0

@@ -20,6 +20,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.policies.certify import PARITY_BOUND
 from vdd_ros.policies.export import ActingStudent, StudentDensity, student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.parity_gate import recorded_windows
@@ -114,10 +115,10 @@ def test_half_precision_passes_with_its_figures(policy, tmp_path):
 def test_a_bundle_of_half_precision_is_compared_with_the_network_by_a_wider_bound(policy, tmp_path):
     usual = checked(policy, "fp32", 0, tmp_path / "report").reference.bound
     found = checked(policy, "fp16", 0, tmp_path / "report")
-    assert usual.means == 1e-4
+    assert usual.means == PARITY_BOUND
     assert found.reference.bound.means > usual.means
     assert found.reference.bound.means == pytest.approx(
-        2 * found.parity["fp16"]["largest_mean_error"] + 1e-4
+        2 * found.parity["fp16"]["largest_mean_error"] + PARITY_BOUND
     )
 
 

@@ -12,10 +12,11 @@ import torch
 from onnx import helper
 
 from vdd_ros.errors import UserError
+from vdd_ros.graph import GraphError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_file import read_model
-from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.onnx_graph import OnnxGraph
 from vdd_ros.onnx_scan import external_tensor
 from vdd_ros.policies.export import student_graphs, teacher_graph
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig

@@ -88,7 +88,7 @@ def test_every_number_of_an_observation_has_a_name():
 def bundle(folder, contract, made):
     return write_bundle(
         folder, name="one", kind="mixture", contract=contract, rule=ActingRule(), n_obs_steps=2,
-        horizon=4, n_experts=1, policy_onnx=b"", normalizer={}, certificate={}, created="2026",
+        horizon=4, n_experts=1, policy_onnx=b"", normalizer={}, certificate={},
         ood_detector=made,
     )  # fmt: skip
 

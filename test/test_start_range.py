@@ -122,7 +122,7 @@ def test_a_shadow_may_begin_anywhere(contract):
 def bundle(folder, contract, start):
     return write_bundle(
         folder, name="one", kind="mixture", contract=contract, rule=ActingRule(), n_obs_steps=1,
-        horizon=4, n_experts=1, policy_onnx=b"", normalizer={}, certificate={}, created="2026",
+        horizon=4, n_experts=1, policy_onnx=b"", normalizer={}, certificate={},
         start=start,
     )  # fmt: skip
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import gpu_stand_in
@@ -19,8 +22,6 @@ import tensorrt_rtx_bindings
 from binding_signatures import parameters_of, signatures_of
 from cuda.bindings import driver as real_driver
 
-from vdd_ros.cuda_driver import Cuda
-from vdd_ros.errors import UserError
 from vdd_ros.tensorrt_library import make_log
 
 READ = json.loads((Path(__file__).parent / "data" / "binding_signatures.json").read_text())
@@ -111,11 +112,25 @@ def test_a_logger_of_ours_is_called_by_the_real_library(tmp_path):
     assert log.errors and log.errors[0] in (tmp_path / "log").read_text()
 
 
-def test_cuda_python_without_a_driver_is_told():
-    """The real library, on a machine without a GPU."""
-    try:
-        Cuda()
-    except UserError as error:
-        assert "CUDA does not work here" in str(error) and "use the CPU" in str(error)
-    else:
-        pytest.skip("this machine has a GPU: test_tensorrt_device.py looks at it")
+WITHOUT_A_GPU = """
+from vdd_ros.cuda_driver import Cuda
+from vdd_ros.errors import UserError
+
+try:
+    Cuda()
+except UserError as error:
+    print(error)
+"""
+
+
+def test_cuda_python_without_a_gpu_is_told():
+    """The real library, in a process that is shown no GPU on whatever machine."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_GPU],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "CUDA does not work here" in done.stdout and "use the CPU" in done.stdout

@@ -17,18 +17,21 @@ import torch
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
 from vdd_ros.cli import main
+from vdd_ros.commands.bench.bundle.graph_damage import external
 from vdd_ros.contract import Contract
 from vdd_ros.cuda_driver import Cuda
 from vdd_ros.durable import lock_folder
 from vdd_ros.errors import UserError
+from vdd_ros.graph import GraphError
 from vdd_ros.inference import OnnxPolicy, warm_up
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.nodes.action_setup import prepared
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.onnx_graph import GraphError, OnnxGraph
+from vdd_ros.onnx_graph import OnnxGraph
 from vdd_ros.parity import Recorded
 from vdd_ros.policies.export import student_graphs
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.signature import make_keys
 from vdd_ros.tensorrt_builder import memory_needed, require_memory
 from vdd_ros.tensorrt_graph import TensorRTGraph
 from vdd_ros.tensorrt_library import make_log, require_supported
@@ -85,10 +88,9 @@ def written(folder: Path, parts: dict, **changes) -> Bundle:
     return write_bundle(folder, **usual | parts | changes)
 
 
-def exported(bundle: Bundle, results: Path) -> int:
-    return main(
-        ["export", "--run", str(bundle.folder), "--tensorrt", "--results", str(results), "--json"]
-    )
+def exported(bundle: Bundle, results: Path, *more: object) -> int:
+    words = ["export", "--run", bundle.folder, "--tensorrt", "--results", results, "--json", *more]
+    return main([*map(str, words)])
 
 
 def test_an_engine_gives_what_its_graph_gives(driver, parts, tmp_path):
@@ -103,6 +105,13 @@ def test_an_engine_gives_what_its_graph_gives(driver, parts, tmp_path):
             graph.run()
         for name, expected in wanted.outputs.items():
             np.testing.assert_array_equal(found.outputs[name], expected)
+
+
+def test_what_is_no_engine_is_told_with_what_tensorrt_said(driver):
+    with pytest.raises(
+        UserError, match="cannot load it .magic tag does not match.: build it again"
+    ):
+        TensorRTGraph(b"no engine", "it", Cuda(), sys.modules["tensorrt"])
 
 
 def test_a_call_is_one_launch_and_one_wait(driver, parts):
@@ -174,6 +183,26 @@ def test_a_robot_asks_for_engines_by_a_parameter(driver, bundle, contract_path, 
     exported(bundle, tmp_path / "results")
     assert isinstance(prepared(settings).loop.policy, TensorRTPolicy)
     assert type(prepared(replace(settings, runtime="onnxruntime")).loop.policy) is OnnxPolicy
+
+
+def test_a_robot_that_trusts_a_key_runs_no_engine_without_it(
+    driver, parts, contract_path, tmp_path
+):
+    key, results = tmp_path / "key", tmp_path / "results"
+    make_keys(key, tmp_path / "key.pub")
+    bundle = written(tmp_path / "bundle", parts, key=key)
+    settings = ActionParameters(
+        contract=str(contract_path),
+        bundle=str(bundle.folder),
+        runtime="tensorrt",
+        device_results=str(results),
+        trusted_keys=f"{key}.pub",
+    )
+    exported(bundle, results)
+    with pytest.raises(UserError, match="engine-.* is not signed.*--key .of vdd export --tensorrt"):
+        prepared(settings)
+    exported(bundle, results, "--key", key)
+    assert isinstance(prepared(settings).loop.policy, TensorRTPolicy)
 
 
 def test_after_an_update_there_is_no_engine_and_both_identities_are_told(
@@ -289,6 +318,29 @@ def test_a_graph_that_tensorrt_does_not_read_leaves_a_log(driver, bundle, tmp_pa
     with pytest.raises(UserError, match="could not read the graph .no importer for Loop"):
         main_export(bundle, tmp_path / "results")
     assert list((tmp_path / "results").rglob("failed-build.log"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (lambda policy: {"policy_onnx": external(policy)}, "in another file"),
+        (lambda policy: {"policy_onnx": policy[: len(policy) // 2]}, "not a usable ONNX model"),
+        (lambda policy: {"recorded": None}, "has no recorded windows"),
+    ],
+    ids=["numbers elsewhere", "half a graph", "no windows"],
+)
+def test_nothing_is_built_of_what_cannot_be_compared(driver, parts, tmp_path, changes, told):
+    """And TensorRT reads no graph that was not looked at."""
+    bundle = written(tmp_path / "bundle", parts, **changes(parts["policy_onnx"]))
+    with pytest.raises(UserError, match=told):
+        main_export(bundle, tmp_path / "results")
+    assert driver.calls == [] and not (tmp_path / "results").exists()
+
+
+def test_a_key_that_is_none_is_told_before_anything_is_built(driver, bundle, tmp_path, capsys):
+    (tmp_path / "key").write_text("no key")
+    assert exported(bundle, tmp_path / "results", "--key", tmp_path / "key") == 2
+    assert "is no private key" in capsys.readouterr().err and driver.calls == []
 
 
 def main_export(bundle: Bundle, results: Path) -> None:

@@ -51,7 +51,7 @@ def student_bundle(folder: Path, contract: Contract) -> Bundle:
     return write_bundle(
         folder, name="vdd", kind="mixture", contract=contract, rule=STUDENT_RULE, n_obs_steps=2,
         horizon=8, n_experts=4, policy_onnx=policy, normalizer=normalizer.to_dict(),
-        certificate={}, created="2026-01-01T00:00:00Z", density_onnx=density,
+        certificate={}, density_onnx=density,
         start=StartRange(HOME - 0.1, HOME + 0.1),
         ood_detector=OodDetector(clusters, 50, Threshold(5.0, 0.05, 19, 19)),
     )  # fmt: skip

@@ -195,8 +195,8 @@ class Bundle:
 
     def require_parts(self) -> None:
         """Raise UserError where something that it has is none of what it ought to be."""
-        found = self.start, self.ood_detector, self.reference, self.recorded
-        assert len(found) == 4
+        for part in ("start", "ood_detector", "reference", "recorded"):
+            getattr(self, part)
 
     @property
     def image_numbers(self) -> int:
@@ -295,7 +295,6 @@ def write_bundle(
     policy_onnx: bytes,
     normalizer: dict,
     certificate: dict,
-    created: str | None = None,
     density_onnx: bytes | None = None,
     expert_onnx: bytes | None = None,
     start: StartRange | None = None,
@@ -352,7 +351,6 @@ def write_bundle(
         acting_rule=rule.to_dict(),
         interface_hash=contract.interface_hash,
         contract_hash=contract.contract_hash,
-        created=created,
         files={},
     )
     place(Path(folder), manifest, contents, key)

@@ -12,7 +12,7 @@ from vdd_ros.certificate import Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.onnx_scan import external_tensor
-from vdd_ros.sealed_folder import LARGEST_FILE, parsed_json, read_bytes, read_named
+from vdd_ros.sealed_folder import LARGEST_FILE, hash_of, parsed_json, read_bytes, read_named
 
 
 def read_contract(folder: Path, manifest: Manifest) -> Contract:
@@ -20,11 +20,18 @@ def read_contract(folder: Path, manifest: Manifest) -> Contract:
     one that its manifest tells of."""
     path = folder / CONTRACT
     data = read_named(path, manifest.files[CONTRACT])
-    contract = Contract.from_dict(parsed_json(data, str(path)), str(path))
+    raw = parsed_json(data, str(path))
+    contract = Contract.from_dict(raw, str(path))
     if contract.interface_hash != manifest.interface_hash:
         raise UserError(
             f"{path} is of the interface {contract.interface_hash[:12]}, its bundle of "
             f"{manifest.interface_hash[:12]}: export the bundle again"
+        )
+    # of what is written there, which later versions of this program may read as more
+    if hash_of(raw) != manifest.contract_hash:
+        raise UserError(
+            f"{path} is the contract {hash_of(raw)[:12]}, its bundle tells of "
+            f"{manifest.contract_hash[:12]}: export the bundle again"
         )
     return contract
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vdd_ros.errors import UserError
-from vdd_ros.sealed_folder import Refused, hash_of, read_json
+from vdd_ros.sealed_folder import Hash, Refused, hash_of, read_json
 
 MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -24,7 +24,6 @@ REQUIRED = (POLICY, CONTRACT, NORMALIZER, CERTIFICATE)
 OPTIONAL = (EXPERT, DENSITY, START, OOD_DETECTOR, REFERENCE, RECORDED, PAGE)
 # numbers as text: a normalizer has a covariance over a whole chunk
 LARGEST_NUMBERS = 128 * (1 << 20)
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
 
 
@@ -38,7 +37,7 @@ class Manifest(BaseModel):
     by, teacher for none; nfe: network evaluations per chunk; is_stochastic: whether noise is added
     on the way from the noise that it starts from; precision: of policy.onnx, fp32 where nothing is
     said; image_features: numbers that an encoder makes of each image, where there are images;
-    created: ISO 8601, which `vdd export` leaves out: the same run makes the same bytes.
+    created: ISO 8601, of older bundles; now the same run makes the same bytes.
     Bundles made before one of these was told lack it.
     """
 

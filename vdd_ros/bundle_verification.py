@@ -176,7 +176,8 @@ def resting_window(bundle: Bundle, contract: Contract) -> np.ndarray:
 
 
 def a_call(verified: Verified, robot: Contract) -> Callable[[], object]:
-    """One plan of the policy as a control tick asks for it, from a window to chunks."""
+    """The most that a control tick asks of the policy, from a window to chunks: all means, or
+    samples of all experts where the rule chooses among those."""
     policy, rule = verified.policy, verified.bundle.rule
     window, rng = resting_window(verified.bundle, robot), np.random.default_rng(0)
     density = policy.density

@@ -36,7 +36,7 @@ def place(
     if certificate is not None:
         own = certificate.model_copy(update={"policy_hash": manifest.policy_hash})
         contents[CERTIFICATE] = to_json(own.to_dict())
-        contents[PAGE] = page_of(own, manifest).encode(errors="backslashreplace")
+        contents[PAGE] = page_of(own, manifest).encode()
         manifest = _with_files(manifest, contents)
     manifest = manifest.model_copy(update={"bundle_hash": manifest.hash()})
     contents[MANIFEST] = to_json(manifest.told())

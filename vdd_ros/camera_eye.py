@@ -16,8 +16,8 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
+from vdd_ros.graph import GraphError
 from vdd_ros.images import decode_image, frame_of, grey, header_size
-from vdd_ros.onnx_graph import GraphError
 
 LOOKED_AT = 64  # rows and columns that tell whether a picture shows anything
 WARM_UP_CALLS = 20

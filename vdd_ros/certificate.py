@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from vdd_ros.bundle_manifest import Hash, Precision
+from vdd_ros.bundle_manifest import Precision
 from vdd_ros.errors import UserError
-from vdd_ros.sealed_folder import Refused, parsed_json
+from vdd_ros.sealed_folder import Hash, Refused, parsed_json
 
 FORMAT_VERSION = 2
 NOT_MEASURED = "not measured"

@@ -45,7 +45,8 @@ def page_of(certificate: Certificate, manifest: Manifest) -> str:
         "Figures are defined in docs/metrics.md, grades in docs/deployment.md. `vdd verify` checks "
         "all of this bundle on the machine that it is on.",
     ]
-    return "\n\n".join(parts) + "\n"
+    # a name may have half a character, which no file can have
+    return ("\n\n".join(parts) + "\n").encode(errors="backslashreplace").decode()
 
 
 def device_page(name: str, facts: Mapping[str, Any]) -> str:

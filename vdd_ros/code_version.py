@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-FOLDERS = ("policies",)  # beside the core's own files: what decides what is exported
+SOURCES = ("*.py", "*.xml")
 
 
 def package_version() -> str:
@@ -19,13 +19,14 @@ def package_version() -> str:
 
 
 @cache  # what runs here was read once, too
-def code_hash() -> str:
-    """sha256 of the sources of the core and of learning, wherever they lie."""
+def code_hash(*folders: str) -> str:
+    """sha256 of the sources of the core and of some folders in it, wherever they lie."""
     root = Path(__file__).parent
     files = {path.name: path for path in root.glob("*.py")}
-    for folder in FOLDERS:
+    for folder in folders:
         inner = root / folder
-        files |= {f"{folder}/{path.relative_to(inner)}": path for path in inner.rglob("*.py")}
+        found = [path for pattern in SOURCES for path in inner.rglob(pattern)]
+        files |= {f"{folder}/{path.relative_to(inner)}": path for path in found}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
         digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())

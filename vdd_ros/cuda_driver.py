@@ -21,9 +21,9 @@ class CudaError(RuntimeError):
 
 
 class Cuda:
-    """One GPU. What is allocated stays while the process lives: a policy is loaded once."""
+    """The first GPU. What is allocated stays while the process lives: a policy is loaded once."""
 
-    def __init__(self, index: int = 0):
+    def __init__(self) -> None:
         """Raises UserError where there is no driver, no GPU, or cuda-python is not installed."""
         try:
             from cuda.bindings import driver
@@ -34,7 +34,7 @@ class Cuda:
         self.api = driver
         try:
             self.call("cuInit", 0)
-            self._device = self.call("cuDeviceGet", index)
+            self._device = self.call("cuDeviceGet", 0)
             self._context = self.call("cuDevicePrimaryCtxRetain", self._device)
             self._entered = threading.local()
             self.enter()

@@ -21,10 +21,11 @@ from vdd_ros.device import Device
 from vdd_ros.sealed_folder import (
     LARGEST_FILE,
     SIGNATURE,
+    Hash,
     Refused,
     hash_of,
-    read_bytes,
     read_json,
+    read_named,
     require_file,
     require_only,
     sha256,
@@ -36,9 +37,7 @@ from vdd_ros.signature import Signer, sign, signer_of
 RESULT = "result.json"
 LATENCY = "latency"  # name of what vdd verify keeps
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
-HASH = r"^[0-9a-f]{64}$"
 FileName = Annotated[str, Field(pattern=NAME)]
-Hash = Annotated[str, Field(pattern=HASH)]
 
 
 class ResultManifest(BaseModel):
@@ -74,10 +73,7 @@ class DeviceResult(NamedTuple):
 
     def read(self, name: str) -> bytes:
         """One of its files; raises Refused where it was changed since the result was found."""
-        data = read_bytes(self.folder / name, LARGEST_FILE)
-        if sha256(data) != self.manifest.files[name]:
-            raise Refused("files", f"{self.folder / name} was changed: remove {self.folder}")
-        return data
+        return read_named(self.folder / name, self.manifest.files[name], LARGEST_FILE)
 
 
 class DeviceResults(NamedTuple):

@@ -6,13 +6,12 @@ refuse it, run it wrongly or crash in it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vdd_ros.bundle_manifest import Precision
+from vdd_ros.sealed_folder import Hash, hash_of, sha256
 
 L4T = Path("/etc/nv_tegra_release")  # Jetson Linux, whose version is that of its driver
 KERNEL_MODULE = Path("/sys/module/nvidia/version")
@@ -39,20 +38,19 @@ class EngineIdentity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    onnx_sha256: Hash
     precision: Precision
     built_on: Gpu
 
     @classmethod
     def of(cls, onnx: bytes, precision: Precision, gpu: Gpu) -> EngineIdentity:
         """The identity of the engine of a graph on a machine."""
-        return cls(onnx_sha256=hashlib.sha256(onnx).hexdigest(), precision=precision, built_on=gpu)
+        return cls(onnx_sha256=sha256(onnx), precision=precision, built_on=gpu)
 
     @property
     def key(self) -> str:
         """Name of the folder that an engine of this identity is kept in."""
-        text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of(self.model_dump())[:16]
 
     def differences(self, other: EngineIdentity) -> list[str]:
         """Names of what differs, as in the text of an identity."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vdd_ros.cuda_driver import Cuda
-from vdd_ros.engine_identity import board_name, driver_text, l4t_release
+from vdd_ros.engine_identity import board_name, l4t_release
 from vdd_ros.errors import UserError
 from vdd_ros.machine import Check, judge
 from vdd_ros.tensorrt_library import open_tensorrt
@@ -47,12 +47,11 @@ def cuda_check() -> Check:
     try:
         cuda = Cuda()
         gpu, (free, total) = cuda.gpu("-"), cuda.memory()
-        driver = driver_text(cuda.call("cuDriverGetVersion"))
     except UserError as error:
         what, _, remedy = str(error).rpartition(": ")
         return judge("cuda", False, what, WHY, remedy, needed=False)
     found = (
-        f"{gpu.device}, compute capability {gpu.compute_capability}, {driver}, "
+        f"{gpu.device}, compute capability {gpu.compute_capability}, {gpu.driver}, "
         f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
     )
     return judge("cuda", True, found, WHY, "")

@@ -19,9 +19,10 @@ import numpy as np
 from vdd_ros.blas import is_blas_fast
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
+from vdd_ros.graph import Graph, GraphError
 from vdd_ros.numpy_expert import NumpyExpert
 from vdd_ros.numpy_graph import NumpyGraph
-from vdd_ros.onnx_graph import Graph, GraphError, OnnxGraph
+from vdd_ros.onnx_graph import OnnxGraph
 
 T = TypeVar("T")
 Runtime = Literal["onnxruntime", "numpy"]

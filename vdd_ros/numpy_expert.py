@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.graph import GraphError
 from vdd_ros.onnx_file import UNREADABLE, OnnxModel, read_model
-from vdd_ros.onnx_graph import GraphError
 
 F32 = np.float32
 

@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.graph import Graph, GraphError
 from vdd_ros.numpy_operators import MOST_NUMBERS, OPERATORS, Call, Operands, room
 from vdd_ros.onnx_file import UNREADABLE, OnnxModel, Port, read_model
-from vdd_ros.onnx_graph import GraphError
 
 MOST_IN_ALL = 1 << 28  # numbers of all results; a teacher of 100 steps has a tenth of it
 
 
-class NumpyGraph:
-    """inputs, outputs: arrays by name; what is written into the former is read at the next `run`,
-    which overwrites the latter."""
+class NumpyGraph(Graph):
+    """In arrays of numpy."""
 
     def __init__(self, source: str | Path | bytes):
         """Raises UserError where the graph cannot be read, has inputs of no fixed shape or an
@@ -39,22 +38,6 @@ class NumpyGraph:
             raise UserError(
                 f"{name} cannot be run in numpy ({error}): install onnxruntime"
             ) from None
-
-    @property
-    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
-        """Shapes of inputs and of outputs, by name."""
-        inputs, outputs = (
-            {name: array.shape for name, array in arrays.items()}
-            for arrays in (self.inputs, self.outputs)
-        )
-        return inputs, outputs
-
-    def give(self, name: str, values: np.ndarray) -> None:
-        """Write an input; raises GraphError for another shape, which numpy might make fit."""
-        buffer = self.inputs[name]
-        if values.shape != buffer.shape:
-            raise GraphError(f"{name} has the shape {values.shape}, not {buffer.shape}")
-        buffer[...] = values
 
     def run(self) -> None:
         """Evaluate it. Raises GraphError."""

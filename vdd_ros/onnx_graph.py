@@ -4,40 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from vdd_ros.errors import UserError
+from vdd_ros.graph import Graph, GraphError
 
 DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
 PIXEL_DTYPES = DTYPES | {"tensor(uint8)": np.uint8}
 
 
-class GraphError(RuntimeError):
-    """The graph could not be evaluated."""
-
-
-class Graph(Protocol):
-    """Whatever evaluates a graph; see OnnxGraph, and TensorRTGraph."""
-
-    inputs: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-
-    @property
-    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]: ...
-
-    def give(self, name: str, values: np.ndarray) -> None: ...
-
-    def run(self) -> None: ...
-
-
-class OnnxGraph:
+class OnnxGraph(Graph):
     """Usually one thread, no spinning; buffers allocated once and bound: an evaluation makes no
     array.
 
-    inputs, outputs: arrays by name, float32 or, for a place in a list, int32, for pixels uint8;
-    what is written into the former is read at the next `run`, which overwrites the latter.
+    inputs, outputs: float32 or, for a place in a list, int32, for pixels uint8.
     """
 
     def __init__(self, path: str | Path, threads: int = 1, dtypes: Mapping[str, type] = DTYPES):
@@ -52,22 +33,6 @@ class OnnxGraph:
             self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in self.outputs.items():
             self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-
-    @property
-    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
-        """Shapes of inputs and of outputs, by name."""
-        inputs, outputs = (
-            {name: array.shape for name, array in arrays.items()}
-            for arrays in (self.inputs, self.outputs)
-        )
-        return inputs, outputs
-
-    def give(self, name: str, values: np.ndarray) -> None:
-        """Write an input; raises GraphError for another shape, which numpy might make fit."""
-        buffer = self.inputs[name]
-        if values.shape != buffer.shape:
-            raise GraphError(f"{name} has the shape {values.shape}, not {buffer.shape}")
-        buffer[...] = values
 
     def run(self) -> None:
         """Evaluate it. Raises GraphError."""

@@ -15,7 +15,9 @@ import stat
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
 
 from vdd_ros.durable import place_folder, sync_file, sync_folder
 from vdd_ros.errors import UserError
@@ -25,6 +27,7 @@ LARGEST_JSON = 4 * MEGABYTE
 LARGEST_FILE = 2048 * MEGABYTE - 1  # of a protocol buffer, which an ONNX file is
 PIECE_BYTES = 8 * MEGABYTE
 MOST_DIGITS = 18  # of a whole number in JSON, so that it fits into 64 bits
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # as `sha256` makes it
 SIGNATURE = "signature.json"  # beside the manifest, which cannot name what signs it
 
 
@@ -69,9 +72,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def hash_of(manifest: Mapping) -> str:
-    """sha256 of a manifest without its own hash; through `files` it covers the whole folder."""
-    return sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+def hash_of(value: Mapping) -> str:
+    """sha256 of what JSON says, however it is laid out. Of a manifest without its own hash it
+    covers the whole folder, through `files`."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
 
 def read_bytes(path: Path, largest: int = LARGEST_JSON) -> bytes:

@@ -20,6 +20,10 @@ from vdd_ros.sealed_folder import SIGNATURE, Refused, read_json
 INSTALL = "pip install '.[sign]', or apt-get install python3-cryptography"
 LARGEST_PEM = 1 << 16
 Kind = Literal["bundle", "device result"]
+HOW_TO_SIGN: dict[Kind, str] = {
+    "bundle": "sign it (vdd certify --key)",
+    "device result": "make it again with --key (of vdd export --tensorrt, of vdd verify --save)",
+}
 
 
 class Signature(BaseModel):
@@ -129,7 +133,7 @@ def signer_of(
     if not path.is_symlink() and not path.exists():
         if trusted:
             told = f"{folder} is not signed, and only what a trusted key has signed is taken here"
-            raise Refused("signature", f"{told}: sign it (vdd certify --key)")
+            raise Refused("signature", f"{told}: {HOW_TO_SIGN[kind]}")
         return None
     try:
         found = Signature.model_validate(read_json(path))

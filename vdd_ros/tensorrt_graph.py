@@ -12,13 +12,12 @@ import numpy as np
 
 from vdd_ros.cuda_driver import Cuda, CudaError
 from vdd_ros.errors import UserError
-from vdd_ros.onnx_graph import GraphError
+from vdd_ros.graph import Graph, GraphError
 from vdd_ros.tensorrt_library import make_log
 
 
-class TensorRTGraph:
-    """inputs, outputs: float32 arrays by name; what is written into the former is read at the next
-    `run`, which overwrites the latter.
+class TensorRTGraph(Graph):
+    """inputs, outputs: float32.
 
     is_captured: whether an evaluation is one launch; a graph with loops or branches cannot be
     captured and is queued anew each time.
@@ -78,22 +77,6 @@ class TensorRTGraph:
             raise CudaError(self._log.errors[-1] if self._log.errors else "TensorRT did not run")
         for name, array in self.outputs.items():
             self._cuda.download(array, self._addresses[name], self._stream)
-
-    @property
-    def signature(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
-        """Shapes of inputs and of outputs, by name."""
-        inputs, outputs = (
-            {name: array.shape for name, array in arrays.items()}
-            for arrays in (self.inputs, self.outputs)
-        )
-        return inputs, outputs
-
-    def give(self, name: str, values: np.ndarray) -> None:
-        """Write an input; raises GraphError for another shape, which numpy might make fit."""
-        buffer = self.inputs[name]
-        if values.shape != buffer.shape:
-            raise GraphError(f"{name} has the shape {values.shape}, not {buffer.shape}")
-        buffer[...] = values
 
     def run(self) -> None:
         """Evaluate it. Raises GraphError."""

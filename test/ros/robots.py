@@ -73,7 +73,7 @@ def steady_bundle(folder: Path, contract: Contract, target: np.ndarray) -> Path:
     return write_bundle(
         folder, name="steady", kind="mixture", contract=contract,
         rule=ActingRule(), n_obs_steps=2, horizon=8, n_experts=2,
-        policy_onnx=graph, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+        policy_onnx=graph, normalizer={}, certificate={},
     ).folder  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def bundle(folder, contract, policy_onnx=HOSTILE, start=None):
     return write_bundle(
         folder, name=folder.name, kind="mixture", contract=contract,
         rule=ActingRule(sticky_bound=2.0), n_obs_steps=2, horizon=H, n_experts=K,
-        policy_onnx=policy_onnx, normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+        policy_onnx=policy_onnx, normalizer={}, certificate={},
         start=start,
     ).folder  # fmt: skip
 

@@ -65,7 +65,7 @@ def holding_bundle(folder: Path, contract: Contract) -> Path:
     return write_bundle(
         folder, name="hold", kind="mixture", contract=contract, rule=ActingRule(),
         n_obs_steps=N_OBS_STEPS, horizon=H, n_experts=K, policy_onnx=graph,
-        normalizer={}, certificate={}, created="2026-01-01T00:00:00Z",
+        normalizer={}, certificate={},
     ).folder  # fmt: skip
 
 

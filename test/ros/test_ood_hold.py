@@ -30,7 +30,7 @@ def bundle(folder, contract, detector):
         folder, name="away", kind="mixture", contract=contract, rule=ActingRule(), n_obs_steps=2,
         horizon=8, n_experts=2, policy_onnx=graphs.mixture(
             np.log([0.9, 0.1]), np.tile(HOME + AWAY, (2, 8, 1))
-        ), normalizer={}, certificate={}, created="2026-01-01T00:00:00Z", ood_detector=detector,
+        ), normalizer={}, certificate={}, ood_detector=detector,
     ).folder  # fmt: skip
 
 

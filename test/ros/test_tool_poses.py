@@ -35,7 +35,6 @@ def bundle(folder, contract, actions):
         folder, name="pose", kind="mixture", contract=contract,
         rule=ActingRule(replan_ticks=5), n_obs_steps=2, horizon=H, n_experts=1,
         policy_onnx=graphs.mixture(np.zeros(1), actions[None]), normalizer={}, certificate={},
-        created="2026-01-01T00:00:00Z",
     ).folder  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from vdd_ros.certificate import (
     latency_of,
     rollouts_of,
 )
-from vdd_ros.device_results import read_result
+from vdd_ros.device_results import DeviceResult, read_result
 from vdd_ros.errors import UserError
 
 
@@ -58,9 +58,12 @@ def main(args: Args) -> dict:
         raise UserError(
             f"required_success is {required:g}; it lies between {LEAST_REQUIRED_SUCCESS:g} and 1"
         )
-    made = certificate.model_copy(update=_found(args, bundle, certificate))
+    device = None if args.device_result is None else read_result(args.device_result)
+    made = certificate.model_copy(update=_found(args, device, bundle, certificate))
     new = certified(bundle, args.out, made, args.key)
     print(f"bundle {new.name} in {new.folder}: grade {made.grade}, see {new.folder / PAGE}")
+    if device is not None:
+        print(f"latency: from {device.folder}, {device.signer or 'which nobody signed'}")
     for word, names in (("failed", made.failed), ("not measured", list(made.missing))):
         if names:
             print(f"{word}: {', '.join(names)}")
@@ -73,10 +76,13 @@ def main(args: Args) -> dict:
         "failed": made.failed,
         "missing": made.missing,
         "signed_by": new.signer and new.signer.public_key,
+        "latency_signed_by": device and device.signer and device.signer.public_key,
     }
 
 
-def _found(args: Args, bundle: Bundle, certificate: Certificate) -> dict[str, Any]:
+def _found(
+    args: Args, device: DeviceResult | None, bundle: Bundle, certificate: Certificate
+) -> dict[str, Any]:
     """The fields of the certificate that were measured since, by name."""
     origin, policy = certificate.provenance, bundle.manifest.policy_hash
     found: dict[str, Any] = {}
@@ -96,7 +102,6 @@ def _found(args: Args, bundle: Bundle, certificate: Certificate) -> dict[str, An
         if teacher.is_delayed:
             raise UserError(f"{teachers} has delays, and the teacher is compared without any")
         found["teacher_success"] = teacher
-    if args.device_result is not None:
-        facts = read_result(args.device_result).facts
-        found["latency"] = latency_of(facts, policy, str(args.device_result))
+    if device is not None:
+        found["latency"] = latency_of(device.facts, policy, str(device.folder))
     return found

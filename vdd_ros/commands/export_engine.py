@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import JsonValue
 
 from vdd_ros.bundle import Bundle
-from vdd_ros.bundle_manifest import LARGEST_NUMBERS, NORMALIZER, POLICY
+from vdd_ros.bundle_manifest import NORMALIZER, POLICY
 from vdd_ros.durable import lock_folder
 from vdd_ros.engine_store import EngineStore
 from vdd_ros.environment import device_results_folder
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.normalizer import Normalizer
-from vdd_ros.parity import Variant, compare, faults, report, units_of
-from vdd_ros.sealed_folder import read_json, to_json
+from vdd_ros.parity import Recorded, Units, Variant, compare, faults, report, units_of
+from vdd_ros.sealed_folder import to_json
+from vdd_ros.signature import require_key
 from vdd_ros.tensorrt_builder import build_on
 
 if TYPE_CHECKING:
@@ -33,11 +34,33 @@ def export_engines(folder: Path, results: Path | None, key: Path | None, seed: i
     be built or the policy that they make differs from the bundle's in onnxruntime."""
     from vdd_ros.tensorrt_policy import Machine
 
+    if key is not None:
+        require_key(key)  # before minutes are spent on what cannot be finished
     bundle = Bundle.load(folder)
+    given = _given(bundle)
     machine = Machine.here()
     store = machine.store(bundle, results or device_results_folder())
     with _alone(store.results.folder):
-        return _export(bundle, machine, store, key, seed)
+        return _export(bundle, given, machine, store, key, seed)
+
+
+class _Given(NamedTuple):
+    """What engines are compared with."""
+
+    variant: Variant
+    recorded: Recorded
+    units: Units
+
+
+def _given(bundle: Bundle) -> _Given:
+    """A bundle in onnxruntime, its graphs looked at before anything else reads them, and its own
+    windows. Raises UserError where a graph is corrupt or there are no windows."""
+    policy, density = bundle.open_policy("onnxruntime"), bundle.open_density("onnxruntime")
+    recorded = bundle.recorded
+    if recorded is None:
+        raise UserError(f"{bundle.folder} has no recorded windows: export the bundle again")
+    normalizer = Normalizer.from_dict(bundle.read_json(NORMALIZER))
+    return _Given(_variant(policy, density), recorded, units_of(bundle.contract, normalizer))
 
 
 @contextmanager
@@ -54,14 +77,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _export(
-    bundle: Bundle, machine: Machine, store: EngineStore, key: Path | None, seed: int
+    bundle: Bundle,
+    given: _Given,
+    machine: Machine,
+    store: EngineStore,
+    key: Path | None,
+    seed: int,
 ) -> dict:
     from vdd_ros.tensorrt_policy import graphs_of, policy_of
 
     graphs = graphs_of(bundle)
     built = {name: _built(machine, graph, store.results.folder) for name, graph in graphs.items()}
     loaded = {name: machine.load(plan, f"engine of {name}") for name, (plan, _) in built.items()}
-    parity = _parity(bundle, policy_of(loaded), store.results.folder, seed)
+    parity = _parity(bundle, given, policy_of(loaded), store.results.folder, seed)
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     for name, (plan, log) in built.items():
         captured = loaded[name].is_captured
@@ -89,17 +117,11 @@ def _built(machine: Machine, graph: bytes, results: Path) -> tuple[bytes, bytes]
             raise
 
 
-def _parity(bundle: Bundle, policy: OnnxPolicy, results: Path, seed: int) -> dict:
+def _parity(bundle: Bundle, given: _Given, policy: OnnxPolicy, results: Path, seed: int) -> dict:
     """Of engines and onnxruntime on the bundle's own recorded windows; raises UserError where they
     differ by more than the contract allows, and keeps the report."""
-    recorded = bundle.recorded
-    if recorded is None:
-        raise UserError(f"{bundle.folder} has no recorded windows: export the bundle again")
-    density = None if bundle.density_path is None else OnnxDensity(bundle.density_path)
-    reference = OnnxPolicy(bundle.folder / POLICY, density)
-    normalizer = Normalizer.from_dict(read_json(bundle.folder / NORMALIZER, LARGEST_NUMBERS))
-    units = units_of(bundle.contract, normalizer)
-    figures = compare(_variant(reference), _variant(policy), recorded, units, seed)
+    candidate = _variant(policy, policy.density)
+    figures = compare(given.variant, candidate, given.recorded, given.units, seed)
     limits = bundle.contract.parity.of(bundle.precision)
     wrong = faults(figures, limits)
     if wrong:
@@ -112,8 +134,7 @@ def _parity(bundle: Bundle, policy: OnnxPolicy, results: Path, seed: int) -> dic
     return figures
 
 
-def _variant(policy: OnnxPolicy) -> Variant:
-    density = policy.density
+def _variant(policy: OnnxPolicy, density: OnnxDensity | None) -> Variant:
     return Variant(
         policy.infer, None if density is None else density.parameters, policy.noise_shape
     )

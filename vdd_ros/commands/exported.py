@@ -91,24 +91,24 @@ def _mixture(args: Args, student: Student, teacher: Teacher) -> Exported:
     if expert_onnx is not None:
         require_student_s_own(expert_onnx, acting, windows)
     return Exported(
-        "mixture",
-        student.method,
-        1,
-        False,
-        student.contract,
-        student.normalizer,
-        student.config.n_experts,
-        acting,
-        StudentDensity(student.moe, student.normalizer),
-        policy_onnx,
-        density_onnx,
-        windows,
-        teacher.folder,
-        _start(teacher),
-        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student),
-        expert_onnx,
-        student.encoder,
-        held_out.pictures,
+        kind="mixture",
+        method=student.method,
+        nfe=1,
+        is_stochastic=False,
+        contract=student.contract,
+        normalizer=student.normalizer,
+        n_experts=student.config.n_experts,
+        acting=acting,
+        density=StudentDensity(*parts),
+        policy_onnx=policy_onnx,
+        density_onnx=density_onnx,
+        windows=windows,
+        recorded_in=teacher.folder,
+        start=_start(teacher),
+        ood_detector=_detector(args, teacher, student),
+        expert_onnx=expert_onnx,
+        encoder=student.encoder,
+        pictures=held_out.pictures,
     )
 
 
@@ -124,21 +124,21 @@ def _few_step(args: Args, student: FewStepStudent, teacher: Teacher) -> Exported
     acting = ActingFewStep(*parts)
     refined = f", refined with weight {refinement.weight:g}" if acting.levels else ""
     return Exported(
-        "diffusion",
-        student.method + refined,
-        student.nfe and student.nfe + len(acting.levels),
-        acting.drawn > 0 or bool(acting.levels),
-        student.contract,
-        student.normalizer,
-        args.candidates,
-        acting,
-        None,
-        few_step_graph(acting, windows.shape[1:], args.candidates),
-        None,
-        windows,
-        teacher.folder,
-        _start(teacher),
-        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
+        kind="diffusion",
+        method=student.method + refined,
+        nfe=student.nfe and student.nfe + len(acting.levels),
+        is_stochastic=acting.drawn > 0 or bool(acting.levels),
+        contract=student.contract,
+        normalizer=student.normalizer,
+        n_experts=args.candidates,
+        acting=acting,
+        density=None,
+        policy_onnx=few_step_graph(acting, windows.shape[1:], args.candidates),
+        density_onnx=None,
+        windows=windows,
+        recorded_in=teacher.folder,
+        start=_start(teacher),
+        ood_detector=_detector(args, teacher),
     )
 
 
@@ -173,25 +173,29 @@ def exported_teacher(args: Args) -> Exported:
     sampler = SamplerConfig("euler", args.sampler_steps)
     parts = (teacher.denoiser, teacher.normalizer, teacher.config.sampling_noise, sampler)
     return Exported(
-        "diffusion",
-        "teacher",
-        sampler.nfe,
-        False,
-        teacher.contract,
-        teacher.normalizer,
-        args.candidates,
-        ActingTeacher(*parts),
-        None,
-        teacher_graph(*parts, windows.shape[1:], args.candidates),
-        None,
-        windows,
-        teacher.folder,
-        _start(teacher),
-        fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed),
-        None,
-        teacher.encoder,
-        held_out.pictures,
+        kind="diffusion",
+        method="teacher",
+        nfe=sampler.nfe,
+        is_stochastic=False,
+        contract=teacher.contract,
+        normalizer=teacher.normalizer,
+        n_experts=args.candidates,
+        acting=ActingTeacher(*parts),
+        density=None,
+        policy_onnx=teacher_graph(*parts, windows.shape[1:], args.candidates),
+        density_onnx=None,
+        windows=windows,
+        recorded_in=teacher.folder,
+        start=_start(teacher),
+        ood_detector=_detector(args, teacher),
+        encoder=teacher.encoder,
+        pictures=held_out.pictures,
     )
+
+
+def _detector(args: Args, teacher: Teacher, student: Student | None = None) -> OodDetector:
+    """As `fit_detector`, of what was asked for."""
+    return fit_detector(teacher, args.calibration, args.false_alarm_rate, args.seed, student)
 
 
 def _start(teacher: Teacher) -> StartRange | None:

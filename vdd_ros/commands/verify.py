@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from vdd_ros.bundle_manifest import PAGE
+from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_manifest import CERTIFICATE, PAGE
 from vdd_ros.bundle_verification import Check, Failed, Required, Verified, a_call, verified
 from vdd_ros.certificate import MOST_MISSED
-from vdd_ros.certificate_page import device_page
+from vdd_ros.certificate_page import device_page, page_of
 from vdd_ros.contract import Contract
 from vdd_ros.device import Device, this_device
 from vdd_ros.device_latency import DeviceLatency, latency_of
@@ -62,7 +63,7 @@ def main(args: Args) -> dict:
         _print(error.checks)
         error.result = {"ok": False, "failed": error.check, "checks": _plain(error.checks)}
         raise
-    checks = list(found.checks)
+    checks = [*found.checks, _page(found.bundle)]
     latency = _latency(args, found, robot)
     if latency is not None:
         checks.append(Check("latency", True, str(latency)))
@@ -87,6 +88,18 @@ def main(args: Args) -> dict:
     }
 
 
+def _page(bundle: Bundle) -> Check:
+    """Whether people read what programs do. Told, and no reason to refuse: another version of this
+    program may have worded it otherwise."""
+    certificate = bundle.certificate
+    if certificate is None or PAGE not in bundle.manifest.files:
+        return Check("page", None, "there is none")
+    if bundle.read(PAGE) == page_of(certificate, bundle.manifest).encode():
+        return Check("page", True, f"{PAGE} says what {CERTIFICATE} does")
+    told = f"{PAGE} is not what this version makes of {CERTIFICATE}, which is what counts"
+    return Check("page", None, f"{told}: vdd certify writes it anew")
+
+
 def _latency(args: Args, found: Verified, robot: Contract | None) -> DeviceLatency | None:
     if args.calls < 1 or args.ticks < 1:
         return None
@@ -106,11 +119,12 @@ def _save(
 def _facts(found: Verified, latency: DeviceLatency | None, device: Device) -> dict:
     """What the certificate of a device says, beside whose it is."""
     measured = None if latency is None else latency._asdict()
+    runtime = found.bundle.usual_runtime
     return {
         "policy_hash": found.bundle.manifest.policy_hash,
         "device": str(device),
         "precision": found.bundle.precision,
-        "runtime": f"onnxruntime {version('onnxruntime')} on the CPU",
+        "runtime": f"{runtime} {version(runtime)} on the CPU",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "parity": None if found.differences is None else found.differences._asdict(),
         "latency": measured,

@@ -22,8 +22,8 @@ class ActionParameters:
     )
     trusted_keys: str = parameter(
         "",
-        "public key, or folder of public keys, of which one must have signed the bundle; empty: "
-        "anyone, or nobody",
+        "public key, or folder of public keys, of which one must have signed the bundle, and each "
+        "engine that is run; empty: anyone, or nobody",
     )
     device_results: str = parameter(
         "",

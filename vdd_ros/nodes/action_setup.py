@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -105,7 +105,7 @@ def prepared(settings: ActionParameters) -> Ready:
         require_certificate(bundle, cast(Required, settings.require_certificate))
     home = _home(bundle, contract, settings.home)
     runtime = _runtime(bundle, settings)
-    policy = _policy(bundle, settings, runtime)
+    policy = _policy(bundle, settings, runtime, trusted)
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
     require_reference(bundle, policy)
@@ -139,13 +139,16 @@ def _runtime(bundle: Bundle, settings: ActionParameters) -> Runtime:
     return bundle.usual_runtime if is_usual else cast(Runtime, settings.runtime)
 
 
-def _policy(bundle: Bundle, settings: ActionParameters, runtime: Runtime) -> OnnxPolicy:
+def _policy(
+    bundle: Bundle, settings: ActionParameters, runtime: Runtime, trusted: Collection[str]
+) -> OnnxPolicy:
     """In what was asked for. Raises UserError."""
     if settings.runtime != "tensorrt":
         return bundle.open_policy(runtime)
     from vdd_ros.tensorrt_policy import open_engines
 
-    return open_engines(bundle, Path(settings.device_results or device_results_folder()))
+    results = Path(settings.device_results or device_results_folder())
+    return open_engines(bundle, results, trusted)
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

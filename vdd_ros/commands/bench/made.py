@@ -2,7 +2,8 @@
 
 Demonstrations of the scripted operator in `avoid`, a teacher, a student distilled from it, and the
 bundles of both: networks as large as usual, so that they cost what real ones cost, from so little
-that they hardly know their task. Made once, in about a minute, and kept in the user's cache.
+that they hardly know their task. Made once by each state of the code, in about a minute, and kept
+in the user's cache.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from vdd_ros.certificate import FORMAT_VERSION as CERTIFICATE_FORMAT
+from vdd_ros.code_version import code_hash
 from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
@@ -119,8 +119,6 @@ def _places(folder: Path) -> Made:
 def _key() -> str:
     """Of all that it depends on."""
     contract = Contract.from_yaml(CONTRACT)
-    text = (
-        f"{version('vdd_ros')} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL} "
-        f"{CERTIFICATE_FORMAT}"
-    )
+    code = code_hash("commands", "policies", "sim")  # one version has many states of it
+    text = f"{code} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ from typing import Any
 
 from vdd_ros.bundle_manifest import CERTIFICATE, CONTRACT, MANIFEST, POLICY
 from vdd_ros.commands.bench.bundle.scene import Victim
-from vdd_ros.sealed_folder import SIGNATURE, to_json
+from vdd_ros.sealed_folder import SIGNATURE, hash_of, to_json
 from vdd_ros.signature import sign
 
 MARK = "executed"  # a folder that a pickle would make in `outside`
@@ -155,6 +155,12 @@ def wider_limits(raw: dict) -> dict:
     """One joint may be twice as fast."""
     raw["joints"][0]["velocity"] *= 2.0
     return raw
+
+
+def widen_limits(victim: Victim) -> None:
+    """The contract has wider limits, with every hash of it."""
+    victim.edit(CONTRACT, wider_limits)
+    victim.reseal(contract_hash=hash_of(json.loads(victim.path(CONTRACT).read_text())))
 
 
 def strangers_signature(victim: Victim) -> None:

@@ -44,6 +44,7 @@ from vdd_ros.commands.bench.bundle.doing import (
     swap,
     swap_resealed,
     unpickle_me,
+    widen_limits,
     wider_limits,
     worse,
 )
@@ -133,8 +134,10 @@ STRANGE = [
 ROBOT = [
     Kind("another robot", "its bundle", "robot", foreign),
     _resealed("the contract of another robot", "contract", foreign_contract),
-    _resealed("a contract with wider limits", "robot", partial(change, CONTRACT, wider_limits)),
-]
+    _resealed("a contract with wider limits", "robot", widen_limits),
+    _resealed("a contract with wider limits, of another hash than the manifest says", "contract",
+              partial(change, CONTRACT, wider_limits)),
+]  # fmt: skip
 MANIFESTS = [
     _resealed("a file named ../policy.onnx", "manifest", partial(rename_file, "../policy.onnx")),
     _resealed("a file named /etc/passwd", "manifest", partial(rename_file, "/etc/passwd")),
