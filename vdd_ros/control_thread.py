@@ -245,24 +245,18 @@ class ControlThread:
         if arrival.fault is not None:
             self.loop.add_broken(arrival.stream, arrival.fault)
             return
-        stream, fields, stamp_ns, received_ns, _, content = arrival
+        stream, fields, stamp_ns, received_ns, _, _ = arrival
         assert fields is not None
         if stream in self.loop.contract.cameras:
-            self._look(stream, fields, stamp_ns, received_ns, content)
+            self._look(arrival, fields)
         else:
             self.loop.add(stream, fields, stamp_ns, received_ns)
         if self.log is not None:
             self.log.add(stream, fields, stamp_ns, received_ns)
 
-    def _look(
-        self,
-        camera: str,
-        features: dict[str, np.ndarray],
-        stamp_ns: int,
-        received_ns: int,
-        content: int,
-    ) -> None:
+    def _look(self, arrival: Arrival, features: dict[str, np.ndarray]) -> None:
         """A picture that shows nothing new is not taken, and grows old."""
+        camera, _, stamp_ns, received_ns, _, content = arrival
         joints = self.loop.gate.measured
         fault = None
         if joints is not None:
@@ -270,9 +264,8 @@ class ControlThread:
         if fault is not None:
             self.loop.add_broken(camera, fault)
             return
-        for image in self.loop.contract.images:
-            if image.name in features:
-                self.loop.add_image(image.name, features[image.name], stamp_ns, received_ns)
+        for name, seen in features.items():
+            self.loop.add_image(name, seen, stamp_ns, received_ns)
 
     def _deliver(self, result: TickResult, wake: Wake) -> None:
         if self._send_after_ns:

@@ -182,9 +182,10 @@ class Monitor:
     @property
     def out_of_distribution(self) -> bool | None:
         """Whether observations are further from the training set than calibrated; None: unknown."""
-        known = [image.is_out for image in self._images if image.is_out is not None]
-        if (of_numbers := self._numbers_are_out) is not None:
-            known.append(of_numbers)
+        if not self._images:
+            return self._numbers_are_out
+        verdicts = [self._numbers_are_out, *(image.is_out for image in self._images)]
+        known = [is_out for is_out in verdicts if is_out is not None]
         return any(known) if known else None
 
     @property
