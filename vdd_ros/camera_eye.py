@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
-from vdd_ros.images import decode_image, frame_of, grey, header_size
+from vdd_ros.images import content_of, decode_image, frame_of, grey
 from vdd_ros.onnx_graph import GraphError
 
 LOOKED_AT = 64  # rows and columns that tell whether a picture shows anything
@@ -55,7 +54,7 @@ class CameraEye:
         features: Mapping[str, np.ndarray] = {}
         fault, remark = None, ""
         try:
-            content = zlib.crc32(memoryview(data)[header_size(data) :])
+            content = content_of(data)
             if self._camera.timeline == "header":
                 stamp_ns = header_stamp_ns(data)
             pixels = decode_image(self._camera, data)
