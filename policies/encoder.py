@@ -90,9 +90,9 @@ class Encoder(nn.Module):
         self.nets = nn.ModuleList(
             ImageNet(config) for _ in range(1 if config.shared else self.count)
         )
-        rates = [contract.cameras[image.camera].rate_hz for image in contract.images]
         # an age in periods of its camera, so that it is of the order of 1
-        self.register_buffer("rates_hz", torch.tensor(rates), persistent=False)
+        rates = torch.tensor(contract.image_rates_hz, dtype=torch.float32)
+        self.register_buffer("rates_hz", rates, persistent=False)
 
     def net(self, image: int) -> nn.Module:
         """Who encodes an image."""

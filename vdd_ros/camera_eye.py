@@ -90,7 +90,7 @@ def seconds_to_see(contract: Contract, eyes: Eyes) -> dict[str, float]:
     """What a picture of each observed camera takes from its message to features, median [s], once
     it is as quick as ever. Raises UserError where it cannot be seen, or only when it is too old."""
     taken = {}
-    for name in sorted({image.camera for image in contract.images}):
+    for name in contract.observed_cameras:
         camera = contract.cameras[name]
         rows, columns = np.indices((camera.height, camera.width))
         shades = np.stack([rows, columns, rows + columns], axis=2).astype(np.uint8)

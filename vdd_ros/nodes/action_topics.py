@@ -181,7 +181,7 @@ class Inputs:
                 self._note_misfit,
                 lambda: self.looking(),
             )
-            for name in sorted({image.camera for image in contract.images})
+            for name in contract.observed_cameras
         ]
 
     def receive(self, now_ns: int) -> Iterator[Arrival]:

@@ -161,10 +161,13 @@ class SimNode(Node):
             )
             for name in self._wiring.pose_streams
         }
-        seen = {image.camera: self.contract.cameras[image.camera] for image in self.contract.images}
         self._pictures_out = {
-            name: self.create_publisher(message_class(one.type), one.topic, qos_of(one))
-            for name, one in seen.items()
+            name: self.create_publisher(
+                message_class(self.contract.cameras[name].type),
+                self.contract.cameras[name].topic,
+                qos_of(self.contract.cameras[name]),
+            )
+            for name in self.contract.observed_cameras
         }
         self._clock_out = self.create_publisher(ClockMessage, "/clock", 10)
         self._success_out = self.create_publisher(Bool, "~/success", latched_qos())
