@@ -14,7 +14,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
-from vdd_ros.policies.checkpoint import Run, load_run, load_weights
+from vdd_ros.policies.checkpoint import Run, checkpoint_hash, load_run, load_weights
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.examples import (
@@ -58,6 +58,11 @@ class Teacher:
     denoiser: Denoiser
     notes: dict
     encoder: Encoder | None = None
+
+    @property
+    def notes_of_students(self) -> dict:
+        """Its own, and which teacher it is."""
+        return self.notes | {"teacher_hash": checkpoint_hash(self.folder)}
 
     @property
     def sizes(self) -> tuple[int, ...]:
