@@ -105,8 +105,7 @@ def distil(
     if prune:
         moe.load_state_dict(weights)
         kept = used_experts(moe.eval(), data.cond, prune)
-        newest, seen, _, *images = teacher.sizes
-        moe = pruned(moe, kept, newest, seen, *images)
+        moe = pruned(moe, kept)
         weights = moe.state_dict()
         settings["student"] = asdict(moe.config)
         notes = notes | {"experts": {"given": config.n_experts, "kept": len(kept), "prune": prune}}

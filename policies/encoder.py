@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.augment import AugmentConfig, augmented, middle
 from vdd_ros.policies.checkpoint import load_tensors
+from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax, of_torchvision
 
@@ -54,17 +54,6 @@ class EncoderConfig:
     def from_dict(cls, raw: dict) -> EncoderConfig:
         """As `dataclasses.asdict` wrote it."""
         return cls(**raw | {"augment": AugmentConfig(**raw["augment"])})
-
-
-class NetSizes(NamedTuple):
-    """What a network is made for: numbers of the newest observation, of all of cond, of a chunk;
-    images: how many blocks of image_dim numbers cond ends with."""
-
-    newest_dim: int
-    cond_dim: int
-    dim: int
-    images: int = 0
-    image_dim: int = 0
 
 
 class ImageNet(nn.Module):
