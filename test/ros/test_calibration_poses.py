@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import drawing
 import numpy as np
 import pytest
 import yaml
@@ -30,17 +28,6 @@ FOVY_RAD, VIEWS = 0.8, 9
 FOCAL = 240.0 / np.tan(FOVY_RAD / 2.0)
 LENS = Lens(640, 480, np.array([[FOCAL, 0, 319.5], [0, FOCAL, 239.5], [0, 0, 1.0]]), np.zeros(5))
 COMMANDS = "/forward_position_controller/commands"
-
-
-def rendering() -> str:
-    """How pictures can be rendered here."""
-    program = "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); mujoco.Renderer(m)"
-    for how in ("egl", "osmesa"):
-        environment = os.environ | {"MUJOCO_GL": how}
-        command = [sys.executable, "-c", program]
-        if not subprocess.run(command, env=environment, capture_output=True).returncode:
-            return how
-    pytest.skip("pictures cannot be rendered here: neither EGL nor OSMesa")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +62,7 @@ def robot(domain: int, facts):
 
 @pytest.mark.slow
 def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tmp_path):
-    how = rendering()
+    gl = drawing.gl()
     looks = {"contract": facts["contract"], "camera": "front", "board": facts["board"]}
     looks |= {"fovy": FOVY_RAD}
     given = {"camera": "front", "board": facts["board"], "camera_info": facts["front"]}
@@ -86,7 +73,7 @@ def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tm
         with (
             sim,
             gate,
-            running_node("sim_camera_node", domain, looks, MUJOCO_GL=how),
+            running_node("sim_camera_node", domain, looks, MUJOCO_GL=gl),
             node(domain, facts, tmp_path, "hand_eye", **given) as calibration,
         ):
             assert calibration.wait(240.0) == 0, calibration.output
