@@ -15,7 +15,6 @@ and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time wh
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vdd_ros.contract import Contract
+from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Manifest
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
@@ -108,7 +108,7 @@ class SimNode(Node):
         self.settings = read_parameters(self, SimParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
         if self.contract.images:
-            os.environ.setdefault("MUJOCO_GL", "egl")  # before it is loaded
+            draw_off_screen()
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
         from vdd_ros.sim.env import RobosuiteEnv, joints_of
         from vdd_ros.sim.lockstep import Lockstep
