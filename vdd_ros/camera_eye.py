@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import Fault
 from vdd_ros.bag import header_stamp_ns
 from vdd_ros.cdr import image_cdr
 from vdd_ros.command_gate import StopReason
@@ -17,6 +16,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
 from vdd_ros.images import content_of, decode_image, frame_of, grey
 from vdd_ros.onnx_graph import GraphError
+from vdd_ros.tick_result import Fault
 
 LOOKED_AT = 64  # rows and columns that tell whether a picture shows anything
 WARM_UP_CALLS = 20

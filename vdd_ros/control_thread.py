@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import ActionLoop, Fault, TickResult
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
@@ -27,6 +27,7 @@ from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake, claim, lock_memory, pace, sleep_until, undisturbed
 from vdd_ros.tick_log import TickLog
+from vdd_ros.tick_result import Fault, TickResult
 
 # So long the owner's thread may do something else while the arm moves. It looks for the e-stop a
 # hundred times a second; the state of a run and what it asks of the graph take some ten

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import TickResult
 from vdd_ros.conformal import RunningMean
 from vdd_ros.contract import Contract
 from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.stream import Sample
+from vdd_ros.tick_result import TickResult
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000

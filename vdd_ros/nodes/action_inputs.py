@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from rclpy.clock import ROSClock
 from rclpy.lifecycle import LifecycleNode
 
-from vdd_ros.action_loop import Fault
 from vdd_ros.camera_eye import CameraEye, Sight
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
@@ -18,6 +17,7 @@ from vdd_ros.eyes import Eyes
 from vdd_ros.nodes.camera_thread import CameraThread
 from vdd_ros.nodes.stream_reader import StreamReader
 from vdd_ros.nodes.wire import Decoder
+from vdd_ros.tick_result import Fault
 
 # A publisher that does not fit may be known before it is in the graph.
 DISCOVERY_S = 2.0

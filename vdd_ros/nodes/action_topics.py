@@ -12,7 +12,6 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray
 
-from vdd_ros.action_loop import TickResult
 from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.bundle import Bundle
 from vdd_ros.command_gate import StopReason
@@ -35,6 +34,7 @@ from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
 from vdd_ros.nodes.rivals import rival_of
 from vdd_ros.nodes.wire import Encoder
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.tick_result import TickResult
 
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
