@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
-from vdd_ros.policies.checkpoint import Run, checkpoint_hash, fingerprint
+from vdd_ros.policies.checkpoint import Run, fingerprint
 from vdd_ros.policies.imported import ImportedConfig
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig, k_means
@@ -101,12 +101,11 @@ def distil(
     weights = fit(
         moe, teacher.denoiser, data, objective, training, state_file, report, log, start=shared
     )
-    notes = teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
+    notes = teacher.notes_of_students
     if prune:
         moe.load_state_dict(weights)
         kept = used_experts(moe.eval(), data.cond, prune)
-        newest, seen, _, *images = teacher.sizes
-        moe = pruned(moe, kept, newest, seen, *images)
+        moe = pruned(moe, kept)
         weights = moe.state_dict()
         settings["student"] = asdict(moe.config)
         notes = notes | {"experts": {"given": config.n_experts, "kept": len(kept), "prune": prune}}
@@ -136,7 +135,7 @@ def _distil_sighted(
     seen = seen_batch(data, teacher, rows_of_pool(teacher, pool, training.seed))
     net, state_file = sighted_student(teacher, moe), state_in(folder, settings, *seen)
     weights = fit(net, teacher.denoiser, seen, objective, training, state_file, report, log)
-    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes)
+    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes_of_students)
     finish(folder, run, weights)
     return load_student(folder)
 

@@ -12,7 +12,7 @@ from torch import nn
 from vdd_ros.contract_parts import Kinematics
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
-from vdd_ros.policies.checkpoint import Run, checkpoint_hash
+from vdd_ros.policies.checkpoint import Run
 from vdd_ros.policies.distil import require_possible
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.nets import count_parameters
@@ -92,8 +92,7 @@ def distil_few_step(
     if teacher.encoder is not None:
         settings |= settings_of(teacher.encoder.config, teacher.contract)
         weights = both_of(teacher.encoder, weights)
-    notes = teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
-    run = Run("student", settings, teacher.contract, teacher.normalizer, notes)
+    run = Run("student", settings, teacher.contract, teacher.normalizer, teacher.notes_of_students)
     finish(folder, run, weights)
     made = load_any_student(folder)
     assert isinstance(made, FewStepStudent)

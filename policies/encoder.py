@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.augment import AugmentConfig, augmented, middle
 from vdd_ros.policies.checkpoint import load_tensors
+from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax, of_torchvision
 
@@ -56,17 +56,6 @@ class EncoderConfig:
         return cls(**raw | {"augment": AugmentConfig(**raw["augment"])})
 
 
-class NetSizes(NamedTuple):
-    """What a network is made for: numbers of the newest observation, of all of cond, of a chunk;
-    images: how many blocks of image_dim numbers cond ends with."""
-
-    newest_dim: int
-    cond_dim: int
-    dim: int
-    images: int = 0
-    image_dim: int = 0
-
-
 class ImageNet(nn.Module):
     """(B, height, width, 3) uint8, of any size -> (B, features)."""
 
@@ -90,9 +79,9 @@ class Encoder(nn.Module):
         self.nets = nn.ModuleList(
             ImageNet(config) for _ in range(1 if config.shared else self.count)
         )
-        rates = [contract.cameras[image.camera].rate_hz for image in contract.images]
         # an age in periods of its camera, so that it is of the order of 1
-        self.register_buffer("rates_hz", torch.tensor(rates), persistent=False)
+        rates = torch.tensor(contract.image_rates_hz, dtype=torch.float32)
+        self.register_buffer("rates_hz", rates, persistent=False)
 
     def net(self, image: int) -> nn.Module:
         """Who encodes an image."""

@@ -23,7 +23,7 @@ from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.players import LossOf, Nets, Player, parameters_of
 from vdd_ros.policies.pool import blurred
 from vdd_ros.policies.run_folder import finish, state_in
-from vdd_ros.policies.runs import Teacher, load_teacher
+from vdd_ros.policies.runs import Teacher, load_teacher, sizes_of
 from vdd_ros.policies.sighted import (
     SeenExamples,
     Sighted,
@@ -84,8 +84,7 @@ def train_teacher(
     data = examples_of(normalizer, for_training, folder)
     torch.manual_seed(training.seed)
     eyes = make_encoder(encoder or EncoderConfig(), contract) if contract.images else None
-    sizes = normalizer.sizes if eyes is None else eyes.sizes(normalizer)
-    denoiser = make_teacher(config, *sizes)
+    denoiser = make_teacher(config, *sizes_of(normalizer, eyes))
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "teacher": asdict(config),

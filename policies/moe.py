@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.covariance import Covariance, Diagonal, Full, LowRank
 from vdd_ros.policies.mixture import GaussianMixture
-from vdd_ros.policies.nets import Trunk
+from vdd_ros.policies.nets import NetSizes, Trunk
 from vdd_ros.policies.transformer import TransformerTrunk, require_heads
 
 CovarianceKind = Literal["full", "low-rank", "diagonal"]
@@ -75,8 +75,9 @@ class GaussianMoE(nn.Module):
     ):
         super().__init__()
         self.config, self.dim = config, dim
+        self.sizes = NetSizes(newest_dim, cond_dim, dim, images, image_dim)
         experts, width = config.n_experts, config.width
-        self.trunk = _trunk(config, newest_dim, cond_dim, images, image_dim)
+        self.trunk = _trunk(config, self.sizes)
         self.gating = nn.Linear(width, experts)
         self.mean = nn.Linear(width, experts * dim)
         self.log_scale = nn.Linear(width, experts * dim)
@@ -126,13 +127,11 @@ class GaussianMoE(nn.Module):
         return Full(unit * scale.reciprocal()[..., None])
 
 
-def _trunk(
-    config: StudentConfig, newest_dim: int, cond_dim: int, images: int, image_dim: int
-) -> nn.Module:
-    sizes = (newest_dim, cond_dim, config.width, config.blocks, config.octaves)
+def _trunk(config: StudentConfig, sizes: NetSizes) -> nn.Module:
+    own = config.width, config.blocks, config.octaves
     if config.trunk == "transformer":
-        return TransformerTrunk(*sizes, config.heads, images, image_dim)
-    return Trunk(*sizes)
+        return TransformerTrunk(sizes, *own, config.heads)
+    return Trunk(sizes.newest_dim, sizes.cond_dim, *own)
 
 
 def k_means(samples: Tensor, count: int, seed: int) -> Tensor:

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class NetSizes(NamedTuple):
+    """What a network is made for: numbers of the newest observation, of all of cond, of a chunk;
+    images: how many blocks of image_dim numbers cond ends with."""
+
+    newest_dim: int
+    cond_dim: int
+    dim: int
+    images: int = 0
+    image_dim: int = 0
 
 
 class FourierFeatures(nn.Module):

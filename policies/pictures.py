@@ -59,7 +59,7 @@ class EpisodeViews:
 def cameras_of(contract: Contract, episode: Episode) -> dict[str, CameraImages]:
     """The recorded pictures that a contract's images are made of; raises UserError where there are
     none of a camera."""
-    found = {name: episode.images(name) for name in {image.camera for image in contract.images}}
+    found = {name: episode.images(name) for name in contract.observed_cameras}
     if empty := sorted(name for name, pictures in found.items() if not len(pictures)):
         raise UserError(
             f"episode {episode.name} has no pictures of {', '.join(empty)}, which {contract.name} "

@@ -24,20 +24,13 @@ def used_experts(student: GaussianMoE, cond: Tensor, share: float, batch: int = 
 
 
 @torch.no_grad()
-def pruned(
-    student: GaussianMoE,
-    kept: Tensor,
-    newest_dim: int,
-    cond_dim: int,
-    images: int = 0,
-    image_dim: int = 0,
-) -> GaussianMoE:
+def pruned(student: GaussianMoE, kept: Tensor) -> GaussianMoE:
     """The same mixture without all but the kept experts, whose gating is normalised anew.
 
     Every head has the experts' rows one expert after the other; what has no such rows is shared.
     """
     config = replace(student.config, n_experts=len(kept))
-    smaller = GaussianMoE(config, newest_dim, cond_dim, student.dim, images, image_dim)
+    smaller = GaussianMoE(config, *student.sizes)
     size = {name: tensor.shape for name, tensor in smaller.state_dict().items()}
     smaller.load_state_dict(
         {

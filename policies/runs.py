@@ -14,7 +14,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
-from vdd_ros.policies.checkpoint import Run, load_run, load_weights
+from vdd_ros.policies.checkpoint import Run, checkpoint_hash, load_run, load_weights
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.examples import (
@@ -26,6 +26,7 @@ from vdd_ros.policies.examples import (
 )
 from vdd_ros.policies.imported import ImportedConfig, make_imported
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
+from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP, OBJECTIVES, FewStep
 from vdd_ros.policies.objectives.settings import objective_of
@@ -60,9 +61,14 @@ class Teacher:
     encoder: Encoder | None = None
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Of networks that are told what this one is told, see `encoder.NetSizes`."""
-        return _sizes(self.normalizer, self.encoder)
+    def notes_of_students(self) -> dict:
+        """Its own, and which teacher it is."""
+        return self.notes | {"teacher_hash": checkpoint_hash(self.folder)}
+
+    @property
+    def sizes(self) -> NetSizes:
+        """Of networks that are told what this one is told."""
+        return sizes_of(self.normalizer, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,9 @@ def _with_eyes(
     return encoder.eval(), part_of(weights, NET)
 
 
-def _sizes(normalizer: Normalizer, encoder: Encoder | None) -> tuple[int, ...]:
-    return normalizer.sizes if encoder is None else encoder.sizes(normalizer)
+def sizes_of(normalizer: Normalizer, encoder: Encoder | None) -> NetSizes:
+    """Of networks that are told an observation, and what an encoder makes of its images."""
+    return NetSizes(*normalizer.sizes) if encoder is None else encoder.sizes(normalizer)
 
 
 def load_student(folder: str | Path) -> Student:
@@ -171,7 +178,7 @@ def load_any_student(folder: str | Path) -> AnyStudent:
 def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:
     config = StudentConfig(**run.configs["student"])
     encoder, weights = _with_eyes(run, weights, folder)
-    moe = GaussianMoE(config, *_sizes(run.normalizer, encoder))
+    moe = GaussianMoE(config, *sizes_of(run.normalizer, encoder))
     load_weights(moe, weights, folder)
     parts = (run.configs["method"], config, run.normalizer, moe.eval(), run.notes, encoder)
     return Student(folder, run.contract, *parts)
@@ -196,7 +203,7 @@ def _untrained(
 ) -> Denoiser:
     if isinstance(config, ImportedConfig):
         return make_imported(config, *run.normalizer.sizes)
-    return make_teacher(config, *_sizes(run.normalizer, encoder))
+    return make_teacher(config, *sizes_of(run.normalizer, encoder))
 
 
 def _teacher_config(run: Run) -> TeacherConfig | ImportedConfig:

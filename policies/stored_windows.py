@@ -57,12 +57,7 @@ class StoredWindows:
     @property
     def pictures(self) -> Pictures | None:
         """What all of them see, None where they see none; pixels are read when asked for."""
-        windows = self.windows
-        if self.views is None or windows.numbers is None or windows.ages_s is None:
-            return None
-        rows = slice(self.begin, self.end)
-        numbers, ages_s = np.array(windows.numbers[rows]), np.array(windows.ages_s[rows])
-        return Pictures((self.views,), np.zeros(len(self), np.int64), numbers, ages_s)
+        return self.windows.pictures(slice(self.begin, self.end), self.views)
 
     def all(self) -> Windows:
         """All of them, in memory."""

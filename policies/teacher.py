@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser, Prediction
-from vdd_ros.policies.nets import DenoiserNet
+from vdd_ros.policies.nets import DenoiserNet, NetSizes
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
 from vdd_ros.policies.spacing import SPACINGS, sigma_grid
@@ -118,13 +118,13 @@ def make_teacher(
     images: int = 0,
     image_dim: int = 0,
 ) -> Denoiser:
-    """An untrained teacher for chunks that `dim` numbers stand for; images, image_dim: how many
-    blocks of how many numbers cond ends with."""
-    sizes = (dim, newest_dim, cond_dim, config.width, config.blocks, config.octaves)
+    """An untrained teacher for chunks that `dim` numbers stand for; sizes as those of NetSizes."""
+    own = config.width, config.blocks, config.octaves
+    sizes = NetSizes(newest_dim, cond_dim, dim, images, image_dim)
     net: nn.Module = (
-        DenoiserNet(*sizes)
+        DenoiserNet(dim, newest_dim, cond_dim, *own)
         if config.net == "mlp"
-        else TransformerDenoiserNet(*sizes, config.heads, images, image_dim)
+        else TransformerDenoiserNet(sizes, *own, config.heads)
     )
     return Denoiser(net, config.sigma_data, config.prediction, config.levels)
 

@@ -70,9 +70,7 @@ def distil_toy(
     data, teacher = Batch(cond, samples, samples), OracleTeacher(toy.mixture)
     student.load_state_dict(fit(student, teacher, data, objective, training, report=report))
     if prune:
-        student = pruned(
-            student, used_experts(student.eval(), cond[:1], prune), newest_dim=1, cond_dim=1
-        )
+        student = pruned(student, used_experts(student.eval(), cond[:1], prune))
     with torch.no_grad():
         return student.eval()(cond[:1])
 

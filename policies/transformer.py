@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vdd_ros.policies.nets import noise_waves, reading_waves
+from vdd_ros.policies.nets import NetSizes, noise_waves, reading_waves
 
 WIDER = 4  # the hidden layer of a block's perceptron over its width
 
@@ -39,27 +39,20 @@ class TransformerBlock(nn.Module):
 
 class WindowTokens(nn.Module):
     """(B, C) features -> (B, images + To, W): one token per image, then one per row, the oldest
-    first; cond ends with the images' blocks of image_dim numbers."""
+    first."""
 
-    def __init__(
-        self,
-        newest_dim: int,
-        cond_dim: int,
-        width: int,
-        octaves: int,
-        images: int = 0,
-        image_dim: int = 0,
-    ):
+    def __init__(self, sizes: NetSizes, width: int, octaves: int):
         super().__init__()
-        self.state_dim, self.images = cond_dim - images * image_dim, images
+        newest_dim, self.images = sizes.newest_dim, sizes.images
+        self.state_dim = sizes.cond_dim - sizes.images * sizes.image_dim
         if self.state_dim % newest_dim:
             raise ValueError(f"{self.state_dim} features are no rows of {newest_dim} readings")
         self.newest_dim, self.rows = newest_dim, self.state_dim // newest_dim
-        self.count = images + self.rows
+        self.count = self.images + self.rows
         self.waves = reading_waves(newest_dim, octaves)
         self.newest = nn.Linear(self.waves.size, width)
         self.step = nn.Linear(newest_dim, width) if self.rows > 1 else None
-        self.image = nn.Linear(image_dim, width) if images else None
+        self.image = nn.Linear(sizes.image_dim, width) if self.images else None
 
     def forward(self, cond: Tensor) -> Tensor:
         tokens = []
@@ -79,19 +72,9 @@ class TransformerTrunk(nn.Module):
     Attention is causal, so that what an older row's token holds is what was known then.
     """
 
-    def __init__(
-        self,
-        newest_dim: int,
-        cond_dim: int,
-        width: int,
-        blocks: int,
-        octaves: int,
-        heads: int,
-        images: int = 0,
-        image_dim: int = 0,
-    ):
+    def __init__(self, sizes: NetSizes, width: int, blocks: int, octaves: int, heads: int):
         super().__init__()
-        self.window = WindowTokens(newest_dim, cond_dim, width, octaves, images, image_dim)
+        self.window = WindowTokens(sizes, width, octaves)
         self.position = _positions(self.window.count, width)
         self.blocks = _blocks(blocks, width, heads, causal=True)
         self.norm = nn.LayerNorm(width)
@@ -115,24 +98,13 @@ class TransformerDenoiserNet(nn.Module):
 
     PER_TOKEN = 4
 
-    def __init__(
-        self,
-        dim: int,
-        newest_dim: int,
-        cond_dim: int,
-        width: int,
-        blocks: int,
-        octaves: int,
-        heads: int,
-        images: int = 0,
-        image_dim: int = 0,
-    ):
+    def __init__(self, sizes: NetSizes, width: int, blocks: int, octaves: int, heads: int):
         super().__init__()
-        self.dim, self.count = dim, -(-dim // self.PER_TOKEN)
+        self.dim, self.count = sizes.dim, -(-sizes.dim // self.PER_TOKEN)
         self.embedding_dim, self.hidden_dim = width, width
         self.waves = noise_waves()
         self.level = nn.Linear(self.waves.size, width)
-        self.window = WindowTokens(newest_dim, cond_dim, width, octaves, images, image_dim)
+        self.window = WindowTokens(sizes, width, octaves)
         self.enter = nn.Linear(self.PER_TOKEN, width)
         self.position = _positions(1 + self.window.count + self.count, width)
         self.blocks = _blocks(blocks, width, heads, causal=False)

@@ -102,12 +102,15 @@ class EpisodeWindows(NamedTuple):
         place = np.minimum(place, self.last[rows].astype(np.int64)[:, None])
         of = np.full(len(place), episode) if isinstance(episode, int) else episode[rows]
         is_pad = steps >= self.real[rows][:, None]
-        pictures = None
-        if views is not None and self.numbers is not None and self.ages_s is not None:
-            numbers, ages_s = np.array(self.numbers[rows]), np.array(self.ages_s[rows])
-            pictures = Pictures((views,), np.zeros(len(numbers), np.int64), numbers, ages_s)
         observations = np.asarray(self.observations[rows])
-        return Windows(observations, self.actions[place], is_pad, of, pictures)
+        return Windows(observations, self.actions[place], is_pad, of, self.pictures(rows, views))
+
+    def pictures(self, rows: slice | np.ndarray, views: Views | None) -> Pictures | None:
+        """What those of some rows see, None where they see none."""
+        if views is None or self.numbers is None or self.ages_s is None:
+            return None
+        numbers, ages_s = np.array(self.numbers[rows]), np.array(self.ages_s[rows])
+        return Pictures((views,), np.zeros(len(numbers), np.int64), numbers, ages_s)
 
 
 def episode_windows_of(tensors: Mapping[str, np.ndarray]) -> EpisodeWindows:

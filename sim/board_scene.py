@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from vdd_ros.errors import UserError
+from vdd_ros.sim.cameras import renderer_of
 from vdd_ros.sim.env import RobosuiteEnv
 
 THICK_M, MARGIN_M = 0.004, 0.012  # of the board; the paper around its pattern
@@ -70,12 +70,7 @@ class BoardScene:
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GEOMS] = 0
         self._options.sitegroup[:] = 0
-        try:
-            self._renderer = mujoco.Renderer(self._model, height, width)
-        except Exception as error:  # each way of rendering has exceptions of its own
-            raise UserError(
-                f"pictures cannot be rendered here ({error}): set MUJOCO_GL to egl or osmesa"
-            ) from None
+        self._renderer = renderer_of(self._model, height, width)
 
     def picture(self, joints: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8, RGB, of the arm with its joints (J,) [rad] there."""

@@ -30,7 +30,7 @@ class SimCameras:
         # two renderers of different sizes in one process spoil each other's pictures
         (size,) = {(camera.height, camera.width) for camera in contract.cameras.values()}
         model.vis.quality.offsamples = 0
-        self._renderer = _renderer(model, *size)
+        self._renderer = renderer_of(model, *size)
         for flag in OFF:
             self._renderer.scene.flags[flag] = 0
 
@@ -54,7 +54,7 @@ def require_drawable(contract: Contract) -> None:
     if not contract.images:
         return
     _require_cameras(contract)
-    _renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
+    renderer_of(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
 
 
 def _require_cameras(contract: Contract) -> None:
@@ -72,8 +72,9 @@ def _require_cameras(contract: Contract) -> None:
         )
 
 
-def _renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    """Robosuite sets MUJOCO_GL for itself, long after mujoco has read it: it says nothing now."""
+def renderer_of(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+    """To be closed; raises UserError where nothing can be drawn. Robosuite sets MUJOCO_GL for
+    itself, long after mujoco has read it: it says nothing now."""
     try:
         return mujoco.Renderer(model, height, width)
     except AttributeError:  # of a mujoco that was told to draw nothing, or nothing at all

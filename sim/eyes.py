@@ -17,7 +17,7 @@ class SimEyes:
 
     def __init__(self, env: RobosuiteEnv, robot: Contract, bundle: Bundle):
         self._cameras, self._eyes = env.cameras(robot), bundle.open_eyes()
-        self._observed = {image.camera for image in robot.images}
+        self._observed = robot.observed_cameras
 
     def see(self, camera: str) -> Mapping[str, np.ndarray]:
         """(F,) of each image of a camera, as it is now; nothing of one that is only recorded."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.ahead import Ahead
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
@@ -25,6 +25,7 @@ from vdd_ros.sim.delay import AT_ONCE, DelayLine, Delays
 from vdd_ros.sim.env import PHYSICS_STEP_NS, RobosuiteEnv, joints_of
 from vdd_ros.sim.eyes import SimEyes
 from vdd_ros.sim.tasks import TASKS
+from vdd_ros.tick_result import TickResult
 
 START_NS = 1_000_000_000  # zero would mean "no clock yet" over ROS
 PATH_STEP_NS = 20_000_000

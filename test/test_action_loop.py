@@ -5,11 +5,12 @@ import pytest
 
 from vdd_ros.acting import ActingRule, Choices, ExpertChooser
 from vdd_ros.action_chunk import ActionChunk, ChunkEnsemble
-from vdd_ros.action_loop import ActionLoop, Fault
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import StopReason
 from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
+from vdd_ros.tick_result import Fault
 
 MS = 1_000_000
 T0 = 1_000_000_000

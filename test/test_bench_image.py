@@ -9,7 +9,7 @@ from recordings import CONTRACT
 from seeing import seeing
 
 from vdd_ros import cli
-from vdd_ros.commands.bench.image import observed_cameras, patient, row_of
+from vdd_ros.commands.bench.image import patient, row_of
 from vdd_ros.timing import Timing
 
 STATE = {
@@ -37,7 +37,7 @@ def test_image_to_command_is_both_ways_and_compared_with_the_encoder_alone():
 
 def test_only_observed_cameras_are_shown_and_may_be_late():
     contract = patient(seeing([{"name": "hand", "camera": "wrist", "width": 32, "height": 24}]))
-    assert observed_cameras(contract) == ["wrist"] == list(contract.cameras)
+    assert list(contract.observed_cameras) == ["wrist"] == list(contract.cameras)
     assert contract.cameras["wrist"].max_age_s == 2.0
 
 

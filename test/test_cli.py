@@ -16,7 +16,7 @@ import pytest
 
 from vdd_ros import cli, commands, machine
 from vdd_ros.commands import dataset, doctor
-from vdd_ros.environment import prepare_environment
+from vdd_ros.environment import draw_off_screen, prepare_environment
 from vdd_ros.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -208,3 +208,13 @@ def test_programs_need_no_prepared_shell(monkeypatch):
     prepare_environment()
     assert os.environ["MUJOCO_GL"] == "disable"
     assert os.environ["AMENT_PREFIX_PATH"] == "/opt/ros/mine"
+
+
+@pytest.mark.parametrize(("said", "drawn_by"), [(None, "egl"), ("osmesa", "osmesa")])
+def test_who_has_to_draw_does_so_by_what_was_said_or_by_egl(monkeypatch, said, drawn_by):
+    monkeypatch.setenv("MUJOCO_GL", said or "")
+    if said is None:
+        monkeypatch.delenv("MUJOCO_GL")
+    prepare_environment()  # as every process does
+    draw_off_screen()
+    assert os.environ["MUJOCO_GL"] == drawn_by

@@ -14,7 +14,7 @@ import pytest
 from vdd_ros import control_thread
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
-from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import GateOutput, StopReason
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
@@ -23,6 +23,7 @@ from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
 from vdd_ros.realtime import claim, pace
 from vdd_ros.stream import Window
+from vdd_ros.tick_result import TickResult
 
 HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
 MS = 1_000_000

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from vdd_ros.action_loop import TickResult
 from vdd_ros.command_gate import GateOutput, StopReason
 from vdd_ros.decisions import COLUMNS, Decisions
 from vdd_ros.stream import Window
+from vdd_ros.tick_result import TickResult
 
 AT = list(COLUMNS).index
 RATE_HZ = 100.0

@@ -11,7 +11,7 @@ from seeing import seeing
 from vdd_ros.errors import UserError
 from vdd_ros.policies.augment import AugmentConfig, augmented, middle
 from vdd_ros.policies.encoder import Encoder, EncoderConfig, ImageNet, make_encoder
-from vdd_ros.policies.nets import count_parameters
+from vdd_ros.policies.nets import NetSizes, count_parameters
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax
 from vdd_ros.policies.transformer import TransformerTrunk, WindowTokens
 
@@ -174,7 +174,8 @@ def test_colours_change_row_by_row_and_the_same_seed_gives_the_same():
 
 def test_images_join_a_transformer_as_tokens():
     torch.manual_seed(0)
-    tokens = WindowTokens(3, 6 + 2 * 5, 16, 2, images=2, image_dim=5)
+    sizes = NetSizes(3, 6 + 2 * 5, dim=1, images=2, image_dim=5)
+    tokens = WindowTokens(sizes, 16, 2)
     cond = torch.randn(4, 16)
     found = tokens(cond)
     assert found.shape == (4, 2 + 2, 16)
@@ -182,7 +183,7 @@ def test_images_join_a_transformer_as_tokens():
     other[:, 11:] += 1.0  # the second image
     changed = (tokens(other) != found).any(-1).any(0)
     assert changed.tolist() == [False, True, False, False]
-    trunk = TransformerTrunk(3, 16, 16, 1, 2, 2, images=2, image_dim=5)
+    trunk = TransformerTrunk(sizes, 16, 1, 2, 2)
     assert not torch.allclose(trunk(cond), trunk(other)), "its last token sees every image"
     with pytest.raises(ValueError, match="7 features are no rows of 3 readings"):
-        WindowTokens(3, 17, 16, 2, images=2, image_dim=5)
+        WindowTokens(sizes._replace(cond_dim=17), 16, 2)

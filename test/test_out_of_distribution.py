@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.action_loop import ActionLoop, TickResult
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import StopReason
 from vdd_ros.conformal import Threshold
 from vdd_ros.control_thread import ControlThread
@@ -18,6 +18,7 @@ from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake
 from vdd_ros.safety import SafetyFilter
 from vdd_ros.stream import Sample, Window
+from vdd_ros.tick_result import TickResult
 
 HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
 MS = 1_000_000

@@ -35,7 +35,7 @@ def only(mixture: GaussianMixture, kept: torch.Tensor) -> GaussianMixture:
 @torch.no_grad()
 def test_what_remains_is_the_same_mixture_renormalised(covariance):
     moe, kept = student(covariance), torch.tensor([0, 2, 3])
-    smaller = pruned(moe, kept, *SIZES)
+    smaller = pruned(moe, kept)
     assert smaller.config == replace(moe.config, n_experts=3)
     cond = torch.randn(20, 3)
     found, expected = smaller(cond), only(moe(cond), kept)

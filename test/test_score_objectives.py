@@ -14,7 +14,7 @@ from vdd_ros.policies.beds.controls import DmdFrozen
 from vdd_ros.policies.beds.distilled import NetConfig, distilled, fitted, pairs
 from vdd_ros.policies.covariance import Diagonal
 from vdd_ros.policies.mixture import GaussianMixture
-from vdd_ros.policies.nets import DenoiserNet
+from vdd_ros.policies.nets import DenoiserNet, NetSizes
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives import STUDENT, Batch, Paired, fit
 from vdd_ros.policies.objectives.diff_instruct import DiffInstruct
@@ -314,7 +314,7 @@ def test_the_head_learns_to_tell_demonstrations_from_what_the_student_makes():
 
 @pytest.mark.parametrize(
     "net",
-    [DenoiserNet(5, 2, 4, 8, 1, 1), TransformerDenoiserNet(5, 2, 4, 8, 1, 1, heads=2)],
+    [DenoiserNet(5, 2, 4, 8, 1, 1), TransformerDenoiserNet(NetSizes(2, 4, 5), 8, 1, 1, heads=2)],
     ids=["mlp", "transformer"],
 )
 def test_a_hidden_layer_is_as_wide_as_the_last_layer_reads(net):

@@ -14,6 +14,7 @@ from vdd_ros import cli
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.policies import sighted, training
+from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distil_few_step import distil_few_step
 from vdd_ros.policies.encoder import Encoder, EncoderConfig, tensors_of
@@ -134,6 +135,7 @@ def test_a_student_may_learn_to_see_as_well(teacher, tmp_path, method):
     assert all(moved)
     raw = json.loads((tmp_path / "s" / "run.json").read_text())
     assert raw["configs"]["encoder_use"] == "trained"
+    assert student.notes == teacher.notes | {"teacher_hash": checkpoint_hash(teacher.folder)}
     again = load_teacher(teacher.folder)
     for name, tensor in teacher.encoder.state_dict().items():
         assert torch.equal(tensor, again.encoder.state_dict()[name]), "its teacher's stays"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.transformer import (
     TransformerBlock,
     TransformerDenoiserNet,
@@ -11,6 +12,7 @@ from vdd_ros.policies.transformer import (
 )
 
 NEWEST, ROWS, WIDTH = 2, 4, 8
+SIZES = NetSizes(NEWEST, ROWS * NEWEST, dim=1)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -18,7 +20,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_a_token_is_a_row_and_the_newest_is_the_last():
-    tokens = WindowTokens(NEWEST, ROWS * NEWEST, WIDTH, octaves=3).double()
+    tokens = WindowTokens(SIZES, WIDTH, octaves=3).double()
     cond = normal(5, ROWS * NEWEST)
     found = tokens(cond)
     assert found.shape == (5, ROWS, WIDTH) and tokens.count == ROWS
@@ -30,7 +32,7 @@ def test_a_token_is_a_row_and_the_newest_is_the_last():
 
 def test_features_that_are_no_rows_are_refused():
     with pytest.raises(ValueError, match="no rows of 2"):
-        WindowTokens(NEWEST, 5, WIDTH, octaves=0)
+        WindowTokens(SIZES._replace(cond_dim=5), WIDTH, octaves=0)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -55,7 +57,7 @@ def test_a_block_is_attention_and_a_perceptron_beside_what_it_is_given(causal):
 
 def test_the_trunk_is_read_where_every_row_is_known():
     torch.manual_seed(0)
-    trunk = TransformerTrunk(NEWEST, ROWS * NEWEST, WIDTH, blocks=2, octaves=1, heads=2).double()
+    trunk = TransformerTrunk(SIZES, WIDTH, blocks=2, octaves=1, heads=2).double()
     cond = normal(3, ROWS * NEWEST).requires_grad_()
     weights = normal(WIDTH, seed=1)
     (gradient,) = torch.autograd.grad((trunk(cond) @ weights).sum(), cond)
@@ -64,7 +66,7 @@ def test_the_trunk_is_read_where_every_row_is_known():
 
 def test_rows_are_told_apart_by_where_they_are():
     torch.manual_seed(0)
-    trunk = TransformerTrunk(NEWEST, ROWS * NEWEST, WIDTH, blocks=1, octaves=1, heads=2).double()
+    trunk = TransformerTrunk(SIZES, WIDTH, blocks=1, octaves=1, heads=2).double()
     cond = normal(3, ROWS * NEWEST)
     swapped = cond.clone()
     swapped[:, 2:4], swapped[:, 4:6] = cond[:, 4:6], cond[:, 2:4]
@@ -77,9 +79,8 @@ def test_rows_are_told_apart_by_where_they_are():
 def test_every_number_of_a_chunk_depends_on_all_that_is_known(dim):
     """On each other number, the noise and each reading; what fills up the last token is cut off."""
     torch.manual_seed(0)
-    net = TransformerDenoiserNet(
-        dim, NEWEST, ROWS * NEWEST, WIDTH, blocks=2, octaves=1, heads=2
-    ).double()
+    sizes = SIZES._replace(dim=dim)
+    net = TransformerDenoiserNet(sizes, WIDTH, blocks=2, octaves=1, heads=2).double()
     given = (normal(1, dim), normal(1, seed=1), normal(1, ROWS * NEWEST, seed=2))
     assert torch.equal(net(*given), torch.zeros(1, dim, dtype=torch.float64))
     torch.nn.init.normal_(net.leave.weight)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,51 +19,17 @@ from vdd_ros.ahead import Ahead
 from vdd_ros.command_gate import NO_POSITION, CommandGate, GateOutput, StopReason
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.freshness import Freshness, Stale
 from vdd_ros.inference import Policy
 from vdd_ros.planner import Plan, Planner
 from vdd_ros.planning_thread import PlanningThread
 from vdd_ros.stream import Aligner, Window
+from vdd_ros.tick_result import Fault, TickResult
 
 # After these the gate alone would let a policy begin by itself once the joints tell something else.
 FINAL = (StopReason.JOINTS_STALE, StopReason.OUTSIDE_LIMITS)
 # A policy that has not answered by then never will.
 LONGEST_PLANNING_NS = 2_000_000_000
-
-
-class Fault(NamedTuple):
-    """Why a message was not taken, and more on it in words."""
-
-    reason: StopReason
-    detail: str
-
-
-class TickResult(NamedTuple):
-    """What one tick did.
-
-    output: what to send to the robot, None for nothing; wish: (Da,) what the policy wanted before
-    any limit [unit]; chunk: the plan followed, in joint positions, seen: the window that it was
-    made of, and actions: (H, A) what the policy put out for it; log_gating: (K,) of that plan;
-    infer_s: seconds that planning took, if there was any.
-    """
-
-    tick_ns: int
-    output: GateOutput | None = None
-    window: Window | None = None
-    wish: np.ndarray | None = None
-    chunk: ActionChunk | None = None
-    expert: int | None = None
-    replanned: bool = False
-    log_gating: np.ndarray | None = None
-    infer_s: float | None = None
-    actions: np.ndarray | None = None
-    seen: Window | None = None
-
-    @property
-    def gating_entropy(self) -> float | None:
-        """Of the plan followed [nats]."""
-        if self.log_gating is None:
-            return None
-        return float(-(np.exp(self.log_gating) * np.maximum(self.log_gating, -1e3)).sum())
 
 
 class ActionLoop:
@@ -109,13 +74,7 @@ class ActionLoop:
         self._start_fault = start_fault
         self._start_ns = self._now_ns = 0
         self._stopwatch = stopwatch
-        self._max_age_ns = np.array(
-            [round(contract.streams[part.stream].max_age_s * 1e9) for part in contract.observation]
-        )
-        self._image_max_age_ns = np.array(
-            [round(contract.cameras[image.camera].max_age_s * 1e9) for image in contract.images],
-            dtype=np.int64,
-        )
+        self._freshness = Freshness(contract)
         self._camera_of = {image.name: image.camera for image in contract.images}
         self._planning = PlanningThread() if threaded else None
         self._forget()
@@ -232,16 +191,13 @@ class ActionLoop:
         window = self.aligner.window(now_ns)
         if window is None:
             return TickResult(now_ns, output or self.gate.tick(now_ns))
-        if (np.abs(now_ns - window.stamps_ns[-1]) > self._max_age_ns).any():
-            self._stop_stale(now_ns - window.stamps_ns[-1])
-            return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        if (np.abs(window.image_ages_ns) > self._image_max_age_ns).any():
-            self._stop_blind(window.image_ages_ns)
+        if (stale := self._freshness.stale(window)) is not None:
+            self._stop_stale(stale)
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
         # While the arm brakes nobody waits for a plan, and the ramp would wait for the network.
         if self.gate.braking or not self._may_begin():
             return TickResult(now_ns, output or self.gate.tick(now_ns), window)
-        infer_s = self._replan(window.with_features(self.contract.image_rates_hz))
+        infer_s = self._replan(window)
         self._ticks_since_plan += 1
         self._ticks_since_asked += 1
         wish = None
@@ -278,31 +234,15 @@ class ActionLoop:
         next_plans = self._ticks_since_plan >= self.rule.replan_ticks
         if self._planning is None and result.wish is not None and self.running and next_plans:
             assert result.window is not None
-            window = result.window.with_features(self.contract.image_rates_hz)
-            self._planner.choose_ahead(window, self._chunk, self._ticks_since_asked)
+            self._planner.choose_ahead(result.window, self._chunk, self._ticks_since_asked)
 
-    def _stop_stale(self, ages_ns: np.ndarray) -> None:
-        """Stop, and tell the age of the first part of the observation that is too old, or stamped
-        too far ahead."""
-        first = int((np.abs(ages_ns) > self._max_age_ns).argmax())
-        part, most_s = self.contract.observation[first], self._max_age_ns[first] * 1e-9
-        age = f"{part.name} is {ages_ns[first] * 1e-9:.3f} s old, at most {most_s:g}"
-        self._end_stale(part.stream, age)
-
-    def _stop_blind(self, ages_ns: np.ndarray) -> None:
-        """Stop, and tell the age of the first image that is too old, or stamped too far ahead."""
-        first = int((np.abs(ages_ns) > self._image_max_age_ns).argmax())
-        image, most_s = self.contract.images[first], self._image_max_age_ns[first] * 1e-9
-        named, age_s = f"image {image.name} of camera {image.camera}", ages_ns[first] * 1e-9
-        self._end_stale(image.camera, f"{named} is {age_s:.3f} s old, at most {most_s:g}")
-
-    def _end_stale(self, source: str, age: str) -> None:
-        """For why its last message was not taken, where that is so."""
-        fault = self._faults.get(source)
+    def _stop_stale(self, stale: Stale) -> None:
+        """For why its source's last message was not taken, where that is so."""
+        fault = self._faults.get(stale.source)
         if fault is None:
-            self._end_policy(StopReason.OBSERVATION_STALE, age)
+            self._end_policy(StopReason.OBSERVATION_STALE, stale.told)
         else:
-            self._end_policy(fault.reason, f"{fault.detail}; {age}")
+            self._end_policy(fault.reason, f"{fault.detail}; {stale.told}")
 
     def _may_begin(self) -> bool:
         """Whether the policy has begun, or may: only from where it knows how to go on, and not

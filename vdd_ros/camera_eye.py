@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import Fault
 from vdd_ros.bag import header_stamp_ns
 from vdd_ros.cdr import image_cdr
 from vdd_ros.command_gate import StopReason
@@ -17,7 +15,8 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
 from vdd_ros.graph import GraphError
-from vdd_ros.images import decode_image, frame_of, grey, header_size
+from vdd_ros.images import content_of, decode_image, frame_of, grey
+from vdd_ros.tick_result import Fault
 
 LOOKED_AT = 64  # rows and columns that tell whether a picture shows anything
 WARM_UP_CALLS = 20
@@ -55,7 +54,7 @@ class CameraEye:
         features: Mapping[str, np.ndarray] = {}
         fault, remark = None, ""
         try:
-            content = zlib.crc32(memoryview(data)[header_size(data) :])
+            content = content_of(data)
             if self._camera.timeline == "header":
                 stamp_ns = header_stamp_ns(data)
             pixels = decode_image(self._camera, data)
@@ -91,7 +90,7 @@ def seconds_to_see(contract: Contract, eyes: Eyes) -> dict[str, float]:
     """What a picture of each observed camera takes from its message to features, median [s], once
     it is as quick as ever. Raises UserError where it cannot be seen, or only when it is too old."""
     taken = {}
-    for name in sorted({image.camera for image in contract.images}):
+    for name in contract.observed_cameras:
         camera = contract.cameras[name]
         rows, columns = np.indices((camera.height, camera.width))
         shades = np.stack([rows, columns, rows + columns], axis=2).astype(np.uint8)

@@ -7,7 +7,6 @@ a long recording takes no longer to judge, and what is short in it may be overlo
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from vdd_ros.camera_images import CameraImages
 from vdd_ros.contract import Contract
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
-from vdd_ros.images import decode_image, frame_of, grey, header_size
+from vdd_ros.images import content_of, decode_image, frame_of, grey
 from vdd_ros.manifest import Level, StreamSummary
 from vdd_ros.recording_limits import ImageLimits
 from vdd_ros.timing_verdict import Finding, losses, summarise, timing_findings
@@ -91,7 +90,7 @@ def looks(images: CameraImages, limits: ImageLimits) -> Iterator[Look]:
             digest, before = None, None
             yield Look(time_ns, str(error))
             continue
-        content = zlib.crc32(memoryview(data)[header_size(data) :])
+        content = content_of(data)
         change = math.inf if before is None else float(np.abs(pixels - before).mean())
         same = content == digest
         yield Look(time_ns, None, frame, float(pixels.mean()), float(pixels.std()), change, same)

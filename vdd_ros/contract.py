@@ -277,6 +277,11 @@ class Contract(Part):
         return {name: source.rate_hz for name, source in self.sources.items()}
 
     @property
+    def observed_cameras(self) -> tuple[str, ...]:
+        """Names of those that images are of, sorted."""
+        return tuple(sorted({image.camera for image in self.images}))
+
+    @property
     def image_rates_hz(self) -> np.ndarray:
         """(C,) how often each image is another one."""
         return np.array([self.cameras[image.camera].rate_hz for image in self.images])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import ActionLoop, Fault, TickResult
+from vdd_ros.action_loop import ActionLoop
 from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
@@ -27,6 +27,7 @@ from vdd_ros.monitor import Monitor, OnnxDensity
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.realtime import Wake, claim, lock_memory, pace, sleep_until, undisturbed
 from vdd_ros.tick_log import TickLog
+from vdd_ros.tick_result import Fault, TickResult
 
 # So long the owner's thread may do something else while the arm moves. It looks for the e-stop a
 # hundred times a second; the state of a run and what it asks of the graph take some ten
@@ -245,24 +246,18 @@ class ControlThread:
         if arrival.fault is not None:
             self.loop.add_broken(arrival.stream, arrival.fault)
             return
-        stream, fields, stamp_ns, received_ns, _, content = arrival
+        stream, fields, stamp_ns, received_ns, _, _ = arrival
         assert fields is not None
         if stream in self.loop.contract.cameras:
-            self._look(stream, fields, stamp_ns, received_ns, content)
+            self._look(arrival, fields)
         else:
             self.loop.add(stream, fields, stamp_ns, received_ns)
         if self.log is not None:
             self.log.add(stream, fields, stamp_ns, received_ns)
 
-    def _look(
-        self,
-        camera: str,
-        features: dict[str, np.ndarray],
-        stamp_ns: int,
-        received_ns: int,
-        content: int,
-    ) -> None:
+    def _look(self, arrival: Arrival, features: dict[str, np.ndarray]) -> None:
         """A picture that shows nothing new is not taken, and grows old."""
+        camera, _, stamp_ns, received_ns, _, content = arrival
         joints = self.loop.gate.measured
         fault = None
         if joints is not None:
@@ -270,9 +265,8 @@ class ControlThread:
         if fault is not None:
             self.loop.add_broken(camera, fault)
             return
-        for image in self.loop.contract.images:
-            if image.name in features:
-                self.loop.add_image(image.name, features[image.name], stamp_ns, received_ns)
+        for name, seen in features.items():
+            self.loop.add_image(name, seen, stamp_ns, received_ns)
 
     def _deliver(self, result: TickResult, wake: Wake) -> None:
         if self._send_after_ns:

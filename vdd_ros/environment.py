@@ -6,14 +6,22 @@ import os
 import sys
 from pathlib import Path
 
+NO_DRAWING = "disable"  # a value of MUJOCO_GL
+
 
 def prepare_environment() -> None:
     """Set what is needed and not yet set; what the caller has set stays."""
     # No display is assumed: without this, importing robosuite looks for one.
-    os.environ.setdefault("MUJOCO_GL", "disable")
+    os.environ.setdefault("MUJOCO_GL", NO_DRAWING)
     # ROS from wheels keeps its resource index in the environment and has no setup file to say so.
     if (Path(sys.prefix) / "share" / "ament_index").is_dir():
         os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+
+
+def draw_off_screen() -> None:
+    """Let MuJoCo, which is not loaded yet, draw by EGL where nobody said by what."""
+    if os.environ.get("MUJOCO_GL", NO_DRAWING) == NO_DRAWING:  # also of a parent that draws nothing
+        os.environ["MUJOCO_GL"] = "egl"
 
 
 def device_results_folder() -> Path:

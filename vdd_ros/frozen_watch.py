@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import Fault
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
+from vdd_ros.tick_result import Fault
 
 
 class _Shown(NamedTuple):

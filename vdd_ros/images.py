@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -117,14 +118,19 @@ def _named(encoding: str, width: int, height: int) -> str:
 def frame_of(data: bytes) -> str:
     """The frame in the header of a CDR message; raises UserError where there is none."""
     try:
-        return bytes(data[HEAD.stop : header_size(data)]).rstrip(b"\0").decode()
+        return bytes(data[HEAD.stop : _header_size(data)]).rstrip(b"\0").decode()
     except UnicodeDecodeError:
         raise UserError(f"a message of {len(data)} bytes has no readable frame") from None
 
 
-def header_size(data: bytes) -> int:
-    """Bytes of a CDR message before what follows its header, which starts with when it was taken;
-    raises UserError where there is no header."""
+def content_of(data: bytes) -> int:
+    """Another number for other pixels, whenever the CDR message was taken; raises UserError where
+    it has no header."""
+    return zlib.crc32(memoryview(data)[_header_size(data) :])
+
+
+def _header_size(data: bytes) -> int:
+    """Bytes before what follows the header, which starts with when the picture was taken."""
     if len(data) < HEAD.stop:
         raise UserError(f"a message of {len(data)} bytes has no header")
     (length,) = struct.unpack_from("<I" if data[1] else ">I", data, HEAD.start)

@@ -28,11 +28,6 @@ class JointCorrection(NamedTuple):
     sign: np.ndarray
     offset: np.ndarray
 
-    @classmethod
-    def none(cls, count: int) -> JointCorrection:
-        """Of joints that are what their encoders count."""
-        return cls(np.ones(count), np.zeros(count))
-
     def joints(self, encoders: np.ndarray) -> np.ndarray:
         """(..., Da) -> (..., Da) [unit]"""
         return self.sign * encoders + self.offset

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdd_ros.action_loop import TickResult
 from vdd_ros.conformal import RunningMean
 from vdd_ros.contract import Contract
 from vdd_ros.feature_distance import FeatureDistance
 from vdd_ros.inference import OnnxDensity, PolicyError
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.stream import Sample
+from vdd_ros.tick_result import TickResult
 
 # A minute at 100 Hz: long enough for a 99th percentile, short enough to show what is going on now.
 REMEMBERED_TICKS = 6000
@@ -182,9 +182,10 @@ class Monitor:
     @property
     def out_of_distribution(self) -> bool | None:
         """Whether observations are further from the training set than calibrated; None: unknown."""
-        known = [image.is_out for image in self._images if image.is_out is not None]
-        if (of_numbers := self._numbers_are_out) is not None:
-            known.append(of_numbers)
+        if not self._images:
+            return self._numbers_are_out
+        verdicts = [self._numbers_are_out, *(image.is_out for image in self._images)]
+        known = [is_out for is_out in verdicts if is_out is not None]
         return any(known) if known else None
 
     @property

@@ -64,6 +64,7 @@ class Planner:
         self._policy, self._rule, self._rng = policy, rule, rng
         # none where an action needs no anchor and joint positions are not observed
         self._joints = contract.observed_joints or slice(0, 0)
+        self._image_rates_hz = contract.image_rates_hz
         self._space, self._stopwatch = space, stopwatch
         self._chooser = ExpertChooser(rule, rng)
         self._deviation: np.ndarray = np.zeros(())  # of the plan followed from its expert's mean
@@ -72,6 +73,7 @@ class Planner:
         """A plan from `window` on; running: what is followed now; ticks: since the last plan was
         asked for."""
         begin = self._stopwatch()
+        window = window.with_features(self._image_rates_hz)
         try:
             output, choices = self._evaluate(window, ticks)
         except PolicyError as error:
@@ -109,6 +111,7 @@ class Planner:
             return
         if not self._chooser.is_due(ticks):
             return
+        window = window.with_features(self._image_rates_hz)
         try:
             output, choices = self._drawn(self._policy.density, window)
         except PolicyError:

@@ -184,7 +184,7 @@ class Aligner:
             for back in range(self.n_obs_steps - 1, -1, -1)
         ]
         samples = [sample for row in rows for sample in row if sample is not None]
-        images = self._seen(tick_ns)
+        images = self._seen(tick_ns) if self.images else ()
         if len(samples) < len(rows) * len(self._parts) or len(images) < len(self.images):
             return None
         return Window(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vdd_ros.action_loop import TickResult
+from vdd_ros.tick_result import TickResult
 
 
 class TickLog:

@@ -26,9 +26,10 @@ from vdd_ros.contract import Contract
 from vdd_ros.control_thread import ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.last_command import LastCommand
+from vdd_ros.nodes.action_inputs import Inputs
 from vdd_ros.nodes.action_parameters import ActionParameters
 from vdd_ros.nodes.action_setup import Ready, prepared
-from vdd_ros.nodes.action_topics import Inputs, Outputs, Reporter
+from vdd_ros.nodes.action_topics import Outputs, Reporter
 from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.go_home import HANGS, GoHome
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node

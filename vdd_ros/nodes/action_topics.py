@@ -1,30 +1,25 @@
-"""The topics of action_node: samples in for its ControlThread, results and state out."""
+"""What action_node publishes: the results of its ControlThread, and how a run goes."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType, ROSClock
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray
 
-from vdd_ros.action_loop import Fault, TickResult
 from vdd_ros.beat_watch import BeatWatch
 from vdd_ros.bundle import Bundle
-from vdd_ros.camera_eye import CameraEye, Sight
 from vdd_ros.command_gate import StopReason
 from vdd_ros.contract import Contract
-from vdd_ros.control_thread import Arrival, ControlThread
+from vdd_ros.control_thread import ControlThread
 from vdd_ros.decisions import Decisions
-from vdd_ros.errors import MissingJoint, UserError
-from vdd_ros.eyes import Eyes
 from vdd_ros.monitor import RunState
-from vdd_ros.nodes.camera_thread import CameraThread
+from vdd_ros.nodes.action_inputs import Inputs
 from vdd_ros.nodes.decision_messages import decisions_message
 from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import ABSENT, Listeners
@@ -37,9 +32,9 @@ from vdd_ros.nodes.messages import (
 )
 from vdd_ros.nodes.qos_events import PublisherEventCallbacks, qos_mismatch
 from vdd_ros.nodes.rivals import rival_of
-from vdd_ros.nodes.stream_reader import StreamReader
-from vdd_ros.nodes.wire import Decoder, Encoder
+from vdd_ros.nodes.wire import Encoder
 from vdd_ros.ood_detector import OodDetector
+from vdd_ros.tick_result import TickResult
 
 STATE_PERIOD_S = 0.1
 RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the next
@@ -47,8 +42,6 @@ RIVAL_LOOKS = 5  # of these, from one look for others who drive the robot to the
 # within the tick may take long, though not that long.
 HUNG_NS, HUNG_PERIODS = 1_000_000_000, 5
 LAST_WORD = Duration(seconds=0.5)
-# A publisher that does not fit may be known before it is in the graph.
-DISCOVERY_S = 2.0
 
 
 def _figures(state: RunState) -> dict[str, object]:
@@ -155,89 +148,6 @@ class Outputs:
             publisher.wait_for_all_acked(LAST_WORD)
         for publisher in (self._robot, self._wish, self._state, self._decided):
             self._node.destroy_lifecycle_publisher(publisher)
-
-
-class Inputs:
-    """What the node listens to. Streams are read by the control thread, at its ticks; cameras by
-    threads of their own, as long as `looking` is true."""
-
-    def __init__(self, node: LifecycleNode, contract: Contract, eyes: Eyes):
-        self.looking = lambda: False
-        self.complaints: dict[str, str] = {}  # by stream, why its last message was not taken
-        self._misfits_s: dict[str, float] = {}  # when a publisher was found not to fit
-        self._node = node
-        self._clock = node.get_clock()
-        names = {part.stream for part in contract.observation}
-        names |= {"joint_state", "teleop_command"} & set(contract.streams)
-        self._readers = [
-            StreamReader(node, contract, name, self._note_misfit) for name in sorted(names)
-        ]
-        self._decoders = {name: Decoder(contract.streams[name], contract) for name in names}
-        self._cameras = [
-            CameraThread(
-                node,
-                contract,
-                CameraEye(contract, name, eyes),
-                self._note_misfit,
-                lambda: self.looking(),
-            )
-            for name in sorted({image.camera for image in contract.images})
-        ]
-
-    def receive(self, now_ns: int) -> Iterator[Arrival]:
-        """What has come since it was asked last, stream by stream."""
-        clock = self._clock
-        simulated = isinstance(clock, ROSClock) and clock.ros_time_is_active
-        for reader in self._readers:
-            for data, received_ns in reader.take():
-                known_ns = received_ns if received_ns and not simulated else now_ns
-                yield self._arrival(reader.name, data, known_ns)
-        for camera in self._cameras:
-            yield from map(_seen, camera.take())
-
-    def figures(self) -> dict[str, object]:
-        """Of its cameras."""
-        now_ns = self._clock.now().nanoseconds
-        return {k: v for camera in self._cameras for k, v in camera.figures(now_ns).items()}
-
-    def _arrival(self, name: str, data: bytes, received_ns: int) -> Arrival:
-        try:
-            fields, stamp_ns = self._decoders[name].decode(data, received_ns)
-        except UserError as error:
-            self.complaints[name] = str(error)
-            is_missing = isinstance(error, MissingJoint)
-            reason = StopReason.JOINT_MISSING if is_missing else StopReason.MESSAGE_BROKEN
-            return Arrival(name, None, received_ns, received_ns, Fault(reason, str(error)))
-        self.complaints.pop(name, None)
-        return Arrival(name, fields, stamp_ns, received_ns)
-
-    def faults(self) -> list[str]:
-        """What is wrong with streams; of a publisher that does not fit, as long as it is there."""
-        now_s = time.monotonic()
-        for reader in (*self._readers, *(camera.reader for camera in self._cameras)):
-            noted_s = self._misfits_s.get(reader.name)
-            if noted_s is not None and now_s - noted_s > DISCOVERY_S and not reader.misfits():
-                del self._misfits_s[reader.name]
-                self.complaints.pop(reader.name, None)
-        odd = [camera.complaint for camera in self._cameras if camera.complaint]
-        return [*self.complaints.values(), *odd]
-
-    def _note_misfit(self, name: str, why: str) -> None:
-        self._misfits_s[name] = time.monotonic()
-        self.complaints[name] = why
-
-    def destroy(self) -> None:
-        """Stop listening."""
-        for camera in self._cameras:
-            camera.destroy()
-        for reader in self._readers:
-            reader.destroy()
-
-
-def _seen(sight: Sight) -> Arrival:
-    fields = dict(sight.features) if sight.fault is None else None
-    times = sight.stamp_ns, sight.received_ns
-    return Arrival(sight.camera, fields, *times, sight.fault, sight.content)
 
 
 class Reporter:

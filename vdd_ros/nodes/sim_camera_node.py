@@ -6,7 +6,6 @@ stamps. Where the arm began, camera and board face each other; what is true of b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from vdd_ros.calibration.planted_view import facing
 from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.cdr import image_cdr
 from vdd_ros.contract import Contract
+from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
 from vdd_ros.nodes.leader import listen_to_states
@@ -106,7 +106,7 @@ class SimCameraNode(Node):
 
     def _begin(self, joints: np.ndarray) -> BoardScene:
         """The scene in which camera and board face each other with the joints there."""
-        os.environ.setdefault("MUJOCO_GL", "egl")  # before it is loaded
+        draw_off_screen()
         from vdd_ros.sim.board_scene import MARGIN_M, BoardScene
 
         on_arm = self.settings.mounting == "eye_in_hand"

@@ -15,7 +15,6 @@ and goes as fast as commands answer (vdd_ros.sim.lockstep); at most real time wh
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from vdd_ros.contract import Contract
+from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Manifest
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
@@ -107,7 +108,7 @@ class SimNode(Node):
         self.settings = read_parameters(self, SimParameters)
         self.contract = Contract.from_yaml(self.settings.contract)
         if self.contract.images:
-            os.environ.setdefault("MUJOCO_GL", "egl")  # before it is loaded
+            draw_off_screen()
         # Late, because robosuite takes seconds and a bad parameter should be told at once.
         from vdd_ros.sim.env import RobosuiteEnv, joints_of
         from vdd_ros.sim.lockstep import Lockstep
@@ -150,21 +151,11 @@ class SimNode(Node):
         return Drawing(self._env, self.contract)
 
     def _open_topics(self) -> None:
-        states, commands = (self.contract.streams[n] for n in ("joint_state", "robot_command"))
-        kind = message_class(states.type)
-        self._states_out = self.create_publisher(kind, states.topic, qos_of(states))
-        self._poses_out = {
-            name: self.create_publisher(
-                message_class(self.contract.streams[name].type),
-                self.contract.streams[name].topic,
-                qos_of(self.contract.streams[name]),
-            )
-            for name in self._wiring.pose_streams
-        }
-        seen = {image.camera: self.contract.cameras[image.camera] for image in self.contract.images}
+        commands = self.contract.streams["robot_command"]
+        self._states_out = self._publisher("joint_state")
+        self._poses_out = {name: self._publisher(name) for name in self._wiring.pose_streams}
         self._pictures_out = {
-            name: self.create_publisher(message_class(one.type), one.topic, qos_of(one))
-            for name, one in seen.items()
+            name: self._publisher(name) for name in self.contract.observed_cameras
         }
         self._clock_out = self.create_publisher(ClockMessage, "/clock", 10)
         self._success_out = self.create_publisher(Bool, "~/success", latched_qos())
@@ -172,6 +163,11 @@ class SimNode(Node):
         kind = message_class(commands.type)
         self.create_subscription(kind, commands.topic, self._on_command, qos_of(commands))
         self.create_service(Trigger, "~/reset", self._on_reset)
+
+    def _publisher(self, name: str) -> Publisher:
+        """Of a stream or a camera."""
+        told = self.contract.sources[name]
+        return self.create_publisher(message_class(told.type), told.topic, qos_of(told))
 
     def _begin(self, seed: int) -> None:
         self._env.reset(seed, self._scene)

@@ -20,7 +20,6 @@ from trajectory_msgs.msg import JointTrajectory
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
-from vdd_ros.joint_correction import JointCorrection
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     command_message,
@@ -98,8 +97,7 @@ class Encoder:
 
     def __init__(self, stream: Stream, contract: Contract):
         marks = _marks(2 * contract.n_joints).reshape(2, -1)
-        nothing = JointCorrection.none(contract.n_joints)
-        self._correction = contract.correction_of(stream) or nothing
+        self._correction = contract.correction_of(stream)
         bare = contract.model_copy(update={"encoders": {}})  # marks are looked for as they are
         made = command_message(stream, bare, marks[0], 1, marks[1])
         self._buffer = bytearray(serialize_message(made))
@@ -111,10 +109,12 @@ class Encoder:
     def encode(self, position: np.ndarray, stamp_ns: int, move: np.ndarray | None = None) -> bytes:
         """The message of `command_message`, serialised. move: (Da,) from the command before, which
         was due one control period before [unit]; a trajectory tells it as its velocity."""
-        self._position[:] = self._correction.encoders(position)
+        if self._correction is not None:
+            position = self._correction.encoders(position)
+            move = None if move is None else self._correction.sign * move
+        self._position[:] = position
         if self._velocity is not None:
-            speed = 0.0 if move is None else move / self._period_s
-            self._velocity[:] = self._correction.sign * speed
+            self._velocity[:] = 0.0 if move is None else move / self._period_s
         if self._has_stamp:
             STAMP.pack_into(self._buffer, STAMP_AT, *divmod(stamp_ns, NS_PER_S))
         return bytes(self._buffer)

@@ -80,7 +80,7 @@ def measure_images(bundle: Bundle, args: Args) -> dict:
     state, way_us = _driven(bundle, contract, args.seconds)
     rows = [
         row_of(name, {key: alone.timings[name, key] for key in ("encoder", "whole")}, state, way_us)
-        for name in observed_cameras(contract)
+        for name in contract.observed_cameras
     ]
     return {
         "ok": state.get("stop_reason", "") == "",
@@ -90,17 +90,12 @@ def measure_images(bundle: Bundle, args: Args) -> dict:
     }
 
 
-def observed_cameras(contract: Contract) -> list[str]:
-    """By name."""
-    return sorted({image.camera for image in contract.images})
-
-
 def patient(contract: Contract) -> Contract:
     """As `at_rates`, at its own rates, with the cameras alone that are observed, whose pictures may
     be old."""
     rates = contract.rates.control_hz, contract.streams["joint_state"].rate_hz
     raw = at_rates(contract, *rates).to_dict()
-    raw["cameras"] = {name: raw["cameras"][name] for name in observed_cameras(contract)}
+    raw["cameras"] = {name: raw["cameras"][name] for name in contract.observed_cameras}
     for camera in raw["cameras"].values():
         camera["max_age_s"] = max(PATIENCE_S, camera["max_age_s"])
     return Contract.from_dict(raw, f"contract {contract.name}")
@@ -109,7 +104,7 @@ def patient(contract: Contract) -> Contract:
 def ways_to_features(contract: Contract, eyes: Eyes, rng: np.random.Generator) -> Ways:
     """By camera: what encoding its images takes, and unpacking and reducing them as well."""
     ways: Ways = {}
-    for name in observed_cameras(contract):
+    for name in contract.observed_cameras:
         camera = contract.cameras[name]
         pixels = rng.integers(0, 255, (camera.height, camera.width, 3), np.uint8)
         data = image_cdr(camera, pixels, 0)

@@ -65,7 +65,6 @@ def write_swing(
         policy_onnx=swing_graph(contract, middle),
         normalizer={},
         certificate={},
-        created="2026-01-01T00:00:00Z",
         start=start,
         ood_detector=detector,
     )
