@@ -478,13 +478,14 @@ def test_scenarios_are_many_and_each_reason_of_a_stop_is_among_them():
     expected = {reason for one in SCENARIOS for reason in one.reasons}
     # a source that lets go is the command_gate node's; an unknown exception cannot be injected;
     # what is no rotation is of actions that are poses (test_action_meanings.py); a single thread
-    # cannot be hung from outside (inside_action_node.py)
+    # cannot be hung from outside (inside_action_node.py); cameras are test_sighted_node.py's
     assert {reason.name for reason in StopReason} - expected == {
         "RELEASED",
         "LOOP_ENDED",
         "NO_ROTATION",
         "EXECUTOR_HUNG",
         "CONTROL_HUNG",
+        "CAMERA_BLIND",
     }
 
 
