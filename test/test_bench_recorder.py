@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 from pictures import contract_with, end_of, recorded
 
+from docs.results.sections.recordings import of_bench_recorder
 from vdd_ros.bag import header_stamp_ns, read_bag
 from vdd_ros.camera_images import CameraImages, camera_bag
 from vdd_ros.cdr import image_cdr
@@ -134,10 +134,5 @@ def test_the_whole_bench_finds_every_message_of_a_short_recording(tmp_path, monk
 
 def fill(result: dict) -> None:
     """The page says what the line says."""
-    spec = importlib.util.spec_from_file_location(
-        "fill_readme", ROOT / "docs" / "results" / "fill_readme.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    text = module.of_bench_recorder(json.dumps(result) + "\n")
+    text = of_bench_recorder(json.dumps(result) + "\n")
     assert "0 dropped (goal: 0)" in text and "| joints | 32 KiB, zstd |" in text

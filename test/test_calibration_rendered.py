@@ -27,9 +27,7 @@ def rendered(folder: Path, mounting: str, offset: float) -> dict:
     program = root / "test" / "render_calibration.py"
     command = [sys.executable, str(program), str(folder), mounting, str(VIEWS), str(offset)]
     environment = drawing.environment(drawing.gl()) | {"PYTHONPATH": str(root)}
-    done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

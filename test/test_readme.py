@@ -1,32 +1,31 @@
 """The figures in the README are those of the committed result."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
+import pytest
 from made_cells import CORE, cell
 
-ROOT = Path(__file__).resolve().parents[1]
+from docs.results.fill_readme import RESULTS, all_tables, filled, pages, take_over
+from docs.results.result import HERE, ROOT, read
 
 
-def fill_readme():
-    path = ROOT / "docs" / "results" / "fill_readme.py"
-    spec = importlib.util.spec_from_file_location("fill_readme", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def readme(name: str, text: str) -> str:
+    """README.md with the section of another text."""
+    (result,) = (one for one in RESULTS if one.file == name)
+    return filled((ROOT / "README.md").read_text(), result, text)
 
 
-def test_the_readme_says_what_the_results_say():
-    module, readme = fill_readme(), (ROOT / "README.md").read_text()
-    results = module.committed()
-    assert module.filled(readme, results) == readme
-    report = json.loads(results["demo.json"])
+def test_every_page_says_what_the_results_say():
+    found = pages()
+    assert {"README.md", "faults.md", "nine_tasks.md"} <= {path.name for path in found}
+    for path, text in found.items():
+        assert path.read_text() == text
+        assert all(f"<!-- {one.file}:end -->" in text for one in RESULTS if ROOT / one.page == path)
+    report = json.loads((HERE / "demo.json").read_text())
+    as_it_is = readme("demo.json", json.dumps(report))
     report["policies"]["vdd"]["success"] += 0.1
-    assert module.filled(readme, {"demo.json": json.dumps(report)}) != readme
-    other = results["g1_bottle.jsonl"].replace('"nll": -3', '"nll": -4')
-    assert module.filled(readme, {"g1_bottle.jsonl": other}) != readme
+    assert readme("demo.json", json.dumps(report)) != as_it_is == found[ROOT / "README.md"]
 
 
 def tasks_cells() -> str:
@@ -40,35 +39,37 @@ def tasks_cells() -> str:
 
 
 def test_a_sweep_over_tasks_fills_a_section_and_a_page():
-    module, readme = fill_readme(), (ROOT / "README.md").read_text()
-    text = module.filled(readme, {"nine_tasks.jsonl": tasks_cells()})
+    text = readme("nine_tasks.jsonl", tasks_cells())
     assert text.count("## Nine tasks") == 1
     assert "2 seeds, 20 rollouts of each policy" in text
     assert "**Not measured yet, and in no figure: tasks avoid, align, push" in text
     assert "; seeds 3; teachers ddpm, transformer; ablations vdd-2" in text
     assert "| vdd | 1.500 | 1.000 | 0.0100 | 0.0200 | 1 | 20 |" in text
     assert "(docs/pictures/nine_tasks_edm_behaviour.png)" in text
-    assert module.filled(text, {"nine_tasks.jsonl": tasks_cells()}) == text
-    page = module.pages({"nine_tasks.jsonl": tasks_cells()})["nine_tasks.md"]
+    page = all_tables(tasks_cells())
     assert "| two, teacher edm | success |" in page and "| goal | found |" in page
 
 
-def test_cells_are_taken_over_with_their_plots(tmp_path, monkeypatch):
-    module = fill_readme()
-    monkeypatch.setattr(module, "PICTURES", tmp_path)
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "cells.jsonl").write_text(tasks_cells())
-    module.take_over(tmp_path / "out" / "cells.jsonl")
+def test_cells_are_taken_over_with_their_plots(tmp_path):
+    cells = tmp_path / "out" / "cells.jsonl"
+    cells.parent.mkdir()
+    cells.write_text(tasks_cells())
+    assert take_over(cells, tmp_path, tmp_path).file == "nine_tasks.jsonl"
     assert (tmp_path / "nine_tasks.jsonl").read_text() == tasks_cells()
     pictures = ["nine_tasks_edm_behaviour.png", "nine_tasks_edm_fidelity.png"]
     assert sorted(path.name for path in tmp_path.glob("*.png")) == pictures
 
 
-def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path, monkeypatch):
-    module, readme = fill_readme(), (ROOT / "README.md").read_text()
-    monkeypatch.setattr(module, "PICTURES", tmp_path)
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
+def test_committed_results_are_each_known_for_what_they_are(tmp_path):
+    for result in RESULTS:
+        (taken,) = (one for one in RESULTS if one.is_it(read(HERE / result.file)[0]))
+        assert taken is result
+    (tmp_path / "cells.jsonl").write_text('{"benchmark": "unheard_of"}\n')
+    with pytest.raises(SystemExit, match="cells.jsonl is none of demo.json, "):
+        take_over(tmp_path / "cells.jsonl", tmp_path, tmp_path)
+
+
+def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path):
     curve = [
         {"step": step, "seconds": 10.0 * step, "teacher_calls": 100 * step, "energy_distance": one}
         for step, one in ((1, 0.2), (2, 0.1))
@@ -85,29 +86,20 @@ def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path, monkeypa
         "command": "vdd bench distill --run /some/where --plot a.png --threads 1 --json",
     }
     (tmp_path / "line.json").write_text(json.dumps(result))
-    module.take_over(tmp_path / "line.json")
-    text = module.filled(readme, module.committed())
-    assert (
-        "`vdd bench distill --run TEACHER --threads 1 --json`, a processor: `vdd-paper` came"
-        in text
-    )
+    assert take_over(tmp_path / "line.json", tmp_path, tmp_path).file == "bench_distill.json"
+    text = readme("bench_distill.json", (tmp_path / "bench_distill.json").read_text())
+    assert "`vdd bench distill --run where --threads 1 --json`, a processor: `vdd-paper`" in text
     assert "after 20 s and 200 calls of the teacher, 0.40 and 0.60 times" in text
     assert "0.5 each, missed)" in text and (tmp_path / "bench_distill.png").exists()
 
 
-def test_pages_and_pictures_are_those_of_the_results():
-    module, readme = fill_readme(), (ROOT / "README.md").read_text()
-    for name, text in module.pages(module.committed()).items():
-        assert (ROOT / "docs" / "results" / name).read_text() == text
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]*)\)", readme):
+def test_every_picture_of_the_readme_is_there():
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]*)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / picture).exists()
 
 
 def test_the_page_of_faults_says_what_the_result_says():
-    module = fill_readme()
-    for path, text in module.elsewhere().items():
-        assert path.read_text() == text
-    result = json.loads((ROOT / "docs" / "results" / "bench_faults.json").read_text())
+    result = json.loads((HERE / "bench_faults.json").read_text())
     page = (ROOT / "docs" / "faults.md").read_text()
     assert f"{result['passed']} of {result['scenarios']} scenarios" in page
     assert all(f"| {row['injected']} |" in page for row in result["rows"])

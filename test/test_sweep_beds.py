@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 import yaml
 from foreign_data import CONFIG
 
+from docs.results.fill_readme import take_over
 from vdd_ros import cli
 from vdd_ros.commands.sweep.beds.bands import Bands
 from vdd_ros.commands.sweep.beds.cells import count_cells, finished_cells, known_cells
@@ -142,17 +142,11 @@ def test_lines_are_over_calls_and_students_beside_them(done):
         assert drawn == {name: max(cells[name][key], 1.0) for name in ("kd", "cd", "nll")}
 
 
-def test_cells_are_taken_over_with_their_pictures(done, tmp_path, monkeypatch):
-    path = CONFIG.parent / "docs" / "results" / "fill_readme.py"
-    spec = importlib.util.spec_from_file_location("fill_readme", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "PICTURES", tmp_path)
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "fill_readme.py"))
+def test_cells_are_taken_over_with_their_pictures(done, tmp_path):
     cells, plots = done[1] / "cells.jsonl", done[1] / "plots"
-    module.take_over(cells)
-    assert (tmp_path / "small.jsonl").read_text() == cells.read_text()
-    copied = {path.name for path in (tmp_path / "small").iterdir()}
+    assert take_over(cells, tmp_path, tmp_path).file == "methods.jsonl"
+    assert (tmp_path / "methods.jsonl").read_text() == cells.read_text()
+    copied = {path.name for path in (tmp_path / "methods").iterdir()}
     assert copied == {path.name for path in plots.iterdir()}
     plan = BedsPlan.from_yaml(Path(done[0][1]))
     page = section(plan, list(cells_in(done[1]).values()), "pictures/small", copied)
