@@ -11,6 +11,7 @@ import yaml
 from foreign_data import CONFIG
 
 from docs.results.fill_readme import take_over
+from docs.results.result import lines_of
 from vdd_ros import cli
 from vdd_ros.commands.sweep.beds.bands import Bands
 from vdd_ros.commands.sweep.beds.cells import count_cells, finished_cells, known_cells
@@ -145,7 +146,11 @@ def test_lines_are_over_calls_and_students_beside_them(done):
 def test_cells_are_taken_over_with_their_pictures(done, tmp_path):
     cells, plots = done[1] / "cells.jsonl", done[1] / "plots"
     assert take_over(cells, tmp_path, tmp_path).file == "methods.jsonl"
-    assert (tmp_path / "methods.jsonl").read_text() == cells.read_text()
+    taken = lines_of((tmp_path / "methods.jsonl").read_text())
+    assert {line["command"] for line in taken} == {"vdd sweep plan.yaml --out OUT"}
+    assert [line | {"command": ""} for line in taken] == [
+        line | {"command": ""} for line in lines_of(cells.read_text())
+    ]
     copied = {path.name for path in (tmp_path / "methods").iterdir()}
     assert copied == {path.name for path in plots.iterdir()}
     plan = BedsPlan.from_yaml(Path(done[0][1]))
