@@ -214,6 +214,7 @@ def node(name, condition=None, **parameters):
         name=name,
         namespace=LaunchConfiguration("namespace"),
         output="screen",
+        sigterm_timeout="20",  # what is recorded is saved, however busy the machine is
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         parameters=[{"contract": text("contract"), **parameters}],
         condition=condition,

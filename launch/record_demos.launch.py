@@ -274,6 +274,7 @@ def node(name, condition=None, needed=True, on_exit=None, respawn=False, **param
         name=name,
         namespace=LaunchConfiguration("namespace"),
         output="screen",
+        sigterm_timeout="20",  # what is recorded is saved, however busy the machine is
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         parameters=[
             {

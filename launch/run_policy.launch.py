@@ -191,6 +191,7 @@ def generate_launch_description():
                 name="flight_recorder_node",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",
+                sigterm_timeout="20",  # what is recorded is saved, however busy the machine is
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 parameters=[
                     {
@@ -205,6 +206,7 @@ def generate_launch_description():
                 name="action_node",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",
+                sigterm_timeout="20",  # what is recorded is saved, however busy the machine is
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 # numpy's threads would make the control thread wait for others
                 additional_env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

@@ -49,6 +49,7 @@ def generate_launch_description():
                 name="sim_node",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",
+                sigterm_timeout="20",  # what is recorded is saved, however busy the machine is
                 arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
                 parameters=[
                     {

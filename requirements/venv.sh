@@ -4,8 +4,8 @@
 #   PYTHON=python3.12 VENV=.venv requirements/venv.sh
 #
 # The packages come from the lock of the interpreter's minor version, without a resolver. A changed
-# lock, torch version, interpreter or place makes a new environment; a changed setup.py only
-# installs this package again.
+# lock, torch version, interpreter or place makes a new environment; a changed setup.py or a launch
+# file more only installs this package again.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3} VENV=${VENV:-.venv}
@@ -33,7 +33,7 @@ lock=requirements/py$(echo "$minor" | tr -d .).txt
 
 hash_of() { { "$@"; } | sha256sum | cut -d ' ' -f 1; }
 packages_key=$(hash_of sh -c "cat $lock requirements/torch.txt; echo $minor; realpath -m '$VENV'")
-project_key=$(hash_of cat setup.py setup.cfg pyproject.toml)
+project_key=$(hash_of sh -c "cat setup.py setup.cfg pyproject.toml requirements/venv.sh; ls launch")
 done_before() { [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/$1.stamp" 2>/dev/null)" = "$2" ]; }
 
 # missing NEED: those of system-packages.txt that are `needed` or `optional` and not there
@@ -70,11 +70,12 @@ install_system_packages() {
 # What `pip install -e` leaves out and ROS looks for: the marker, the data and lib/vdd_ros.
 link_for_ros() {
     prefix=$(realpath "$VENV") index=share/ament_index/resource_index/packages
-    mkdir -p "$prefix/$index" "$prefix/share/vdd_ros" "$prefix/lib/vdd_ros"
+    share=$prefix/share/vdd_ros
+    rm -rf "$share"
+    mkdir -p "$prefix/$index" "$share/launch" "$prefix/lib/vdd_ros"
     ln -sfn "$PWD/resource/vdd_ros" "$prefix/$index/vdd_ros"
-    for data in config launch package.xml; do
-        ln -sfn "$PWD/$data" "$prefix/share/vdd_ros/$data"
-    done
+    ln -sfn "$PWD/config" "$PWD/package.xml" "$share"
+    ln -sfn "$PWD"/launch/* "$share/launch" # each file: ros2 launch looks into no linked folder
     sed -n 's/^ *"\(.*\) = vdd_ros\..*/\1/p' setup.py | while read -r program; do
         ln -sfn "$prefix/bin/$program" "$prefix/lib/vdd_ros/$program"
     done
