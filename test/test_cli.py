@@ -204,9 +204,10 @@ def test_doctor_passes_a_message_between_two_participants(monkeypatch):
 
 def test_programs_need_no_prepared_shell(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/mine")
     prepare_environment()
-    assert os.environ["MUJOCO_GL"] == "disable"
+    assert os.environ["MUJOCO_GL"] == "disable" and os.environ["GOMP_SPINCOUNT"] == "3000"
     assert os.environ["AMENT_PREFIX_PATH"] == "/opt/ros/mine"
 
 
