@@ -120,26 +120,81 @@ def test_the_e_stop_ends_it_and_nothing_is_kept(tmp_path):
     assert EpisodeStore(tmp_path / "recorded").list() == (), "a recording that was broken off"
 
 
+@pytest.mark.parametrize("kind", ["latency", "joints"])
+def test_the_e_stop_ends_it_before_anything_of_the_robot_is_there(kind, tmp_path):
+    given = {"use_sim_time": False, "poses": 8}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        calibrate(domain, tmp_path, kind, **given) as node,
+    ):
+        observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+        assert node.wait(30.0) == 1, node.output
+        assert "the e-stop is pressed; nothing more is sent" in node.output
+
+
+@contextlib.contextmanager
+def standing(observer):
+    """Joint states of an arm that stands, for the length of the block."""
+    states = CONTRACT.streams["joint_state"]
+    out = observer.publisher(message_class(states.type), states.topic, qos_of(states))
+    clock = observer.node.get_clock()
+    timer = observer.node.create_timer(
+        0.01,
+        lambda: out.publish(
+            joint_state_message(CONTRACT.joint_names, HOME, clock.now().nanoseconds)
+        ),
+    )
+    yield
+    observer.node.destroy_timer(timer)
+
+
+def test_the_e_stop_ends_it_while_it_waits_for_a_recorder_or_for_a_gate(tmp_path):
+    for drives, waits in ((False, "for recorder_node/start"), (True, "for a gate")):
+        recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
+        with (
+            free_domain() as domain,
+            Observer(domain) as observer,
+            contextlib.ExitStack() as stack,
+        ):
+            if drives:
+                stack.enter_context(running_node("recorder_node", domain, recorded))
+            given = {"use_sim_time": False, "drive": drives}
+            node = stack.enter_context(calibrate(domain, tmp_path, "latency", **given))
+            stack.enter_context(standing(observer))
+            wait_for(lambda: f"waiting {waits}" in node.output, waits)  # noqa: B023
+            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            assert node.wait(30.0) == 1, node.output
+            assert "the e-stop is pressed; nothing more is sent" in node.output
+
+
+def test_a_recorder_that_is_gone_ends_it(tmp_path):
+    recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("recorder_node", domain, recorded) as recorder,
+        calibrate(domain, tmp_path, "latency", use_sim_time=False, seconds=2.0) as node,
+        standing(observer),
+    ):
+        wait_for(lambda: "move the arm, for 2 s" in node.output, "the recording")
+        recorder.end()
+        assert node.wait() == 1, node.output
+        assert "recorder_node was asked to stop and is gone" in node.output
+    assert not (tmp_path / "robot").exists()
+
+
 def test_a_robot_that_is_switched_off_ends_it_and_nothing_is_kept(tmp_path):
     """Its joint states end, so that none tells of the pause."""
     recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
-    states = CONTRACT.streams["joint_state"]
     with (
         free_domain() as domain,
         Observer(domain) as observer,
         running_node("recorder_node", domain, recorded),
         calibrate(domain, tmp_path, "latency", use_sim_time=False, seconds=60.0) as node,
     ):
-        out = observer.publisher(message_class(states.type), states.topic, qos_of(states))
-        clock = observer.node.get_clock()
-        timer = observer.node.create_timer(
-            0.01,
-            lambda: out.publish(
-                joint_state_message(CONTRACT.joint_names, HOME, clock.now().nanoseconds)
-            ),
-        )
-        wait_for(lambda: "move the arm, for 60 s" in node.output, "the recording")
-        observer.node.destroy_timer(timer)
+        with standing(observer):
+            wait_for(lambda: "move the arm, for 60 s" in node.output, "the recording")
         assert node.wait(30.0) == 1, node.output
         assert "no joint state for" in node.output
     assert EpisodeStore(tmp_path / "recorded").list() == ()
