@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import drawing
@@ -21,6 +23,8 @@ from vdd_ros.calibration.planted_view import facing
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.contract import Contract
+from vdd_ros.nodes.calibrate_choice import choosing, end_choosing
+from vdd_ros.nodes.calibration_parameters import CalibrationParameters
 from vdd_ros.robot_calibration import RobotCalibration
 
 cv2 = pytest.importorskip("cv2")
@@ -111,13 +115,24 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
         with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
             e_stop = observer.publisher(Bool, "/e_stop")
             wait_for(lambda: "pose 3 of 50" in calibration.output, "the arm to be under way")
-            wait_for(lambda: e_stop.get_subscription_count() >= 2, "gate and node to be heard of")
+            both = 2 * 2  # of three readers that each has, one asks for words that are kept
+            wait_for(lambda: e_stop.get_subscription_count() >= both, "gate and node")
             e_stop.publish(Bool(data=True))
             assert calibration.wait(60.0) == 1, calibration.output
             assert "the e-stop is pressed; nothing more is sent" in calibration.output
     assert not (tmp_path / "robot").exists()
     (folder,) = (tmp_path / "poses").iterdir()
     assert len(PoseLog.read(folder).poses) >= 2, "what was taken stays"
+
+
+def test_a_choice_that_nobody_wants_any_more_is_waited_for_by_nobody():
+    contract = Contract.from_yaml(ROOT / "config" / "panda_avoid.yaml")
+    begin = np.zeros(contract.n_joints)
+    pool = choosing((contract, CalibrationParameters(kind="joints"), begin, None))
+    thought = pool.submit(time.sleep, 3600.0)
+    wait_for(thought.running, "the process to think")
+    end_choosing(pool)
+    assert isinstance(thought.exception(), BrokenProcessPool)
 
 
 def test_one_that_is_killed_leaves_no_process_behind(facts, tmp_path):

@@ -17,11 +17,11 @@ from vdd_ros.calibration.board_views import Mounting
 from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.still import Still, StillWatch
-from vdd_ros.calibration.suggestions import Seeing
+from vdd_ros.calibration.suggestions import NextPose, Seeing
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.leader_verdict import LEADER_STREAM
-from vdd_ros.nodes.calibrate_choice import choosing, chosen
+from vdd_ros.nodes.calibrate_choice import choosing, chosen, end_choosing
 from vdd_ros.nodes.calibrate_command import CalibrateCommand
 from vdd_ros.nodes.calibration_parameters import CalibrationParameters
 from vdd_ros.nodes.led_arm import LedArm
@@ -90,18 +90,19 @@ class StillPoses:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        for pool in (self._working, self._chooser):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+        self._working.shutdown(cancel_futures=True)
+        if self._chooser is not None:
+            end_choosing(self._chooser)
         if self._command is not None:
             self._command.end()
 
     def _on_state(self) -> None:
-        self._still.see(self._arm.stamp_ns, self._arm.position)
+        if self._arm.stamp_ns:  # the e-stop may be pressed before there is any
+            self._still.see(self._arm.stamp_ns, self._arm.position)
         self._doing.ask()
 
     def _script(self) -> Script[None]:
-        yield lambda: bool(self._arm.stamp_ns)
+        yield from self._arm.until(lambda: True)
         settings, arm = self._settings, self._arm
         if settings.drive:
             yield from arm.engage()
@@ -115,8 +116,7 @@ class StillPoses:
         while len(self._log.poses) < settings.poses:
             number = len(self._log.poses) + 1
             if settings.drive and number > 1:
-                assert self._chooser is not None
-                found = yield from self._until(self._chooser.submit(chosen, self._log.folder))
+                found = yield from self._choice()
                 self._say(f"pose {number} of {settings.poses}: {found.why}")
                 self._set_off_ns = arm.stamp_ns
                 yield from arm.lead(*arm.way_to(found.position, settings.share))
@@ -128,13 +128,18 @@ class StillPoses:
             yield from self._take(self._ready)
         yield from self._calibrate()
 
+    def _choice(self) -> Script[NextPose]:
+        assert self._chooser is not None
+        try:  # it may have died before it is asked, or while it thinks
+            work = self._chooser.submit(chosen, self._log.folder)
+            return (yield from self._until(work))
+        except BrokenProcessPool:
+            raise UserError("the process that chooses poses died: begin anew") from None
+
     def _until(self, work: Future[Result]) -> Script[Result]:
         """What work comes to that takes a moment, in which the arm is held where it is."""
         yield from self._hold(work.done)
-        try:
-            return work.result()
-        except BrokenProcessPool:
-            raise UserError("the process that chooses poses died: begin anew") from None
+        return work.result()
 
     def _hold(self, enough: Callable[[], bool]) -> Script[None]:
         """Until it is enough; an arm that is led is asked to stay meanwhile."""
@@ -142,8 +147,7 @@ class StillPoses:
             still = np.repeat(self._arm.asked[None], 2, axis=0)
             yield from self._arm.lead(np.array([0.0, LONG_S]), still, enough)
         else:
-            yield lambda: enough() or self._arm.fault is not None
-            self._arm.require_no_fault()
+            yield from self._arm.until(enough)
 
     @property
     def _ready(self) -> Still | None:
