@@ -132,11 +132,11 @@ class RecordedMotion:
         client = self._buttons[button]
         asked = client.call_async(Trigger.Request())
         yield lambda: asked.done() or not client.service_is_ready()
-        if not asked.done():
+        response = asked.result() if asked.done() else None
+        if response is None:
             raise UserError(
                 f"{self._settings.recorder} was asked to {button} and is gone: begin anew"
             )
-        response = asked.result()
         if not response.success:
             raise UserError(f"the recorder does not {button}: {response.message}")
 
