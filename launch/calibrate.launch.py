@@ -114,8 +114,8 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "camera_info",
                 default_value="",
-                description="hand_eye: YAML file of the camera's intrinsics; empty: those of the "
-                "calibration",
+                description="hand_eye: YAML file of the camera's intrinsics, empty: those of the "
+                "calibration; intrinsics: such a file to be written for the driver",
             ),
             DeclareLaunchArgument(
                 "kinematics",

@@ -80,6 +80,7 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     words = ("--camera", "front", "--mounting", "eye_to_hand", "--camera-info", info)
     found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words)
     known = RobotCalibration.read(into)
+    assert known.hand_eye["front"].lens.std[0] > 0.0, "nobody said that the file is exact"
     camera = known.hand_eye["front"].camera
     assert (camera.parent_frame, camera.child_frame) == ("panda_link0", "front_optical_frame")
     assert rigid.distance_between(camera.matrix, planted.camera) < 1e-3
@@ -88,6 +89,9 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
     watch = ("calibrate", "drift", poses, "--calibration", into, "--camera-info", info)
     assert run(capsys, *watch)["verdict"] == "STEADY", "the same poses"
+    exact = ("--camera-info-std", 0)
+    run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *exact)
+    assert RobotCalibration.read(into).hand_eye["front"].lens is None
     run(capsys, "calibrate", "intrinsics", poses, "--into", into, "--camera", "front")
     own = ["calibrate", "hand-eye", str(poses), "--into", str(into), *words[:4]]
     assert cli.main(own) == 0
@@ -170,6 +174,17 @@ def test_a_camera_info_file_needs_a_folder(capsys, poses, tmp_path):
     into = tmp_path / "calibration"
     assert cli.main(["calibrate", "intrinsics", str(poses), "--into", str(into), *words]) == 2
     assert "is no folder" in capsys.readouterr().err and not into.exists()
+    words[-1] = str(info := tmp_path / "front.yaml")
+    info.write_text("what a driver uses\n")
+    assert cli.main(["calibrate", "intrinsics", str(poses), "--into", str(into), *words]) == 2
+    assert "is there already" in capsys.readouterr().err and not into.exists()
+    assert info.read_text() == "what a driver uses\n"
+
+
+def test_how_far_off_a_lens_may_be_is_a_small_share(capsys, poses, tmp_path):
+    words = ["--camera", "front", "--mounting", "eye_to_hand", "--camera-info-std", "0.5"]
+    assert cli.main(["calibrate", "hand-eye", str(poses), "--into", str(tmp_path), *words]) == 2
+    assert "--camera-info-std is 0.5: write 0 to 0.05" in capsys.readouterr().err
 
 
 def test_intrinsics_become_a_file_for_drivers(capsys, planted, tmp_path):

@@ -62,6 +62,8 @@ class StillPoses:
             board = read_yaml(settings.board, Board, "board")
             self._picture = NewestPicture(node, contract, settings.camera)
             opencv()  # which takes a moment to load, in which nothing else is done
+            if settings.kind == "intrinsics" and settings.camera_info:
+                intrinsics.require_new(Path(settings.camera_info))
             if settings.kind == "hand_eye":
                 self._seeing = _seeing(contract, settings)
         made = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -202,8 +204,8 @@ class StillPoses:
             words += ["--mounting", settings.mounting]
             if settings.kinematics:
                 words += ["--kinematics", settings.kinematics]
-            if settings.camera_info:
-                words += ["--camera-info", settings.camera_info]
+        if settings.camera_info:
+            words += ["--camera-info", settings.camera_info]
         self._say(f"calibrates from {self._log.folder}")
         self._command = CalibrateCommand(words)
         yield self._command.is_over

@@ -48,7 +48,9 @@ class CalibrationParameters:
         choices=("eye_in_hand", "eye_to_hand"),
     )
     camera_info: str = parameter(
-        "", "hand_eye: YAML file of the camera's intrinsics; empty: those of the calibration"
+        "",
+        "hand_eye: YAML file of the camera's intrinsics, empty: those of the calibration; "
+        "intrinsics: such a file to be written for the driver",
     )
     kinematics: str = parameter(
         "", "hand_eye: YAML file of the arm's kinematics, where the contract has none"
