@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from planted_arms import LOWER, UPPER, panda
 from render_calibration import BOARD, contract
 
@@ -19,6 +21,8 @@ from vdd_ros.calibration.planted import Setup, setup_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import joints_by_name
 from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.teleop.device import read_device
+from vdd_ros.teleop.leader_map import LeaderMap
 from vdd_ros.yaml_file import read_yaml
 
 cv2 = pytest.importorskip("cv2")
@@ -125,6 +129,42 @@ def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_pa
     run(capsys, *words)
     known = RobotCalibration.read(into)
     assert known.encoders is None and known.leader is not None
+
+
+def test_a_leader_s_device_file_has_what_was_found_once(capsys, poses, tmp_path):
+    """What the device made of the leader is 0.25 minus the arm: with it, arm and leader agree."""
+    into, device, out = tmp_path / "robot", tmp_path / "leader.yaml", tmp_path / "new.yaml"
+    raw = yaml.safe_load(Path("config/teleop/leader_panda.yaml").read_text())
+    raw["joints"]["panda_joint2"] = {"leader": "lead_2", "sign": -1, "scale": 0.5, "offset": 0.3}
+    raw["joints"]["panda_joint3"] = {"leader": "lead_3", "span": [0.0, 1.0], "means": [-1.0, 1.0]}
+    device.write_text(yaml.safe_dump(raw))
+    command = ["calibrate", "device", str(device), "--calibration", str(into)]
+    assert cli.main([*command, "--out", str(out)]) == 2
+    assert "no calibration file at" in capsys.readouterr().err
+    run(capsys, "calibrate", "joints", poses, "--into", into, "--against", "leader")
+    run(capsys, *command, "--out", out)
+    before, after = (LeaderMap(read_device(one), contract()) for one in (device, out))
+    names = [one["leader"] for one in raw["joints"].values()]
+    values = np.full(7, 0.4)
+    was, now = before.read(names, values), after.read(names, values)
+    np.testing.assert_allclose(now, 0.25 - was, atol=2e-4)
+    again = ["calibrate", "device", str(out), *command[3:]]
+    pad = ["calibrate", "device", "config/teleop/gamepad.yaml", *command[3:]]
+    unwritten = tmp_path / "unwritten.yaml"
+    for words, told in (
+        ([*command, "--out", str(out)], "is there already"),
+        ([*again, "--out", str(unwritten)], "has what was calibrated until"),
+        ([*command, "--out", str(tmp_path / "nowhere" / "x.yaml")], "is no folder"),
+        ([*pad, "--out", str(unwritten)], "is for source joy"),
+    ):
+        assert cli.main(words) == 2
+        assert told in capsys.readouterr().err
+    raw["held"] = ["panda_joint4"]
+    del raw["joints"]["panda_joint4"]
+    device.write_text(yaml.safe_dump(raw))
+    assert cli.main([*command, "--out", str(unwritten)]) == 2
+    assert "has no joint panda_joint4 of the leader" in capsys.readouterr().err
+    assert not unwritten.exists()
 
 
 def test_the_table_of_joints_is_whole_in_a_narrow_terminal(capsys, monkeypatch, poses, tmp_path):
