@@ -41,9 +41,10 @@ def end_choosing(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(cancel_futures=True)
 
 
-def chosen(folder: Path) -> NextPose:
-    """In the process: the pose after those that are logged in a folder; raises UserError."""
-    return _suggestions.after(PoseLog.read(folder))
+def chosen(folder: Path, now: np.ndarray) -> NextPose:
+    """In the process: the pose after those that are logged in a folder, of an arm that is now at
+    (Da,) [unit]; raises UserError."""
+    return _suggestions.after(PoseLog.read(folder), now)
 
 
 def _begin(
