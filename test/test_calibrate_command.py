@@ -289,6 +289,7 @@ def test_a_board_is_made_to_be_printed(capsys, tmp_path):
         ("board.png", ("--square-mm", "900", "--dpi", "2400"), "at most 20000"),
         ("board.png", ("--marker-mm", "2", "--dpi", "30"), "at least 20"),
         ("board.png", ("--columns", "30", "--rows", "30"), "has 450 markers"),
+        ("board.png", ("--square-mm", "20"), ": marker_m 0.022 is not below square_m 0.02; "),
     ],
 )
 def test_a_board_that_cannot_be_printed_is_refused(capsys, tmp_path, out, words, complaint):

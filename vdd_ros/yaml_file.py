@@ -80,4 +80,7 @@ def first_fault(error: ValidationError) -> str:
         return f"unknown key {place!r}; remove it or correct its spelling{more}"
     if fault["type"] == "missing":
         return f"missing {place!r}; it is mandatory, add it{more}"
-    return f"{place}: {fault['msg']} (found {fault['input']!r:.80}); correct it{more}"
+    said = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:  # of the file as a whole, which is too much to be shown
+        return f"{said}; correct it{more}"
+    return f"{place}: {said} (found {fault['input']!r:.80}); correct it{more}"
