@@ -18,7 +18,7 @@ from std_msgs.msg import Bool, Float64MultiArray
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
-from vdd_ros.calibration.intrinsics import write_camera_info
+from vdd_ros.calibration.intrinsics import read_camera_info, write_camera_info
 from vdd_ros.calibration.planted_view import facing
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
@@ -95,6 +95,29 @@ def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tm
     assert found.camera.child_frame == contract.cameras["front"].frame
 
 
+@pytest.mark.slow
+def test_a_camera_s_lens_is_found_by_an_arm_that_drives_itself(facts, tmp_path):
+    gl, info = drawing.gl(), tmp_path / "front.yaml"
+    looks = {"contract": facts["contract"], "camera": "front", "board": facts["board"]}
+    given = {"camera": "front", "board": facts["board"], "camera_info": info}
+    with free_domain() as domain:
+        sim, gate = robot(domain, facts)
+        with (
+            sim,
+            gate,
+            running_node("sim_camera_node", domain, looks | {"fovy": FOVY_RAD}, MUJOCO_GL=gl),
+            node(
+                domain, facts, tmp_path, "intrinsics", poses=12, reach=0.3, share=0.12, **given
+            ) as calibration,
+        ):
+            assert calibration.wait(300.0) == 0, calibration.output
+    (folder,) = (tmp_path / "poses").iterdir()
+    assert len(PoseLog.read(folder).poses) == 12
+    found = RobotCalibration.read(tmp_path / "robot").intrinsics["front"]
+    assert abs(found.fx - LENS.focal) < 4.0 * found.std[0] < 0.1 * LENS.focal
+    np.testing.assert_allclose(read_camera_info(info).matrix, found.matrix)
+
+
 def test_joints_are_compared_with_their_leader_s_wherever_both_stand(facts, tmp_path):
     with free_domain() as domain:
         sim, gate = robot(domain, facts)
@@ -158,6 +181,13 @@ def test_what_is_not_known_is_told_at_once(facts, tmp_path):
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2
         assert "intrinsics of front are not known: run `vdd calibrate" in calibration.output
+    given |= {"camera_info": facts["front"]}
+    with (
+        free_domain() as domain,
+        node(domain, facts, tmp_path, "intrinsics", **given) as calibration,
+    ):
+        assert calibration.wait() == 2
+        assert "front.yaml is there already" in calibration.output
     given = {"camera": "side", "board": facts["board"]}
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2
