@@ -10,7 +10,8 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.bounded_file import read_object
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.bundle_manifest import PAGE, Precision
-from vdd_ros.certificate import Certificate, fidelity_of
+from vdd_ros.certificate import Certificate
+from vdd_ros.certificate_sources import fidelity_of
 from vdd_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -197,7 +198,8 @@ def _certificate(
         own = origin.run_hash, origin.teacher_hash
         fidelity = fidelity_of(read_object(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
-    return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
+    parts = args.run, acting, origin, parity, fidelity, policy.ood_detector
+    return certificate(*parts, args.precision, policy.contract.certificate)
 
 
 def _require_own(args: Args, kind: str, notes: dict) -> None:

@@ -16,9 +16,17 @@ from tyro.conf import Positional
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_manifest import CERTIFICATE, PAGE
-from vdd_ros.bundle_verification import Check, Failed, Required, Verified, a_call, verified
-from vdd_ros.certificate import MOST_MISSED
+from vdd_ros.bundle_verification import (
+    Check,
+    Failed,
+    Required,
+    Verified,
+    a_call,
+    certificate_for,
+    verified,
+)
 from vdd_ros.certificate_page import device_page, page_of
+from vdd_ros.certificate_parts import MOST_MISSED
 from vdd_ros.contract import Contract
 from vdd_ros.device import Device, this_device
 from vdd_ros.device_latency import DeviceLatency, latency_of
@@ -75,7 +83,7 @@ def main(args: Args) -> dict:
         saved = _save(args, found, latency, results)
         checks.append(Check("device result", True, f"kept in {saved.folder}"))
     _print(checks)
-    manifest, certificate = found.bundle.manifest, found.bundle.certificate
+    manifest, certificate = found.bundle.manifest, certificate_for(found.bundle, robot)
     return {
         "ok": True,
         "checks": _plain(checks),
