@@ -14,6 +14,7 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_space import action_space
 from vdd_ros.commands.export import STUDENT_RULE
+from vdd_ros.compiled_expert import CompiledExpert, kernel
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy, default_runtime, warm_up
 from vdd_ros.planner import Planner
@@ -60,7 +61,8 @@ def test_all_runtimes_follow_the_same_experts_to_the_same_actions(name, tmp_path
     quick = student_bundle(tmp_path / "quick", contract, parts, rule)
     expected = plans(plain.open_policy("onnxruntime"), rule, contract)
     assert len({expert for expert, _ in expected}) > 1, "nothing is shown where one expert does all"
-    for runtime in ("onnxruntime", "numpy"):
+    compiled = ["compiled"] if kernel() is not None else []
+    for runtime in ("onnxruntime", "numpy", *compiled):
         policy = quick.open_policy(runtime)
         assert policy.expert is not None
         warm_up(policy, np.tile(HOME, (2, 1)), rule.draws, calls=3)
@@ -82,21 +84,24 @@ def test_of_a_held_expert_nothing_else_is_evaluated(tmp_path, contract, parts, m
 
 def test_numpy_is_taken_where_onnxruntime_is_not_installed(monkeypatch, tmp_path, contract, parts):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("vdd_ros.inference.is_kernel_fast", lambda: False)
     assert default_runtime(False) == default_runtime(True) == "numpy"
     bundle = student_bundle(tmp_path / "bundle", contract, parts, STUDENT_RULE)
     assert plans(bundle.open_policy(), STUDENT_RULE, contract)
 
 
 @pytest.mark.parametrize(
-    ("fast", "has_expert", "runtime"),
+    ("fast", "built", "has_expert", "runtime"),
     [
-        (True, True, "numpy"),
-        (True, False, "onnxruntime"),  # teachers and transformers are faster there
-        (False, True, "onnxruntime"),  # so is everything beside a reference BLAS
+        (True, True, True, "compiled"),
+        (True, False, True, "numpy"),
+        (True, True, False, "onnxruntime"),  # teachers and transformers are faster there
+        (False, True, True, "onnxruntime"),  # so is everything beside a reference BLAS
     ],
 )
-def test_the_usual_runtime_is_the_faster_one(fast, has_expert, runtime, monkeypatch):
+def test_the_usual_runtime_is_the_faster_one(fast, built, has_expert, runtime, monkeypatch):
     monkeypatch.setattr("vdd_ros.inference.is_blas_fast", lambda: fast)
+    monkeypatch.setattr("vdd_ros.inference.is_kernel_fast", lambda: built)
     assert default_runtime(has_expert) == runtime
 
 
@@ -116,3 +121,9 @@ def test_the_graph_of_another_student_s_expert_is_refused(tmp_path, contract, pa
     opened = student_bundle(tmp_path / "bundle", contract, mixed, DRAW).open_policy()
     with pytest.raises(UserError, match="another policy's"):
         warm_up(opened, np.tile(HOME, (2, 1)), 1, calls=3)
+
+
+def test_who_asks_for_a_kernel_that_was_not_built_is_told(tmp_path, parts, monkeypatch):
+    monkeypatch.setattr("vdd_ros.compiled_expert.kernel", lambda: None)
+    with pytest.raises(UserError, match="install the package where there is a C compiler"):
+        CompiledExpert(parts.expert)

@@ -245,7 +245,7 @@ class Bundle:
         for graph in (path, self.expert_path):
             if graph is not None:
                 require_whole(graph)
-        if runtime == "numpy":
+        if runtime != "onnxruntime":
             keep_blas_to_one_thread()
         density = self.open_density(runtime) if self.rule.output == "sample" else None
         expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from vdd_ros.blas import is_blas_fast
+from vdd_ros.compiled_expert import CompiledExpert, is_kernel_fast
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 from vdd_ros.graph import Graph, GraphError
@@ -25,7 +27,8 @@ from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_graph import OnnxGraph
 
 T = TypeVar("T")
-Runtime = Literal["onnxruntime", "numpy"]
+# compiled: the graph of one expert by a kernel of our own (compiled_expert.py), all else by numpy
+Runtime = Literal["compiled", "onnxruntime", "numpy"]
 PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
 WARM_UP_S = 15.0  # of a policy, and of its choice: a robot is to be ready within a minute
@@ -72,14 +75,22 @@ class Policy(Protocol):
 def default_runtime(has_expert: bool) -> Runtime:
     """Of a bundle that has the graph of one expert, or has none: the one that is faster on this
     machine, as measured in docs/runtime.md."""
-    if has_expert and is_blas_fast():
-        return "numpy"
-    return "onnxruntime" if importlib.util.find_spec("onnxruntime") is not None else "numpy"
+    has_onnxruntime = importlib.util.find_spec("onnxruntime") is not None
+    if has_onnxruntime and not (has_expert and is_blas_fast()):
+        return "onnxruntime"
+    return "compiled" if has_expert and is_kernel_fast() else "numpy"
+
+
+def runtime_text(runtime: Runtime) -> str:
+    """What runs, with its version."""
+    if runtime == "compiled":
+        return f"vdd_ros' own kernel and numpy {version('numpy')}"
+    return f"{runtime} {version(runtime)}"
 
 
 def open_graph(path: str | Path, runtime: Runtime, threads: int = 1) -> Graph:
     """Raises UserError when the graph cannot be read."""
-    return NumpyGraph(path) if runtime == "numpy" else OnnxGraph(path, threads)
+    return OnnxGraph(path, threads) if runtime == "onnxruntime" else NumpyGraph(path)
 
 
 class OnnxPolicy:
@@ -165,8 +176,12 @@ class OnnxExpert:
 
 
 def open_expert(path: str | Path, runtime: Runtime) -> Expert:
-    """Raises UserError when the graph cannot be read or is of another form."""
-    return NumpyExpert(path) if runtime == "numpy" else OnnxExpert(path)
+    """Raises UserError when the graph cannot be read or is of another form, or no kernel is there
+    to be used."""
+    kinds: dict[Runtime, type[OnnxExpert] | type[NumpyExpert] | type[CompiledExpert]] = {
+        **{"compiled": CompiledExpert, "numpy": NumpyExpert, "onnxruntime": OnnxExpert}
+    }
+    return kinds[runtime](path)
 
 
 def one_by_one(expert: Expert, window: np.ndarray) -> PolicyOutput:

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -32,6 +31,7 @@ from vdd_ros.device import Device, this_device
 from vdd_ros.device_latency import DeviceLatency, latency_of
 from vdd_ros.device_results import LATENCY, DeviceResult, DeviceResults
 from vdd_ros.environment import device_results_folder
+from vdd_ros.inference import runtime_text
 from vdd_ros.signature import read_trusted
 
 WORDS = {True: "ok", False: "REFUSED", None: "-"}
@@ -127,12 +127,12 @@ def _save(
 def _facts(found: Verified, latency: DeviceLatency | None, device: Device) -> dict:
     """What the certificate of a device says, beside whose it is."""
     measured = None if latency is None else latency._asdict()
-    runtime = found.bundle.usual_runtime
+    runtime = runtime_text(found.bundle.usual_runtime)
     return {
         "policy_hash": found.bundle.manifest.policy_hash,
         "device": str(device),
         "precision": found.bundle.precision,
-        "runtime": f"{runtime} {version(runtime)} on the CPU",
+        "runtime": f"{runtime} on the CPU",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "parity": None if found.differences is None else found.differences._asdict(),
         "latency": measured,
