@@ -18,7 +18,14 @@ from vdd_ros.bundle_manifest import NORMALIZER, POLICY, checking
 from vdd_ros.certificate import NOT_MEASURED, Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy, Policy, Warm, warm_up
+from vdd_ros.inference import (
+    GATING_BOUND,
+    MEANS_BOUND,
+    OnnxPolicy,
+    Policy,
+    Warm,
+    warm_up,
+)
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
 from vdd_ros.sealed_folder import Refused
@@ -167,9 +174,12 @@ def warmed_up(bundle: Bundle, policy: Policy, robot: Contract) -> Warm:
     density = None if policy.density is not None else bundle.open_density()
     with checking("run"):
         if density is not None:  # which the policy does not draw from, but the monitor asks
-            path, runtime = bundle.folder / POLICY, bundle.usual_runtime
+            path, runtime = bundle.folder / POLICY, bundle.graph_runtime()
             warm_up(OnnxPolicy(path, density, runtime=runtime), window, draws=1, calls=1)
-        return warm_up(policy, window, bundle.rule.draws)
+        reference = bundle.reference
+        off = Differences(0.0, 0.0) if reference is None else reference.bound
+        apart = max(MEANS_BOUND, off.means), max(GATING_BOUND, off.gating)
+        return warm_up(policy, window, bundle.rule.draws, apart=apart)
 
 
 def resting_window(bundle: Bundle, contract: Contract) -> np.ndarray:

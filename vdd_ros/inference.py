@@ -27,7 +27,7 @@ from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_graph import OnnxGraph
 
 T = TypeVar("T")
-# compiled: the graph of one expert by a kernel of our own (compiled_expert.py), all else by numpy
+# compiled: the graph of one expert by a kernel of our own (compiled_expert.py), the others by numpy
 Runtime = Literal["compiled", "onnxruntime", "numpy"]
 PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
@@ -72,13 +72,26 @@ class Policy(Protocol):
         ...
 
 
-def default_runtime(has_expert: bool) -> Runtime:
-    """Of a bundle that has the graph of one expert, or has none: the one that is faster on this
-    machine, as measured in docs/runtime.md."""
+def default_runtime(has_expert: bool, in_fp32: bool = True) -> Runtime:
+    """Of a bundle that has the graph of one expert, or has none, and whose other graphs are in
+    fp32, or are not: the one that is faster on this machine, as measured in docs/runtime.md."""
+    is_compiled = has_expert and is_kernel_fast()
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "compiled" if is_compiled else "numpy"
+    if not in_fp32:
+        return "compiled" if is_compiled else "onnxruntime"
+    if has_expert and is_blas_fast():
+        return "compiled" if is_compiled else "numpy"
+    return "onnxruntime"
+
+
+def runtime_of_graphs(runtime: Runtime, in_fp32: bool = True) -> Runtime:
+    """What runs the others where a runtime is for the graph of one expert; numpy has products in
+    float32 alone that are quick, and none in int8."""
+    if runtime != "compiled":
+        return runtime
     has_onnxruntime = importlib.util.find_spec("onnxruntime") is not None
-    if has_onnxruntime and not (has_expert and is_blas_fast()):
-        return "onnxruntime"
-    return "compiled" if has_expert and is_kernel_fast() else "numpy"
+    return "onnxruntime" if has_onnxruntime and not in_fp32 else "numpy"
 
 
 def runtime_text(runtime: Runtime) -> str:
@@ -239,11 +252,19 @@ class Warm(NamedTuple):
     choice_s: float
 
 
-def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> Warm:
+def warm_up(
+    policy: Policy,
+    window: np.ndarray,
+    draws: int,
+    calls: int = 50,
+    apart: tuple[float, float] = (MEANS_BOUND, GATING_BOUND),
+) -> Warm:
     """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
-    draws: samples of each expert where the policy has a density. Raises UserError when the policy
-    fails, gives something that is no mixture, or has another mixture's density or experts.
+    draws: samples of each expert where the policy has a density; apart: how far the graph of one
+    expert, which is in fp32, may be from the policy's in means [unit] and gating. Raises UserError
+    when the policy fails, gives something that is no mixture, or has another mixture's density or
+    experts.
     """
     shape = policy.noise_shape
     noise = None if shape is None else np.zeros(shape)
@@ -268,7 +289,7 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         raise UserError(
             f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
         )
-    if each is not None and not _is_same(each, output):
+    if each is not None and not _is_same(each, output, apart):
         raise UserError("the graph of one expert is another policy's: export the bundle again")
     if drawn is None:
         return Warm(plan_s, choice_s)
@@ -280,12 +301,16 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
     return Warm(plan_s, choice_s)
 
 
-def _is_same(found: PolicyOutput, policy: PolicyOutput) -> bool:
+def _is_same(
+    found: PolicyOutput,
+    policy: PolicyOutput,
+    apart: tuple[float, float] = (MEANS_BOUND, GATING_BOUND),
+) -> bool:
     """Whether what another graph gave is what the policy gave."""
     if found.means.shape != policy.means.shape:
         return False
     gating = np.abs(np.exp(found.log_gating) - np.exp(policy.log_gating)).max()
-    return bool(gating <= GATING_BOUND and np.abs(found.means - policy.means).max() <= MEANS_BOUND)
+    return bool(gating <= apart[1] and np.abs(found.means - policy.means).max() <= apart[0])
 
 
 def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:
