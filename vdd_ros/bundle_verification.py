@@ -94,6 +94,7 @@ def verified(
     made = {
         "signature": bundle.signer is None or bundle.signer.checked,
         "robot": robot is not None,
+        "certificate": bundle.certificate is not None,
         "parity": differences is not None,
     }
     checks = [Check(name, made.get(name, True) or None, passed[name]) for name in CHECKS]
