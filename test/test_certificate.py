@@ -128,6 +128,16 @@ def test_the_page_says_what_is_known_and_what_is_not(tmp_path, contract):
     )
 
 
+def test_why_a_figure_of_parity_is_missing_is_told_beside_it(tmp_path, contract):
+    reasons = {"reasons": {"expert_agreement": "its candidates are samples"}}
+    parity = {"fp32": {"ok": True, "windows": 9, "expert_agreement": None, **reasons}}
+    told = bundles.certificate(contract, parity=parity).to_dict()
+    made = bundles.student_bundle(tmp_path / "vdd", contract, certificate=told)
+    page = (made.folder / "certificate.md").read_text()
+    assert "| expert agreement | its candidates are samples |" in page
+    assert "| windows | 9 |" in page and "reasons" not in page
+
+
 def test_certifying_changes_the_bundle_but_not_the_policy(tmp_path, contract):
     export = bundles.student_bundle(tmp_path / "export", contract)
     whole = certified(export, tmp_path / "whole", bundles.complete(contract))
@@ -145,9 +155,9 @@ def test_figures_of_another_run_or_policy_are_refused():
     figures = FIDELITY | ours
     assert fidelity_of(figures, *own, "it").dead_experts == 1
     for name in ("run_hash", "teacher_hash"):
-        for wrong in ({name: "9" * 64}, {name: None}):
-            with pytest.raises(UserError, match="it is of the .*: measure this one"):
-                fidelity_of(figures | wrong, *own, "it")
+        for wrong, told in (("9" * 64, "it is of the .*: measure this"), (None, "does not say")):
+            with pytest.raises(UserError, match=told):
+                fidelity_of(figures | {name: wrong}, *own, "it")
     del figures["energy_distance"]
     with pytest.raises(UserError, match="it lacks energy_distance"):
         fidelity_of(figures, *own, "it")

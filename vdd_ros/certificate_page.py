@@ -139,8 +139,16 @@ def _parity(certificate: Certificate) -> str:
         return _sentence(why)
     parts = []
     for precision, found in certificate.parity.items():
-        parts += [f"{precision}:", table_of(found)]
+        parts += [f"{precision}:", table_of(_with_reasons(found))]
     return "\n\n".join(parts)
+
+
+def _with_reasons(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures, and where there is none why not."""
+    reasons = found.get("reasons")
+    why = reasons if isinstance(reasons, dict) else {}
+    told = {name: value for name, value in found.items() if name != "reasons"}
+    return told | {name: why[name] for name in told.keys() & why.keys() if told[name] is None}
 
 
 def _fidelity(certificate: Certificate) -> str:

@@ -66,10 +66,14 @@ def latency_of(facts: Mapping[str, Any], policy_hash: str, where: str) -> Latenc
 
 def _require_own(raw: Mapping[str, Any], name: str, wanted: str, what: str, where: str) -> None:
     found = raw.get(name)
-    if found != wanted:
-        told = f"{found:.12}" if isinstance(found, str) else "unknown"
+    if not isinstance(found, str):
         raise UserError(
-            f"{where} is of the {what} {told}, and the bundle's is {wanted[:12]}: measure this one"
+            f"{where} does not say which {what} it is of: name what vdd measured of this one"
+        )
+    if found != wanted:
+        raise UserError(
+            f"{where} is of the {what} {found:.12}, and the bundle's is {wanted[:12]}: measure "
+            "this one"
         )
 
 
