@@ -152,8 +152,8 @@ def test_a_bundle_that_is_named_by_a_link_is_taken(tmp_path, bundle, contract):
     ("required", "simulation", "told"),
     [
         ("sim_pass", None, "no pass in simulation with delays"),
-        ("sim_pass", (0.97, 0.0), "it failed: simulation .delays of 0 s together, least 0.01"),
-        ("sim_pass", (0.8, 0.01, 0.7), "it failed: simulation .success from 0.7 on"),
+        ("sim_pass", (0.97, 0.0), "it failed: simulation .delays of 0 s together, at least 0.01"),
+        ("sim_pass", (0.8, 0.01, 0.7), "it failed: simulation .95 % interval of success from 0.7"),
         ("complete", (0.97, 0.01), "lacks calibration, fidelity"),
     ],
 )

@@ -61,8 +61,8 @@ def test_what_is_demanded_is_the_contract_s(contract):
     hard = contract.certificate.model_copy(update={"success": 0.95, "off_support": 0.01})
     assert whole.demanded(hard).faults == {
         "fidelity": "off-support mass 0.02, at most 0.01",
-        "success": "success from 0.93 on in its interval, least 0.95",
-        "simulation": "success from 0.93 on in its interval, least 0.95",
+        "success": "95 % interval of success from 0.93, at least 0.95",
+        "simulation": "95 % interval of success from 0.93, at least 0.95",
     }
     raw = contract.to_dict() | {"certificate": {"success": 0.49}}
     with pytest.raises(UserError, match="certificate.success"):

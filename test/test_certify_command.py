@@ -109,7 +109,8 @@ def test_a_robot_demands_what_its_own_contract_does(tmp_path, bundle, contract, 
     judged = Bundle.load(tmp_path / "judged")
     assert judged.certificate.sim_pass
     require_certificate(judged, "sim_pass")
-    with pytest.raises(Refused, match="failed: simulation .success from 0.7 on .* least 0.8.;"):
+    told = "failed: simulation .95 % interval of success from 0.7, at least 0.8.; sim_pass"
+    with pytest.raises(Refused, match=told):
         require_certificate(judged, "sim_pass", contract)
     content = Contract.from_dict(contract.to_dict() | {"certificate": {"success": 0.7}}, "it")
     require_certificate(judged, "sim_pass", content)

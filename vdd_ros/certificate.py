@@ -136,7 +136,7 @@ class Certificate(Figures):
             return []
         told = _too_rare(found, self.demands)
         if found.delay_s < LEAST_DELAY_S:
-            told.append(f"delays of {found.delay_s:.2g} s together, least {LEAST_DELAY_S:g}")
+            told.append(f"delays of {found.delay_s:.2g} s together, at least {LEAST_DELAY_S:g}")
         return told
 
     @property
@@ -166,7 +166,7 @@ def _above(what: str, found: float, allowed: float) -> list[str]:
 def _too_rare(found: Rollouts, demands: CertificateDemands) -> list[str]:
     low = found.success_interval[0]
     least = demands.success
-    return [] if low >= least else [f"success from {low:.3g} on in its interval, least {least:g}"]
+    return [] if low >= least else [f"95 % interval of success from {low:.3g}, at least {least:g}"]
 
 
 def certificate_of(data: bytes, where: str) -> Certificate | None:
