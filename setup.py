@@ -1,6 +1,6 @@
 from glob import glob
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 package_name = "vdd_ros"
 
@@ -70,10 +70,21 @@ extras = {
     "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "playwright>=1.40"],
 }
 
+# the usual tick's graph, which is left to numpy where there is no C compiler (docs/runtime.md)
+kernel = Extension(
+    "vdd_ros.expert_kernel",
+    ["vdd_ros/native/expert.c"],
+    depends=["vdd_ros/native/expert_kernel.h"],
+    extra_compile_args=["-O3", "-fno-math-errno", "-Wno-psabi"],
+    libraries=["m"],
+    optional=True,
+)
+
 setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=["vdd_ros", "vdd_ros.*"]),
+    ext_modules=[kernel],
     package_data={"vdd_ros.sim": ["assets/*.xml"], "vdd_ros.page": ["static/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),

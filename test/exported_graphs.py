@@ -12,6 +12,7 @@ import torch
 from vdd_ros.density import MixtureParameters
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
+from vdd_ros.policies.expert_graph import expert_graph
 from vdd_ros.policies.export import ActingStudent, StudentDensity, teacher_graph, to_onnx
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
@@ -42,6 +43,7 @@ NAMES = (
     "few steps",
 )
 UNROLLED, LOOPED = "teacher unrolled", "teacher looped"  # of vdd bench latency alone
+EXPERT = "expert full"  # in fp32, whatever the precision of the others
 
 
 class Made(NamedTuple):
@@ -56,9 +58,8 @@ def made(name: str) -> Made:
     """The graph of that name; its networks are the same whatever was made before."""
     torch.manual_seed(0)
     kind, which = name.split(" ", 1)
-    graph = {"student": _student, "density": _density, "teacher": _teacher, "few": _few_steps}[
-        kind
-    ](which)
+    makers = {"student": _student, "density": _density, "teacher": _teacher, "few": _few_steps}
+    graph = (makers | {"expert": _expert})[kind](which)
     rng = np.random.default_rng(1)
     shapes = shapes_of(graph)
     inputs = []
@@ -108,6 +109,12 @@ def _of_student(which: str, part: type, outputs: list[str]) -> bytes:
 
 def _student(which: str) -> bytes:
     return _of_student(which, ActingStudent, ["log_gating", "means"])
+
+
+def _expert(which: str) -> bytes:
+    graph = expert_graph(student(which), normalizer(), (TO, DO))
+    assert graph is not None
+    return graph
 
 
 def _density(which: str) -> bytes:

@@ -31,6 +31,7 @@ NOT_SOURCE = shutil.ignore_patterns(
     "*.egg-info",
     "__pycache__",
     ".*_cache",
+    "*.so",
 )
 
 
@@ -67,6 +68,28 @@ def test_every_source_file_is_installed_once(wheel):
     code = {name for name in installed if not name.endswith(".launch.py")}
     assert code == expected
     assert "vdd_ros/policies/__init__.py" in code
+    assert len(kernels(wheel.namelist())) == (shutil.which("cc") is not None)
+
+
+def kernels(names) -> list[str]:
+    return [name for name in names if name.rpartition("/")[2].startswith("expert_kernel.")]
+
+
+@pytest.mark.parametrize("compiler", ["cc", "/bin/false"])
+def test_the_kernel_is_built_where_there_is_a_compiler_and_missed_nowhere(tmp_path, compiler):
+    if shutil.which(compiler) is None:
+        compiler = "/bin/false"
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", tmp_path]
+    environment = os.environ | {"CC": compiler}
+    done = subprocess.run(
+        [*command, "--build-temp", tmp_path / "objects"],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    built = kernels(str(path) for path in tmp_path.rglob("*.so"))
+    assert len(built) == (compiler != "/bin/false")
+    if built:
+        assert "warning" not in done.stderr
 
 
 def test_data_files_are_where_ros_looks(wheel):

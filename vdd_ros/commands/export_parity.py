@@ -36,8 +36,9 @@ FEWER_PICTURES = 32  # of each image, through its encoder
 
 
 class Checked(NamedTuple):
-    """expert_onnx: in fp32 alone, of which it is; parity: figures by precision; reference: what the
-    bundle is compared with wherever it runs; recorded: what its engines are compared on."""
+    """expert_onnx: in fp32 whatever the others are, as only processors evaluate it; parity: figures
+    by precision; reference: what the bundle is compared with wherever it runs; recorded: what its
+    engines are compared on."""
 
     policy_onnx: bytes
     density_onnx: bytes | None
@@ -97,8 +98,7 @@ def checked(
         seen = policy.pictures[some[:FEWER_PICTURES]]
         figures |= encoder_parity(encoders, policy.encoder, policy.contract, seen)
     found[precision] = figures
-    expert_onnx = policy.expert_onnx if precision == "fp32" else None
-    return Checked(policy_onnx, density_onnx, expert_onnx, found, reference, recorded)
+    return Checked(policy_onnx, density_onnx, policy.expert_onnx, found, reference, recorded)
 
 
 def _graphs(
