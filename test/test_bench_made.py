@@ -67,7 +67,7 @@ def test_a_bench_that_wants_pictures_is_made_one_that_sees(monkeypatch, capsys):
 
 def test_what_other_code_made_is_not_taken(cache, monkeypatch):
     """It may lack files that this code's exports have."""
-    monkeypatch.setattr(made, "_make", lambda recipe, at, log: None)
+    monkeypatch.setattr(made, "_make", lambda recipe, part: None)
     first = made.made()
     assert made.made() == first
     monkeypatch.setattr(made, "code_hash", lambda *folders: "of another state")

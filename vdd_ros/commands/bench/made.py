@@ -72,7 +72,7 @@ def made(kind: str = "small") -> Made:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        _make(recipe, _places(part), part / "log.txt")
+        _make(recipe, part)
         shutil.rmtree(folder, ignore_errors=True)  # another program was quicker
         part.rename(folder)
     except OSError as error:
@@ -97,7 +97,8 @@ def told(named: bool, kind: str = "small") -> str:
     return f"made: {RECIPES[kind].demonstrations} demonstrations, {RECIPES[kind].steps} steps"
 
 
-def _make(recipe: Recipe, at: Made, log: Path) -> None:
+def _make(recipe: Recipe, part: Path) -> None:
+    at, log = _places(part), part / "log.txt"
     _vdd(
         log, "record", "--one-process", "--episodes", recipe.demonstrations, "--task", recipe.task,
         "--contract", recipe.contract, "--out", at.demonstrations,
@@ -105,7 +106,7 @@ def _make(recipe: Recipe, at: Made, log: Path) -> None:
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
         recipe.contract, "--held-out", recipe.held_out, "--training.steps", recipe.steps,
-        "--training.batch-size", recipe.batch, "--threads", 1,
+        "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
