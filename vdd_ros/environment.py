@@ -23,8 +23,13 @@ def prepare_environment() -> None:
 
 def draw_off_screen() -> None:
     """Let MuJoCo, which is not loaded yet, draw by EGL where nobody said by what."""
-    if os.environ.get("MUJOCO_GL", NO_DRAWING) == NO_DRAWING:  # also of a parent that draws nothing
-        os.environ["MUJOCO_GL"] = "egl"
+    os.environ["MUJOCO_GL"] = drawn_by()
+
+
+def drawn_by() -> str:
+    """A value of MUJOCO_GL: what was said, or EGL where nobody said by what."""
+    said = os.environ.get("MUJOCO_GL", NO_DRAWING)
+    return "egl" if said == NO_DRAWING else said  # also of a parent that draws nothing
 
 
 def device_results_folder() -> Path:
