@@ -31,7 +31,7 @@ class LiftChoice(TableTask):
     achieved = "lifted"
 
     def things(self) -> list[MujocoObject]:
-        """Two cubes that nothing but their place tells apart."""
+        """Cubes that nothing but their place tells apart."""
         return [
             BoxObject(name, size=[HALF] * 3, density=DENSITY, rgba=[0.75, 0.45, 0.2, 1])
             for name in self.objects
@@ -57,9 +57,9 @@ class LiftChoice(TableTask):
         self._mode: int | None = None
 
     def _heights(self) -> list[float]:
-        """Of the two cubes' lower faces over the table [m]."""
+        """Of the cubes' lower faces over the table [m]."""
         z, rest = self.sim.data._data.xpos[self._cubes, 2], self.table_origin[2] + HALF
-        return [float(z[0] - rest), float(z[1] - rest)]
+        return (z - rest).tolist()
 
     def fault(self, tool: np.ndarray) -> str | None:
         """A cube that fell down cannot be lifted any more."""
