@@ -8,8 +8,10 @@ from pathlib import Path
 import drawing
 import pytest
 from foreign_data import CONFIG
+from made_cells import cell
 from small_sweep import written
 
+from docs.results.sections.images import NAME, of_images
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.errors import UserError
 
@@ -55,3 +57,20 @@ def test_who_sees_and_who_does_not_learn_from_the_same_episodes(tmp_path: Path):
 def test_an_encoder_that_cannot_be_is_refused(tmp_path, encoder, told):
     with pytest.raises(UserError, match=told):
         TasksPlan.from_yaml(written(tmp_path, **CHANGES | {"encoder": encoder}))
+
+
+def test_the_page_has_a_row_for_each_policy_with_what_its_training_took():
+    cells = [
+        cell("lift_one", 1, "teacher", teacher="seeing", training_cpu_seconds=90.0),
+        cell("lift_one", 1, "teacher-1", teacher="seeing", training_cpu_seconds=90.0),
+        cell("lift_one", 1, "vdd", teacher="seeing", training_cpu_seconds=None),
+        cell("lift_one", 1, "teacher", teacher="blind", success=0.0, training_cpu_seconds=30.0),
+    ]
+    text = of_images("".join(json.dumps(one | {"benchmark": NAME}) + "\n" for one in cells))
+    head, *rows = text.splitlines()
+    assert head.startswith("`vdd sweep PLAN --out OUT`, a processor, 2 cores, 20 rollouts of each")
+    assert rows[3:] == [
+        "| seeing | teacher | 0.90 | 0.80 to 0.95 | 5.00 | 10 | 1.7 | 1.5 |",
+        "| seeing | vdd | 0.90 | 0.80 to 0.95 | 5.00 | 1 | 1.7 | – |",
+        "| blind | teacher | 0.00 | 0.80 to 0.95 | 5.00 | 10 | 1.7 | 0.5 |",
+    ]

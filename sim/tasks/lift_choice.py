@@ -27,7 +27,7 @@ class LiftChoice(TableTask):
     start_q = np.array([0.0486, -0.115, -0.049, -2.532, -0.0085, 2.4171, 0.0068])
     time_limit_s = 15.0
     n_modes = 4
-    objects = ("left_cube", "right_cube")
+    objects: tuple[str, ...] = ("left_cube", "right_cube")
     achieved = "lifted"
 
     def things(self) -> list[MujocoObject]:

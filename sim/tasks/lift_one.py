@@ -24,7 +24,7 @@ class LiftOne(LiftChoice):
     time_limit_s = 8.0
     n_modes = 1
     contexts = 100
-    objects = ("cube",)
+    objects: tuple[str, ...] = ("cube",)
 
     def place(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Anywhere in a rectangle under the hand."""
