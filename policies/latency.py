@@ -77,7 +77,7 @@ def ways_to_a_chunk(
     shape = _window_shape(teacher.normalizer)
     for one in (student, *others):
         _require_same_shapes(teacher, one)
-    window = typical_window(teacher.normalizer, rng)
+    window = typical_window(teacher, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
     of_one = expert_graph(student.moe, student.normalizer, shape)
@@ -147,7 +147,7 @@ def fast_ways(
     rng: np.random.Generator,
 ) -> dict[Name, Callable[[], object]]:
     """Students and BASELINES of one teacher as a robot would run them, after one window."""
-    window = typical_window(teacher.normalizer, rng)
+    window = typical_window(teacher, rng)
     calls: dict[Name, Callable[[], object]] = {}
     for name, student in students.items():
         calls[name, "onnxruntime"] = student_call(student, window, rng)
@@ -256,12 +256,18 @@ def ratios_of(timings: dict[Name, Timing]) -> tuple[dict[str, float], dict[str, 
     return ratios, best_forms
 
 
-def typical_window(normalizer: Normalizer, rng: np.random.Generator) -> np.ndarray:
-    """(To, Do): a window drawn from the normalizer's statistics [contract unit]."""
+def typical_window(teacher: Teacher, rng: np.random.Generator) -> np.ndarray:
+    """(To, Do): a window drawn from the normalizer's statistics [contract unit]; where a teacher
+    sees images its rows are as long as a graph wants them, see `acting_windows`."""
+    normalizer = teacher.normalizer
     newest = rng.normal(normalizer.newest_mean, normalizer.newest_std)
     steps = rng.normal(0.0, normalizer.difference_std)
     before = newest - steps[::-1].cumsum(0)[::-1]
-    return np.vstack([before, newest])
+    window = np.vstack([before, newest])
+    sizes = teacher.sizes
+    features = np.zeros((len(window), sizes.images * sizes.image_dim))
+    features[-1] = rng.normal(size=features.shape[1])
+    return np.hstack([window, features])
 
 
 def _network_calls(policy: str) -> int:
