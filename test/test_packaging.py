@@ -74,7 +74,9 @@ def test_data_files_are_where_ros_looks(wheel):
     share = {name.split(".data/data/")[1] for name in wheel.namelist() if ".data/data/" in name}
     wanted = {"share/vdd_ros/package.xml", "share/ament_index/resource_index/packages/vdd_ros"}
     config = [
-        one for kind in ("yaml", "xml", "service") for one in ROOT.glob(f"config/**/*.{kind}")
+        one
+        for kind in ("yaml", "xml", "service", "json", "rviz")
+        for one in ROOT.glob(f"config/**/*.{kind}")
     ]
     wanted |= {f"share/vdd_ros/{path.relative_to(ROOT)}" for path in config}
     wanted |= {f"share/vdd_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")}
