@@ -84,6 +84,6 @@ class OtherClocks:
             return  # no answer of a clock node
         if who != self._me:
             return
-        exchange = Exchange(*times, received_ns)
+        exchange = Exchange(times[0], times[1], times[2], received_ns)
         if exchange.delay_ns >= 0:  # else one of the clocks was set meanwhile
             self._exchanges[host].append(exchange)
