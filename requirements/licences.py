@@ -28,14 +28,14 @@ READ_BY_EYE = {
 NOTED = """\
 ## What is not simply permissive
 
-- **quadprog** (GPL-2.0 or later) and **qpsolvers** (LGPL-3.0) solve the inverse kinematics of the extras
-  `cartesian` and `sim`. Nothing of them is part of this package, and a robot whose policies tell joint
-  positions does without both. Who passes on an image or a machine with them installed passes on GPL
-  software and has to meet its terms.
-- **tensorrt-rtx** (extra `rtx`, for tests) is NVIDIA's own, under its licence agreement, and so is TensorRT
-  (extra `tensorrt`, or of JetPack). Neither is passed on with this package.
-- **certifi**, **pathspec**, **hypothesis** and **tqdm** are under the MPL-2.0, which asks for the sources of
-  changed files of theirs. None is changed here.
+- **quadprog** (GPL-2.0 or later) and **qpsolvers** (LGPL-3.0) solve the inverse kinematics of the
+  extras `cartesian` and `sim`. Nothing of them is part of this package, and a robot whose policies
+  tell joint positions does without both. Who passes on an image or a machine with them installed
+  passes on GPL software and has to meet its terms.
+- **tensorrt-rtx** (extra `rtx`, for tests) is NVIDIA's own, under its licence agreement, and so is
+  TensorRT (extra `tensorrt`, or of JetPack). Neither is passed on with this package.
+- **certifi**, **pathspec**, **hypothesis** and **tqdm** are under the MPL-2.0, which asks for the
+  sources of changed files of theirs. None is changed here.
 """
 
 
@@ -57,11 +57,11 @@ def main() -> int:
     counted = sorted(packages.items(), key=lambda item: (-len(item[1]), item[0]))
     PAGE.write_text(
         "# Licences of what is installed\n\n"
-        "This package is under the Apache-2.0 ([LICENSE](../LICENSE)) and contains no code of the\n"
-        "packages below; it asks for them, and pip or a ROS distribution installs them. The tables\n"
-        f"are those of `requirements/{LOCK.name}`, written by `requirements/licences.py` from what\n"
-        "each package says of itself; torch, which is installed in a step of its own, is BSD-3-Clause.\n"
-        "It is no legal advice.\n\n"
+        "This package is under the Apache-2.0 ([LICENSE](../LICENSE)) and contains no code of\n"
+        "the packages below; it asks for them, and pip or a ROS distribution installs them. The\n"
+        f"tables are those of `requirements/{LOCK.name}`, written by `requirements/licences.py`\n"
+        "from what each package says of itself; torch, which is installed in a step of its own,\n"
+        "is BSD-3-Clause. It is no legal advice.\n\n"
         + NOTED
         + "\n## How many\n\n| licence | packages |\n|---|---|\n"
         + "".join(f"| {licence} | {len(names)} |\n" for licence, names in counted)

@@ -7,6 +7,7 @@ import os
 import pytest
 import yaml
 
+from vdd_ros import kinematic_model
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_text import LARGEST_BYTES, LONGEST_NUMBER, MOST_VALUES, load_yaml
@@ -67,3 +68,35 @@ def test_a_contract_is_read_no_further_than_it_may_be_long(tmp_path, contract_pa
     os.mkfifo(path)
     with pytest.raises(UserError, match="no regular file"):
         Contract.from_yaml(path)
+
+
+def test_a_file_that_extends_itself_by_another_name_is_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "contract.yaml").write_text("extends: ../a/contract.yaml\n")
+    with pytest.raises(UserError, match="extends itself"):
+        Contract.from_yaml(tmp_path / "a" / "contract.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<mujoco>" + "<body>" * 100_000 + "</body>" * 100_000 + "</mujoco>", "nests more than"),
+        ("<mujoco>" + " " * kinematic_model.LARGEST_BYTES + "</mujoco>", "at most"),
+        (
+            "<!DOCTYPE robot [<!ENTITY a0 'xxxxxxxxxx'>"
+            + "".join(f"<!ENTITY a{k} '{f'&a{k - 1};' * 10}'>" for k in range(1, 10))
+            + "]><robot name='&a9;'/>",
+            "this is no XML",
+        ),
+    ],
+    ids=["deep", "long", "entities"],
+)
+def test_a_hostile_model_of_an_arm_is_refused(tmp_path, contract_path, text, told):
+    (tmp_path / "model.xml").write_text(text)
+    (tmp_path / "contract.yaml").write_text(
+        f"extends: {contract_path}\n"
+        "action: {name: tool_pose_target, meaning: tool_pose}\n"
+        "kinematics: {model: model.xml, tools: [{frame: tool, joints: [panda_joint1]}]}\n"
+    )
+    with pytest.raises(UserError, match=told):
+        Contract.from_yaml(tmp_path / "contract.yaml")

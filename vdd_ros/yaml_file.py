@@ -39,10 +39,11 @@ def read_map(path: str | Path, what: str) -> dict:
 def _extended(raw: object, path: Path, what: str, seen: tuple[Path, ...] = ()) -> object:
     if not isinstance(raw, dict) or "extends" not in raw:
         return raw
-    if path in seen:
+    place = path.resolve()  # which may be told in many ways
+    if place in seen:
         raise UserError(f"{path} extends itself: remove one `extends` of {[p.name for p in seen]}")
     base_path = path.parent / str(raw["extends"])
-    base = _extended(_raw(base_path, what), base_path, what, (*seen, path))
+    base = _extended(_raw(base_path, what), base_path, what, (*seen, place))
     if not isinstance(base, dict):
         raise UserError(f"{path} extends {base_path}, which is no map of keys: name another")
     return _completed({key: raw[key] for key in raw if key != "extends"}, base)
