@@ -13,7 +13,8 @@ def of_images(text: str) -> str:
     """The section for the cells of a sweep whose teachers see and do not see."""
     cells = lines_of(text)
     heads = [
-        "teacher", "policy", "success", "95 %", "mean s", "NFE", "training [min]", "of one core [min]",
+        "teacher", "policy", "success", "95 %", "mean s", "NFE", "training [min]",
+        "of one core [min]",
     ]  # fmt: skip
     rows = [
         [
@@ -23,10 +24,7 @@ def of_images(text: str) -> str:
             "{:.2f} to {:.2f}".format(*cell["success_interval"]),
             number(cell["seconds"], 2),
             str(cell["nfe"]),
-            *(
-                number(_minutes(cell[f"training_{kind}"]), 1)
-                for kind in ("seconds", "cpu_seconds")
-            ),
+            *(number(_minutes(cell[f"training_{kind}"]), 1) for kind in ("seconds", "cpu_seconds")),
         ]
         for cell in cells
         if cell["method"] != "teacher-1"
