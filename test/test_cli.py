@@ -103,7 +103,7 @@ def test_a_misspelt_subcommand_is_guessed():
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path):
-    done = vdd("contract", "check", str(tmp_path / "none.yaml"), "--json")
+    done = vdd("contract", "show", str(tmp_path / "none.yaml"), "--json")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("vdd: no contract at ") and done.stderr.count("\n") == 1
 
@@ -112,8 +112,8 @@ def test_a_wrong_argument_is_exit_code_2():
     assert vdd("contract", "burn", "config/panda_avoid.yaml").returncode == 2
 
 
-def test_contract_check_ends_with_its_hash(contract, contract_path):
-    done = vdd("contract", "check", str(contract_path), "--json")
+def test_contract_show_ends_with_its_hash(contract, contract_path):
+    done = vdd("contract", "show", str(contract_path), "--json")
     result = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 0
     assert result["interface_hash"] == contract.interface_hash

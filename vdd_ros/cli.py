@@ -19,7 +19,7 @@ from vdd_ros.errors import UserError
 COMMANDS = {
     "demo": "run the main job from end to end and end with a table and a page",
     "doctor": "say what this machine has, what it lacks, and how to mend it",
-    "contract": "check a robot's contract and show what a policy is tied to",
+    "contract": "a robot's contract: begin one from its URDF, read it, compare it with the robot",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "look after recorded episodes: check, show, split, trim, delete, import, export",
     "calibrate": "find joint offsets, cameras' places and intrinsics from recorded data",
