@@ -23,7 +23,7 @@ def about_messages(
     contract: Contract, name: str, source: Stream | Camera, seen: Seen, look: Look
 ) -> Iterator[Finding]:
     """Lines about what comes on a topic; none where nothing can, which its publishers tell."""
-    if not any(end.type == source.type and not end.mismatch for end in seen.publishers):
+    if not any(end.type == source.type for end in seen.publishers):
         return
     yield _rate(contract, name, source, seen, look)
     if source.timeline == "header" and seen.stamps_ns.size:
@@ -89,7 +89,8 @@ def _stamps(source: Stream | Camera, seen: Seen, look: Look, name: str) -> Findi
         found = f"{-age_s * 1e3:.0f} ms in the future"
         remedy = "synchronise the clocks of both computers (chrony)"
         return Finding("wrong", name, what, found, remedy)
-    return Finding("fits", name, what, f"{age_s * 1e3:.1f} ms old on arrival")
+    word = "old" if age_s >= 0.0 else "ahead"
+    return Finding("fits", name, what, f"{abs(age_s) * 1e3:.1f} ms {word} on arrival")
 
 
 def _content(

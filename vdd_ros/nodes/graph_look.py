@@ -1,7 +1,7 @@
 """GraphLook: what is to be seen of a contract's topics in the graph, without sending anything.
 
 Messages wait in the readers' queues with the time at which they came, as the middleware says it,
-and are taken out now and then; no callback runs. The robot's commands are not listened to, as a gate
+and are taken out now and then; no callback runs. The robot's commands are not heard, as a gate
 could take that for a robot: discovery says who does.
 """
 
@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import rclpy
 from rclpy.context import Context
+from rclpy.duration import Infinite
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.qos import LivelinessPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -26,7 +27,14 @@ from vdd_ros.contract_cameras import COMPRESSED, Camera
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
 from vdd_ros.live_look import End, Look, Sample, Seen
-from vdd_ros.nodes.messages import command_qos, fields_of, latched_qos, message_class, qos_of
+from vdd_ros.nodes.messages import (
+    RELIABILITY,
+    command_qos,
+    fields_of,
+    latched_qos,
+    message_class,
+    qos_of,
+)
 from vdd_ros.urdf import Urdf, urdf_of
 
 NAME = "contract_check"  # one of `listeners.ONLOOKERS`
@@ -65,13 +73,16 @@ class GraphLook:
             enable_rosout=False,
             start_parameter_services=False,
         )
+        # best effort beside it hears also whom the contract's reliability does not: so all that is
+        # wrong with them is told at once
         self._readers = {
-            name: self._subscribe(source.topic, message_class(source.type), qos_of(source, QUEUE))
+            (name, reliability): self._subscribe(source, reliability)
             for name, source in contract.sources.items()
+            for reliability in {source.reliability, "best_effort"}
             if name != "robot_command"
         }
-        self._description = self._subscribe("robot_description", String, latched_qos())
-        self._heard = {name: Heard([], [], []) for name in self._readers}
+        self._description = self._reader("robot_description", String, latched_qos())
+        self._heard = {key: Heard([], [], []) for key in self._readers}
 
     def __enter__(self) -> GraphLook:
         return self
@@ -86,9 +97,9 @@ class GraphLook:
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0.0:
             time.sleep(min(POLL_S, left_s))
-            for name, reader in self._readers.items():
+            for key, reader in self._readers.items():
                 for data, received_ns in _waiting(reader):
-                    self._take(name, data, received_ns)
+                    self._take(*key, data, received_ns)
             for data, _ in _waiting(self._description):
                 described = data
         sources = self._contract.sources
@@ -101,11 +112,16 @@ class GraphLook:
             _urdf(described),
         )
 
-    def _subscribe(self, topic: str, kind: type, qos: QoSProfile):
+    def _subscribe(self, source: Stream | Camera, reliability: str):
+        qos = qos_of(source, QUEUE)
+        qos.reliability = RELIABILITY[reliability]
+        return self._reader(source.topic, message_class(source.type), qos)
+
+    def _reader(self, topic: str, kind: type, qos: QoSProfile):
         return self._node.create_subscription(kind, topic, lambda _: None, qos, raw=True)
 
-    def _take(self, name: str, data: bytes, received_ns: int) -> None:
-        heard = self._heard[name]
+    def _take(self, name: str, reliability: str, data: bytes, received_ns: int) -> None:
+        heard = self._heard[name, reliability]
         heard.received_ns.append(received_ns)
         if self._contract.sources[name].has_header:
             heard.stamps_ns.append(header_stamp_ns(data))
@@ -123,9 +139,10 @@ class GraphLook:
         is_command = name == "robot_command"
         mine = command_qos(self._contract, name) if is_command else qos_of(source)
         seen = self._ends(source.topic, mine)._replace(others=self._alike(source, is_command))
-        if name not in self._heard:
+        if is_command:
             return seen
-        heard = self._heard[name]
+        both = [one for (of, _), one in self._heard.items() if of == name]
+        heard = max(both, key=lambda one: len(one.received_ns))
         return seen._replace(
             received_ns=np.array(heard.received_ns, np.int64),
             stamps_ns=np.array(heard.stamps_ns, np.int64),
@@ -140,10 +157,11 @@ class GraphLook:
         def end(info: TopicEndpointInfo, publishes: bool) -> End:
             mismatch = ""
             if mine is not None:
-                pair = (info.qos_profile, mine) if publishes else (mine, info.qos_profile)
+                ours = _spelt_out(mine)
+                pair = (info.qos_profile, ours) if publishes else (ours, info.qos_profile)
                 verdict, reason = qos_check_compatible(*pair)
-                mismatch = reason if verdict == QoSCompatibility.ERROR else ""
-            return End(_name_of(info), info.topic_type, mismatch.strip().rstrip(";"))
+                mismatch = _told(reason) if verdict == QoSCompatibility.ERROR else ""
+            return End(_name_of(info), info.topic_type, mismatch)
 
         publishers = self._node.get_publishers_info_by_topic(full)
         subscribers = self._node.get_subscriptions_info_by_topic(full)
@@ -175,6 +193,19 @@ class GraphLook:
         if source.is_of_objects:
             return Sample(frame=frame)
         return Sample("", names, told.get("position"), "velocity" in told, frame)
+
+
+def _spelt_out(qos: QoSProfile) -> QoSProfile:
+    """The same, with what the middleware makes of what is left to it, as discovery tells it."""
+    qos.deadline = qos.liveliness_lease_duration = Infinite
+    qos.liveliness = LivelinessPolicy.AUTOMATIC
+    return qos
+
+
+def _told(reason: str) -> str:
+    """The errors that a middleware names, without what it only suspects."""
+    parts = [part.strip() for part in reason.split(";")]
+    return ", ".join(part.removeprefix("ERROR: ") for part in parts if part.startswith("ERROR"))
 
 
 def _waiting(reader) -> list[tuple[bytes, int]]:
