@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
     "bench": "measure this machine: what a policy costs per chunk, distilling, the simulation",
+    "completion": "print what a shell needs to complete vdd: bash, zsh or fish",
 }
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 # a file where a folder should be, and the other way round; what may not be read or written
