@@ -125,13 +125,15 @@ def chosen(urdf: Urdf, args: Args) -> tuple[list[UrdfJoint], dict[str, str]]:
     """The joints of the contract, and why others are left out."""
     for option, link in (("base", args.base), ("tool", args.tool)):
         if link is not None and link not in urdf.links:
-            raise UserError(f"--{option} {link}: {args.urdf} has no such link, but {_links(urdf)}")
+            raise UserError(
+                f"--{option} {link}: {args.urdf} has no such link: name one of {_links(urdf)}"
+            )
     joints, left_out = usual_joints(urdf)
     if args.joints:
         known = {joint.name: joint for joint in urdf.joints}
         moving = ", ".join(one.name for one in urdf.joints if one.moves) or "none that moves"
         if unknown := [name for name in args.joints if name not in known]:
-            raise UserError(f"no joint {unknown[0]!r} in {args.urdf}: there are {moving}")
+            raise UserError(f"no joint {unknown[0]!r} in {args.urdf}: name some of {moving}")
         if len(set(args.joints)) != len(args.joints):
             raise UserError(f"--joints names one twice: {' '.join(args.joints)}; name each once")
         joints, left_out = [known[name] for name in args.joints], {}
