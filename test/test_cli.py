@@ -219,3 +219,19 @@ def test_who_has_to_draw_does_so_by_what_was_said_or_by_egl(monkeypatch, said, d
     prepare_environment()  # as every process does
     draw_off_screen()
     assert os.environ["MUJOCO_GL"] == drawn_by
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    for words in (["--help"], ["dataset", "--help"]):
+        command = [sys.executable, "-m", "vdd_ros.cli", *words]
+        done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (141, "")
+    os.close(writer)
+
+
+def test_a_pipe_of_a_commands_own_that_breaks_is_not_taken_for_that(command):
+    command.main = raising(BrokenPipeError())
+    with pytest.raises(BrokenPipeError):
+        cli.main(["trial"])

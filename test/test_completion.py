@@ -111,3 +111,13 @@ def test_a_subcommand_that_cannot_be_imported_here_is_offered_without_options(mo
         ),
     )
     assert "'missing'" in text and "--json" in text
+
+
+def test_it_is_printed(monkeypatch, capsys):
+    """Of two subcommands, as all of them take seconds."""
+    monkeypatch.setattr(completion, "COMMANDS", ("keygen", "doctor"))
+    assert cli.main(["completion", "bash"]) == 0
+    printed = capsys.readouterr().out
+    assert "'keygen'" in printed and "complete -o bashdefault" in printed
+    assert cli.main(["completion", "zsh"]) == 0
+    assert capsys.readouterr().out.startswith("#compdef vdd")
