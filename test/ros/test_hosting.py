@@ -72,7 +72,7 @@ def test_parameters_are_read_into_their_dataclass(domain):
     ("settings", "said"),
     [
         ([], "parameter name is not set; it is needed, set it: a name"),
-        (["name:=a", "speed:=fast"], "parameter speed is 'fast', expected float: a speed [m/s]"),
+        (["name:=a", "speed:=fast"], "parameter speed is 'fast', write a float: a speed [m/s]"),
         (["name:=a", "speed:=11.0"], "speed"),
         (["name:=a", "count:=0"], "count"),
         (["name:=a", "colour:=green"], "choose one of ['red', 'blue']"),

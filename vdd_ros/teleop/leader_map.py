@@ -44,7 +44,9 @@ class LeaderMap:
                 "in the device file, or its driver"
             )
         if twice := [name for name in set(self._names) if list(names).count(name) > 1]:
-            raise UserError(f"the leader's message names {sorted(twice)} twice: correct its driver")
+            raise UserError(
+                f"the leader's message names {sorted(twice)} more than once: mend its driver"
+            )
         mapped = np.array(
             [_mapped(one, found[one.leader]) if one else np.nan for one in self._joints]
         )
