@@ -5,22 +5,30 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import yaml
+from geometry_msgs.msg import PoseArray
 from harness import ROOT, Observer, environment, free_domain, running, running_node, wait_for
+from PIL import Image
 from robots import SHUFFLED, Robot, lossless_contract
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CompressedImage, JointState
+from sensor_msgs.msg import Image as RosImage
 from std_msgs.msg import Empty, String
 from urdfs import real
 
 from vdd_ros.contract import Contract
+from vdd_ros.contract_cameras import COMPRESSED, IMAGE
 from vdd_ros.nodes.graph_look import NAME
 from vdd_ros.nodes.hosting import full_name
 from vdd_ros.nodes.listeners import ONLOOKERS
-from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
+from vdd_ros.nodes.messages import latched_qos, message_class, qos_of, time_message
 
 SECONDS = "4"  # a busy machine needs some to discover
 
@@ -176,8 +184,83 @@ def test_topics_of_a_namespace_are_looked_for_there(own, contract_path):
     assert "/joint_states" in fault["remedy"]
 
 
+@contextmanager
+def repeated(publishers: dict, messages: dict) -> Iterator[None]:
+    """Each message again and again, stamped, for the length of the block."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(0.05):
+            for name, message in messages.items():
+                message.header.stamp = time_message(time.time_ns())
+                publishers[name].publish(message)
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def encoded(size: tuple[int, int], kind: str) -> CompressedImage:
+    data = BytesIO()
+    Image.new("RGB", size, (200, 30, 40)).save(data, kind)
+    return CompressedImage(format=kind, data=data.getvalue())
+
+
+def test_pictures_and_poses_are_looked_into(own, patient, tmp_path):
+    domain, observer = own
+    raw = yaml.safe_load(patient.read_text())
+    camera = {"width": 32, "height": 24, "rate_hz": 20.0, "max_age_s": 5.0, "timeline": "header"}
+    stamped = {"rate_hz": 20.0, "max_age_s": 5.0, "timeline": "header"}
+    raw["cameras"] = {
+        "front": camera
+        | {"topic": "front", "type": IMAGE, "encoding": "rgb8", "frame": "front_optical"},
+        "wrist": camera
+        | {"topic": "wrist", "type": COMPRESSED, "encoding": "jpeg", "frame": "wrist_optical"},
+    }
+    raw["objects"] = ["red", "green"]
+    raw["streams"]["objects"] = stamped | {"topic": "poses", "type": "geometry_msgs/msg/PoseArray"}
+    raw["observation"].append({"name": "objects", "stream": "objects", "field": "position"})
+    path = tmp_path / "contract.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    contract = Contract.from_yaml(path)
+    front = RosImage(encoding="rgb8", width=32, height=24, step=96, data=bytes(32 * 24 * 3))
+    front.header.frame_id = "front_optical"
+    messages = {"front": front, "wrist": encoded((16, 8), "png"), "objects": PoseArray()}
+    publishers = {
+        name: observer.node.create_publisher(
+            type(message), contract.sources[name].topic, qos_of(contract.sources[name])
+        )
+        for name, message in messages.items()
+    }
+    with Robot(observer, contract), repeated(publishers, messages):
+        code, result = checked(domain, path)
+    wrong, fits = told(result), told(result, "fits")
+    assert code == 1
+    assert {("front", what) for what in ("topic", "QoS", "rate", "pictures", "frame")} <= set(fits)
+    assert wrong["wrist", "pictures"]["found"] == "png 16x8, jpeg 32x24 are declared"
+    assert wrong["wrist", "frame"]["found"].startswith("none, wrist_optical")
+    assert "0 poses came, expected 2" in wrong["objects", "objects"]["found"]
+    assert wrong["objects", "frame"]["found"].startswith("none, panda_link0")
+
+
 def test_an_empty_graph_is_told(contract_path):
     with free_domain() as domain:
         code, result = checked(domain, contract_path, "--seconds", "0.5")
     assert code == 1 and result["nodes"] == []
     assert "ROS_DOMAIN_ID" in told(result)["graph", "nodes"]["remedy"]
+
+
+def test_a_namespace_that_is_none_is_told(contract_path):
+    words = ["contract", "check", str(contract_path), "--namespace", "a b"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vdd_ros.cli", *words],
+        env=environment(1),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and "--namespace 'a b' is none: write one as left" in done.stderr

@@ -82,7 +82,9 @@ class GraphLook:
             if name != "robot_command"
         }
         self._description = self._reader("robot_description", String, latched_qos())
-        self._heard = {key: Heard([], [], []) for key in self._readers}
+        self._heard: dict[tuple[str, str], Heard] = {
+            key: Heard([], [], []) for key in self._readers
+        }
 
     def __enter__(self) -> GraphLook:
         return self
