@@ -108,6 +108,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path):
     assert done.stderr.startswith("vdd: no contract at ") and done.stderr.count("\n") == 1
 
 
+def test_a_folder_without_episodes_is_told_by_whoever_learns_from_it(tmp_path, capsys):
+    contract, out = str(ROOT / "config" / "panda_avoid.yaml"), str(tmp_path / "out")
+    words = ["train", "--episodes", str(tmp_path), "--contract", contract, "--out", out]
+    assert cli.main(words) == 2
+    assert "record or import some first" in capsys.readouterr().err
+
+
 def test_a_wrong_argument_is_exit_code_2():
     assert vdd("contract", "burn", "config/panda_avoid.yaml").returncode == 2
 
