@@ -15,7 +15,7 @@ from vdd_ros.host_checks import (
     folder_checks,
     governor_check,
     host_checks,
-    kernel_check,
+    preemption_check,
     ros_environment_check,
     system_check,
 )
@@ -29,11 +29,11 @@ JUDGED = {
     "an old one": (system_check("Linux", "x86_64", ("glibc", "2.17")), "missing", "Debian 12"),
     "musl": (system_check("Linux", "x86_64", ("", "")), "missing", "Debian 12"),
     "a usual kernel": (
-        kernel_check("6.1", "#1 SMP PREEMPT_DYNAMIC"),
+        preemption_check("6.1", "#1 SMP PREEMPT_DYNAMIC"),
         "optional",
         "realtime-kernel",
     ),
-    "a real-time kernel": (kernel_check("6.1-rt", "#1 SMP PREEMPT_RT Debian"), "ok", ""),
+    "a real-time kernel": (preemption_check("6.1-rt", "#1 SMP PREEMPT_RT Debian"), "ok", ""),
     "a thrifty processor": (governor_check(["powersave\n"]), "optional", "cpupower"),
     "one of several": (governor_check(["performance\n", "ondemand\n"]), "optional", "cpupower"),
     "a steady processor": (governor_check(["performance\n"] * 4), "ok", ""),
@@ -87,7 +87,7 @@ def test_a_missing_folder_is_a_finding_and_no_traceback(tmp_path, monkeypatch, c
 
 def test_this_machine_is_told_completely():
     found = list(host_checks())
-    assert [one.name for one in found] == ["system", "kernel", "governor", "buffers", "drawing"]
+    assert [one.name for one in found] == ["system", "preemption", "governor", "buffers", "drawing"]
     assert found[0].state == "ok", "these tests run where vdd does"
     assert all(isinstance(one, Check) and one.found for one in found)
 

@@ -20,7 +20,7 @@ REFUSED = {
     "nothing": ("", ["this is no XML"]),
     "an entity bomb": (BOMB, ["document type", "remove it"]),
     "another file": (FILE, ["document type", "remove it"]),
-    "a bottomless file": ("<robot>" * 5000, ["nested more than 200 deep"]),
+    "a bottomless file": ("<robot>" * 5000, ["nests more than 200 parts"]),
     "xacro": (XACRO, ["this is xacro", "ros2 run xacro xacro"]),
     "xacro undeclared": ("<robot><xacro:property/></robot>", ["this is xacro", "ros2 run xacro"]),
     "xacro in a number": (

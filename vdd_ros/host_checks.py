@@ -26,7 +26,7 @@ LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # by what MUJOCO_GL calls them
 def host_checks() -> Iterator[Check]:
     """Those of the machine, in the order of the report."""
     yield system_check(platform.system(), platform.machine(), platform.libc_ver())
-    yield kernel_check(platform.release(), platform.version())
+    yield preemption_check(platform.release(), platform.version())
     yield governor_check(one.read_text() for one in sorted(Path("/").glob(GOVERNORS[1:])))
     yield buffers_check(int(RMEM_MAX.read_text()) if RMEM_MAX.exists() else 0)
     yield drawing_check([name for name, lib in LIBRARIES.items() if ctypes.util.find_library(lib)])
@@ -43,7 +43,7 @@ def system_check(system: str, processor: str, libc: tuple[str, str]) -> Check:
     return judge("system", good, found, why, remedy)
 
 
-def kernel_check(release: str, version: str) -> Check:
+def preemption_check(release: str, version: str) -> Check:
     """Whether the kernel lets itself be interrupted everywhere."""
     found = f"{release}, {'PREEMPT_RT' if 'PREEMPT_RT' in version else 'no PREEMPT_RT'}"
     why = "others' work holds up a control tick by milliseconds now and then; matters at 500 Hz"
@@ -51,7 +51,7 @@ def kernel_check(release: str, version: str) -> Check:
         "Ubuntu: sudo pro enable realtime-kernel; Debian: sudo apt-get install -y "
         "linux-image-rt-amd64; then restart"
     )
-    return judge("kernel", "PREEMPT_RT" in version, found, why, remedy, needed=False)
+    return judge("preemption", "PREEMPT_RT" in version, found, why, remedy, needed=False)
 
 
 def governor_check(governors: Iterable[str]) -> Check:
