@@ -70,7 +70,7 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
             f"{FORMAT_VERSION}; train anew"
         )
     if raw.get("kind") != kind:
-        raise UserError(f"{folder} holds a {raw.get('kind')}, a {kind} is needed here")
+        raise UserError(f"{folder} holds a {raw.get('kind')}, name a {kind} instead")
     if missing := [name for name in ("configs", "contract", "normalizer") if name not in raw]:
         raise UserError(f"{folder / 'run.json'} lacks {', '.join(missing)}; train anew")
     run = Run(
@@ -124,7 +124,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], where: str
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(
-            f"the weights in {where} do not fit their own configuration: {error}"
+            f"the weights in {where} do not fit their own configuration ({error}): train anew"
         ) from None
 
 

@@ -63,9 +63,9 @@ def distil(
     """
     log = MetricsLog(folder, tensorboard)
     if method not in OBJECTIVES:
-        raise UserError(f"no distillation method {method!r}: there are {', '.join(OBJECTIVES)}")
+        raise UserError(f"no distillation method {method!r}: name one of {', '.join(OBJECTIVES)}")
     if not 0.0 <= prune < 1.0:
-        raise UserError(f"prune is {prune}; it is a share of the gating, from 0 to below 1")
+        raise UserError(f"prune is {prune}; it is a share of the gating: write 0 to below 1")
     if encoder == "trained" and prune:
         raise UserError("experts are pruned by what a frozen encoder shows: leave out prune")
     objective = objective or OBJECTIVES[method]()

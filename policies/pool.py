@@ -169,7 +169,9 @@ def _between(
     """(N, C), (N,) -> (count, C), each on the line between a row and the nearest of a few others of
     other episodes; raises UserError where there is only one."""
     if (episode == episode[0]).all():
-        raise UserError("pool.between is of several episodes, and the teacher learned from one")
+        raise UserError(
+            "pool.between is of several episodes, and the teacher learned from one: leave it out"
+        )
     made = []
     for rows in torch.arange(count).split(ROWS):
         one = torch.randint(len(cond), (len(rows),), generator=generator)

@@ -59,7 +59,9 @@ def take_over(
     trained_on = len(source.facts) - held_out
     known = source.of(range(trained_on))
     if not len(known) or len(known) == len(source):
-        raise UserError("there is nothing to learn from in what is held out, or in all else")
+        raise UserError(
+            "nothing is left to learn from, or nothing is held out: record more episodes"
+        )
     config = checkpoint.config
     # of what it says only observations and spread of actions are used
     fitted = fit_normalizer(known, 1, np.random.default_rng(0), 0)

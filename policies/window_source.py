@@ -120,5 +120,7 @@ def source_of(
     if not facts:
         raise UserError("no episodes to learn from: record or import some first")
     if not any(one.windows for one in facts):
-        raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
+        raise UserError(
+            "nobody took over in these episodes of a policy, so they teach nothing: name others"
+        )
     return WindowSource(tuple(facts), horizon, read, range(len(facts)), views)

@@ -135,7 +135,9 @@ def windows_of(
         if len(one.place)
     ]
     if not parts:
-        raise UserError("nobody took over in these episodes of a policy: nothing to learn from")
+        raise UserError(
+            "nobody took over in these episodes of a policy, so they teach nothing: name others"
+        )
     return Windows.joined(parts)
 
 

@@ -29,7 +29,7 @@ class Delays(NamedTuple):
         """Raise UserError for what is no delay."""
         for name, value in self._asdict().items():
             if not 0.0 <= value <= LONGEST_S:
-                raise UserError(f"{name} is {value}: a delay is from 0 to {LONGEST_S:g} s")
+                raise UserError(f"{name} is {value}: write one from 0 to {LONGEST_S:g} s")
         return self
 
 

@@ -138,7 +138,7 @@ def evaluate(
     if not seeds or len(set(seeds)) < len(seeds) or processes < 1:
         raise UserError(
             f"cannot evaluate {task!r} with {len(set(seeds))} different of {len(seeds)} seeds in "
-            f"{processes} processes: at least 1 of each"
+            f"{processes} processes: name at least 1 of each"
         )
     wire(robot, task)
     delays.require()

@@ -43,7 +43,10 @@ def rollout_alarms(
     bundle = Bundle.load(folder, robot)
     detector, policy = bundle.ood_detector, bundle.open_policy()
     if detector is None or detector.distance is None:
-        raise UserError(f"bundle {folder} has no threshold of what is out of distribution")
+        raise UserError(
+            f"bundle {folder} has no threshold of what is out of distribution: export it anew with "
+            "more held-out episodes (--calibration)"
+        )
     env, period_s = RobosuiteEnv(task), robot.control_period_ns * 1e-9
     found = []
     for number in range(rollouts):

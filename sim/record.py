@@ -68,7 +68,7 @@ def record(
     Raises UserError where contract and simulation do not fit, or a mode fails TRIES times.
     """
     if "teleop_command" not in contract.streams:
-        raise UserError("the contract has no stream teleop_command: nobody could lead the arm")
+        raise UserError("the contract has no stream teleop_command to lead the arm by: add it")
     wiring = wire(contract, env.task_name)
     with closing(Scene(env, contract, wiring, writer)) as scene:
         yield from _demonstrations(scene, operator, recorder, modes, first_context)

@@ -106,7 +106,9 @@ def wire(contract: Contract, task: str) -> Wiring:
         if stream.is_of_objects
     }
     if any(period_ns % state_ns for period_ns in pose_ns.values()):
-        raise UserError("poses of objects come at a rate that divides that of the joint states")
+        raise UserError(
+            "the rate of objects does not divide that of the joint states: correct rate_hz"
+        )
     camera_ns = {
         name: max(1, round(1e9 / camera.rate_hz / state_ns)) * state_ns
         for name, camera in contract.cameras.items()

@@ -33,7 +33,7 @@ def test_a_bad_camera_ends_in_one_sentence_and_exit_code_2(tmp_path, capsys, pla
     raw["cameras"]["front"]["width"] = 16384 if value == 16384 else 32
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(changed(raw, f"cameras.{place}", value)))
-    assert cli.main(["contract", "check", str(path)]) == 2
+    assert cli.main(["contract", "show", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert printed.err.startswith(f"vdd: {path}: ")
@@ -66,6 +66,6 @@ def test_a_contract_with_cameras_has_the_same_interface_and_another_hash():
 def test_the_example_is_shown_with_its_cameras(contract_path, capsys):
     example = contract_path.with_name("panda_cameras.yaml")
     assert Contract.from_yaml(example).interface_hash == CONTRACT.interface_hash
-    assert cli.main(["contract", "check", str(example)]) == 0
+    assert cli.main(["contract", "show", str(example)]) == 0
     shown = capsys.readouterr().out
     assert "front/image_raw" in shown and "jpeg 640x480" in shown

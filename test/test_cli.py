@@ -103,17 +103,24 @@ def test_a_misspelt_subcommand_is_guessed():
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path):
-    done = vdd("contract", "check", str(tmp_path / "none.yaml"), "--json")
+    done = vdd("contract", "show", str(tmp_path / "none.yaml"), "--json")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("vdd: no contract at ") and done.stderr.count("\n") == 1
+
+
+def test_a_folder_without_episodes_is_told_by_whoever_learns_from_it(tmp_path, capsys):
+    contract, out = str(ROOT / "config" / "panda_avoid.yaml"), str(tmp_path / "out")
+    words = ["train", "--episodes", str(tmp_path), "--contract", contract, "--out", out]
+    assert cli.main(words) == 2
+    assert "record or import some first" in capsys.readouterr().err
 
 
 def test_a_wrong_argument_is_exit_code_2():
     assert vdd("contract", "burn", "config/panda_avoid.yaml").returncode == 2
 
 
-def test_contract_check_ends_with_its_hash(contract, contract_path):
-    done = vdd("contract", "check", str(contract_path), "--json")
+def test_contract_show_ends_with_its_hash(contract, contract_path):
+    done = vdd("contract", "show", str(contract_path), "--json")
     result = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 0
     assert result["interface_hash"] == contract.interface_hash
@@ -219,3 +226,19 @@ def test_who_has_to_draw_does_so_by_what_was_said_or_by_egl(monkeypatch, said, d
     prepare_environment()  # as every process does
     draw_off_screen()
     assert os.environ["MUJOCO_GL"] == drawn_by
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    for words in (["--help"], ["dataset", "--help"]):
+        command = [sys.executable, "-m", "vdd_ros.cli", *words]
+        done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (141, "")
+    os.close(writer)
+
+
+def test_a_pipe_of_a_commands_own_that_breaks_is_not_taken_for_that(command):
+    command.main = raising(BrokenPipeError())
+    with pytest.raises(BrokenPipeError):
+        cli.main(["trial"])

@@ -37,7 +37,7 @@ def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(
     raw = yaml.safe_load(contract_path.read_text())
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(changed(raw, place, value)))
-    assert cli.main(["contract", "check", str(path)]) == 2
+    assert cli.main(["contract", "show", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert printed.err.startswith(f"vdd: {path}: ")

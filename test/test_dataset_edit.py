@@ -207,7 +207,7 @@ class TestDelete:
         ("args", "sentence"),
         [
             ({"names": ("none",)}, "no episode none"),
-            ({}, "nothing to delete"),
+            ({}, "name some, see"),
             ({"restore": True}, "name them"),
             ({"restore": True, "names": ("../demos",)}, "no ../demos in"),
         ],

@@ -503,7 +503,7 @@ def test_an_export_is_there_whole_or_not_at_all(own, tmp_path, capsys, monkeypat
     assert "there is no episode in" in capsys.readouterr().err
     monkeypatch.setattr("vdd_ros.datasets.exporting.Description.write", refuse)
     assert vdd("dataset", "export", own, tmp_path / "e", "--format", "lerobot_v3") == 2
-    assert "No space left on device); nothing is kept" in capsys.readouterr().err
+    assert "No space left on device), and nothing is kept: mend that" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
     assert vdd("dataset", "export", own, tmp_path / "empty", "--format", "rosbag2") == 2
     assert "exists already" in capsys.readouterr().err

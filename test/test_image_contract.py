@@ -29,7 +29,7 @@ REFUSED = {
 def test_a_bad_image_ends_in_one_sentence_and_exit_code_2(tmp_path, capsys, place, value, said):
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(changed(SEEING.to_dict(), f"images.{place}", value)))
-    assert cli.main(["contract", "check", str(path)]) == 2
+    assert cli.main(["contract", "show", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     for words in said:
@@ -93,6 +93,6 @@ def test_recordings_without_the_cameras_are_refused():
 def test_images_are_shown_beside_their_cameras(tmp_path, capsys):
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(SEEING.to_dict()))
-    assert cli.main(["contract", "check", str(path)]) == 0
+    assert cli.main(["contract", "show", str(path)]) == 0
     shown = capsys.readouterr().out
     assert "10,4 to 74,52" in shown and "24x20" in shown and "0,0 to 80,60" in shown

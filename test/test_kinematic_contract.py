@@ -75,7 +75,7 @@ REFUSED = {
 @pytest.mark.parametrize(("place", "value", "said"), REFUSED.values(), ids=list(REFUSED))
 def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(tmp_path, capsys, place, value, said):
     path = written(tmp_path, changed(raw_of(), place, value))
-    assert cli.main(["contract", "check", str(path)]) == 2
+    assert cli.main(["contract", "show", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     for words in said:
@@ -86,7 +86,7 @@ def test_what_only_the_model_itself_can_tell_is_found_by_a_check_as_well(tmp_pat
     raw = raw_of()
     tool = raw["kinematics"]["tools"][0]
     tool["joints"], tool["posture"] = tool["joints"][1:], tool["posture"][1:]
-    assert cli.main(["contract", "check", str(written(tmp_path, raw))]) == 2
+    assert cli.main(["contract", "show", str(written(tmp_path, raw))]) == 2
     assert "moves panda_rod_tip within panda_link0" in capsys.readouterr().err
 
 
@@ -183,7 +183,7 @@ def test_a_model_is_looked_for_beside_its_contract(tmp_path):
 @pytest.mark.parametrize("meaning", CARTESIAN)
 def test_a_check_says_what_an_action_is(tmp_path, capsys, meaning):
     path = written(tmp_path, two_arms(meaning).to_dict())
-    assert cli.main(["contract", "check", str(path)]) == 0
+    assert cli.main(["contract", "show", str(path)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert (
         f"action 20 ({meaning} of right_panda_rod_tip, left_panda_rod_tip, absolute left_gripper, "

@@ -77,7 +77,7 @@ def test_a_task_that_nobody_shows_is_told(capsys, tmp_path):
         operator_of("lift", np.random.default_rng(0))
     words = ["record", "--out", str(tmp_path), "--one-process", "--seed", "100"]
     assert cli.main(words) == 2
-    assert "scenes of other things begin at 100" in capsys.readouterr().err
+    assert "write one below 100" in capsys.readouterr().err
 
 
 def test_cameras_that_nobody_publishes_are_told_before_anything_is_recorded(capsys, tmp_path):

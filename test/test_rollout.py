@@ -211,5 +211,5 @@ def test_an_operators_plan_still_crosses_when_everything_is_late(env, contract, 
 
 @pytest.mark.parametrize("wrong", [{"command_s": -0.1}, {"observation_s": float("nan")}])
 def test_what_is_no_delay_is_refused(wrong):
-    with pytest.raises(UserError, match="a delay is from 0 to"):
+    with pytest.raises(UserError, match="write one from 0 to"):
         Delays(**wrong).require()

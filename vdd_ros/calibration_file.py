@@ -26,7 +26,7 @@ def read_calibration(path: str | Path) -> Calibration:
     version, made = raw.get("format_version"), raw.get("made")
     if not isinstance(version, int) or isinstance(version, bool):
         raise UserError(
-            f"{path}: format_version is {version!r}; a {WHAT} begins with `format_version: 1`"
+            f"{path}: format_version is {version!r}; write `format_version: 1` at its beginning"
         )
     try:
         day = made if isinstance(made, date) else datetime.fromisoformat(str(made))

@@ -7,6 +7,7 @@ import importlib
 import json
 import keyword
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -19,7 +20,7 @@ from vdd_ros.errors import UserError
 COMMANDS = {
     "demo": "run the main job from end to end and end with a table and a page",
     "doctor": "say what this machine has, what it lacks, and how to mend it",
-    "contract": "check a robot's contract and show what a policy is tied to",
+    "contract": "a robot's contract: begin one from its URDF, read it, compare it with the robot",
     "record": "record demonstrations of the scripted operator in simulation",
     "dataset": "look after recorded episodes: check, show, split, trim, delete, import, export",
     "calibrate": "find joint offsets, cameras' places and intrinsics from recorded data",
@@ -35,26 +36,35 @@ COMMANDS = {
     "evaluate": "roll bundles out in simulation: success, diversity, seconds",
     "sweep": "train, distil and judge all that a file of config/benchmarks/ names",
     "bench": "measure this machine: what a policy costs per chunk, distilling, the simulation",
+    "completion": "print what a shell needs to complete vdd: bash, zsh or fish",
 }
-OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+STDOUT = 1  # the system's, whatever takes the place of sys.stdout
+OK, FAILED, USER_ERROR, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 # a file where a folder should be, and the other way round; what may not be read or written
 WRONG_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; the exit code is 0, 1 (a check failed), 2 (bad input) or 130 (Ctrl-C)."""
+    """Run one subcommand; the exit code is 0, 1 (a check failed), 2 (bad input), 130 (Ctrl-C) or
+    141 (who read what is printed has gone, as `head` does)."""
     arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview())
-        return OK
     try:
-        return run(arguments[0], arguments[1:])
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(overview(), flush=True)
+            return OK
+        code = run(arguments[0], arguments[1:])
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"vdd: {error}", file=sys.stderr)
         return USER_ERROR
     except WRONG_PLACE as error:
         print(f"vdd: {error}: name another path, or mend its permissions", file=sys.stderr)
         return USER_ERROR
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return UNREAD
     except KeyboardInterrupt:
         print("vdd: stopped by Ctrl-C; what was already saved is usable", file=sys.stderr)
         return INTERRUPTED
@@ -123,6 +133,16 @@ def _require_known(name: str, choices: dict[str, str], what: str) -> None:
         near = difflib.get_close_matches(name, choices, n=1)
         guess = f"did you mean {near[0]!r}" if near else f"there are {', '.join(choices)}"
         raise UserError(f"no {what}: {guess}; `vdd --help` explains them")
+
+
+def _nobody_reads() -> bool:
+    """Whether what is printed goes to a pipe that was closed; it then goes nowhere, in silence."""
+    poller = select.poll()
+    poller.register(STDOUT, 0)
+    if not any(event & select.POLLERR for _, event in poller.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return True
 
 
 @contextmanager

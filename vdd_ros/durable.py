@@ -31,6 +31,18 @@ def replace_text(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def create_text(path: Path, text: str) -> None:
+    """Write a file that is whole from its first moment; raises FileExistsError where there is one
+    already, also one that another process made meanwhile."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_text(part, text)
+        os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def sync_file(file: IO) -> None:
     """Bring what was written to an open file to the disk."""
     file.flush()

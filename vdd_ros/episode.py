@@ -65,7 +65,10 @@ class Episode:
         """The pictures of one camera, read when they are asked for; raises UserError where there
         are none. The file is not compared with the manifest: `EpisodeStore.check_images`."""
         if self.folder is None or self.manifest.camera_file is None:
-            raise UserError(f"episode {self.name} has no pictures: it was recorded without cameras")
+            raise UserError(
+                f"episode {self.name} has no pictures: it was recorded without cameras; name "
+                "another"
+            )
         return CameraImages(self.folder / self.manifest.camera_file, self.contract, camera)
 
 
@@ -142,10 +145,15 @@ class EpisodeStore:
             self.contract.require_same_recording(manifest.contract, f"episode {folder}")
         recordings = [file for file in manifest.files if file.endswith(".mcap") and "/" not in file]
         if len(recordings) != 1:
-            raise UserError(f"{folder} names {len(recordings)} recordings, one is expected")
+            raise UserError(
+                f"{folder} names {len(recordings)} recordings, one is expected: restore it"
+            )
         contents = read_bag(folder / recordings[0])
         if contents.damage:
-            raise UserError(f"{folder / recordings[0]} is not readable ({contents.damage})")
+            raise UserError(
+                f"{folder / recordings[0]} is not readable ({contents.damage}): restore it, or see "
+                "`vdd dataset check`"
+            )
         if contents.contract != manifest.contract:
             raise UserError(
                 f"{folder}: the contract in {FILE_NAME} is not the one in the recording; "

@@ -123,7 +123,9 @@ class FlightRecorder:
         """
         self._stop = None
         if not self._kept:
-            raise UserError("no message came on any stream: nothing is saved")
+            raise UserError(
+                "no message came on any stream, so nothing is saved: start the robot's driver"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(self.folder).free) < SMALLEST_FREE_BYTES:
             raise UserError(

@@ -149,6 +149,6 @@ def require_pose(text: str, contract: Contract) -> np.ndarray:
         joint = contract.joints[int(beyond.argmax())]
         raise UserError(
             f"home is {pose[beyond][0]:g} {joint.unit} for {joint.name}; its limits are "
-            f"{joint.lower:g} and {joint.upper:g}"
+            f"{joint.lower:g} and {joint.upper:g}: correct home"
         )
     return pose

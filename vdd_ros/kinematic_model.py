@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.errors import UserError
+from vdd_ros.xml_text import parsed
 
 MJCF_KEPT = {"compiler", "default", "worldbody", "body", "frame", "joint", "freejoint", "site"}
 URDF_KEPT = {"link", "joint", "parent", "child", "origin", "axis", "limit"}
@@ -23,7 +24,6 @@ MOVES_NOTHING = {
 }  # fmt: skip
 COMPILER_KEPT = {"angle", "eulerseq", "autolimits"}
 LARGEST_BYTES = 16 << 20
-DEEPEST = 200  # parts within parts, of an arm a few for each joint
 # What has neither mass nor shape is given some: only positions are asked for.
 MASSLESS = {"boundmass": "1", "boundinertia": "1"}
 
@@ -56,12 +56,7 @@ def with_model_text(raw: object, folder: Path) -> object:
 def reduced(text: str) -> str:
     """A model without all that does not move anything, in canonical XML; raises ValueError for what
     is no model. What was reduced before stays as it is."""
-    try:
-        root = ET.fromstring(text)
-        if _depth(root) > DEEPEST:
-            raise ValueError(f"the model nests more than {DEEPEST} parts; name another")
-    except ET.ParseError as error:
-        raise ValueError(f"this is no XML ({error}); name an MJCF or URDF file") from None
+    root = parsed(text)
     if root.tag == "mujoco":
         if next(root.iter("include"), None) is not None:
             raise ValueError("the model includes other files; write it into one (mj_saveLastXML)")
@@ -83,18 +78,10 @@ def reduced(text: str) -> str:
 
 def names_in(text: str) -> Names:
     """Joints and frames of a model that was reduced."""
-    root = ET.fromstring(text)
+    root = parsed(text)
     joints = {part.get("name", "") for part in root.iter("joint")}
     frames = {part.get("name", "") for tag in ("body", "site", "link") for part in root.iter(tag)}
     return Names(frozenset(joints - {""}), frozenset(frames - {""}))
-
-
-def _depth(root: ET.Element) -> int:
-    """How deep its parts nest; found level by level, as they may nest deeper than calls can."""
-    depth, level = 0, [root]
-    while level:
-        depth, level = depth + 1, [child for part in level for child in part]
-    return depth
 
 
 def _is_text(model: str) -> bool:

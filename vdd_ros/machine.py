@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 GIGABYTE = 1e9
@@ -18,6 +19,11 @@ REALTIME_REMEDY = (
     "sudo groupadd -f realtime && sudo usermod -aG realtime $USER && "
     "printf '@realtime - rtprio 98\\n@realtime - memlock unlimited\\n' | "
     "sudo tee /etc/security/limits.d/realtime.conf, then log in again"
+)
+
+
+CONTAINER_REMEDY = (
+    "start the container with --cap-add=sys_nice --ulimit rtprio=98 --ulimit memlock=-1"
 )
 
 
@@ -48,6 +54,12 @@ def python_check(found: tuple[int, ...]) -> Check:
     )
 
 
+def realtime_remedy() -> str:
+    """In a container its starter decides, and no file in it."""
+    inside = any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+    return CONTAINER_REMEDY if inside else REALTIME_REMEDY
+
+
 def realtime_check() -> Check:
     """Try to run at a real-time priority, and go back."""
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
@@ -59,7 +71,7 @@ def realtime_check() -> Check:
         granted = False
     found = "SCHED_FIFO granted" if granted else "SCHED_FIFO refused"
     why = "keeps the control tick on time beside other programs"
-    return judge("realtime", granted, found, why, REALTIME_REMEDY, needed=False)
+    return judge("realtime", granted, found, why, realtime_remedy(), needed=False)
 
 
 def memlock_check(soft: int) -> Check:
@@ -67,7 +79,7 @@ def memlock_check(soft: int) -> Check:
     enough = soft == resource.RLIM_INFINITY or soft >= GIGABYTE
     found = "unlimited" if soft == resource.RLIM_INFINITY else f"{soft / 1e6:.0f} MB"
     why = "page faults delay the control tick"
-    return judge("memlock", enough, found, why, REALTIME_REMEDY, needed=False)
+    return judge("memlock", enough, found, why, realtime_remedy(), needed=False)
 
 
 def disk_check(free: float) -> Check:

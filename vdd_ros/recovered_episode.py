@@ -87,7 +87,7 @@ def make_episode(left: LeftOver) -> tuple[str, str]:
     folder = left.folder.parent.parent
     held = lock_folder(left.folder)
     if held is None:
-        raise UserError(f"another process is making an episode of {left.name}")
+        raise UserError(f"another process is making an episode of {left.name}: wait for it")
     try:
         name, told = made_before(folder, left), "was there already"
         if name is None:

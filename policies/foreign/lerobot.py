@@ -157,10 +157,12 @@ class _Pipeline:
                     f"read; read are {', '.join(HARMLESS)} that rename nothing"
                 )
         if len(found) != 1:
-            raise UserError(f"{folder / name} has {len(found)} steps {wanted}; one is read")
+            raise UserError(
+                f"{folder / name} has {len(found)} steps {wanted}, one is read: name another"
+            )
         state = found[0].get("state_file", str)
         if Path(state).name != state:
-            raise UserError(f"{folder / name} names {state!r}, which is no file beside it")
+            raise UserError(f"{folder / name} names {state!r}, no file beside it: restore it")
         self._path, config = folder / state, found[0].under("config")
         if config.values.get("normalize_observation_keys") is not None:
             raise UserError(f"{config.where} normalises some observations only, which is not read")

@@ -72,7 +72,9 @@ def objective_of(
     """
     settings = settings_of(method)
     if unknown := sorted(set(given) - set(settings)):
-        raise UserError(f"{method} has no setting {unknown[0]!r}, only {', '.join(settings)}")
+        raise UserError(
+            f"{method} has no setting {unknown[0]!r}, only {', '.join(settings)}: correct it"
+        )
     if teacher is not None and method in FEW_STEP:
         noise = teacher.sampling_noise
         given = {"sigma_min": noise.sigma_min, "sigma_max": noise.sigma_max, **given}

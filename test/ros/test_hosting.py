@@ -71,8 +71,8 @@ def test_parameters_are_read_into_their_dataclass(domain):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ([], "parameter name is not set; it is needed: a name"),
-        (["name:=a", "speed:=fast"], "parameter speed is 'fast', expected float: a speed [m/s]"),
+        ([], "parameter name is not set; it is needed, set it: a name"),
+        (["name:=a", "speed:=fast"], "parameter speed is 'fast', write a float: a speed [m/s]"),
         (["name:=a", "speed:=11.0"], "speed"),
         (["name:=a", "count:=0"], "count"),
         (["name:=a", "colour:=green"], "choose one of ['red', 'blue']"),

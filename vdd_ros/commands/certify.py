@@ -53,9 +53,7 @@ def main(args: Args) -> dict:
         raise UserError(f"{args.bundle} has a certificate of an earlier format: export it again")
     required = args.required_success
     if required is not None and not LEAST_SUCCESS <= required <= 1.0:
-        raise UserError(
-            f"required_success is {required:g}; it lies between {LEAST_SUCCESS:g} and 1"
-        )
+        raise UserError(f"required_success is {required:g}; write one from {LEAST_SUCCESS:g} to 1")
     device = None if args.device_result is None else read_result(args.device_result)
     made = certificate.model_copy(update=_found(args, device, bundle, certificate))
     require_one_task(made, f"the certificate of {args.out}")
@@ -103,7 +101,7 @@ def _found(
         raw, own = read_object(teachers), origin.teacher_hash
         teacher = rollouts_of(raw, "run_hash", own, contracts, str(teachers))
         if teacher.is_delayed:
-            raise UserError(f"{teachers} has delays, and the teacher is compared without any")
+            raise UserError(f"{teachers} has delays: name an evaluation of the teacher without any")
         found["teacher_success"] = teacher
     if device is not None:
         found["latency"] = latency_of(device.facts, policy, str(device.folder))

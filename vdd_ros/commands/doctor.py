@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from vdd_ros.code_version import package_version
 from vdd_ros.compiled_expert import kernel
 from vdd_ros.gpu_checks import gpu_checks
+from vdd_ros.host_checks import folder_checks, host_checks, ros_environment_check
 from vdd_ros.machine import (
     Check,
     clock_check,
-    disk_check,
     judge,
     memlock_check,
     python_check,
@@ -35,6 +36,10 @@ PURPOSE = {
     "sign": "signing bundles, and taking none but signed ones",
     "train": "vdd train, distill and export; not needed on the robot",
     "sim": "vdd demo and evaluation in simulation; not needed on the robot",
+    "calibration": "vdd calibrate, and calibration over ROS",
+    "cartesian": "actions that are poses of a tool, and devices that move the tool",
+    "data": "datasets of others: vdd dataset import, look and export",
+    "page": "recording in a browser",
 }
 NEEDED = ("core", "runtime")
 ROS_MODULES = (
@@ -72,6 +77,7 @@ def main(args: Args) -> dict:
 
 def all_checks(folder: Path) -> Iterator[Check]:
     """The checks in the order of the report, each made when it is asked for."""
+    yield version_check()
     yield python_check(sys.version_info[:3])
     for extra in PURPOSE:
         yield package_check(extra)
@@ -82,8 +88,16 @@ def all_checks(folder: Path) -> Iterator[Check]:
     yield from gpu_checks()
     yield realtime_check()
     yield memlock_check(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
-    yield disk_check(shutil.disk_usage(folder).free)
+    yield from host_checks()
+    yield from folder_checks(folder, shutil.disk_usage(folder).free if folder.is_dir() else None)
     yield clock_check()
+
+
+def version_check() -> Check:
+    """Which vdd_ros this is, and where."""
+    place = Path(__file__).resolve().parents[2]
+    found = f"{package_version()} in {place}"
+    return Check("vdd_ros", "ok", found, "what is told when something is reported", "")
 
 
 def pip_remedy(extra: str) -> str:
@@ -154,6 +168,8 @@ def ros_checks() -> Iterator[Check]:
     mixed = wheels and Path(sys.prefix) not in place.parents
     found = f"{place}, beside the wheels in {sys.prefix}" if mixed else str(place)
     yield judge("ros", not mixed, found, why, "use a shell that has not sourced a ROS setup file")
+    middleware = modules[0].get_rmw_implementation_identifier()
+    yield ros_environment_check(os.environ, middleware)
     # far from the default domain, and another one for each doctor
     seconds = loopback_seconds(1 + os.getpid() % 100, LOOPBACK_DEADLINE_S)
     arrived = seconds is not None

@@ -56,7 +56,8 @@ def main(args: Args) -> dict:
     names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(
-            f"{len(args.bundles)} bundles, but {twice[0]!r} is the name of more than one"
+            f"{len(args.bundles)} bundles, but {twice[0]!r} is the name of more than one: rename "
+            "their folders"
         )
     seeds = range(args.seed, args.seed + args.episodes)
     rows = []

@@ -131,7 +131,9 @@ def main(args: Args) -> dict:
         raise UserError("name the bundle to write: --out BUNDLE")
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
-        raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
+        raise UserError(
+            f"false_alarm_rate is {args.false_alarm_rate}; write a number between 0 and 1"
+        )
     from vdd_ros.commands.export_parity import checked
     from vdd_ros.commands.exported import exported_student, exported_teacher
     from vdd_ros.policies.export import encoder_graphs

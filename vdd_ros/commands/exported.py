@@ -153,7 +153,7 @@ def _refinement(refine: Refine, student: FewStepStudent, teacher: Teacher) -> Re
     if not refine.weight:
         return refinement
     if student.normalizer.to_dict() != teacher.normalizer.to_dict():
-        raise UserError(f"{teacher.folder} is not the teacher of this student: it cannot refine it")
+        raise UserError(f"{teacher.folder} is not the teacher of this student: name that one")
     if not student.objective.refined_levels(refinement):
         raise UserError(
             f"{student.method} has no step to refine: name the noise level of a refinement at the "
@@ -164,7 +164,9 @@ def _refinement(refine: Refine, student: FewStepStudent, teacher: Teacher) -> Re
 
 def _require_not_refined(args: Args, what: str) -> None:
     if args.refine.weight:
-        raise UserError(f"--refine is for few-step students, and {args.run} is {what}")
+        raise UserError(
+            f"--refine is for few-step students, and {args.run} is {what}: leave it out"
+        )
 
 
 def exported_teacher(args: Args) -> Exported:

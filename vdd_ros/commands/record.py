@@ -54,7 +54,9 @@ def main(args: Args) -> dict:
     if args.episodes < 1:
         raise UserError(f"episodes is {args.episodes}; record at least 1")
     if not 0 <= args.seed < MAX_SEED:
-        raise UserError(f"seed is {args.seed}; the scenes of other things begin at {MAX_SEED}")
+        raise UserError(
+            f"seed is {args.seed}; write one below {MAX_SEED}, where scenes of other things begin"
+        )
     require_domain(args.domain)
     path = contract_of(args.task, args.contract).resolve()
     contract = Contract.from_yaml(path)

@@ -91,6 +91,8 @@ def chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
     """Names of the episodes to learn from; says what is left out, and raises UserError where that
     is all."""
     manifests = [store.manifest(name) for name in store.list()]
+    if not manifests:
+        raise UserError(f"there is no episode in {store.folder}: record or import some first")
     failed = [one.name for one in manifests if is_failure(one) and not failures]
     kept = tuple(one.name for one in manifests if one.name not in failed)
     if is_first_process():

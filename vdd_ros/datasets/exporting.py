@@ -120,7 +120,9 @@ def export(
         sync_folder(out.absolute().parent)
     except OSError as error:
         told = error.strerror or str(error).splitlines()[0]
-        raise UserError(f"writing {out} failed ({told}); nothing is kept") from None
+        raise UserError(
+            f"writing {out} failed ({told}), and nothing is kept: mend that and repeat it"
+        ) from None
     return Exported(description, written.rows)
 
 

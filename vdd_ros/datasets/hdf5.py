@@ -24,7 +24,7 @@ def opened(path: Path, what: str) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             if not isinstance(file.get("data"), h5py.Group):
-                raise UserError(f"{path} has no group 'data'; it is no {what} demonstration")
+                raise UserError(f"{path} has no group 'data'; name a {what} demonstration")
             yield file
     # h5py's own words for what a damaged file makes of types and sizes
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:

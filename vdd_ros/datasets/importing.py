@@ -145,7 +145,8 @@ def write(
             part.rename(folder)
             sync_folder(folder.parent)
     except OSError as error:
-        raise UserError(f"writing {folder} failed ({error.strerror}); nothing is kept") from None
+        told = f"writing {folder} failed ({error.strerror}), and nothing is kept"
+        raise UserError(f"{told}: mend that and repeat it") from None
     return imported
 
 

@@ -107,8 +107,8 @@ def places(columns: tuple[Column, ...], numbers: list[Number], count: int, what:
     for column in columns:
         if column.name not in known:
             raise UserError(
-                f"{what} {column.name!r} is none of the contract's: {', '.join(known)}; a contract "
-                "that has it can be written"
+                f"{what} {column.name!r} is none of the contract's: {', '.join(known)}; write a "
+                "contract that has it"
             )
         unit = numbers[known[column.name]].unit
         if not column.fits(unit):

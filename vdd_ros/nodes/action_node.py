@@ -222,7 +222,7 @@ class ActionNode(LifecycleNode):
         if not self._active:
             raise UserError("activate the node first: nothing moves before")
         if self.settings.mode == "shadow":
-            raise UserError("a shadow moves nothing")
+            raise UserError("a shadow moves nothing: start the node with mode:=drive")
         self._require_no_rival(self._parts.outputs)
         if not self._end_run():
             raise UserError(HANGS)

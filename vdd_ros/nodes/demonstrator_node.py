@@ -164,7 +164,9 @@ class DemonstratorNode(Node):
         since_ns = self._stamp_ns
         while not (yield from self._ask("let go")).success:
             if self._passed(since_ns):
-                raise UserError(f"the gate has not let go of the arm for {PATIENCE_S} s")
+                raise UserError(
+                    f"the gate holds the arm for {PATIENCE_S} s: look at its /diagnostics"
+                )
             yield lambda: True
 
     def _press(self, button: str) -> Script[str]:

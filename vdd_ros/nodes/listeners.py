@@ -20,8 +20,8 @@ LOOK_PERIOD_S = 0.05
 ASK_PERIOD_S = 1.0
 # Nodes that only look on; names of `ros2 topic echo` and the like begin with the second.
 ONLOOKERS = (
-    "recorder_node", "flight_recorder_node", "trial_node", "command_observer", "teleop_node",
-    "rosbag2_recorder", "foxglove_bridge", "rosbridge_websocket",
+    "recorder_node", "flight_recorder_node", "trial_node", "command_observer", "contract_check",
+    "teleop_node", "rosbag2_recorder", "foxglove_bridge", "rosbridge_websocket",
 )  # fmt: skip
 COMMAND_LINE = "_ros2cli"
 # So long DDS remembers a participant that says nothing. Of two of which only one was forgotten by

@@ -262,7 +262,9 @@ def diagnostics_message(name: str, health: Health, stamp_ns: int) -> DiagnosticA
 
 def _sized(values: np.ndarray, size: int, what: str) -> np.ndarray:
     if values.shape != (size,):
-        raise UserError(f"{what} has {len(values)} values, expected {size}: one for each joint")
+        raise UserError(
+            f"{what} has {len(values)} values, expected {size}: send one for each joint"
+        )
     return values
 
 
@@ -274,9 +276,9 @@ def places_of(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarra
     if missing:
         raise MissingJoint(
             f"the message names {str(list(names)):.{TOLD}} and lacks {missing}: every joint of the "
-            "contract must be in it"
+            "contract must be in it, correct its publisher or the contract"
         )
     repeated = [name for name in joint_names if names.count(name) > 1]
     if repeated:
-        raise MissingJoint(f"the message names {repeated} more than once")
+        raise MissingJoint(f"the message names {repeated} more than once: correct its publisher")
     return np.array([names.index(name) for name in joint_names])

@@ -18,8 +18,8 @@ class NewestPicture:
     def __init__(self, node: Node, contract: Contract, camera: str):
         if camera not in contract.cameras:
             raise UserError(
-                f"camera {camera!r} is none of contract {contract.name}, which has "
-                f"{', '.join(contract.cameras) or 'no camera'}"
+                f"camera {camera!r} is none of contract {contract.name}: name one of "
+                f"{', '.join(contract.cameras) or 'another contract, as it has none'}"
             )
         self._camera = contract.cameras[camera]
         self._late_ns = contract.stamps_late_ns(camera)

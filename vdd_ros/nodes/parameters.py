@@ -95,14 +95,16 @@ def _checked(name: str, value: Any, default: Any, meta) -> Any:
         value = float(value)
     if type(value) is not type(default):
         raise UserError(
-            f"parameter {name} is {value!r}, expected {type(default).__name__}: "
+            f"parameter {name} is {value!r}, write a {type(default).__name__}: "
             f"{meta['description']}"
         )
     if meta["choices"] and value not in meta["choices"]:
         raise UserError(f"parameter {name} is {value!r}; choose one of {list(meta['choices'])}")
     if meta["required"] and not value:
-        raise UserError(f"parameter {name} is not set; it is needed: {meta['description']}")
+        raise UserError(f"parameter {name} is not set; it is needed, set it: {meta['description']}")
     for bound, outside in (("lower", -1), ("upper", 1)):
         if meta[bound] is not None and (value - meta[bound]) * outside > 0:
-            raise UserError(f"parameter {name} is {value}, beyond its {bound} bound {meta[bound]}")
+            raise UserError(
+                f"parameter {name} is {value}, beyond its {bound} bound {meta[bound]}: correct it"
+            )
     return value

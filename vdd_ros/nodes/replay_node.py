@@ -110,7 +110,7 @@ def commands_of(episode: Episode, contract: Contract) -> tuple[np.ndarray, np.nd
     stream; raises UserError where they are not fit to be sent."""
     name, commands = episode.name, episode.streams[contract.action.stream]
     if episode.manifest.verdict.level == "FAIL":
-        raise UserError(f"{name} is not fit to be sent, {episode.manifest.verdict}")
+        raise UserError(f"{name} is not fit to be sent, {episode.manifest.verdict}: send another")
     if not len(commands):
         raise UserError(f"{name} holds no command of {contract.action.stream}: send another")
     targets = commands.fields["position"]

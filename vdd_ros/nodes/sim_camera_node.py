@@ -62,8 +62,8 @@ class SimCameraNode(Node):
         self.contract = Contract.from_yaml(self.settings.contract)
         if self.settings.camera not in self.contract.cameras:
             raise UserError(
-                f"camera {self.settings.camera!r} is none of contract {self.contract.name}, which "
-                f"has {', '.join(self.contract.cameras) or 'no camera'}"
+                f"camera {self.settings.camera!r} is none of contract {self.contract.name}: name "
+                f"one of {', '.join(self.contract.cameras) or 'another contract, as it has none'}"
             )
         self._camera = self.contract.cameras[self.settings.camera]
         self._board = read_yaml(self.settings.board, Board, "board")

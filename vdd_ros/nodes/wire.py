@@ -90,7 +90,9 @@ class Decoder:
         try:
             message = deserialize_message(data, self._kind)
         except (RuntimeError, ValueError) as error:  # of the middleware, and of text
-            raise UserError(f"a message on {self._stream.topic} is broken ({error})") from None
+            raise UserError(
+                f"a message on {self._stream.topic} is broken ({error}): correct its publisher"
+            ) from None
         fields = fields_of(message, self._contract, self._stream)
         stamp_ns = sample_stamp_ns(self._stream, message, received_ns)
         is_little = data[:2] == LITTLE_ENDIAN

@@ -122,7 +122,11 @@ class PageServer:
             server = await self._loop.create_server(connect, host, port)
         except (OSError, OverflowError) as error:
             await runner.cleanup()
-            began.set_exception(UserError(f"the page cannot be served at {host}:{port} ({error})"))
+            began.set_exception(
+                UserError(
+                    f"the page cannot be served at {host}:{port} ({error}): choose another port"
+                )
+            )
             return
         began.set_result(server.sockets[0].getsockname()[1])
         await self._look_until_stopped()

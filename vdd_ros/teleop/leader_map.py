@@ -44,13 +44,15 @@ class LeaderMap:
                 "in the device file, or its driver"
             )
         if twice := [name for name in set(self._names) if list(names).count(name) > 1]:
-            raise UserError(f"the leader's message names {sorted(twice)} more than once")
+            raise UserError(
+                f"the leader's message names {sorted(twice)} more than once: mend its driver"
+            )
         mapped = np.array(
             [_mapped(one, found[one.leader]) if one else np.nan for one in self._joints]
         )
         is_led = np.array([one is not None for one in self._joints])
         if not np.isfinite(mapped[is_led]).all():
-            raise UserError("the leader's message has positions that are not finite")
+            raise UserError("the leader's positions are not finite: correct its driver")
         beyond = self._contract.beyond(mapped[None], WRONG_UNIT)[0]
         if beyond.any():
             at = int(beyond.argmax())

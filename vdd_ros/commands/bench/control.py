@@ -74,7 +74,7 @@ class Turn(NamedTuple):
 def main(args: Args) -> dict:
     """Print the figures; raises UserError where a bundle cannot be run."""
     if not (args.rate > 0.0 and args.seconds > 0.0 and args.joint_rate > 0.0 and args.turns > 0):
-        raise UserError("rate, joint_rate, seconds and turns must be above 0")
+        raise UserError("rate, joint_rate, seconds and turns must be above 0: correct them")
     result = measure_control(*_policies(args), args)
     Console().print(control_table(result))
     for name, ratio in result["ratios"].items():

@@ -62,7 +62,7 @@ class Args:
 def main(args: Args) -> dict:
     """Print the figures; raises UserError where the bundle cannot be run."""
     if not args.seconds > 0.0:
-        raise UserError("seconds must be above 0")
+        raise UserError("seconds must be above 0: write another number")
     result = measure_images(Bundle.load(args.bundle or made("sighted").student), args)
     Console().print(image_table(result["rows"]))
     for row in result["rows"]:

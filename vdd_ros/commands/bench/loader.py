@@ -72,7 +72,7 @@ def measure_loader(args: Args, path: Path) -> dict:
     clock, sizes = time.perf_counter, trial.Sizes(args.cond, args.chunk)
     count = trial.make_file(path, sizes, args.gigabytes, args.seed)
     if count < args.batch:
-        raise UserError(f"{args.gigabytes} gigabytes are {count} examples, less than a batch")
+        raise UserError(f"{args.gigabytes} gigabytes are {count} examples, not a batch: write more")
     arrays, rng = trial.in_memory(path, sizes), np.random.default_rng(args.seed)
     few = max(1, args.batches // 10)
     spent = np.zeros(2)  # processor and wall seconds, of what is measured in this process

@@ -60,7 +60,9 @@ class Args:
 def main(args: Args) -> dict:
     """Print what was dropped and how fast was written; not ok where either goal is missed."""
     if not min(args.seconds, args.joint_rate, args.camera_rate, args.megabytes) > 0.0:
-        raise UserError("seconds, joint_rate, camera_rate and megabytes must be above 0")
+        raise UserError(
+            "seconds, joint_rate, camera_rate and megabytes must be above 0: correct them"
+        )
     if args.blocks < 1:
         raise UserError(f"blocks is {args.blocks}; write 1 or more")
     contracts = {name: bench_contract(args, name) for name in PICTURES}

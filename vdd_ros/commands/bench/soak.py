@@ -61,7 +61,9 @@ class Args:
 def main(args: Args) -> dict:
     """Print the figures; raises UserError where a bundle cannot be run."""
     if not min(args.rate, args.seconds, args.joint_rate) > 0.0 or args.warm_up < 0.0:
-        raise UserError("rate, seconds and joint_rate must be above 0, warm_up 0 or more")
+        raise UserError(
+            "rate, seconds and joint_rate must be above 0, warm_up 0 or more: correct them"
+        )
     if args.seconds < SHORTEST_S:
         raise UserError(f"seconds is {args.seconds:g}: watch for {SHORTEST_S:g} at least")
     bundle = Bundle.load(args.bundle or made().student)

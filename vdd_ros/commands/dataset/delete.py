@@ -45,7 +45,9 @@ def main(args: Args) -> dict:
     empties_bin = args.purge and not args.names and not args.condition.is_given
     names = () if empties_bin else _chosen(args, store)
     if not names and not empties_bin:
-        raise UserError("no episode is named, and no condition holds for any: nothing to delete")
+        raise UserError(
+            "no episode is named, and no condition holds for any: name some, see `vdd dataset show`"
+        )
     in_bin = sorted(path.name for path in _bin(store).glob("*")) if empties_bin else []
     print("\n".join([*names, *(f"{DELETED}/{name}" for name in in_bin)]))
     count = len(names) + len(in_bin)
@@ -109,9 +111,9 @@ def _restored(args: Args, store: EpisodeStore) -> dict:
     for name in args.names:
         source, target = _bin(store) / name, store.folder / _own_name(name)
         if Path(name).name != name or not source.is_dir():
-            raise UserError(f"no {name} in {_bin(store)}")
+            raise UserError(f"no {name} in {_bin(store)}: name what lies there")
         if target.exists():
-            raise UserError(f"{target} is there: it would be overwritten")
+            raise UserError(f"{target} is there and would be overwritten: move it first")
     for name in dict.fromkeys(args.names):
         own = _own_name(name)
         found = manifest_hash(_bin(store) / name)

@@ -38,7 +38,9 @@ def refusals_told(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         told = error.strerror or str(error)
-        raise UserError(f"writing {out} failed ({told}); nothing is kept") from None
+        raise UserError(
+            f"writing {out} failed ({told}), and nothing is kept: mend that and repeat it"
+        ) from None
 
 
 def take(store: EpisodeStore, name: str, target: Path) -> Line:

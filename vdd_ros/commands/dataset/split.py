@@ -122,7 +122,7 @@ def _read(into: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if match is None:
             raise UserError(f"--into {text!r}: write NAME:WHAT, such as train:80% or test:10")
         if match["name"] in seen:
-            raise UserError(f"part {match['name']} is named twice")
+            raise UserError(f"part {match['name']} is named twice: rename one")
         seen.add(match["name"])
         yield match["name"], match["what"]
 
@@ -143,15 +143,15 @@ def _counts(wanted: dict[str, str], total: int) -> dict[str, int]:
         elif what != REST:
             counts[part] = int(what)
     if sum(shares.values()) > 1 + 1e-9:
-        raise UserError(f"shares of {sum(shares.values()):.0%}: at most 100 % are there")
+        raise UserError(f"shares of {sum(shares.values()):.0%}: ask for 100 % at most")
     ends = np.round(np.cumsum([0.0, *shares.values()]) * total).astype(int)
     counts |= dict(zip(shares, np.diff(ends).tolist(), strict=True))
     rests = [part for part, what in wanted.items() if what == REST]
     left = total - sum(counts.values())
     if left < 0 or len(rests) > 1:
         raise UserError(
-            f"{sum(counts.values())} episodes are asked for and {total} are to be had; one part "
-            f"may be {REST}"
+            f"{sum(counts.values())} episodes are asked for and {total} are to be had: ask for "
+            f"fewer; one part may be {REST}"
         )
     counts |= dict.fromkeys(rests, left)
     if empty := [part for part in wanted if counts[part] == 0]:

@@ -66,7 +66,7 @@ def main(args: Args) -> dict:
     if args.idle == (args.begin > 0 or args.end > 0):
         raise UserError("say how many seconds to cut, --begin and --end, or --idle")
     if min(args.begin, args.end, args.idle_margin, args.idle_share) < 0:
-        raise UserError("seconds and shares are 0 or more")
+        raise UserError("seconds and shares are 0 or more: correct them")
     store = EpisodeStore(args.folder)
     names = named(store, args.names) or store.list()
     if not names:

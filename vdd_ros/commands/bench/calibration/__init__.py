@@ -37,7 +37,7 @@ def main(args: Args) -> dict:
     if args.setups < FEWEST:
         raise UserError(f"{args.setups} setups: write {FEWEST} or more")
     if unknown := sorted(set(args.rows) - set(ROWS)):
-        raise UserError(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")
+        raise UserError(f"no row {unknown[0]!r}: name one of {', '.join(ROWS)}")
     rows = []
     for name in args.rows:
         module = importlib.import_module(f"{__name__}.{name}")

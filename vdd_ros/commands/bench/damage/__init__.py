@@ -53,7 +53,7 @@ def main(args: Args) -> dict:
     """Print a line for each kind; not ok where one is not found or can be trained on unawares."""
     families = sorted({kind.family for kind in KINDS})
     if unknown := sorted(set(args.only) - set(families)):
-        raise UserError(f"no family {', '.join(unknown)}: there are {', '.join(families)}")
+        raise UserError(f"no family {', '.join(unknown)}: name some of {', '.join(families)}")
     chosen = [kind for kind in KINDS if not args.only or kind.family in args.only]
     rows = []
     with tempfile.TemporaryDirectory() as scratch, progress("damaging") as report:

@@ -23,7 +23,7 @@ def sweep_beds(plan: BedsPlan, args) -> dict:
     known = known_cells(plan, args.known)
     begins, others = _parts(plan, known)
     if args.part not in (None, *begins, *others):
-        raise UserError(f"no part {args.part!r}: there are {', '.join([*begins, *others])}")
+        raise UserError(f"no part {args.part!r}: name one of {', '.join([*begins, *others])}")
     for place in places(plan):
         folder, facts = args.out / place.part, facts_of(plan, place)
         done = [name for name in facts if (folder / name / CELL).exists()]

@@ -29,7 +29,7 @@ def sweep_episodes(plan: Plan, args) -> dict:
     store = EpisodeStore(args.episodes, Contract.from_yaml(plan.contract))
     splits = plan.splits(store.list())
     if args.part not in (None, *splits):
-        raise UserError(f"no part {args.part!r}: there are {', '.join(splits)}")
+        raise UserError(f"no part {args.part!r}: name one of {', '.join(splits)}")
     facts = plan.model_dump(mode="json") | {"episodes_sha256": _digest(store)}
     require_same(args.out, facts, said(args.out))
     if not args.show:

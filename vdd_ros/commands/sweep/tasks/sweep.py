@@ -35,7 +35,7 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
     timings = [f"{training}/{LATENCY}" for training in trainings]
     parts = (*recordings, *trainings, *timings)
     if args.part not in (None, *parts):
-        raise UserError(f"no part {args.part!r}: there are {', '.join(parts)}")
+        raise UserError(f"no part {args.part!r}: name one of {', '.join(parts)}")
     require_same_plan(plan, args.out)
     if args.part in recordings:
         record_task(plan, args.part.split("/")[0], args.out)

@@ -1,10 +1,9 @@
-"""Check a contract file and show its joints, streams and hashes."""
+"""Check a contract's file, and show its joints, streams and hashes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -16,8 +15,6 @@ from vdd_ros.contract import Contract
 
 @dataclass(frozen=True)
 class Args:
-    action: Positional[Literal["check"]]
-    """What to do with the file."""
     file: Positional[Path]
     """The contract, a YAML file."""
 
