@@ -67,6 +67,8 @@ extras = {
     "tensorrt": ["tensorrt>=10.3,<12", "cuda-bindings>=12.8,<14"],
     # a compiler of engines that needs no GPU; tests compile every exported graph with it
     "rtx": ["tensorrt-rtx-cu13-bindings>=1.7", "tensorrt-rtx-cu13-libs>=1.7"],
+    # `make docs`, which installs requirements/docs.txt
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10"],
     "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "playwright>=1.40"],
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the pinned files from requirements.in and robot.in (`make lock`; needs `pip install uv`).
+# Writes the pinned files from requirements.in, docs.in and robot.in (`make lock`; needs `pip install uv`).
 #
 # overrides.txt wins over what packages ask for, excluded.txt is left out. Every pin must have a
 # wheel (empy, pure Python, is the one source package). The robot's locks must come out the same
@@ -21,6 +21,8 @@ for python in 3.11 3.12 3.13; do
     pin requirements.in $python x86_64 "py$(echo $python | tr -d .).txt" --no-binary empy \
         --overrides overrides.txt --excludes excluded.txt
 done
+
+pin docs.in 3.11 x86_64 docs.txt
 
 other=$(mktemp) cuda=$(mktemp)
 trap 'rm -f "$other" "$cuda"' EXIT

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = sorted((ROOT / "requirements").glob("*py3*.txt"))
 WORKSTATION = [path for path in LOCKS if not path.name.startswith("robot")]
-NEVER_LOCKED = {"tensorrt", "looking"}  # extras
+NEVER_LOCKED = {"tensorrt", "looking", "docs"}  # extras; that of docs has a lock of its own
 NOT_SOURCE = shutil.ignore_patterns(
     ".git",
     ".venv*",

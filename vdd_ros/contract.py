@@ -53,12 +53,18 @@ NUMBERS_PER_TOOL = 9  # position, and a rotation as six
 class Contract(Part):
     """Facts of one robot and one task. Arrays are in the order of `joints`, or of `objects`.
 
-    robot: whose calibration it takes, the same in the contracts of all tasks of one robot; its name
-    where it says nothing. objects: names of what a stream of poses tells, in the order of its
-    messages; cameras: recorded beside the streams; images: what of them is part of the observation,
-    beside its numbers; kinematics: of an action that tells poses of tools; encoders: of joints
-    whose encoders count otherwise, and latency: how late things are; of both, in a contract's file
-    the name of a calibration, seen from the contract's folder.
+    format_version: of the file's format; name: of robot and task; robot: whose calibration it
+    takes, the same in the contracts of all tasks of one robot, its name where it says nothing;
+    joints: those that are observed and commanded; frames: base and tool; rates: of control and
+    policy; streams: topics by name, of which joint_state, policy_command and robot_command are
+    needed, and teleop_command where somebody leads; cameras: recorded beside the streams; objects:
+    names of what a stream of poses tells, in the order of its messages; observation: what a policy
+    sees, in this order; images: what of the cameras is part of the observation, beside its numbers;
+    action: what a policy puts out; kinematics: of an action that tells poses of tools; encoders: of
+    joints whose encoders count otherwise, in a file also the name of a calibration, seen from the
+    contract's folder; latency: how late things are, likewise; e_stop_topic: std_msgs/Bool, true
+    while it is pressed; recording: what a demonstration may be like; parity: how much a policy may
+    change with its precision; certificate: what a bundle's certificate has to say.
     """
 
     format_version: Literal[1]

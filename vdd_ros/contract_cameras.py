@@ -22,10 +22,12 @@ Pixels = Annotated[int, Field(ge=1, le=16384)]
 class Camera(Part):
     """One camera: where its pictures are, and what they are like.
 
-    topic: as that of a stream; encoding: of pixels, or of the file that a compressed image is;
-    width, height [pixels]; timeline: whether a picture was taken at its stamp or when it came;
-    frame: the camera's optical frame (z away from it, x to its right); camera_info: topic of its
-    intrinsics, recorded beside its pictures.
+    topic: as that of a stream; type: of its messages; encoding: of pixels, or of the file that a
+    compressed image is; width, height: of its pictures [pixels]; rate_hz: how often they come [Hz];
+    max_age_s: how old the newest may be [s]; timeline: whether a picture was taken at its stamp or
+    when it came; frame: the camera's optical frame (z away from it, x to its right); camera_info:
+    topic of its intrinsics, recorded beside its pictures; reliability, depth: of the quality of
+    service that it is read with.
     """
 
     topic: str = Field(pattern=TOPIC)

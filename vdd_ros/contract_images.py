@@ -26,7 +26,8 @@ class Box(NamedTuple):
 
 
 class Crop(Part):
-    """A part of a camera's picture [pixels]."""
+    """left, top: where a part of a camera's picture begins [pixels]; width, height: its size
+    [pixels]."""
 
     left: Place
     top: Place
@@ -37,8 +38,9 @@ class Crop(Part):
 class ObservedImage(Part):
     """One picture of the observation: the newest of a camera.
 
-    crop: the part that is seen, all of it where it is left out; width, height [pixels] that it is
-    reduced to; delay_s: how long before the tick it is looked up, as that of other parts.
+    name: of the image, part of what a policy is tied to; camera: one of the contract's; crop: the
+    part that is seen, all of it where it is left out; width, height: what it is reduced to
+    [pixels]; delay_s: how long before the tick it is looked up [s], as that of other parts.
     """
 
     name: str = Field(pattern=NAME)

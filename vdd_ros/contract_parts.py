@@ -33,11 +33,11 @@ class Part(BaseModel):
 class Joint(Part):
     """One joint (or channel) with its unit and its limits; limits are mandatory.
 
-    unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands and grippers).
-    lower, upper: position limits [unit]; velocity [unit/s]; acceleration [unit/s^2]; jerk
-    [unit/s^3], None where it is not limited. tracking: how far from the last command the joint may
-    be for half a second [unit]; None where that is not watched, as of a gripper that holds
-    something.
+    name: as joint states call it; unit: rad (revolute), m (prismatic) or fraction (0 to 1, hands
+    and grippers); lower, upper: position limits [unit]; velocity: limit [unit/s]; acceleration:
+    limit [unit/s^2]; jerk: limit [unit/s^3], None where it is not limited; tracking: how far from
+    the last command the joint may be for half a second [unit], None where that is not watched, as
+    of a gripper that holds something.
     """
 
     name: str = Field(min_length=1)
@@ -69,13 +69,18 @@ class Joint(Part):
 
 
 class Encoder(Part):
-    """joint = sign * encoder + offset [unit], see `joint_correction.py`."""
+    """joint = sign * encoder + offset, see `joint_correction.py`.
+
+    sign: -1 where the encoder counts the other way round; offset: of the joint [unit].
+    """
 
     sign: Literal[1, -1] = 1
     offset: Finite = 0.0
 
 
 class Frames(Part):
+    """base: the frame that poses are told in; tool: the frame that is moved."""
+
     base: str
     tool: str
 
@@ -91,7 +96,11 @@ class Stream(Part):
     """One topic: where it is, when its samples count, and how old the newest may be.
 
     topic: with a slash at its beginning the same for every node, without one in the namespace of
-    the node that uses it, so that two arms with one contract are two namespaces.
+    the node that uses it, so that two arms with one contract are two namespaces; type: of its
+    messages; rate_hz: how often they come [Hz]; max_age_s: how old the newest may be before
+    whoever needs it stops [s]; timeline: whether a sample counts from its stamp (header) or from
+    when it came (receive); reliability, depth: of the quality of service that it is read or
+    published with.
     """
 
     topic: str = Field(pattern=TOPIC)
@@ -136,11 +145,12 @@ class Stream(Part):
 class ObservationPart(Part):
     """One block of the observation vector: a field of a stream.
 
-    field: position or velocity, one number per joint; of a stream of object poses position, three
+    name: of the block, part of what a policy is tied to; stream: one of the contract's; field:
+    position or velocity, one number per joint; of a stream of object poses position, three
     numbers per object [m, base frame], or heading, two: cosine and sine of its angle about the base
     frame's z axis, as far as the object stands upright.
-    delay_s: how long before the tick it is looked up. Longer than a message takes to arrive, and
-    every process (policy, recorder) has the same sample by then; 0: whatever has arrived.
+    delay_s: how long before the tick it is looked up [s]. Longer than a message takes to arrive,
+    and every process (policy, recorder) has the same sample by then; 0: whatever has arrived.
     """
 
     name: str
@@ -164,7 +174,12 @@ class Action(Part):
     """What a policy's output means. It is learned from the joint position commands of `stream`, and
     before anything else looks at it, it is joint position targets again (`action_space.py`).
 
-    meaning, with the anchor being the joint positions in the newest row of what the policy sees:
+    name: of it, part of what a policy is tied to; stream: the commands that are learned, those
+    that the robot was sent; meaning: of its numbers, see docs/actions.md; absolute: joints that are
+    absolute positions beside relative ones or velocities, as a gripper is better; in a Cartesian
+    meaning all that move no tool are.
+
+    Meanings, with the anchor being the joint positions in the newest row of what the policy sees:
     absolute_position    joint position targets [unit]
     relative_position    the same minus the anchor, one anchor for all steps of a chunk [unit]
     velocity             joint velocities [unit/s], each over one policy period, added up from the
@@ -172,9 +187,6 @@ class Action(Part):
     tool_pose            for each tool its position [m] and rotation (6 numbers, `rotations.py`) in
                          the base frame, then the joints that move no tool, as absolute positions
     relative_tool_pose   the same, but poses in the frame that the tool has at the anchor
-
-    absolute: joints that are absolute positions beside relative ones or velocities, as a gripper is
-    better; in a Cartesian meaning all that move no tool are.
     """
 
     name: str
@@ -227,7 +239,7 @@ class Kinematics(Part):
 
     model: an MJCF or URDF file, seen from the contract's folder; in memory and in every recording
     and bundle its text, reduced to what moves (`kinematic_model.py`). Its joints have the
-    contract's names, and their limits are the contract's.
+    contract's names, and their limits are the contract's. tools: those whose poses actions tell.
     """
 
     model: str

@@ -71,10 +71,10 @@ class RecordingLimits(BaseModel):
     stuck: share of its range that a joint is told to move while it stays; saturated: share of the
     time that a joint may be at the end of its range; astray: share of the time that a joint may be
     further from its command than its `tracking`; images, motion, timing: None for what is usual;
-    calibration_days: that a calibration may be old; clock_offset_s: by which another host's clock
-    may be off [s], CLOCK_OFFSET_S where it is None; offset_jump, offset_drift: shares of its range
-    by which a joint's offset from its commands at rest may jump from one episode to the next, and
-    drift over a folder.
+    calibration_days: how old a calibration may be [days]; clock_offset_s: by how much another
+    host's clock may be off [s], .01 where it is None; offset_jump, offset_drift: shares of its
+    range by which a joint's offset from its commands at rest may jump from one episode to the next,
+    and drift over a folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

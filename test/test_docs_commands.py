@@ -1,0 +1,83 @@
+"""Commands that the README and docs/ tell people to type are commands, and tests run them."""
+
+from __future__ import annotations
+
+import pytest
+from docs_commands import (
+    Command,
+    commands_of,
+    complaint,
+    every_command,
+    lines_of,
+    run_by,
+    span_complaint,
+    spans_of,
+    subcommand,
+)
+from pages import PAGES, ROOT
+
+from vdd_ros.cli import COMMANDS
+
+OF_PAGES = {str(page.relative_to(ROOT)): page for page in PAGES if [*commands_of(page)]}
+
+
+@pytest.mark.parametrize("name", OF_PAGES)
+def test_whoever_carries_a_command_out_understands_it(name):
+    wrong = [(one.text, why) for one in commands_of(OF_PAGES[name]) if (why := complaint(one))]
+    assert wrong == []
+
+
+def test_every_subcommand_that_people_are_told_to_type_is_run_by_a_test():
+    told = {subcommand(one) for one in every_command() if not one.in_hardware} - {None}
+    assert len(told) > 30
+    assert sorted(told - set(run_by())) == []
+
+
+def test_subcommands_and_options_within_sentences_exist():
+    spans = [(page.name, span) for page in PAGES for span in spans_of(page)]
+    assert len(spans) > 100
+    assert [(*one, why) for one in spans if (why := span_complaint(one[1]))] == []
+
+
+def test_a_wrong_command_within_a_sentence_is_found():
+    assert span_complaint("vdd distil --list") == "vdd has no subcommand distil"
+    assert span_complaint("vdd dataset chekc") == "vdd dataset has no tool chekc"
+    assert span_complaint("vdd train --step 3") == "vdd train has no option --step"
+    for right in ("vdd train, distill", "vdd TOOL", "vdd bench soak BUNDLE", "vdd train --out RUN"):
+        assert span_complaint(right) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("vdd dataset chekc EPISODES", "no tool 'chekc'"),
+        ("vdd train episodes run", "Missing from vdd train: --episodes"),
+        ("vdd export --run RUN --out BUNDLE --precision fp17", "invalid choice"),
+        ("vdd evaluate BUNDLE --out OUT --episodes many", "--episodes"),
+        ("vdd sweep config/benchmarks/none.yaml --out OUT", "none.yaml is not there"),
+        ("make dmeo", "no target dmeo"),
+        ("pip install 'vdd_ros[calibraton]'", "no extra calibraton"),
+        ("ros2 launch vdd_ros run.launch.py", "no launch file run.launch.py"),
+        ("ros2 launch vdd_ros run_policy.launch.py bundel:=b", "no argument bundel"),
+        ("ros2 launch vdd_ros run_policy.launch.py mode:=drove", "mode of run_policy.launch.py is"),
+        ("ros2 run vdd_ros action_nod", "no program action_nod"),
+        ("ros2 run vdd_ros operator_node --ros-args -p episode:=3", "no parameter episode"),
+        ("ros2 run vdd_ros vdd bnch", "no subcommand 'bnch'"),
+        ("ros2 service call /action_node/go_hom std_srvs/srv/Trigger", "no node has"),
+        ("ros2 lifecycle set /actionnode_node configure", "no node has"),
+        ("rm -rf demonstrations", "rm is no program"),
+    ],
+)
+def test_a_wrong_command_is_found(text, why):
+    assert why in (complaint(Command(ROOT / "README.md", text)) or "nothing")
+
+
+def test_lines_are_those_that_a_shell_would_carry_out():
+    text = "vdd a \\\n    --b  # why\n\n# no\nx && y\ntee z <<'END'\nnot this\nEND\n"
+    assert [*lines_of(text)] == ["vdd a      --b", "x", "y", "tee z"]
+
+
+def test_every_subcommand_is_told_of_somewhere():
+    told = {name.split()[0] for one in every_command() if (name := subcommand(one))}
+    within = {span.split()[1] for page in PAGES for span in spans_of(page) if " " in span}
+    assert set(COMMANDS) <= told | within
