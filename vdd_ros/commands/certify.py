@@ -53,7 +53,9 @@ def main(args: Args) -> dict:
         raise UserError(f"{args.bundle} has a certificate of an earlier format: export it again")
     required = args.required_success
     if required is not None and not LEAST_SUCCESS <= required <= 1.0:
-        raise UserError(f"required_success is {required:g}; write one from {LEAST_SUCCESS:g} to 1")
+        raise UserError(
+            f"required_success is {required:g}; it lies between {LEAST_SUCCESS:g} and 1, correct it"
+        )
     device = None if args.device_result is None else read_result(args.device_result)
     made = certificate.model_copy(update=_found(args, device, bundle, certificate))
     require_one_task(made, f"the certificate of {args.out}")
