@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 
 import drawing
+import numpy as np
 import pytest
 from foreign_data import CONFIG
 from made_cells import cell
 from small_sweep import written
 
 from docs.results.sections.images import NAME, of_images
-from vdd_ros import cli
+from vdd_ros.commands.sweep.tasks.cells import Group
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
+from vdd_ros.commands.sweep.tasks.results import told
+from vdd_ros.commands.sweep.tasks.unit import teacher_of, time_calls
 from vdd_ros.errors import UserError
+from vdd_ros.policies.runs import load_windows
 
 SEEN, BLIND = (str(CONFIG / f"panda_lift_one_{form}.yaml") for form in ("images", "blind"))
 CHANGES = {
@@ -23,35 +27,29 @@ CHANGES = {
     "rollouts": 1,
     "encoder": {"channels": 2, "stages": 1, "augment": {"part": 1.0}},
     "teachers": {"seeing": {"encoder": {"keypoints": 4}}, "blind": {"contract": BLIND}},
-    "students": {"vdd": {"method": "vdd", "teachers": ["seeing"]}},
+    "students": {"vdd": {"method": "vdd", "teachers": ["blind"]}},
     "acting": {},
 }
 
 
 def test_who_sees_and_who_does_not_learn_from_the_same_episodes(tmp_path: Path):
-    gl = drawing.gl()
-    out = tmp_path / "out"
-    words = ("sweep", written(tmp_path, **CHANGES), "--out", out)
-    for part in ("demonstrations", "0", "0/latency"):
-        done = drawing.vdd(*words, "--part", f"lift_one/{part}", gl=gl)
-        assert done.returncode == 0, done.stderr
-    assert cli.main([*map(str, words), "--show"]) == 0
-    cells = [json.loads(line) for line in (out / "cells.jsonl").read_text().splitlines()]
-    assert [(cell["teacher"], cell["method"]) for cell in cells] == [
-        ("seeing", "teacher"), ("seeing", "teacher-1"), ("seeing", "vdd"),
-        ("blind", "teacher"), ("blind", "teacher-1"),
-    ]  # fmt: skip
-    assert all(cell["latency_us"]["p50"] > 0.0 for cell in cells)
-    assert all(cell["training_cpu_seconds"] > 0.0 for cell in cells)
-    runs = {
-        name: json.loads((out / "lift_one" / "0" / name / "teacher" / "run.json").read_text())
-        for name in ("seeing", "blind")
-    }
-    encoder = runs["seeing"]["configs"]["encoder"]
-    assert (encoder["channels"], encoder["keypoints"]) == (2, 4)
-    assert encoder["augment"] == {"part": 1.0, "colour": 0.2}
-    assert "encoder" not in runs["blind"]["configs"]
-    assert runs["blind"]["notes"]["trained_on"] == runs["seeing"]["notes"]["trained_on"]
+    gl, out = drawing.gl(), tmp_path / "out"
+    file = written(tmp_path, **CHANGES)
+    part = ("--part", "lift_one/demonstrations")
+    done = drawing.vdd("sweep", file, "--out", out, *part, gl=gl)
+    assert done.returncode == 0, done.stderr
+    plan = TasksPlan.from_yaml(file)
+    groups = [Group("lift_one", 0, name) for name in plan.teachers]
+    seeing, blind = (teacher_of(plan, group, out) for group in groups)
+    assert seeing.encoder is not None and blind.encoder is None
+    config = seeing.encoder.config
+    assert (config.channels, config.stages, config.keypoints) == (2, 1, 4)
+    assert (config.augment.part, config.augment.colour) == (1.0, 0.2)
+    known = [load_windows(one, held_out=False).observations for one in (seeing, blind)]
+    np.testing.assert_array_equal(*known)
+    time_calls(plan, groups[0], out)
+    latency = told(groups[0].folder(out), "latency")
+    assert all(latency[name]["p50"] > 0.0 for name in ("teacher", "teacher-1"))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def work(plan: TasksPlan, group: Group, out: Path) -> None:
     use_threads(1)
     folder = group.folder(out)
     keep(folder, facts_of(plan, *group))
-    teacher = _teacher(plan, group, out)
+    teacher = teacher_of(plan, group, out)
     names = plan.students_of(group.task, group.teacher)
     students = {name: _student(plan, group, teacher, name) for name in names}
     _judge(teacher, students, group.seed, folder)
@@ -86,7 +86,8 @@ def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
     _time(load_teacher(folder / "teacher"), students, folder)
 
 
-def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
+def teacher_of(plan: TasksPlan, group: Group, out: Path) -> Teacher:
+    """Trained on what its contract observes of the recording, unless it has been."""
     task, seed, name = group
     contract, wanted = Contract.from_yaml(plan.contract_of(task, name)), plan.teachers[name]
     store = EpisodeStore(out / task / FOLDER, contract)
