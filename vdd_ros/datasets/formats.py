@@ -25,7 +25,8 @@ class LeRobotFormat(DeclarationPart):
 
     velocity: feature with the velocity of each number of `state` [its unit/s], in their order;
     success: feature that says in an episode's last frame whether it succeeded; names: of the
-    numbers of `state` and `action`, for a dataset that has no names.
+    numbers of `state` and `action`, for a dataset that has no names; images: camera of the contract
+    -> feature of dtype video or image, whose pictures are that camera's.
     """
 
     kind: Literal["lerobot_v2.1", "lerobot_v3.0"]
@@ -35,6 +36,7 @@ class LeRobotFormat(DeclarationPart):
     success: str | None = None
     names: tuple[str, ...] | None = None
     objects: ObjectKeys | None = None
+    images: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _are_two(self) -> LeRobotFormat:
