@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as arrow
 import pytest
 from exported_data import described, episodes_in, vdd
 from pictures import HEIGHT, RATE_HZ, WIDTH, camera, contract_with, end_of, recorded, scene
@@ -173,13 +175,58 @@ def test_files_stay_below_their_size(own, tmp_path, monkeypatch):
     assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
 
 
-def test_an_import_says_that_pictures_are_not_read(own, tmp_path, capsys):
+def test_an_import_reads_them_again_bit_for_bit_and_keeps_the_files_of_cameras(own, tmp_path):
     assert export(own, tmp_path / "e") == 0
     assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 0
-    assert f"not read: {KEY.format('front')}" in capsys.readouterr().out
     for before, after in zip(episodes_in(own), episodes_in(tmp_path / "again"), strict=True):
         frames = frames_of(before, tuple(CAMERAS))
         np.testing.assert_allclose(frames_of(after).state, frames.state, atol=1e-6)
+        assert "not_read" not in after.manifest.meta
+        for name in CAMERAS:
+            shown, images = before.images(name), after.images(name)
+            numbers = frames.pictures[name].tolist()
+            assert len(images) == len(numbers)
+            for at, number in enumerate(numbers):
+                np.testing.assert_array_equal(images[at].pixels, shown[number].pixels)
+                if name != "front":
+                    assert images.message(at)[-500:] == shown.message(number)[-500:]
+
+
+def spoil(path: Path, row: int, change) -> None:
+    """What a function makes of the bytes of one picture."""
+    table = parquet.read_table(path)
+    key = KEY.format("wrist")
+    cells = table[key].to_pylist()
+    cells[row] = change(cells[row])
+    place = table.column_names.index(key)
+    table = table.set_column(place, key, arrow.array(cells, table.schema.field(key).type))
+    parquet.write_table(table, path, row_group_size=5)
+
+
+def of_size(width: int) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (width, HEIGHT)).save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda cell: cell | {"bytes": cell["bytes"][:90]}, "frame 7 in .*wrist cannot be decoded"),
+        (lambda cell: cell | {"bytes": b"GIF89a"}, "frame 7 in .*wrist cannot be decoded"),
+        (lambda cell: cell | {"bytes": of_size(9)}, f"frame 7 .* is 9x{HEIGHT}, info.json says"),
+        (lambda cell: {"bytes": None, "path": "a.png"}, "frame 7 in .*wrist is not in the file"),
+        (lambda cell: None, "frame 7 in .*wrist is not in the file"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_ends_the_import(own, tmp_path, capsys, change, sentence):
+    assert export(own, tmp_path / "e") == 0
+    (path,) = (tmp_path / "e").glob("data/*/*.parquet")
+    first = next(at for at, row in enumerate(rows_of(tmp_path / "e")) if row["episode_index"] == 1)
+    spoil(path, first + 7, change)
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert [one.name for one in tmp_path.iterdir()] == ["e"]
 
 
 @pytest.mark.parametrize(

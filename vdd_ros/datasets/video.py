@@ -164,8 +164,6 @@ def _opened(path: Path, pixels: int | None = None) -> Iterator[tuple[Any, Any]]:
                     most = pixels + MARGIN * (stream.width + stream.height + MARGIN)
                     codec.options = {"err_detect": "explode", "max_pixels": str(most)}
                 yield container, stream
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         told = str(error.strerror or error).lower()
         raise UserError(f"{path} is not a video that can be read ({told}); restore it") from None
-    except OSError as error:
-        raise UserError(f"{path} is not readable ({error.strerror or error})") from None

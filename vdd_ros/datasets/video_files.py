@@ -44,13 +44,13 @@ class VideoFiles:
         self._number = 0
         self._path = folder
         self._container: Any = None
-        self._frames = 0  # in the file that is open
+        self._frames, self._written = 0, 0  # of the file that is open; the latter in bytes
 
     def write(self, pictures: Iterable[np.ndarray]) -> dict[str, Any]:
         """The pictures (height, width, 3) of an episode; where they are, as columns of its row."""
         import av
 
-        if self._container is not None and self._path.stat().st_size >= VIDEO_MB << 20:
+        if self._container is not None and self._written >= VIDEO_MB << 20:
             self.close()
             self._number += 1
         if self._container is None:
@@ -60,7 +60,7 @@ class VideoFiles:
             for pixels in pictures:
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
                 frame.pts, frame.time_base = self._frames, 1 / self._rate
-                self._container.mux(self._stream.encode(frame))
+                self._mux(frame)
                 self._frames += 1
         chunk, file = divmod(self._number, FILES_PER_CHUNK)
         told = {
@@ -75,9 +75,14 @@ class VideoFiles:
         """Finish the open file."""
         if self._container is not None:
             with _telling(self._path):
-                self._container.mux(self._stream.encode(None))
+                self._mux(None)
                 self._container.close()
             self._container = None
+
+    def _mux(self, frame: Any) -> None:
+        packets = self._stream.encode(frame)
+        self._written += sum(packet.size for packet in packets)
+        self._container.mux(packets)
 
     def feature(self) -> dict[str, Any]:
         """As info.json describes it."""
@@ -103,7 +108,7 @@ class VideoFiles:
 
         chunk, file = divmod(self._number, FILES_PER_CHUNK)
         path = VIDEO_PATTERN.format(video_key=self._key, chunk_index=chunk, file_index=file)
-        self._path, self._frames = self._folder / path, 0
+        self._path, self._frames, self._written = self._folder / path, 0, 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
         name, options = ENCODERS[self._codec]
         with _telling(self._path):

@@ -6,6 +6,7 @@ that `vdd dataset import` reads it again without a declaration, and what the for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def main(args: Args) -> dict:
         )
     if args.images and args.video is not None:
         raise UserError("say --images or --video, not both: the same pictures would be there twice")
+    os.environ.setdefault("SVT_LOG", "1")  # errors alone, of an encoder that tells its settings
     settings = Settings(
         args.dtype, args.file_mb, args.valid, args.allow_failed, has_images, args.video
     )
