@@ -6,7 +6,7 @@ robot's state in `cond`: teachers and students are the same networks with or wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,24 +120,31 @@ class Encoder(nn.Module):
     def of(self, pictures: Pictures) -> Tensor:
         """(N, C * image_dim) of what windows see. Neighbouring windows see the same pictures: each
         is encoded once, few at a time in memory."""
-        blocks = []
-        for image in range(self.count):
-            keys = np.stack([pictures.of, pictures.numbers[:, image]], axis=1)
-            _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-            distinct = pictures[first]
-            features = torch.cat(
-                [
-                    self._acting(image, distinct[begin : begin + ROWS])
-                    for begin in range(0, len(distinct), ROWS)
-                ]
-            )
-            age = torch.from_numpy(pictures.ages_s[:, image : image + 1]) * self.rates_hz[image]
-            blocks += [features[torch.from_numpy(place.ravel())], age]
-        return torch.cat(blocks, dim=1)
+        return encoded_once(pictures, self.rates_hz, self._acting)
 
-    def _acting(self, image: int, pictures: Pictures) -> Tensor:
-        pixels = torch.from_numpy(pictures.pixels(image))
+    def _acting(self, image: int, pixels: Tensor) -> Tensor:
         return self.net(image)(middle(pixels, self.config.augment))
+
+
+def encoded_once(
+    pictures: Pictures, rates_hz: Tensor, encode: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """As `Encoder.of`; encode: an image's number and (n, height, width, 3) uint8 -> (n, features);
+    rates_hz: (C,) of the images."""
+    blocks = []
+    for image, rate_hz in enumerate(rates_hz):
+        keys = np.stack([pictures.of, pictures.numbers[:, image]], axis=1)
+        _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        distinct = pictures[first]
+        features = torch.cat(
+            [
+                encode(image, torch.from_numpy(distinct[begin : begin + ROWS].pixels(image)))
+                for begin in range(0, len(distinct), ROWS)
+            ]
+        )
+        age = torch.from_numpy(pictures.ages_s[:, image : image + 1]) * rate_hz
+        blocks += [features[torch.from_numpy(place.ravel())], age]
+    return torch.cat(blocks, dim=1)
 
 
 def tensors_of(pictures: Pictures) -> tuple[list[Tensor], Tensor]:

@@ -86,13 +86,13 @@ class Cuda:
         """Address of so many bytes on the GPU."""
         return int(self.call("cuMemAlloc", size))
 
-    def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
+    def pinned(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Zeros in memory of the processor that the GPU can copy to and from by itself."""
-        size = int(np.prod(shape))
-        address = self.call("cuMemHostAlloc", 4 * max(size, 1), 0)
-        array = np.ctypeslib.as_array((ctypes.c_float * size).from_address(int(address)))
-        array = array.reshape(shape)
-        array[...] = 0.0
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        address = self.call("cuMemHostAlloc", max(size, 1), 0)
+        memory = (ctypes.c_uint8 * size).from_address(int(address))
+        array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
+        array[...] = 0
         return array
 
     def stream(self):
