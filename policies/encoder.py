@@ -19,6 +19,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.augment import AugmentConfig, augmented, middle
 from vdd_ros.policies.checkpoint import load_tensors
+from vdd_ros.policies.device import CPU, lent, placed
 from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax, of_torchvision
@@ -120,10 +121,11 @@ class Encoder(nn.Module):
     def of(self, pictures: Pictures) -> Tensor:
         """(N, C * image_dim) of what windows see. Neighbouring windows see the same pictures: each
         is encoded once, few at a time in memory."""
-        return encoded_once(pictures, self.rates_hz, self._acting)
+        with lent(self.nets):
+            return encoded_once(pictures, self.rates_hz, self._acting)
 
     def _acting(self, image: int, pixels: Tensor) -> Tensor:
-        return self.net(image)(middle(pixels, self.config.augment))
+        return self.net(image)(middle(placed(pixels), self.config.augment)).to(CPU)
 
 
 def encoded_once(
