@@ -165,7 +165,7 @@ def make_encoder(config: EncoderConfig, contract: Contract) -> Encoder:
 
 
 def _begin_with(encoder: Encoder, path: Path) -> None:
-    weights = load_tensors(path)
+    weights = _read(path)
     own = encoder.state_dict()
     if set(weights) == set(own):
         encoder.load_state_dict(_fitting(weights, own, path))
@@ -179,6 +179,20 @@ def _begin_with(encoder: Encoder, path: Path) -> None:
                 f"{encoder.config.stages} stages: name the weights of one, or of an encoder"
             )
         net.resnet.load_state_dict(_fitting({name: known[name] for name in resnet}, resnet, path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Weights in a file; a pickle is told as one, as most are offered so, and never opened."""
+    if not path.is_file():
+        raise UserError(f"{path}, encoder.weights, is missing: name another file, or leave it out")
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin.startswith((b"PK", b"\x80")):
+        raise UserError(
+            f"{path} is a pickle of torch, which can run code and is not opened: save its tensors "
+            "as safetensors first (docs/cameras.md), and name that file"
+        )
+    return load_tensors(path)
 
 
 def _fitting(weights: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
