@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as arrow
 import pytest
@@ -192,6 +193,49 @@ def test_an_import_reads_them_again_bit_for_bit_and_keeps_the_files_of_cameras(o
                     assert images.message(at)[-500:] == shown.message(number)[-500:]
 
 
+def test_robomimic_s_file_has_them_bit_for_bit_and_is_read_again(own, tmp_path):
+    words = ["dataset", "export", own, tmp_path / "e", "--format", "robomimic", "--images"]
+    assert vdd(*words, "--allow-failed") == 0
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 0
+    pairs = zip(episodes_in(own), episodes_in(tmp_path / "again"), strict=True)
+    with h5py.File(tmp_path / "e" / "demonstrations.hdf5") as file:
+        for number, (before, after) in enumerate(pairs):
+            frames = frames_of(before, tuple(CAMERAS))
+            assert "not_read" not in after.manifest.meta
+            for name in CAMERAS:
+                pixels = file[f"data/demo_{number}/obs/{name}_image"]
+                assert pixels.dtype == np.uint8 and pixels.chunks == (1, HEIGHT, WIDTH, 3)
+                shown, images = before.images(name), after.images(name)
+                for at, index in enumerate(frames.pictures[name].tolist()):
+                    np.testing.assert_array_equal(pixels[at], shown[index].pixels)
+                if name != "wrist":  # which becomes JPEG again
+                    np.testing.assert_array_equal(images[3].pixels, pixels[3])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda old: old[:-1], "obs/wrist_image has .* pictures, others have"),
+        (lambda old: old.astype(np.float32), "obs/wrist_image is float32 .* pictures are bytes"),
+        (lambda old: old[:, ::2], f"of camera wrist are {WIDTH}x{HEIGHT // 2}, those of"),
+        (None, "lacks 'obs/wrist_image'"),
+    ],
+)
+def test_arrays_of_robomimic_that_are_no_such_pictures_are_told(
+    own, tmp_path, capsys, change, sentence
+):
+    words = ["dataset", "export", own, tmp_path / "e", "--format", "robomimic", "--images"]
+    assert vdd(*words, "--allow-failed") == 0
+    with h5py.File(tmp_path / "e" / "demonstrations.hdf5", "r+") as file:
+        old = file["data/demo_1/obs/wrist_image"][()]
+        del file["data/demo_1/obs/wrist_image"]
+        if change is not None:
+            file["data/demo_1/obs/wrist_image"] = change(old)
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert [one.name for one in tmp_path.iterdir()] == ["e"]
+
+
 def spoil(path: Path, row: int, change) -> None:
     """What a function makes of the bytes of one picture."""
     table = parquet.read_table(path)
@@ -233,7 +277,7 @@ def test_a_picture_that_cannot_be_used_ends_the_import(own, tmp_path, capsys, ch
     ("cameras", "words", "sentence"),
     [
         ({}, ["--format", "lerobot_v3"], "no camera has pictures in each of the 1 episodes"),
-        (CAMERAS, ["--format", "robomimic"], "--images is for lerobot_v3; robomimic is written"),
+        ({}, ["--format", "robomimic"], "no camera has pictures in each of the 1 episodes"),
         (CAMERAS, ["--format", "rosbag2"], "rosbag2 has pictures without it"),
     ],
 )

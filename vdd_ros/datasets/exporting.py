@@ -29,8 +29,8 @@ Report = Callable[[str, int, int], None]
 class Settings(NamedTuple):
     """dtype: of LeRobot's numbers; file_mb: largest file of LeRobot's [MiB]; valid: share of
     episodes of robomimic's filter key `valid`, the last ones; allow_failed: whether episodes that
-    are not fit to learn from may be among them; images: whether LeRobot's frames have pictures;
-    video: codec of those, None for files in the rows of the data."""
+    are not fit to learn from may be among them; images: whether frames have pictures; video: codec
+    of LeRobot's, None for files in the rows of the data."""
 
     dtype: str = "float32"
     file_mb: int = 100

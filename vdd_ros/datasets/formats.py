@@ -69,7 +69,8 @@ class RobomimicFormat(DeclarationPart):
     one; env: name that env_args must have; times: array of times [s], without it frames come at
     the declared rate; velocity: by array of positions the array of their velocities, [unit/s];
     success: attribute of a demonstration, or array whose last number is 1 where it succeeded; mask:
-    filter key that names the demonstrations to read.
+    filter key that names the demonstrations to read; images: camera of the contract -> array of
+    its pictures.
     """
 
     kind: Literal["robomimic_hdf5"]
@@ -80,6 +81,7 @@ class RobomimicFormat(DeclarationPart):
     success: str | None = None
     mask: str | None = None
     objects: ObjectKeys | None = None
+    images: dict[str, str] = {}
 
 
 class TopicColumns(DeclarationPart):

@@ -45,6 +45,17 @@ class FramePictures:
         self._levels = np.zeros((3, LEVELS), dtype=np.int64)
         self._spoilt: set[int] = set()
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def width(self) -> int:
+        return self._images.camera.width
+
+    @property
+    def height(self) -> int:
+        return self._images.camera.height
+
     def files(self) -> Iterator[bytes]:
         """JPEG or PNG of each frame, without loss; raises UserError where a frame has none that can
         be read."""

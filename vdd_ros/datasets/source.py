@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Finite, Positive
-from vdd_ros.datasets.formats import DeclarationPart, Format, LeRobotFormat
+from vdd_ros.datasets.formats import DeclarationPart, Format, LeRobotFormat, RobomimicFormat
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -28,6 +28,7 @@ FACTORS = {
     "percent": ("fraction", 0.01),
 }
 
+WITH_IMAGES = (LeRobotFormat, RobomimicFormat)
 OPEN = "???"  # in a declaration that was begun by `vdd dataset look`
 OVERSHOOT = 0.02  # of a normalised column's span: what a measured position may lie beside it
 
@@ -151,12 +152,12 @@ class Source(DeclarationPart):
 
     @property
     def images(self) -> dict[str, str]:
-        """Camera of the contract -> feature of its pictures."""
-        return self.format.images if isinstance(self.format, LeRobotFormat) else {}
+        """Camera of the contract -> feature or array of its pictures."""
+        return self.format.images if isinstance(self.format, WITH_IMAGES) else {}
 
     def seen_by(self, contract: Contract) -> Source:
         """The same without pictures of cameras that a contract lacks."""
-        if not isinstance(self.format, LeRobotFormat):
+        if not isinstance(self.format, WITH_IMAGES):
             return self
         kept = {name: key for name, key in self.images.items() if name in contract.cameras}
         return self.model_copy(update={"format": self.format.model_copy(update={"images": kept})})

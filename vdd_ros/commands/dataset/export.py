@@ -39,7 +39,8 @@ class Args:
     file_mb: int = 100
     """Of LeRobot's files: the size that none is to pass, in MiB."""
     images: bool = False
-    """Of LeRobot's format: write what cameras showed at each frame, as images in the data files."""
+    """Of LeRobot's format and robomimic's: write what cameras showed at each frame, as images in
+    the data files."""
     video: Literal["av1", "h264"] | None = None
     """Of LeRobot's format: write that as video instead, which is smaller and loses something."""
     valid: float = 0.1
@@ -55,11 +56,13 @@ def main(args: Args) -> dict:
     if not 0.0 <= args.valid < 1.0:
         raise UserError(f"valid is {args.valid:g}; write a share from 0 to below 1")
     has_images = args.images or args.video is not None
-    if has_images and args.format != "lerobot_v3":
+    if has_images and args.format == "rosbag2":
         raise UserError(
-            f"--{'images' if args.images else 'video'} is for lerobot_v3; {args.format} "
-            + ("has pictures without it" if args.format == "rosbag2" else "is written without any")
+            f"--{'images' if args.images else 'video'} is for formats of frames; rosbag2 has "
+            "pictures without it"
         )
+    if args.video is not None and args.format == "robomimic":
+        raise UserError("robomimic's files have no video: say --images")
     if args.images and args.video is not None:
         raise UserError("say --images or --video, not both: the same pictures would be there twice")
     os.environ.setdefault("SVT_LOG", "1")  # errors alone, of an encoder that tells its settings
