@@ -293,6 +293,17 @@ def test_what_is_declared_of_others_is_read(exported, tmp_path):
         assert "observation.images.front" in episode.manifest.meta["not_read"]
 
 
+def test_a_robot_without_cameras_takes_the_joints_alone(exported, tmp_path):
+    raw = reading(exported["h264"]).to_dict()
+    raw = {key: value for key, value in raw.items() if key not in ("cameras", "images")}
+    (tmp_path / "contract.yaml").write_text(yaml.safe_dump(raw))
+    words = ["dataset", "import", exported["h264"], tmp_path / "episodes"]
+    assert vdd(*words, "--contract", tmp_path / "contract.yaml") == 0
+    for episode in episodes_in(tmp_path / "episodes"):
+        not_read = episode.manifest.meta["not_read"]
+        assert {KEY.format(name) for name in CAMERAS} <= set(not_read)
+
+
 def test_odd_sizes_have_no_video(tmp_path, capsys):
     record_seen(seeing([], front={"topic": "f", "type": "sensor_msgs/msg/Image", "encoding": "rgb8",
                        "width": 81, "height": 60, "rate_hz": 30, "max_age_s": 0.2, "timeline":

@@ -70,7 +70,7 @@ def test_a_bundle_has_its_encoders_in_its_precision_and_tells_by_how_much_they_d
     told = json.loads((bundle.folder / "certificate.json").read_text())["parity"]
     exact, found = told["fp32"], told[precision]
     assert exact["largest_feature_error"] < 1e-4 < found["largest_feature_error"]
-    assert found["pictures"] == exact["pictures"] > 2 * 32
+    assert found["pictures"] == exact["pictures"] > 2 * 16
     eyes = bundle.open_eyes()
     held_out = open_windows(runs[0].folder, held_out=True).at_most(LIMITS["windows"])
     # what engines are compared on is what a robot's encoders make of pictures, not torch's
