@@ -33,3 +33,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) out build install log dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -f vdd_ros/*.so

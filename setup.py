@@ -1,6 +1,6 @@
 from glob import glob
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 package_name = "vdd_ros"
 
@@ -78,10 +78,21 @@ extras = {
     "test": ["pytest>=7", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "playwright>=1.40"],
 }
 
+# the usual tick's graph, which is left to numpy where there is no C compiler (docs/runtime.md)
+kernel = Extension(
+    "vdd_ros.expert_kernel",
+    ["vdd_ros/native/expert.c"],
+    depends=["vdd_ros/native/expert_kernel.h"],
+    extra_compile_args=["-O3", "-fno-math-errno", "-Wno-psabi"],
+    libraries=["m"],
+    optional=True,
+)
+
 setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=["vdd_ros", "vdd_ros.*"]),
+    ext_modules=[kernel],
     package_data={"vdd_ros.sim": ["assets/*.xml"], "vdd_ros.page": ["static/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/vdd_ros"]),
@@ -91,6 +102,9 @@ setup(
         ("share/vdd_ros/config/teleop", glob("config/teleop/*.yaml")),
         ("share/vdd_ros/config/sources", glob("config/sources/*.yaml")),
         ("share/vdd_ros/config/benchmarks", glob("config/benchmarks/*.yaml")),
+        ("share/vdd_ros/config/foxglove", glob("config/foxglove/*.json")),
+        ("share/vdd_ros/config/rviz", glob("config/rviz/*.rviz")),
+        ("share/vdd_ros/config/sros2", glob("config/sros2/*.xml")),
         ("share/vdd_ros/config/systemd", glob("config/systemd/*.service")),
         ("share/vdd_ros/launch", glob("launch/*.launch.py")),
     ],

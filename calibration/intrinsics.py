@@ -193,6 +193,16 @@ def _require_tilted(
         )
 
 
+def require_new(camera_info: Path) -> None:
+    """Raise UserError where a camera_info file cannot be written, or would take another's place."""
+    if not camera_info.parent.is_dir():
+        raise UserError(f"{camera_info.parent} is no folder: make it, or name another file")
+    if camera_info.exists():
+        raise UserError(
+            f"{camera_info} is there already, maybe what the driver uses: name a new file"
+        )
+
+
 def write_camera_info(path: str | Path, name: str, lens: Lens) -> None:
     """The YAML file that ROS camera drivers take as `camera_info_url` (camera_calibration_parsers).
 

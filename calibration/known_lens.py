@@ -30,7 +30,7 @@ def lens_of(known: RobotCalibration, camera: str, camera_info: Path | None = Non
 
 def prior_of(known: RobotCalibration, camera: str, log: PoseLog) -> LensPrior:
     """Of a camera's calibrated intrinsics, for hand-eye from a log of poses. What the same log, or
-    a file that says of no covariance, says of the lens is not counted."""
+    a section that says of no covariance, says of the lens is not counted."""
     section = known.intrinsics[camera]
     source, count = section.source, len(NAMES)
     std = np.zeros(count)

@@ -28,13 +28,14 @@ from vdd_ros.calibration.recordings import (
 from vdd_ros.calibration_parts import Source
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.lag import Lag, NoLag, Signal, find_lag, signal
+from vdd_ros.lag import SAMPLES_PER_NUMBER, Lag, NoLag, Signal, find_lag, signal
 from vdd_ros.response import LEAST_MOTION
 
 EARLIEST_S, LONGEST_S = -0.1, 0.5
 LEAST_SEEN = 0.5  # correlation of pictures with joints: people and lights move as well
 WIDEST_S = 0.01  # of half an interval; more than that is not known
 LEVEL = 0.95
+DEGREES, MOST_COLUMNS = (2, 12), 36  # of polynomials for each joint, for all of them
 PARTS = 4  # of the way in which pictures differ most that are looked at
 
 
@@ -141,8 +142,21 @@ def _camera_lag(contract: Contract, recording: Recording, camera: str) -> Lag:
     seen = signal(shown.stamps_ns, _main_parts(shown.tiles), begin_ns)
     if not seen.values.any():
         raise NoLag("all its pictures are alike: is its lens covered, or is it the same picture?")
-    led = Signal(led.times_s, led.values[:, moved])
-    return find_lag(led, seen, -LONGEST_S, LONGEST_S, squares=True, least=LEAST_SEEN)
+    led = _shown_by(Signal(led.times_s, led.values[:, moved]), len(seen.times_s))
+    return find_lag(led, seen, -LONGEST_S, LONGEST_S, least=LEAST_SEEN)
+
+
+def _shown_by(led: Signal, pictures: int) -> Signal:
+    """What a picture's parts may depend on of each joint: as an edge comes into a part and leaves
+    it, on no straight line. Chebyshev's polynomials over the way that it goes, of as high a degree
+    as so many pictures tell."""
+    count = led.values.shape[1]
+    affordable = min(pictures // (2 * SAMPLES_PER_NUMBER), MOST_COLUMNS) // count
+    degree = int(np.clip(affordable, *DEGREES))
+    low, high = led.values.min(axis=0), led.values.max(axis=0)
+    places = 2.0 * (led.values - low) / (high - low) - 1.0
+    powers = np.polynomial.chebyshev.chebvander(places, degree)[..., 1:]
+    return Signal(led.times_s, powers.reshape(len(places), -1))
 
 
 def _main_parts(tiles: np.ndarray) -> np.ndarray:

@@ -25,6 +25,19 @@ class LensPrior:
     covariance: np.ndarray
     from_others: bool
 
+    @classmethod
+    def of_stated(cls, lens: Lens, share: float) -> LensPrior:
+        """Of a lens whose numbers come without deviations: by each of them what is seen at the
+        edge of the picture may be off by `share` of its distance from the middle, one standard
+        deviation. The third radial number is exact where it is 0."""
+        edge_px = float(np.hypot(lens.width, lens.height)) / 2.0
+        edge = edge_px / lens.focal
+        in_pixels = [lens.focal, lens.focal, edge_px, edge_px]
+        in_ratios = [edge**-2, edge**-4, 1.0 / (3.0 * edge), 1.0 / (3.0 * edge), edge**-6]
+        std = share * np.array([*in_pixels, *in_ratios])
+        std[8] *= lens.numbers[8] != 0.0
+        return cls(lens, np.diag(std**2), from_others=True)
+
     @property
     def free(self) -> np.ndarray:
         """(l,) which of the numbers are unknown."""

@@ -27,6 +27,7 @@ LOST = 0.0, 0.02  # share of messages
 STATE_HZ, CAMERA_HZ = 100.0, 30.0
 TILES = 64
 GREY_NOISE = 0.2, 2.0  # of the mean brightness of a tile, of 255
+EDGES = 0.05, 0.4  # how wide edges are that come into a tile, as a share of the way
 POSE_NOISE = 1e-4, 3e-4  # by which an offset at rest differs from pose to pose [rad]
 RESTS = 3  # poses of an episode
 
@@ -63,8 +64,11 @@ def planted_latency(contract: Contract, rng: np.random.Generator) -> PlantedLate
     camera_s = rng.uniform(*CAMERA_LATE_S)
     seen_s = np.arange(-0.2, motion.times_s[-1] + 0.3, 1.0 / CAMERA_HZ) + rng.uniform(0.0, 0.03)
     shown = _at(seen_s - camera_s - late_s, motion.times_s, motion.targets)[:, joint] - pose[joint]
-    linear, square = rng.normal(0.0, 100.0, TILES), rng.normal(0.0, 100.0, TILES)
-    grey = 128.0 + np.outer(shown, linear) + np.outer(shown**2, square)
+    # in each tile an edge comes and another leaves, somewhere on the way
+    edges = rng.uniform(shown.min(), shown.max(), (2, TILES))
+    sharp = rng.uniform(*EDGES, (2, TILES)) * np.ptp(shown)
+    passed = np.tanh((shown[:, None, None] - edges) / sharp)  # (T, 2, tiles)
+    grey = 128.0 + (passed * rng.normal(0.0, 30.0, (2, TILES))).sum(axis=1)
     grey += rng.normal(0.0, rng.uniform(*GREY_NOISE), grey.shape)
     stamps_ns = BEGIN_NS + (seen_s * NS).astype(np.int64)
     pictures = {camera: Pictures(stamps_ns, np.clip(grey, 0.0, 255.0))}

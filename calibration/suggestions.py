@@ -73,9 +73,12 @@ class Suggestions:
         there = begin[None, self._columns]
         self._lowest_m = -np.inf if chain is None else self._heights(chain, there).min()
 
-    def after(self, log: PoseLog) -> NextPose:
-        """The next one after those of a log; raises UserError where there is no room for any."""
-        if log.poses:
+    def after(self, log: PoseLog, now: np.ndarray | None = None) -> NextPose:
+        """The next one after those of a log; now: (Da,) where the arm is, if not at the last of
+        them [unit]. Raises UserError where there is no room for any."""
+        if now is not None:
+            self._now = now
+        elif log.poses:
             self._now = log.joints()[-1]
         if self._seeing is not None and self._chain is not None:
             try:

@@ -90,6 +90,12 @@ def generate_launch_description():
                 description="For each joint that is moved, or for a person to move the arm [s]",
             ),
             DeclareLaunchArgument(
+                "device",
+                default_value="",
+                description="joints: YAML of the leader, which is listened to on its own topic; "
+                "empty: what comes on the contract's teleop topic",
+            ),
+            DeclareLaunchArgument(
                 "poses",
                 default_value="20",
                 description="joints, hand_eye, intrinsics: poses to take",
@@ -114,8 +120,8 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "camera_info",
                 default_value="",
-                description="hand_eye: YAML file of the camera's intrinsics; empty: those of the "
-                "calibration",
+                description="hand_eye: YAML file of the camera's intrinsics, empty: those of the "
+                "calibration; intrinsics: such a file to be written for the driver",
             ),
             DeclareLaunchArgument(
                 "kinematics",
@@ -191,6 +197,7 @@ def generate_launch_description():
                 reach=number("reach"),
                 seconds=number("seconds"),
                 least=number("least"),
+                device=text("device"),
                 poses=whole("poses"),
                 camera=text("camera"),
                 board=text("board"),
@@ -223,8 +230,12 @@ def node(name, condition=None, **parameters):
 
 
 def moves():
-    """Whether the arm is moved for it: drift only listens, beside whatever runs."""
-    return PythonExpression(["'", LaunchConfiguration("kind"), "' not in ('drift', 'frames')"])
+    """Whether the arm is moved through a gate: drift only listens, beside whatever runs, and an arm
+    that followed its leader would stand where the leader says, whatever that is off by."""
+    kind, drive = LaunchConfiguration("kind"), LaunchConfiguration("drive")
+    return PythonExpression(
+        ["'", kind, "' not in ('drift', 'frames') and '", kind, drive, "' != 'jointsfalse'"]
+    )
 
 
 def looks():

@@ -88,7 +88,7 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "runtime",
                 default_value="auto",
-                choices=["auto", "onnxruntime", "numpy", "tensorrt"],
+                choices=["auto", "onnxruntime", "numpy", "compiled", "tensorrt"],
                 description="What runs the bundle's graphs; tensorrt: in engines that were built "
                 "on this computer (vdd export --tensorrt)",
             ),

@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from vdd_ros.bundle_manifest import Precision, encoder_file
-from vdd_ros.certificate import Alarm, Certificate, Fidelity, Provenance
+from vdd_ros.certificate import Certificate
+from vdd_ros.certificate_demands import CertificateDemands
+from vdd_ros.certificate_parts import Alarm, Fidelity, Provenance
 from vdd_ros.code_version import code_hash, package_version
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
@@ -135,10 +137,14 @@ def certificate(
     parity_result: Mapping[Precision, dict],
     fidelity: Fidelity | None,
     ood_detector: OodDetector,
+    precision: Precision,
+    demands: CertificateDemands,
 ) -> Certificate:
     """Of a bundle that was just made: what only its rollouts and its devices can tell is not
     measured yet."""
     return Certificate(
+        precision=precision,
+        demands=demands,
         run=run.name,
         acting_rule=rule,
         provenance=provenance,

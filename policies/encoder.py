@@ -53,8 +53,9 @@ class EncoderConfig:
 
     @classmethod
     def from_dict(cls, raw: dict) -> EncoderConfig:
-        """As `dataclasses.asdict` wrote it."""
-        return cls(**raw | {"augment": AugmentConfig(**raw["augment"])})
+        """As `dataclasses.asdict` wrote it, or what differs from the defaults; raises TypeError or
+        ValueError for what is no setting."""
+        return cls(**raw | {"augment": AugmentConfig(**raw.get("augment", {}))})
 
 
 class ImageNet(nn.Module):

@@ -29,7 +29,7 @@ from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.nets import Trunk
 
 BOUND, CHECKED = 1e-4, 100  # [contract unit]; windows that a graph is checked on
-OPSET, IR_VERSION = 18, 8  # of LayerNormalization with its third output, read by onnxruntime 1.14
+OPSET, IR_VERSION = 18, 8  # of LayerNormalization, read by onnxruntime 1.14
 
 
 def require_student_s_own(expert_onnx: bytes, acting: nn.Module, windows: np.ndarray) -> None:
@@ -65,11 +65,10 @@ class Builder:
         self.constants.append(numpy_helper.from_array(array.astype(dtype), name))
         return name
 
-    def node(self, kind: str, inputs: list[str], output: str | list[str], **attributes) -> str:
-        """The name of its last output."""
-        outputs = [output] if isinstance(output, str) else output
-        self.nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
-        return outputs[-1]
+    def node(self, kind: str, inputs: list[str], output: str, **attributes) -> str:
+        """The name of its output."""
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
 
     def silu(self, x: str, name: str) -> str:
         """x sigmoid(x)"""
@@ -151,11 +150,11 @@ def _trunk(build: Builder, trunk: Trunk, normalizer: Normalizer, features: str) 
         weight, shift = _behind(block.norm, block.wide)
         if index == 0:  # W (E f + e) / std, with W E as one matrix
             wide = build.linear(features, f"{name}.wide", enter @ weight, enter_bias @ weight)
-            _, factor = _normed(build, x, block.norm.eps, name)
-            scaled = build.node("Mul", [wide, factor], f"{name}/scaled")
+            scaled = build.node("Div", [wide, _std(build, x, block.norm.eps)], f"{name}/scaled")
             hidden = build.node("Add", [scaled, build.constant(f"{name}.shift", shift)], name)
         else:
-            normed, _ = _normed(build, x, block.norm.eps, name)
+            parts, eps = [x, "ones"], block.norm.eps
+            normed = build.node("LayerNormalization", parts, f"{name}/n", axis=-1, epsilon=eps)
             hidden = build.linear(normed, f"{name}.wide", weight, shift)
         back = build.linear(
             build.silu(hidden, f"{name}/silu"), f"{name}.back", *_centred(block.back)
@@ -167,11 +166,13 @@ def _trunk(build: Builder, trunk: Trunk, normalizer: Normalizer, features: str) 
     return build.silu(last, "hidden")
 
 
-def _normed(build: Builder, x: str, epsilon: float, name: str) -> tuple[str, str]:
-    """Names of x / std and of 1 / std (1, 1)."""
-    outputs = [f"{name}/normed", f"{name}/mean", f"{name}/scale"]
-    build.node("LayerNormalization", [x, "ones"], outputs, axis=-1, epsilon=epsilon)
-    return outputs[0], outputs[2]
+def _std(build: Builder, x: str, epsilon: float) -> str:
+    """(1, 1) of x, which has no mean. LayerNormalization could tell as well, by an output that
+    TensorRT does not know."""
+    squares = build.node("Mul", [x, x], "squares")
+    mean = build.node("ReduceMean", [squares, build.constant("axis", [-1])], "variance")
+    apart = build.node("Add", [mean, build.constant("epsilon", epsilon)], "variance/apart")
+    return build.node("Sqrt", [apart], "std")
 
 
 def _centre(build: Builder, normalizer: Normalizer) -> str:

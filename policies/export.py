@@ -241,9 +241,11 @@ def to_onnx(
 ) -> bytes:
     """One self-contained ONNX file; its size is fixed by the example."""
     buffer = io.BytesIO()
-    quiet = logging.getLogger("torch.onnx")
-    level, quiet.level = quiet.level, logging.ERROR
+    quiet = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
+    levels = [one.level for one in quiet]
     try:
+        for one in quiet:
+            one.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
             program = torch.onnx.export(
@@ -256,6 +258,7 @@ def to_onnx(
                 verbose=False,
             )
     finally:
-        quiet.level = level
+        for one, level in zip(quiet, levels, strict=True):
+            one.setLevel(level)
     program.save(buffer)
     return buffer.getvalue()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
+from vdd_ros.compiled_expert import CompiledExpert, kernel
 from vdd_ros.errors import UserError
 from vdd_ros.inference import (
     OnnxDensity,
@@ -36,12 +37,14 @@ from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.teacher_graphs import Schedule, export_pieces, looped, unrolled
 from vdd_ros.timing import Timing, p50_ratio
 
+GRAPH_RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "numpy")  # of whole graphs
 STEPS = (1, 10, 100)
 PERCENTS = {"50": 50.0, "99": 99.0, "999": 99.9}
 PARAMETER_RATIO = (0.8, 1.0)  # of student over teacher, for their latencies to be compared
 FLOORS = (("floor", "BLAS sgemv, by columns"), ("floor", "BLAS sgemv, by rows"))
 OVERHEAD = ("floor", "call overhead")
-# numpy's one expert is what robots run by default, onnxruntime's all are the plain export
+# one expert, compiled, is what robots run by default, onnxruntime's all are the plain export
+ONE_COMPILED = "compiled, one expert"
 ONE_IN_NUMPY, ONE = "numpy, one expert", "onnxruntime, one expert"
 ALL_IN_NUMPY, ALL = "numpy, all experts", "onnxruntime, all experts"
 COMPILED = ("vdd", "torch.compile")
@@ -74,13 +77,13 @@ def ways_to_a_chunk(
     shape = _window_shape(teacher.normalizer)
     for one in (student, *others):
         _require_same_shapes(teacher, one)
-    window = typical_window(teacher.normalizer, rng)
+    window = typical_window(teacher, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     graph, density_graph = student_graphs(student.moe, student.normalizer, shape)
     of_one = expert_graph(student.moe, student.normalizer, shape)
     densities = {
         runtime: opened(partial(OnnxDensity, runtime=runtime), density_graph)
-        for runtime in get_args(Runtime)
+        for runtime in GRAPH_RUNTIMES
     }
     eager = Eager(ActingStudent(student.moe, student.normalizer))
 
@@ -121,6 +124,8 @@ def _student_forms(
     if of_one is not None:
         forms[name, ONE] = partial(opened(OnnxExpert, of_one).evaluate, window, 0)
         forms[name, ONE_IN_NUMPY] = partial(NumpyExpert(of_one).evaluate, window, 0)
+        if kernel() is not None:
+            forms[name, ONE_COMPILED] = partial(CompiledExpert(of_one).evaluate, window, 0)
     return forms
 
 
@@ -142,7 +147,7 @@ def fast_ways(
     rng: np.random.Generator,
 ) -> dict[Name, Callable[[], object]]:
     """Students and BASELINES of one teacher as a robot would run them, after one window."""
-    window = typical_window(teacher.normalizer, rng)
+    window = typical_window(teacher, rng)
     calls: dict[Name, Callable[[], object]] = {}
     for name, student in students.items():
         calls[name, "onnxruntime"] = student_call(student, window, rng)
@@ -229,7 +234,10 @@ def ratios_of(timings: dict[Name, Timing]) -> tuple[dict[str, float], dict[str, 
     """Ratios of p50, and the form of each policy that was the fastest and is in its ratio; the
     student in the runtime that robots have by default."""
     usual = default_runtime(("vdd", ONE) in timings)
-    in_use = {"numpy": (ONE_IN_NUMPY, ALL_IN_NUMPY), "onnxruntime": (ONE, ALL)}[usual]
+    in_use = {
+        **{"compiled": (ONE_COMPILED, ALL_IN_NUMPY), "numpy": (ONE_IN_NUMPY, ALL_IN_NUMPY)},
+        "onnxruntime": (ONE, ALL),
+    }[usual]
     best_forms = {"vdd": next(form for form in in_use if ("vdd", form) in timings)}
     student = timings["vdd", best_forms["vdd"]]
     ratios = {"plain_over_student_p50": p50_ratio(timings["vdd", ALL], student)}
@@ -248,12 +256,18 @@ def ratios_of(timings: dict[Name, Timing]) -> tuple[dict[str, float], dict[str, 
     return ratios, best_forms
 
 
-def typical_window(normalizer: Normalizer, rng: np.random.Generator) -> np.ndarray:
-    """(To, Do): a window drawn from the normalizer's statistics [contract unit]."""
+def typical_window(teacher: Teacher, rng: np.random.Generator) -> np.ndarray:
+    """(To, Do): a window drawn from the normalizer's statistics [contract unit]; where a teacher
+    sees images its rows are as long as a graph wants them, see `acting_windows`."""
+    normalizer = teacher.normalizer
     newest = rng.normal(normalizer.newest_mean, normalizer.newest_std)
     steps = rng.normal(0.0, normalizer.difference_std)
     before = newest - steps[::-1].cumsum(0)[::-1]
-    return np.vstack([before, newest])
+    window = np.vstack([before, newest])
+    sizes = teacher.sizes
+    features = np.zeros((len(window), sizes.images * sizes.image_dim))
+    features[-1] = rng.normal(size=features.shape[1])
+    return np.hstack([window, features])
 
 
 def _network_calls(policy: str) -> int:

@@ -12,7 +12,8 @@ from vdd_ros.errors import UserError
 
 
 class MetricsLog:
-    """Lines of step, loss, gradient_norm, rate, seconds (of training, earlier runs included) and
+    """Lines of step, loss, gradient_norm, rate, seconds (of training, earlier runs included),
+    cpu_seconds (of this process's threads, as much as there is to it on a busy machine) and
     examples_per_second; with tensorboard=True the same as event files. Raises UserError where
     TensorBoard is wanted and missing.
     """
@@ -22,8 +23,9 @@ class MetricsLog:
         folder: Path,
         tensorboard: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.process_time,
     ):
-        self.folder, self.clock = folder, clock
+        self.folder, self.clock, self.cpu_clock = folder, clock, cpu_clock
         self.summary_writer = _summary_writer() if tensorboard else None
         self.events: Any = None
 
@@ -36,7 +38,9 @@ class MetricsLog:
         part.replace(self.path)
         self.examples_per_step = examples_per_step
         now = self.clock()
-        self.began = now - (kept[-1]["seconds"] if kept else 0.0)
+        before = kept[-1] if kept else {}
+        self.began = now - before.get("seconds", 0.0)
+        self.cpu_began = self.cpu_clock() - before.get("cpu_seconds", 0.0)
         self.last_step, self.last_time = step, now
         if self.summary_writer is not None:
             self.events = self.summary_writer(self.folder / "tensorboard", purge_step=step + 1)
@@ -47,6 +51,7 @@ class MetricsLog:
         examples = (step - self.last_step) * self.examples_per_step
         figures = figures | {
             "seconds": now - self.began,
+            "cpu_seconds": self.cpu_clock() - self.cpu_began,
             "examples_per_second": examples / max(now - self.last_time, 1e-9),
         }
         self.last_step, self.last_time = step, now

@@ -33,7 +33,8 @@ lock=requirements/py$(echo "$minor" | tr -d .).txt
 
 hash_of() { { "$@"; } | sha256sum | cut -d ' ' -f 1; }
 packages_key=$(hash_of sh -c "cat $lock requirements/torch.txt; echo $minor; realpath -m '$VENV'")
-project_key=$(hash_of sh -c "cat setup.py setup.cfg pyproject.toml requirements/venv.sh; ls launch")
+project_files="setup.py setup.cfg pyproject.toml requirements/venv.sh vdd_ros/native/*"
+project_key=$(hash_of sh -c "cat $project_files; ls launch")
 done_before() { [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/$1.stamp" 2>/dev/null)" = "$2" ]; }
 
 # missing NEED: those of system-packages.txt that are `needed` or `optional` and not there

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from vdd_ros.bundle import Bundle, write_bundle
-from vdd_ros.certificate import Alarm, Certificate, Fidelity, Latency, Provenance, Rollouts
+from vdd_ros.certificate import Certificate
+from vdd_ros.certificate_parts import Alarm, Fidelity, Latency, Provenance, Rollouts
 from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
@@ -30,7 +31,7 @@ FILES = (
     "policy.onnx", "density.onnx", "contract.json", "normalizer.json", "start.json",
     "ood_detector.json", "reference.json", "certificate.json", "certificate.md",
 )  # fmt: skip
-RUN, TEACHER, DATA, CODE = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)
+RUN, TEACHER, DATA, CODE, ROBOT = ("1" * 64, "2" * 64, "3" * 64, "4" * 64, "6" * 64)
 
 
 class Graphs(NamedTuple):
@@ -88,9 +89,12 @@ def certificate(contract: Contract, **changes) -> Certificate:
     return found.model_copy(update=changes)
 
 
-def rollouts(success: float = 0.97, delay_s: float = 0.0, low: float = 0.93) -> Rollouts:
+def rollouts(
+    success: float = 0.97, delay_s: float = 0.0, low: float = 0.93, contract_hash: str = ROBOT
+) -> Rollouts:
     return Rollouts(
-        policy="vdd", task="avoid", episodes=200, success=success, success_interval=(low, 0.99),
+        policy="vdd", task="avoid", contract_hash=contract_hash, episodes=200, success=success,
+        success_interval=(low, 0.99),
         entropy=0.7, modes=18, modes_declared=24, acting_rule="draw",
         observation_delay_s=delay_s, command_delay_s=delay_s, code_hash=CODE,
     )  # fmt: skip
@@ -98,7 +102,7 @@ def rollouts(success: float = 0.97, delay_s: float = 0.0, low: float = 0.93) -> 
 
 def complete(contract: Contract) -> Certificate:
     """One in which everything was measured."""
-    origin = certificate(contract).provenance
+    origin, robot = certificate(contract).provenance, contract.contract_hash
     return certificate(
         contract,
         provenance=origin.model_copy(update={"calibration_hashes": ("5" * 64,)}),
@@ -106,7 +110,9 @@ def complete(contract: Contract) -> Certificate:
             nfe=1, nll=-1.5, nll_interval=(-1.6, -1.4), energy_distance=0.02, energy_floor=0.01,
             off_support=0.02, n_experts=4, dead_experts=0,
         ),
-        success=rollouts(), teacher_success=rollouts(0.98), simulation=rollouts(delay_s=0.01),
+        success=rollouts(contract_hash=robot),
+        teacher_success=rollouts(0.98, contract_hash=robot),
+        simulation=rollouts(delay_s=0.01, contract_hash=robot),
         latency=Latency(
             device="a robot's own computer", runtime="onnxruntime", p50_us=40.0, p99_us=90.0,
             p999_us=150.0, calls=5000, rate_hz=100.0, ticks=500, missed=0,

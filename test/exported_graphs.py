@@ -15,6 +15,7 @@ from vdd_ros.eyes import made_pictures
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
 from vdd_ros.policies.encoder import Encoder, EncoderConfig
+from vdd_ros.policies.expert_graph import expert_graph
 from vdd_ros.policies.export import (
     ActingStudent,
     StudentDensity,
@@ -56,6 +57,7 @@ NAMES = (
     "seeing teacher",
 )
 UNROLLED, LOOPED = "teacher unrolled", "teacher looped"  # of vdd bench latency alone
+EXPERT = "expert full"  # in fp32, whatever the precision of the others
 
 
 class Made(NamedTuple):
@@ -75,6 +77,7 @@ def made(name: str) -> Made:
         "density": _density,
         "teacher": _teacher,
         "few": _few_steps,
+        "expert": _expert,
         "encoder": _encoder,
         "seeing": _seeing,
     }
@@ -132,6 +135,12 @@ def _of_student(which: str, part: type, outputs: list[str]) -> bytes:
 
 def _student(which: str) -> bytes:
     return _of_student(which, ActingStudent, ["log_gating", "means"])
+
+
+def _expert(which: str) -> bytes:
+    graph = expert_graph(student(which), normalizer(), (TO, DO))
+    assert graph is not None
+    return graph
 
 
 def _density(which: str) -> bytes:

@@ -71,6 +71,7 @@ class Driver:
         self.captures = True
         self._buffers: dict[int, ctypes.Array] = {}
         self.streams: dict[int, Stream] = {}
+        self.graphs: list[int] = []
 
     def cuInit(self, Flags):  # noqa: N802, N803 as CUDA has it
         return self._done("cuInit")
@@ -104,6 +105,27 @@ class Driver:
     def cuMemHostAlloc(self, bytesize, Flags):  # noqa: N802, N803
         return self._done("cuMemHostAlloc", self._new(bytesize))
 
+    def cuMemFree(self, dptr):  # noqa: N802
+        del self._buffers[dptr]
+        return self._done("cuMemFree")
+
+    def cuMemFreeHost(self, p):  # noqa: N802
+        del self._buffers[p]
+        return self._done("cuMemFreeHost")
+
+    def cuStreamDestroy(self, hStream):  # noqa: N802, N803
+        assert not hStream.queued, "work is left"
+        del self.streams[int(hStream)]
+        return self._done("cuStreamDestroy")
+
+    def cuGraphDestroy(self, hGraph):  # noqa: N802, N803
+        self.graphs.remove(id(hGraph))
+        return self._done("cuGraphDestroy")
+
+    def cuGraphExecDestroy(self, hGraphExec):  # noqa: N802, N803
+        self.graphs.remove(id(hGraphExec))
+        return self._done("cuGraphExecDestroy")
+
     def cuStreamCreate(self, Flags):  # noqa: N802, N803
         stream = Stream()
         self.streams[int(stream)] = stream
@@ -134,10 +156,18 @@ class Driver:
 
     def cuStreamEndCapture(self, hStream):  # noqa: N802, N803
         recorded, hStream.recording = hStream.recording, None
+        self.graphs.append(id(recorded))
         return self._done("cuStreamEndCapture", recorded)
 
     def cuGraphInstantiate(self, hGraph, flags):  # noqa: N802, N803
-        return self._done("cuGraphInstantiate", list(hGraph))
+        ready = list(hGraph)
+        self.graphs.append(id(ready))
+        return self._done("cuGraphInstantiate", ready)
+
+    @property
+    def left(self) -> int:
+        """How many allocations, streams and graphs nobody has given back."""
+        return len(self._buffers) + len(self.streams) + len(self.graphs)
 
     def cuGraphLaunch(self, hGraphExec, hStream):  # noqa: N802, N803
         hStream.queued += hGraphExec

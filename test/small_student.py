@@ -41,9 +41,11 @@ def student_parts(seed: int = 0, width: int = 32) -> Parts:
     return Parts(*graphs, expert_graph(moe, normalizer, shape), normalizer)
 
 
-def student_bundle(folder: Path, contract: Contract, parts: Parts, rule: ActingRule) -> Bundle:
+def student_bundle(
+    folder: Path, contract: Contract, parts: Parts, rule: ActingRule, **changes
+) -> Bundle:
     return write_bundle(
         folder, name="vdd", kind="mixture", contract=contract, rule=rule, n_obs_steps=2, horizon=8,
         n_experts=4, policy_onnx=parts.policy, normalizer=parts.normalizer.to_dict(),
-        certificate={}, density_onnx=parts.density, expert_onnx=parts.expert,
+        certificate={}, density_onnx=parts.density, expert_onnx=parts.expert, **changes,
     )  # fmt: skip

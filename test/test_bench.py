@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from vdd_ros import cli
+from vdd_ros.compiled_expert import kernel
 from vdd_ros.inference import OnnxPolicy, default_runtime
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.checkpoint import Run, save_run
@@ -95,6 +96,8 @@ def test_latency_has_every_row_and_the_forms_agree(runs, capsys):
         for runtime in ("onnxruntime", "numpy")
         for experts in ("one expert", "all experts")
     }
+    if kernel() is not None:
+        expected |= {(name, "compiled, one expert") for name in ("vdd", "nll")}
     assert {(row["policy"], row["form"]) for row in result["rows"]} == expected
     for row in result["rows"]:
         assert row["calls"] in (6, 2) and row["blocks"] == 2

@@ -59,7 +59,7 @@ def test_what_is_not_there_is_not_measured(tmp_path, contract):
     checks = {check.name: check for check in verified(made.folder, contract).checks}
     assert checks["parity"].ok is None and "not measured" in checks["parity"].told
     assert checks["parts"].told == "no start region and no reference outputs"
-    assert "earlier format" in checks["certificate"].told
+    assert "earlier format" in checks["certificate"].told and checks["certificate"].ok is None
 
 
 def test_without_a_robot_it_is_compared_with_none(bundle):
@@ -149,27 +149,34 @@ def test_a_bundle_that_is_named_by_a_link_is_taken(tmp_path, bundle, contract):
 
 
 @pytest.mark.parametrize(
-    ("required", "changes", "told"),
+    ("required", "simulation", "told"),
     [
-        ("sim_pass", {}, "no pass in simulation with delays"),
-        ("sim_pass", {"simulation": bundles.rollouts()}, "it failed: simulation"),
-        ("sim_pass", {"simulation": bundles.rollouts(0.8, 0.01, 0.7)}, "it failed: simulation"),
-        ("complete", {"simulation": bundles.rollouts(delay_s=0.01)}, "lacks calibration, fidelity"),
+        ("sim_pass", None, "no pass in simulation with delays"),
+        ("sim_pass", (0.97, 0.0), "it failed: simulation .delays of 0 s together, at least 0.01"),
+        ("sim_pass", (0.8, 0.01, 0.7), "it failed: simulation .95 % interval of success from 0.7"),
+        ("complete", (0.97, 0.01), "lacks calibration, fidelity"),
     ],
 )
 def test_what_a_certificate_must_say_is_demanded(
-    tmp_path, bundle, contract, required, changes, told
+    tmp_path, bundle, contract, required, simulation, told
 ):
-    found = certified(bundle, tmp_path / "vdd", bundles.certificate(contract, **changes))
+    own = {"contract_hash": contract.contract_hash}
+    rolled = None if simulation is None else bundles.rollouts(*simulation, **own)
+    told_of = bundles.certificate(contract, simulation=rolled)
+    found = certified(bundle, tmp_path / "vdd", told_of)
     with pytest.raises(Failed, match=told) as failed:
         verified(found.folder, contract, required=required)
     assert failed.value.check == "certificate" and "required here" in str(failed.value)
 
 
 def test_a_certificate_that_says_it_is_enough(tmp_path, bundle, contract):
-    passed = bundles.certificate(contract, simulation=bundles.rollouts(delay_s=0.01))
+    rolled = bundles.rollouts(delay_s=0.01, contract_hash=contract.contract_hash)
+    passed = bundles.certificate(contract, simulation=rolled)
     found = certified(bundle, tmp_path / "sim", passed)
     require_certificate(found, "sim_pass")
+    no_parity = passed.model_copy(update={"parity": {}})
+    with pytest.raises(Refused, match="lacks parity in fp32"):
+        require_certificate(certified(bundle, tmp_path / "lacking", no_parity), "sim_pass")
     require_certificate(certified(bundle, tmp_path / "all", bundles.complete(contract)), "complete")
 
 

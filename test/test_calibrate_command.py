@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from planted_arms import LOWER, UPPER, panda
 from render_calibration import BOARD, contract
 
@@ -19,6 +21,8 @@ from vdd_ros.calibration.planted import Setup, setup_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import joints_by_name
 from vdd_ros.robot_calibration import RobotCalibration
+from vdd_ros.teleop.device import read_device
+from vdd_ros.teleop.leader_map import LeaderMap
 from vdd_ros.yaml_file import read_yaml
 
 cv2 = pytest.importorskip("cv2")
@@ -80,6 +84,7 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     words = ("--camera", "front", "--mounting", "eye_to_hand", "--camera-info", info)
     found = run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words)
     known = RobotCalibration.read(into)
+    assert known.hand_eye["front"].lens.std[0] > 0.0, "nobody said that the file is exact"
     camera = known.hand_eye["front"].camera
     assert (camera.parent_frame, camera.child_frame) == ("panda_link0", "front_optical_frame")
     assert rigid.distance_between(camera.matrix, planted.camera) < 1e-3
@@ -88,6 +93,9 @@ def test_sections_are_added_one_after_another(capsys, poses, planted, tmp_path):
     assert len(list(into.iterdir())) == 2 and found["reprojection"]["rms"] < 0.5
     watch = ("calibrate", "drift", poses, "--calibration", into, "--camera-info", info)
     assert run(capsys, *watch)["verdict"] == "STEADY", "the same poses"
+    exact = ("--camera-info-std", 0)
+    run(capsys, "calibrate", "hand-eye", poses, "--into", into, *words, *exact)
+    assert RobotCalibration.read(into).hand_eye["front"].lens is None
     run(capsys, "calibrate", "intrinsics", poses, "--into", into, "--camera", "front")
     own = ["calibrate", "hand-eye", str(poses), "--into", str(into), *words[:4]]
     assert cli.main(own) == 0
@@ -121,6 +129,42 @@ def test_a_leader_s_joints_are_never_taken_for_the_model_s(capsys, poses, tmp_pa
     run(capsys, *words)
     known = RobotCalibration.read(into)
     assert known.encoders is None and known.leader is not None
+
+
+def test_a_leader_s_device_file_has_what_was_found_once(capsys, poses, tmp_path):
+    """What the device made of the leader is 0.25 minus the arm: with it, arm and leader agree."""
+    into, device, out = tmp_path / "robot", tmp_path / "leader.yaml", tmp_path / "new.yaml"
+    raw = yaml.safe_load(Path("config/teleop/leader_panda.yaml").read_text())
+    raw["joints"]["panda_joint2"] = {"leader": "lead_2", "sign": -1, "scale": 0.5, "offset": 0.3}
+    raw["joints"]["panda_joint3"] = {"leader": "lead_3", "span": [0.0, 1.0], "means": [-1.0, 1.0]}
+    device.write_text(yaml.safe_dump(raw))
+    command = ["calibrate", "device", str(device), "--calibration", str(into)]
+    assert cli.main([*command, "--out", str(out)]) == 2
+    assert "no calibration file at" in capsys.readouterr().err
+    run(capsys, "calibrate", "joints", poses, "--into", into, "--against", "leader")
+    run(capsys, *command, "--out", out)
+    before, after = (LeaderMap(read_device(one), contract()) for one in (device, out))
+    names = [one["leader"] for one in raw["joints"].values()]
+    values = np.full(7, 0.4)
+    was, now = before.read(names, values), after.read(names, values)
+    np.testing.assert_allclose(now, 0.25 - was, atol=2e-4)
+    again = ["calibrate", "device", str(out), *command[3:]]
+    pad = ["calibrate", "device", "config/teleop/gamepad.yaml", *command[3:]]
+    unwritten = tmp_path / "unwritten.yaml"
+    for words, told in (
+        ([*command, "--out", str(out)], "is there already"),
+        ([*again, "--out", str(unwritten)], "has what was calibrated until"),
+        ([*command, "--out", str(tmp_path / "nowhere" / "x.yaml")], "is no folder"),
+        ([*pad, "--out", str(unwritten)], "is for source joy"),
+    ):
+        assert cli.main(words) == 2
+        assert told in capsys.readouterr().err
+    raw["held"] = ["panda_joint4"]
+    del raw["joints"]["panda_joint4"]
+    device.write_text(yaml.safe_dump(raw))
+    assert cli.main([*command, "--out", str(unwritten)]) == 2
+    assert "has no joint panda_joint4 of the leader" in capsys.readouterr().err
+    assert not unwritten.exists()
 
 
 def test_the_table_of_joints_is_whole_in_a_narrow_terminal(capsys, monkeypatch, poses, tmp_path):
@@ -170,6 +214,17 @@ def test_a_camera_info_file_needs_a_folder(capsys, poses, tmp_path):
     into = tmp_path / "calibration"
     assert cli.main(["calibrate", "intrinsics", str(poses), "--into", str(into), *words]) == 2
     assert "is no folder" in capsys.readouterr().err and not into.exists()
+    words[-1] = str(info := tmp_path / "front.yaml")
+    info.write_text("what a driver uses\n")
+    assert cli.main(["calibrate", "intrinsics", str(poses), "--into", str(into), *words]) == 2
+    assert "is there already" in capsys.readouterr().err and not into.exists()
+    assert info.read_text() == "what a driver uses\n"
+
+
+def test_how_far_off_a_lens_may_be_is_a_small_share(capsys, poses, tmp_path):
+    words = ["--camera", "front", "--mounting", "eye_to_hand", "--camera-info-std", "0.5"]
+    assert cli.main(["calibrate", "hand-eye", str(poses), "--into", str(tmp_path), *words]) == 2
+    assert "--camera-info-std is 0.5: write 0 to 0.05" in capsys.readouterr().err
 
 
 def test_intrinsics_become_a_file_for_drivers(capsys, planted, tmp_path):
@@ -234,6 +289,7 @@ def test_a_board_is_made_to_be_printed(capsys, tmp_path):
         ("board.png", ("--square-mm", "900", "--dpi", "2400"), "at most 20000"),
         ("board.png", ("--marker-mm", "2", "--dpi", "30"), "at least 20"),
         ("board.png", ("--columns", "30", "--rows", "30"), "has 450 markers"),
+        ("board.png", ("--square-mm", "20"), ": marker_m 0.022 is not below square_m 0.02; "),
     ],
 )
 def test_a_board_that_cannot_be_printed_is_refused(capsys, tmp_path, out, words, complaint):

@@ -60,22 +60,24 @@ def test_a_camera_without_stamps_counts_from_when_its_picture_came():
     [
         (b"\x00\x01", StopReason.MESSAGE_BROKEN, "a message of 2 bytes has no header"),
         (
-            image_cdr(WRIST, photograph(WRIST, 0), 0),
+            image_cdr(WRIST, photograph(WRIST, 0), SECOND),
             StopReason.MESSAGE_BROKEN,
             "is no sensor_msgs/msg/Image",
         ),
         (
-            image_cdr(FRONT, np.full((60, 80, 3), 3, np.uint8), 0),
+            image_cdr(FRONT, np.full((60, 80, 3), 3, np.uint8), SECOND),
             StopReason.CAMERA_BLIND,
             "camera front is black: is its lens covered",
         ),
         (
-            image_cdr(FRONT, np.full((60, 80, 3), 200, np.uint8), 0),
+            image_cdr(FRONT, np.full((60, 80, 3), 200, np.uint8), SECOND),
             StopReason.CAMERA_BLIND,
             "camera front shows nothing: is its lens covered",
         ),
         (
-            image_cdr(FRONT.model_copy(update={"frame": WRIST.frame}), photograph(FRONT, 0), 0),
+            image_cdr(
+                FRONT.model_copy(update={"frame": WRIST.frame}), photograph(FRONT, 0), SECOND
+            ),
             StopReason.CAMERA_BLIND,
             "is in the frame 'wrist_optical', not 'front_optical', which is that of camera wrist",
         ),
@@ -90,12 +92,12 @@ def test_what_cannot_be_used_is_not_taken(eye, data, reason, told):
 
 def test_a_frame_that_nobody_knows_is_remarked_on(eye):
     odd = FRONT.model_copy(update={"frame": "elsewhere"})
-    sight = eye.see(image_cdr(odd, photograph(FRONT, 0), 0), SECOND)
+    sight = eye.see(image_cdr(odd, photograph(FRONT, 0), SECOND), SECOND)
     assert sight.fault is None and "is in the frame 'elsewhere'" in sight.remark
 
 
 def test_an_encoder_that_fails_is_a_failure_of_the_policy():
-    data = image_cdr(FRONT, photograph(FRONT, 0), 0)
+    data = image_cdr(FRONT, photograph(FRONT, 0), SECOND)
     fault = CameraEye(CONTRACT, "front", Broken()).see(data, SECOND).fault
     assert fault.reason is StopReason.POLICY_FAILED and "out of memory" in fault.detail
     with pytest.raises(UserError, match="out of memory"):
@@ -104,14 +106,42 @@ def test_an_encoder_that_fails_is_a_failure_of_the_policy():
 
 def test_the_same_pixels_have_the_same_content_whatever_their_stamp(eye):
     one, other = photograph(FRONT, 0), photograph(FRONT, SECOND)
-    first = eye.see(image_cdr(FRONT, one, 0), 0).content
-    assert eye.see(image_cdr(FRONT, one, SECOND), SECOND).content == first
+    first = eye.see(image_cdr(FRONT, one, SECOND), SECOND).content
+    assert eye.see(image_cdr(FRONT, one, 2 * SECOND), 2 * SECOND).content == first
     assert eye.see(image_cdr(FRONT, other, SECOND), SECOND).content != first
     data = image_cdr(WRIST, one, 5)
     eye = CameraEye(CONTRACT, "wrist", Shades())
     np.testing.assert_allclose(
         eye.see(data, 5).features["hand"], decode_image(WRIST, data).mean((0, 1))
     )
+
+
+@pytest.mark.parametrize(
+    ("late_s", "reason", "told"),
+    [
+        (0.9, None, ""),
+        (-0.9, None, ""),
+        (1.5, StopReason.OBSERVATION_STALE, "stamped 1.500 s before it comes: is it late, or"),
+        (
+            -10.0,
+            StopReason.OBSERVATION_STALE,
+            "stamped 10.000 s after it comes: is its clock ahead",
+        ),
+    ],
+)
+def test_a_picture_of_another_time_is_not_taken(late_s, reason, told):
+    raw = CONTRACT.to_dict()
+    raw["cameras"]["front"]["max_age_s"] = 1.0
+    eye = CameraEye(type(CONTRACT).from_dict(raw), "front", Shades())
+    came_ns = 100 * SECOND
+    data = image_cdr(FRONT, photograph(FRONT, 0), came_ns - round(late_s * SECOND))
+    fault = eye.see(data, came_ns).fault
+    assert (fault and fault.reason) is reason and told in (fault.detail if fault else "")
+
+
+def test_a_picture_without_a_stamp_is_not_taken(eye):
+    fault = eye.see(image_cdr(FRONT, photograph(FRONT, 0), 0), SECOND).fault
+    assert fault.reason is StopReason.MESSAGE_BROKEN and "front carry no stamp" in fault.detail
 
 
 @pytest.mark.parametrize(("moved", "is_frozen"), [(0.0, False), (0.5, True)])

@@ -72,6 +72,15 @@ def folder(tmp_path_factory) -> Path:
     return out
 
 
+def test_the_run_is_the_first_word_and_its_teacher_the_one_beside_it(folder, tmp_path, capsys):
+    assert vdd("export", folder / "student", "--out", tmp_path / "bundle") == 0
+    usual = export(folder, tmp_path / "usual")
+    assert Bundle.load(tmp_path / "bundle").manifest == usual.manifest
+    shutil.copytree(folder / "student", tmp_path / "alone" / "student")
+    assert vdd("export", tmp_path / "alone" / "student", "--out", tmp_path / "b") == cli.USER_ERROR
+    assert "is its teacher: add --teacher RUN" in capsys.readouterr().err
+
+
 def export(folder: Path, out: Path, *more: object) -> Bundle:
     words = ["export", "--run", folder / "student", "--teacher", folder / "teacher", "--out", out]
     assert vdd(*words, *more) == 0

@@ -10,8 +10,11 @@ import pytest
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_verification import require_certificate
+from vdd_ros.contract import Contract
 from vdd_ros.device import this_device
 from vdd_ros.device_results import DeviceResults
+from vdd_ros.sealed_folder import Refused
 from vdd_ros.signature import make_keys
 
 LATENCY = {
@@ -27,7 +30,8 @@ def bundle(tmp_path_factory, contract) -> Bundle:
 
 def evaluation(folder: Path, bundle: Bundle, delay_s: float = 0.01, **changes) -> Path:
     """As `vdd evaluate` writes it."""
-    raw = bundles.rollouts(delay_s=delay_s).model_dump(mode="json") | changes
+    own = bundles.rollouts(delay_s=delay_s, contract_hash=bundle.manifest.contract_hash)
+    raw = own.model_dump(mode="json") | changes
     raw["policy_hash"] = bundle.manifest.policy_hash
     raw["delays"] = {"observation_s": raw.pop("observation_delay_s"), "command_s": delay_s}
     (folder / "rollouts.json").write_text(json.dumps(raw))
@@ -75,6 +79,8 @@ def test_a_pass_that_anything_passes_is_refused(tmp_path, bundle, capsys, requir
         ({"episodes": 0}, "lacks episodes, or has it wrong"),
         ({"observation_delay_s": -1.0}, "lacks observation_delay_s, or has it wrong"),
         ({"delay_s": 1e-10}, "has delays of 2e-10 s together"),
+        ({"contract_hash": "9" * 64}, "is of a robot with the contract 999999999999"),
+        ({"contract_hash": None}, "lacks contract_hash, or has it wrong"),
     ],
 )
 def test_rollouts_that_cannot_have_been_are_refused(tmp_path, bundle, capsys, changes, told):
@@ -82,6 +88,32 @@ def test_rollouts_that_cannot_have_been_are_refused(tmp_path, bundle, capsys, ch
     assert certify(bundle, tmp_path / "out", "--evaluation", rolled) == cli.USER_ERROR
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_certificate_is_about_one_task(tmp_path, bundle, capsys):
+    on_time = evaluation(tmp_path, bundle, delay_s=0.0)
+    assert certify(bundle, tmp_path / "judged", "--evaluation", on_time) == 0
+    late = evaluation(tmp_path, bundle, task="push")
+    judged = Bundle.load(tmp_path / "judged")
+    assert certify(judged, tmp_path / "out", "--evaluation", late) == cli.USER_ERROR
+    told = capsys.readouterr().err
+    assert "is about one task" in told and "success of avoid, simulation of push" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_robot_demands_what_its_own_contract_does(tmp_path, bundle, contract, capsys):
+    """Whoever certifies may think less of a task; whose robot it is decides for the robot."""
+    rolled = evaluation(tmp_path, bundle, success_interval=[0.7, 0.8])
+    more = ["--evaluation", rolled, "--required-success", 0.6]
+    assert certify(bundle, tmp_path / "judged", *more) == 0
+    judged = Bundle.load(tmp_path / "judged")
+    assert judged.certificate.sim_pass
+    require_certificate(judged, "sim_pass")
+    told = "failed: simulation .95 % interval of success from 0.7, at least 0.8.; sim_pass"
+    with pytest.raises(Refused, match=told):
+        require_certificate(judged, "sim_pass", contract)
+    content = Contract.from_dict(contract.to_dict() | {"certificate": {"success": 0.7}}, "it")
+    require_certificate(judged, "sim_pass", content)
 
 
 def test_a_file_that_nests_without_end_is_refused(tmp_path, bundle, capsys):

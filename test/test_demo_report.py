@@ -121,6 +121,7 @@ def report_data() -> dict:
             "stale_share": 0.0012,
             "interval_ms": {"p50": 10.0, "p99": 10.41, "max": 17.2},
         },
+        "certificate": {"grade": "F", "failed": ["success"], "missing": {"calibration": "none"}},
         "seconds": 1312.5,
         "resumed": False,
         "stages": {"record": 402.0, "train": 390.0, "distil": 310.0, "roll_out": 150.5},
@@ -197,6 +198,12 @@ def test_is_one_file_with_its_pictures_inside(page):
         kind, _, data = source.partition(";base64,")
         assert kind == "data:image/png"
         assert base64.b64decode(data).startswith(b"\x89PNG")
+
+
+def test_what_the_certificate_says_is_told_with_what_it_lacks(page):
+    assert "The certificate of vdd: grade F; failed: success; not measured: calibration." in (
+        page.words
+    )
 
 
 def test_table_has_a_row_per_policy_with_its_figures(page):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import graphs
 import numpy as np
 import onnx
 import pytest
 import torch
 
+from vdd_ros.compiled_expert import CompiledExpert, kernel
 from vdd_ros.errors import UserError
+from vdd_ros.expert_constants import expert_constants
+from vdd_ros.graph import GraphError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.numpy_expert import NumpyExpert
 from vdd_ros.numpy_graph import NumpyGraph
@@ -21,14 +26,16 @@ from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 DIM, HORIZON, EXPERTS = 3, 4, 5
 
 
-def made(steps: int, degree: int, blocks: int) -> tuple[GaussianMoE, Normalizer, np.ndarray]:
+def made(
+    steps: int, degree: int, blocks: int, width: int = 24, horizon: int = HORIZON
+) -> tuple[GaussianMoE, Normalizer, np.ndarray]:
     """A student with norms that do something, its normalizer, and windows (N, To, Do)."""
     rng = np.random.default_rng(steps)
     windows = [2.0, -1.0, 0.3] + rng.normal(size=(300, steps, DIM)).cumsum(1) * [0.1, 1.0, 0.02]
-    chunks = windows[:, -1:] ** 2 + rng.normal(size=(300, HORIZON, DIM)) * [0.05, 0.3, 1.0]
+    chunks = windows[:, -1:] ** 2 + rng.normal(size=(300, horizon, DIM)) * [0.05, 0.3, 1.0]
     normalizer = Normalizer.fit(windows, chunks, 7, rng, degree=degree)
     torch.manual_seed(blocks)
-    config = StudentConfig(n_experts=EXPERTS, width=24, blocks=blocks, bottleneck=4)
+    config = StudentConfig(n_experts=EXPERTS, width=width, blocks=blocks, bottleneck=4)
     student = GaussianMoE(config, *normalizer.sizes).eval()
     torch.nn.init.normal_(student.gating.weight, std=0.5)
     for norm in (*(block.norm for block in student.trunk.blocks), student.trunk.norm):
@@ -55,7 +62,17 @@ def ways(data: bytes, tmp_path):
         "onnxruntime": by(OnnxGraph(path)),
         "numpy, node by node": by(NumpyGraph(path)),
         "numpy": NumpyExpert(path).evaluate,
+        **{f"compiled, {n}": CompiledExpert(path, n).evaluate for n in kernel_levels()},
     }
+
+
+def kernel_levels() -> range:
+    """What the kernel can use on this processor. It is there wherever there is a C compiler."""
+    library = kernel()
+    if library is None and shutil.which("cc") is None:
+        return range(0)
+    assert library is not None, "make venv builds it"
+    return range(library.level() + 1)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +93,27 @@ def test_every_runtime_gives_the_student_s_gating_and_the_mean_of_one_expert(
             np.testing.assert_allclose(found_gating, log_gating, atol=3e-5, err_msg=name)
             bound = 1e-5 * max(1.0, float(np.abs(means).max()))
             np.testing.assert_allclose(found_mean, means[expert], atol=bound, err_msg=name)
+
+
+@pytest.mark.parametrize(("width", "horizon"), [(64, 20), (100, 41), (129, 43)])
+def test_compiled_is_as_in_numpy_whatever_the_sizes(width, horizon):
+    """Its rows come in sixties, and those of a network or a chunk do not have to."""
+    student, normalizer, windows = made(2, 2, 2, width, horizon)
+    graph = expert_graph(student, normalizer, (2, DIM))
+    told = NumpyExpert(graph)
+    for level in kernel_levels():
+        compiled = CompiledExpert(graph, level)
+        for number, window in enumerate(windows[:20]):
+            found, wanted = (one.evaluate(window, number % EXPERTS) for one in (compiled, told))
+            np.testing.assert_allclose(found[0], wanted[0], atol=3e-5)
+            bound = 1e-5 * max(1.0, float(np.abs(wanted[1]).max()))
+            np.testing.assert_allclose(found[1], wanted[1], atol=bound)
+        kept = compiled.evaluate(windows[0], 0)[1]
+        compiled.evaluate(windows[1], 1)
+        np.testing.assert_array_equal(kept, compiled.evaluate(windows[0], 0)[1])
+        with pytest.raises(GraphError, match="has the shape"):
+            compiled.evaluate(np.zeros((3, DIM)), 0)
+        assert not np.isfinite(compiled.evaluate(np.full((2, DIM), np.nan), 0)[1]).any()
 
 
 def test_fewer_numbers_are_read_than_the_network_has(tmp_path):
@@ -129,8 +167,9 @@ def altered(name: str, values: np.ndarray | None) -> bytes:
 )
 def test_matrices_that_do_not_fit_are_told_when_it_is_opened(name, values):
     """Not by the first tick."""
-    with pytest.raises(UserError, match="no graph of an expert"):
-        NumpyExpert(altered(name, values))
+    for kind in (NumpyExpert, CompiledExpert)[: 1 + bool(kernel_levels())]:
+        with pytest.raises(UserError, match="no graph of an expert"):
+            kind(altered(name, values))
 
 
 @pytest.mark.parametrize("place", ["window", "mean"])
@@ -139,5 +178,5 @@ def test_a_window_or_chunk_of_terabytes_is_refused(place):
     model = onnx.load_from_string(expert_graph(student, normalizer, (2, DIM)))
     port = model.graph.input[0] if place == "window" else model.graph.output[1]
     port.type.tensor_type.shape.dim[1].dim_value = 1 << 40
-    with pytest.raises(UserError, match="another window, chunk or number of experts"):
-        NumpyExpert(model.SerializeToString())
+    with pytest.raises(UserError, match="no graph of an expert .its "):
+        expert_constants(model.SerializeToString())

@@ -105,7 +105,8 @@ def test_half_precision_passes_with_its_figures(policy, tmp_path):
     assert 0.0 < figures["largest_joint_error"] < policy.contract.parity.joint_error
     assert figures["expert_agreement"] > 0.99 and abs(figures["nll_difference"]) < 0.02
     assert found.parity["fp32"]["largest_mean_error"] < 1e-4
-    assert found.expert_onnx is None and len(found.recorded.observations) == 1000
+    assert found.expert_onnx == policy.expert_onnx  # which processors evaluate, in fp32
+    assert len(found.recorded.observations) == 1000
     assert not (tmp_path / "report").exists()
     for graph, before in ((found.policy_onnx, policy.policy_onnx), (found.density_onnx, b"")):
         kinds = {one.data_type for one in onnx.load_model_from_string(graph).graph.initializer}

@@ -89,6 +89,29 @@ def test_a_lens_that_was_estimated_is_part_of_what_is_stated(from_others):
     assert np.median(ours) < min(1e-3, np.median(as_exact))
 
 
+def test_a_lens_of_which_nobody_says_how_well_it_is_known_is_as_far_off_as_is_assumed():
+    """Each number off as `of_stated` has it. Taken as exact, it moves the camera further."""
+    share, squared, ours, as_exact = 0.005, [], [], []
+    for seed in range(6):
+        planted, rng = setup(MOUNTINGS[seed % 2], seed // 2), np.random.default_rng(seed)
+        std = np.sqrt(np.diag(LensPrior.of_stated(planted.lens, share).covariance))
+        assert std[:2] == pytest.approx(3.0) and std[2:4] == pytest.approx(2.0) and std[8] == 0.0
+        stated = planted.lens.changed(std * rng.standard_normal(9))
+        views = replace(seen(planted, seed=seed), lens=stated)
+        found = hand_eye_of(views, (), LensPrior.of_stated(stated, share))
+        away = error(found, planted)
+        squared.append(away @ np.linalg.solve(found.covariance[:6, :6], away) / 6.0)
+        ours.append(np.linalg.norm(away[:3]))
+        try:
+            as_exact.append(np.linalg.norm(error(hand_eye_of(views), planted)[:3]))
+        except UserError as refused:
+            assert "focal length" in str(refused)
+            as_exact.append(np.inf)
+    # chi-squared over 6 of 6 setups has mean 1 and standard deviation sqrt(2 / 36)
+    assert 0.3 < np.mean(squared) < 2.0
+    assert np.median(ours) < min(1e-3, np.median(as_exact) / 2.0)
+
+
 def test_of_the_same_views_a_lens_holds_nothing_and_of_none_it_is_what_was_stated():
     planted = setup("eye_in_hand")
     views = seen(planted)

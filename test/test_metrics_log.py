@@ -9,9 +9,10 @@ from vdd_ros.policies.metrics_log import MetricsLog, read_metrics
 
 
 def logged(folder, first: int, steps: list[int], began: float = 0.0, each: float = 2.0) -> None:
-    """A training that goes on from `first` and takes `each` seconds between reports."""
+    """A training that goes on from `first` and takes `each` seconds between reports, in half of
+    which it has a processor."""
     now = [began]
-    log = MetricsLog(folder, clock=lambda: now[0])
+    log = MetricsLog(folder, clock=lambda: now[0], cpu_clock=lambda: 9.0 + 0.5 * now[0])
     log.begin(first, examples_per_step=10)
     for step in steps:
         now[0] += each
@@ -21,8 +22,11 @@ def logged(folder, first: int, steps: list[int], began: float = 0.0, each: float
 def test_lines_have_their_seconds_and_pace(tmp_path):
     logged(tmp_path / "run", 0, [50, 100], began=1000.0)
     assert read_metrics(tmp_path / "run") == [
-        {"step": 50, "loss": 50.0, "seconds": 2.0, "examples_per_second": 250.0},
-        {"step": 100, "loss": 100.0, "seconds": 4.0, "examples_per_second": 250.0},
+        {"step": step, "loss": float(step), **figures, "examples_per_second": 250.0}
+        for step, figures in (
+            (50, {"seconds": 2.0, "cpu_seconds": 1.0}),
+            (100, {"seconds": 4.0, "cpu_seconds": 2.0}),
+        )
     ]
 
 
@@ -34,6 +38,7 @@ def test_what_came_after_the_saved_step_is_dropped(tmp_path):
     lines = read_metrics(tmp_path)
     assert [line["step"] for line in lines] == [50, 100, 150, 200]
     assert [line["seconds"] for line in lines] == [2.0, 4.0, 5.0, 6.0]
+    assert [line["cpu_seconds"] for line in lines] == [1.0, 2.0, 2.5, 3.0]
     assert lines[2]["examples_per_second"] == 300.0
     logged(tmp_path, 0, [50])
     assert [line["step"] for line in read_metrics(tmp_path)] == [50]
@@ -48,7 +53,9 @@ def test_event_files_have_the_same_figures(tmp_path):
     events = reader.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(one.step, one.value) for one in events.Scalars("loss")] == [(50, 0.5), (100, 0.25)]
-    assert set(events.Tags()["scalars"]) == {"loss", "seconds", "examples_per_second"}
+    assert set(events.Tags()["scalars"]) == {
+        "loss", "seconds", "cpu_seconds", "examples_per_second",
+    }  # fmt: skip
 
 
 def test_without_tensorboard_it_is_said_before_anything_is_trained(tmp_path, monkeypatch):

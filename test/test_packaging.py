@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import re
@@ -31,6 +32,7 @@ NOT_SOURCE = shutil.ignore_patterns(
     "*.egg-info",
     "__pycache__",
     ".*_cache",
+    "*.so",
 )
 
 
@@ -67,13 +69,37 @@ def test_every_source_file_is_installed_once(wheel):
     code = {name for name in installed if not name.endswith(".launch.py")}
     assert code == expected
     assert "vdd_ros/policies/__init__.py" in code
+    assert len(kernels(wheel.namelist())) == (shutil.which("cc") is not None)
+
+
+def kernels(names) -> list[str]:
+    return [name for name in names if name.rpartition("/")[2].startswith("expert_kernel.")]
+
+
+@pytest.mark.parametrize("compiler", ["cc", "/bin/false"])
+def test_the_kernel_is_built_where_there_is_a_compiler_and_missed_nowhere(tmp_path, compiler):
+    if shutil.which(compiler) is None:
+        compiler = "/bin/false"
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", tmp_path]
+    environment = os.environ | {"CC": compiler}
+    done = subprocess.run(
+        [*command, "--build-temp", tmp_path / "objects"],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    built = kernels(str(path) for path in tmp_path.rglob("*.so"))
+    assert len(built) == (compiler != "/bin/false")
+    if built:
+        assert "warning" not in done.stderr
 
 
 def test_data_files_are_where_ros_looks(wheel):
     share = {name.split(".data/data/")[1] for name in wheel.namelist() if ".data/data/" in name}
     wanted = {"share/vdd_ros/package.xml", "share/ament_index/resource_index/packages/vdd_ros"}
     config = [
-        one for kind in ("yaml", "xml", "service") for one in ROOT.glob(f"config/**/*.{kind}")
+        one
+        for kind in ("yaml", "xml", "service", "json", "rviz")
+        for one in ROOT.glob(f"config/**/*.{kind}")
     ]
     wanted |= {f"share/vdd_ros/{path.relative_to(ROOT)}" for path in config}
     wanted |= {f"share/vdd_ros/launch/{path.name}" for path in (ROOT / "launch").glob("*.py")}
@@ -98,12 +124,50 @@ def test_the_two_manifests_agree(wheel):
     metadata = Parser().parsestr(one_file(wheel, "METADATA"))
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     maintainer = package.find("maintainer")
-    assert package.findtext("name") == metadata["Name"]
+    # which setuptools before 69 writes with a dash
+    assert package.findtext("name") == metadata["Name"].replace("-", "_")
     assert package.findtext("version") == metadata["Version"]
     assert package.findtext("license") == metadata["License"] == "Apache-2.0"
     # colcon silently falls back to a plain Python build where this is not an address
     assert re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", maintainer.get("email"))
     assert maintainer.get("email") == metadata["Maintainer-email"]
+
+
+def test_package_xml_names_every_ros_package_that_is_imported():
+    """And none that is not; ros2launch is who starts the launch files. Nothing but these folders
+    imports ROS (test_architecture.py)."""
+    places = [*(ROOT / "vdd_ros" / "nodes").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    imported = {
+        name.split(".")[0]
+        for path in places
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+        + [alias.name for alias in node.names if isinstance(node, ast.Import)]
+    }
+    of_ros = re.compile(r"rclpy|launch|launch_ros|\w+_(msgs|srvs|interfaces)")
+    declared = [one.text for one in ElementTree.parse(ROOT / "package.xml").iter("exec_depend")]
+    assert len(set(declared)) == len(declared)
+    ros = {name for name in declared if not name.startswith("python3-")}
+    assert ros == {name for name in imported if of_ros.fullmatch(name)} | {"ros2launch"}
+
+
+def test_colcon_finds_programs_and_data_where_ros2_run_and_launch_look(tmp_path):
+    """The commands of `colcon build`: colcon_core/task/python/build.py."""
+    shutil.copytree(ROOT, tmp_path / "source", symlinks=True, ignore=NOT_SOURCE)
+    prefix = tmp_path / "install"
+    command = [sys.executable, "setup.py", "-q", "egg_info", "build", "install"]
+    command += ["--prefix", str(prefix), "--record", str(tmp_path / "installed.log")]
+    command += ["--single-version-externally-managed", "install_data", "--force"]
+    subprocess.run(command, cwd=tmp_path / "source", check=True, capture_output=True)
+    programs = {path.name for path in (prefix / "lib" / "vdd_ros").iterdir()}
+    named = set(re.findall(r'"(\w+) = vdd_ros\.[\w.]+:main"', (ROOT / "setup.py").read_text()))
+    assert programs == named and {"vdd", "action_node", "command_gate"} <= programs
+    assert all(os.access(prefix / "lib" / "vdd_ros" / name, os.X_OK) for name in programs)
+    assert (prefix / "share/ament_index/resource_index/packages/vdd_ros").is_file()
+    share = prefix / "share" / "vdd_ros"
+    for path in ("package.xml", "launch/sim.launch.py", "config/panda_avoid.yaml"):
+        assert (share / path).read_bytes() == (ROOT / path).read_bytes()
 
 
 def pins(lock: Path) -> dict[str, str]:

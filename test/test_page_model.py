@@ -104,6 +104,8 @@ def test_what_is_left_to_save_is_told_whoever_saves_and_the_page_goes_on(recorde
     recorder.press("save")
     recorder.report(saved=6)  # the same one
     assert (recorder.shown["saved"], recorder.shown["more"]) == (1, 1)
+    recorder.report(saved="9" * 5000)  # no count of anybody
+    assert recorder.shown["saved"] == 1
     recorder.report(saved=8)  # by somebody else
     assert (recorder.shown["saved"], recorder.shown["more"]) == (3, 0)
     recorder.press("start")

@@ -39,7 +39,10 @@ def finish(plan: TasksPlan, out: Path, seed: int, *policies: str) -> Path:
         (folder / name).mkdir()
         run = {"configs": {"student": {"n_experts": 2}}}
         (folder / name / "run.json").write_text(json.dumps(run))
-        lines = ({"step": step, "seconds": seconds * step / 2} for step in (1, 2))
+        whole = {"seconds": seconds, "cpu_seconds": seconds / 2}
+        lines = (
+            {"step": step} | {n: one * step / 2 for n, one in whole.items()} for step in (1, 2)
+        )
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / name / "metrics.jsonl").write_text(text)
     return folder
@@ -58,6 +61,7 @@ def test_only_what_is_judged_and_rolled_out_is_a_cell_in_the_plans_order(tmp_pat
     cells = finished_cells(plan, out, "vdd sweep", {})
     assert methods(cells) == every
     assert [cell["training_seconds"] for cell in cells[-5:]] == [30.0, 30.0, 12.0, 12.0, 30.0]
+    assert [cell["training_cpu_seconds"] for cell in cells[-5:]] == [15.0, 15.0, 6.0, 6.0, 15.0]
     assert [cell["experts"] for cell in cells[-5:]] == [None, None, 2, 2, None]
     assert [cell["objective"] for cell in cells[-5:]] == [None, None, "vdd", "vdd", None]
     assert [cell["ablation"] for cell in cells[-5:]] == [False, False, False, True, True]

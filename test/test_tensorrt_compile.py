@@ -26,6 +26,14 @@ def test_every_graph_compiles_in_every_precision(name, precision, tmp_path):
     assert "INFO" in log and "ERROR" not in log
 
 
+def test_the_graph_of_one_expert_compiles(tmp_path):
+    """It is in fp32 in every bundle; no engine of it is needed, and none would be refused."""
+    assert len(
+        build(tensorrt_rtx, exported_graphs.made(exported_graphs.EXPERT).graph, tmp_path / "a")
+    )
+    assert "ERROR" not in (tmp_path / "a").read_text()
+
+
 def test_a_teacher_written_out_compiles_and_one_in_a_loop_is_refused(tmp_path):
     """Both are of vdd bench latency alone; of ONNX's Loop the parser wants more than is there."""
     assert build(tensorrt_rtx, exported_graphs.made(exported_graphs.UNROLLED).graph, tmp_path / "a")

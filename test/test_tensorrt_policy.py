@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -105,6 +106,25 @@ def test_an_engine_gives_what_its_graph_gives(driver, parts, tmp_path):
             graph.run()
         for name, expected in wanted.outputs.items():
             np.testing.assert_array_equal(found.outputs[name], expected)
+
+
+@pytest.mark.parametrize("captures", [True, False])
+def test_what_an_engine_had_of_the_gpu_is_given_back_with_it(driver, parts, captures):
+    """A node that is configured anew has another policy, as often as it is asked."""
+    driver.captures = captures
+    window, cuda = parts["recorded"].observations[0], Cuda()
+    for _ in range(2):
+        graph = TensorRTGraph(parts["policy_onnx"], "engine", cuda, sys.modules["tensorrt"])
+        graph.give("window", window)
+        graph.run()
+        kept, told = graph.outputs["means"], graph.outputs["means"].copy()
+        assert driver.left > 4
+        del graph
+        gc.collect()
+        assert driver.left == 1, "what an array still sees is not freed below it"
+        np.testing.assert_array_equal(kept, told)
+        del kept
+        assert driver.left == 0
 
 
 def test_what_is_no_engine_is_told_with_what_tensorrt_said(driver):

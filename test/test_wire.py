@@ -202,3 +202,26 @@ def test_recorded_trajectories_are_the_same_bytes_and_are_read_again(contract):
     told = decode(contract, [RawMessage("robot_command", data, 5, STAMP_NS)])["robot_command"]
     np.testing.assert_array_equal(told.fields["position"], [position])
     np.testing.assert_array_equal(told.fields["velocity"], np.ones((1, 7)))
+
+
+@pytest.mark.parametrize("name", ["x" * 1000, "\0", "panda_joint1"])
+def test_what_a_message_names_is_told_in_a_sentence_that_stays_short(contract, name):
+    """It is logged, and published in /diagnostics once a second."""
+    decoder = Decoder(contract.streams["joint_state"], contract)
+    message = JointState(name=[name] * 900, position=[0.0] * 900)
+    with pytest.raises(UserError, match="lacks") as refused:
+        decoder.decode(serialize_message(message), 5)
+    assert len(str(refused.value)) < 500
+
+
+def test_a_huge_message_is_not_taken_apart(contract, no_ros):
+    rng, stream = np.random.default_rng(0), contract.streams["joint_state"]
+    huge = joint_state(list(contract.joint_names), rng)
+    huge.effort = np.zeros(wire.LARGEST_BYTES // 8).tolist()
+    data = serialize_message(huge)
+    many = joint_state([*contract.joint_names, *(f"j{k}" for k in range(1000))], rng)
+    with pytest.raises(UserError, match="names 1007 joints, at most 1000 are read"):
+        Decoder(stream, contract).decode(serialize_message(many), 5)
+    no_ros()
+    with pytest.raises(UserError, match=f"at most {wire.LARGEST_BYTES} are read"):
+        Decoder(stream, contract).decode(data, 5)

@@ -49,7 +49,14 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
 from vdd_ros.graph import Graph
-from vdd_ros.inference import OnnxDensity, OnnxPolicy, Runtime, default_runtime, open_expert
+from vdd_ros.inference import (
+    OnnxDensity,
+    OnnxPolicy,
+    Runtime,
+    default_runtime,
+    open_expert,
+    runtime_of_graphs,
+)
 from vdd_ros.ood_detector import OodDetector
 from vdd_ros.parity import Recorded
 from vdd_ros.recorded import from_npy, to_npy
@@ -218,7 +225,12 @@ class Bundle:
     @property
     def usual_runtime(self) -> Runtime:
         """What runs its graphs on this machine unless another is named."""
-        return default_runtime(self.expert_path is not None)
+        return default_runtime(self.expert_path is not None, self.precision == "fp32")
+
+    def graph_runtime(self, runtime: Runtime | None = None) -> Runtime:
+        """What runs all but the graph of one expert, where this one, or the usual one, is asked
+        for."""
+        return runtime_of_graphs(runtime or self.usual_runtime, self.precision == "fp32")
 
     def open_policy(self, runtime: Runtime | None = None) -> OnnxPolicy:
         """runtime: None for the usual one. Raises Refused when a graph is corrupt or does not
@@ -233,7 +245,7 @@ class Bundle:
             return None
         with checking("graph"):
             require_whole(self.density_path)
-            density = OnnxDensity(self.density_path, runtime or self.usual_runtime)
+            density = OnnxDensity(self.density_path, self.graph_runtime(runtime))
             self._require_unchanged(DENSITY)
             return density
 
@@ -248,11 +260,11 @@ class Bundle:
         for graph in (path, self.expert_path):
             if graph is not None:
                 require_whole(graph)
-        if runtime == "numpy":
+        if runtime != "onnxruntime":
             keep_blas_to_one_thread()
         density = self.open_density(runtime) if self.rule.output == "sample" else None
         expert = None if self.expert_path is None else open_expert(self.expert_path, runtime)
-        policy = OnnxPolicy(path, density, expert, runtime)
+        policy = OnnxPolicy(path, density, expert, self.graph_runtime(runtime))
         self._require_unchanged(POLICY, EXPERT)
         manifest, contract = self.manifest, self.contract
         found = {

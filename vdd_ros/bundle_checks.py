@@ -71,7 +71,8 @@ def require_density_for(rule: ActingRule, has_density: bool, folder: str | Path)
 def require_own_certificate(
     certificate: Certificate | None, manifest: Manifest, folder: Path
 ) -> None:
-    """Raises UserError for the certificate of another policy."""
+    """Raises UserError for the certificate of another policy, of another precision, or whose
+    rollouts were another robot's."""
     if certificate is None:
         return
     found, wanted = certificate.policy_hash or "none", manifest.policy_hash
@@ -80,6 +81,28 @@ def require_own_certificate(
             f"{folder / CERTIFICATE} is of the policy {found[:12]}, the bundle's is {wanted[:12]}: "
             "export the bundle again"
         )
+    precision = manifest.precision or "fp32"
+    if certificate.precision != precision:
+        raise UserError(
+            f"{folder / CERTIFICATE} is of a policy in {certificate.precision}, the bundle's is in "
+            f"{precision}: export the bundle again"
+        )
+    for name, one in certificate.rollouts.items():
+        if one.contract_hash != manifest.contract_hash:
+            raise UserError(
+                f"{folder / CERTIFICATE}: {name} is of a robot with the contract "
+                f"{one.contract_hash[:12]}, the bundle's has {manifest.contract_hash[:12]}: "
+                "certify it anew"
+            )
+    require_one_task(certificate, str(folder / CERTIFICATE))
+
+
+def require_one_task(certificate: Certificate, where: str) -> None:
+    """Raises UserError where what was rolled out did not always do the same."""
+    tasks = {name: one.task for name, one in certificate.rollouts.items()}
+    if len(set(tasks.values())) > 1:
+        told = ", ".join(f"{name} of {task}" for name, task in tasks.items())
+        raise UserError(f"{where} is about one task, and its rollouts are not: {told}")
 
 
 def require_whole(graph: Path) -> None:

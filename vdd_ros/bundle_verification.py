@@ -6,7 +6,7 @@ hash is among `files`), and `latency`, which takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,10 +15,17 @@ import numpy as np
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_manifest import NORMALIZER, POLICY, checking
-from vdd_ros.certificate import NOT_MEASURED
+from vdd_ros.certificate import NOT_MEASURED, Certificate
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy, Policy, Warm, warm_up
+from vdd_ros.inference import (
+    GATING_BOUND,
+    MEANS_BOUND,
+    OnnxPolicy,
+    Policy,
+    Warm,
+    warm_up,
+)
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences
 from vdd_ros.sealed_folder import Refused
@@ -70,8 +77,8 @@ def verified(
     try:
         bundle = Bundle.load(folder, robot, trusted)
         passed |= _of_loading(bundle, robot)
-        require_certificate(bundle, required)
-        passed["certificate"] = _of_certificate(bundle)
+        require_certificate(bundle, required, robot)
+        passed["certificate"] = _of_certificate(bundle, robot)
         require_normalizer(bundle)
         passed["normalizer"] = "fits"
         policy = bundle.open_policy()
@@ -87,26 +94,38 @@ def verified(
     made = {
         "signature": bundle.signer is None or bundle.signer.checked,
         "robot": robot is not None,
+        "certificate": bundle.certificate is not None,
         "parity": differences is not None,
     }
     checks = [Check(name, made.get(name, True) or None, passed[name]) for name in CHECKS]
     return Verified(bundle, policy, warm, differences, tuple(checks))
 
 
-def require_certificate(bundle: Bundle, required: Required) -> None:
+def certificate_for(bundle: Bundle, robot: Contract | None) -> Certificate | None:
+    """A bundle's certificate by what the contract of the robot at hand demands; where there is
+    none, by what the certificate itself says was demanded."""
+    certificate = bundle.certificate
+    if certificate is None or robot is None:
+        return certificate
+    return certificate.demanded(robot.certificate)
+
+
+def require_certificate(bundle: Bundle, required: Required, robot: Contract | None = None) -> None:
     """Raises Refused where a bundle lacks what a robot demands before it moves."""
     if required == "none":
         return
-    certificate, where = bundle.certificate, bundle.folder
+    certificate, where = certificate_for(bundle, robot), bundle.folder
     if certificate is None:
         told = f"{where} has no certificate that could say so: export it again"
-    elif certificate.failed:
-        told = f"the certificate of {where} says that it failed: {', '.join(certificate.failed)}"
+    elif certificate.faults:
+        told = f"the certificate of {where} says that it failed: {_listed(certificate.faults)}"
     elif not certificate.sim_pass:
         told = (
             f"the certificate of {where} has no pass in simulation with delays: roll it out (vdd "
             "evaluate --observation-delay --command-delay) and have it certified (vdd certify)"
         )
+    elif "parity" in certificate.missing:
+        told = f"the certificate of {where} lacks parity in {bundle.precision}: export it again"
     elif required == "complete" and certificate.missing:
         lacking = ", ".join(certificate.missing)
         told = f"the certificate of {where} lacks {lacking}: complete it (vdd certify)"
@@ -156,9 +175,12 @@ def warmed_up(bundle: Bundle, policy: Policy, robot: Contract) -> Warm:
     density = None if policy.density is not None else bundle.open_density()
     with checking("run"):
         if density is not None:  # which the policy does not draw from, but the monitor asks
-            path, runtime = bundle.folder / POLICY, bundle.usual_runtime
+            path, runtime = bundle.folder / POLICY, bundle.graph_runtime()
             warm_up(OnnxPolicy(path, density, runtime=runtime), window, draws=1, calls=1)
-        return warm_up(policy, window, bundle.rule.draws)
+        reference = bundle.reference
+        off = Differences(0.0, 0.0) if reference is None else reference.bound
+        apart = max(MEANS_BOUND, off.means), max(GATING_BOUND, off.gating)
+        return warm_up(policy, window, bundle.rule.draws, apart=apart)
 
 
 def resting_window(bundle: Bundle, contract: Contract) -> np.ndarray:
@@ -205,13 +227,17 @@ def _of_loading(bundle: Bundle, robot: Contract | None) -> dict[str, str]:
     }
 
 
-def _of_certificate(bundle: Bundle) -> str:
-    certificate = bundle.certificate
+def _of_certificate(bundle: Bundle, robot: Contract | None) -> str:
+    certificate = certificate_for(bundle, robot)
     if certificate is None:
         return f"of an earlier format, which counts as {NOT_MEASURED}"
     lacking = f", lacks {', '.join(certificate.missing)}" if certificate.missing else ""
-    failed = f", failed {', '.join(certificate.failed)}" if certificate.failed else ""
+    failed = f", failed {_listed(certificate.faults)}" if certificate.faults else ""
     return f"grade {certificate.grade}{failed}{lacking}"
+
+
+def _listed(faults: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({why})" for name, why in faults.items())
 
 
 def _of_parity(differences: Differences | None) -> str:

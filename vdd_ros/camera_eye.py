@@ -59,6 +59,7 @@ class CameraEye:
                 stamp_ns = header_stamp_ns(data)
             pixels = decode_image(self._camera, data)
             fault, remark = self._blindness(pixels, frame_of(data))
+            fault = fault or self._misdated(stamp_ns, received_ns)
             if fault is None:
                 features = self._eyes.see(self.name, pixels)
         except UserError as error:
@@ -67,6 +68,21 @@ class CameraEye:
             fault = Fault(StopReason.POLICY_FAILED, f"encoder of camera {self.name}: {error}")
         took_s = time.perf_counter() - began_s
         return Sight(self.name, features, stamp_ns, received_ns, content, took_s, fault, remark)
+
+    def _misdated(self, stamp_ns: int, received_ns: int) -> Fault | None:
+        """Why a picture counts for nothing at the time at which it came. One of tomorrow would be
+        taken for new when that time has come."""
+        if stamp_ns == 0:
+            why = f"pictures of camera {self.name} carry no stamp: let their driver stamp them"
+            return Fault(StopReason.MESSAGE_BROKEN, f"{why}, or write timeline: receive")
+        age_s, most_s = (received_ns - stamp_ns) * 1e-9, self._camera.max_age_s
+        if abs(age_s) <= most_s:
+            return None
+        side = "before it comes: is it late, or its clock behind?"
+        if age_s < 0.0:
+            side = "after it comes: is its clock ahead?"
+        why = f"a picture of camera {self.name} is stamped {abs(age_s):.3f} s {side}"
+        return Fault(StopReason.OBSERVATION_STALE, why)
 
     def _blindness(self, pixels: np.ndarray, frame: str) -> tuple[Fault | None, str]:
         """Why nothing can be learned from a picture, and what is odd about it."""
@@ -94,8 +110,8 @@ def seconds_to_see(contract: Contract, eyes: Eyes) -> dict[str, float]:
         camera = contract.cameras[name]
         rows, columns = np.indices((camera.height, camera.width))
         shades = np.stack([rows, columns, rows + columns], axis=2).astype(np.uint8)
-        data, eye = image_cdr(camera, shades, 0), CameraEye(contract, name, eyes)
-        sights = [eye.see(data, 0) for _ in range(WARM_UP_CALLS)]
+        data, eye = image_cdr(camera, shades, 1), CameraEye(contract, name, eyes)
+        sights = [eye.see(data, 1) for _ in range(WARM_UP_CALLS)]
         if (fault := sights[-1].fault) is not None:
             raise UserError(f"{fault.detail}: export the bundle again")
         taken[name] = float(np.median([one.took_s for one in sights]))

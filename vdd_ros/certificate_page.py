@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vdd_ros.bundle_manifest import Manifest
-from vdd_ros.certificate import LEAST_DELAY_S, NOT_MEASURED, Certificate, Fidelity, Rollouts
+from vdd_ros.certificate import LEAST_DELAY_S, NOT_MEASURED, Certificate
+from vdd_ros.certificate_parts import MOST_MISSED, Fidelity, Rollouts
 
 GRADES = {
     "A": "everything was measured, and nothing failed",
     "B": "parity, fidelity and a pass in simulation with delays were measured, not everything",
     "C": "parity was measured: the graph computes what the trained network does",
     "D": "not even parity was measured",
-    "F": "something that was measured failed",
+    "F": "something that was measured is not as it was demanded",
 }
 
 
@@ -29,6 +30,7 @@ def page_of(certificate: Certificate, manifest: Manifest) -> str:
     parts = [
         f"# {manifest.name}: grade {certificate.grade}",
         f"Grade {certificate.grade}: {GRADES[certificate.grade]}.{_short(certificate)}",
+        *_failed(certificate),
         f"Acting rule: {certificate.acting_rule}.",
         "## Made of",
         _table(("what", "value"), _made_of(certificate, manifest)),
@@ -42,6 +44,8 @@ def page_of(certificate: Certificate, manifest: Manifest) -> str:
         _latency(certificate),
         "## Monitor",
         _monitor(certificate),
+        "## What was demanded",
+        _table(("figure", "demanded"), _demanded(certificate)),
         "Figures are defined in docs/metrics.md, grades in docs/deployment.md. `vdd verify` checks "
         "all of this bundle on the machine that it is on.",
     ]
@@ -84,13 +88,31 @@ def figure(value: object) -> str:
 
 
 def _short(certificate: Certificate) -> str:
-    told = ""
-    if certificate.failed:
-        told += f" Failed: {', '.join(certificate.failed)}."
-    if certificate.missing:
-        names = [TOLD.get(name, name) for name in certificate.missing]
-        told += f" Not measured: {', '.join(names)}."
-    return told
+    if not certificate.missing:
+        return ""
+    names = [TOLD.get(name, name) for name in certificate.missing]
+    return f" Not measured: {', '.join(names)}."
+
+
+def _failed(certificate: Certificate) -> list[str]:
+    """A list of what failed, where something did."""
+    faults = certificate.faults.items()
+    told = "\n".join(f"- {TOLD.get(name, name)}: {why}" for name, why in faults)
+    return ["Failed:", told] if told else []
+
+
+def _demanded(certificate: Certificate) -> list[tuple[str, str]]:
+    demands = certificate.demands
+    return [
+        ("success, lower end of its interval", f"at least {demands.success:g}"),
+        ("success below its teacher's by", f"at most {demands.success_loss:g}"),
+        ("entropy below its teacher's by", f"at most {demands.entropy_loss:g}"),
+        ("energy distance beyond its floor", f"at most {demands.energy_distance:g}"),
+        ("off-support mass", f"at most {demands.off_support:g}"),
+        ("share of dead experts", f"at most {demands.dead_experts:g}"),
+        ("delays together, of the success with delays", f"at least {LEAST_DELAY_S * 1e3:g} ms"),
+        ("deadlines missed", f"at most {MOST_MISSED:.0%}"),
+    ]
 
 
 def _made_of(certificate: Certificate, manifest: Manifest) -> list[tuple[str, str]]:
@@ -117,8 +139,16 @@ def _parity(certificate: Certificate) -> str:
         return _sentence(why)
     parts = []
     for precision, found in certificate.parity.items():
-        parts += [f"{precision}:", table_of(found)]
+        parts += [f"{precision}:", table_of(_with_reasons(found))]
     return "\n\n".join(parts)
+
+
+def _with_reasons(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures, and where there is none why not."""
+    reasons = found.get("reasons")
+    why = reasons if isinstance(reasons, dict) else {}
+    told = {name: value for name, value in found.items() if name != "reasons"}
+    return told | {name: why[name] for name in told.keys() & why.keys() if told[name] is None}
 
 
 def _fidelity(certificate: Certificate) -> str:
@@ -149,15 +179,13 @@ def _nll(found: Fidelity) -> str:
 
 def _rollouts(certificate: Certificate) -> str:
     verdict = "passed" if certificate.sim_pass else "failed"
-    need = f"lower end of the interval at least {certificate.required_success:g}"
-    need += f", delays together at least {LEAST_DELAY_S * 1e3:g} ms"
     rows = [
         _rollout_row("policy", certificate.success, certificate, "success"),
         _rollout_row("teacher", certificate.teacher_success, certificate, "teacher_success"),
         _rollout_row("policy, delayed", certificate.simulation, certificate, "simulation"),
     ]
     head = ("who", "task", "success", "95 %", "rollouts", "entropy", "modes", "delays")
-    told = f"With delays: {verdict} ({need})." if certificate.simulation else ""
+    told = f"With delays: {verdict}." if certificate.simulation else ""
     return "\n\n".join(part for part in (_table(head, rows), told) if part)
 
 
@@ -189,7 +217,7 @@ def _latency(certificate: Certificate) -> str:
         ("runtime", found.runtime),
         ("p50, p99, p99.9", f"{found.p50_us:.1f}, {found.p99_us:.1f}, {found.p999_us:.1f} us"),
         ("calls", str(found.calls)),
-        ("deadlines missed", f"{found.missed} of {found.ticks} at {found.rate_hz:g} Hz"),
+        ("deadlines", str(found)),
     ]
     return _table(("figure", "value"), rows)
 

@@ -72,6 +72,9 @@ def run(name: str, arguments: list[str]) -> int:
         _require_known(arguments[0], tools, f"tool {arguments[0]!r} of {name}")
         command, name = tool_of(command, arguments[0]), f"{name} {arguments[0]}"
         arguments = arguments[1:]
+    first = getattr(command, "FIRST", None)  # the option that a first word without a name is of
+    if first is not None and arguments and not arguments[0].startswith("-"):
+        arguments = [first, *arguments]
     import tyro  # after --help and spelling errors, which need none of it
 
     as_json = "--json" in arguments

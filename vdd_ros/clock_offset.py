@@ -9,6 +9,7 @@ questions the one with the least delay tells most.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from vdd_ros.errors import UserError
 
 NS = 1e-9
+LONGEST = 1000  # characters of a question or an answer
+LATEST_NS = 1 << 62
 SPEC = re.compile(r"([A-Za-z0-9_.-]+):(/?[A-Za-z_][A-Za-z0-9_]*(?:/[A-Za-z_][A-Za-z0-9_]*)*)")
 
 
@@ -41,6 +44,23 @@ class ClockOffset(NamedTuple):
     def __str__(self) -> str:
         way = "ahead" if self.offset_s >= 0.0 else "behind"
         return f"{abs(self.offset_s):.4f} s {way} (within {self.within_s:.4f})"
+
+
+def told_times(text: str, names: Iterable[str]) -> tuple[str, tuple[int, ...]]:
+    """Who asked, `from`, and the times of these names [ns], as a question or an answer has them in
+    JSON; raises ValueError for what anybody else may have written."""
+    if len(text) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} characters")
+    try:
+        told = json.loads(text)
+        who, times = told["from"], tuple(told[name] for name in names)
+    except (KeyError, TypeError, RecursionError):
+        raise ValueError("it does not tell what a clock node tells") from None
+    if not isinstance(who, str) or not all(type(one) is int for one in times):
+        raise ValueError("its times are no whole numbers, or nobody asked")
+    if any(abs(one) > LATEST_NS for one in times):
+        raise ValueError("its times are no times")
+    return who, times
 
 
 def clock_offset(exchanges: Iterable[Exchange]) -> ClockOffset:

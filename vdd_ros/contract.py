@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from vdd_ros.certificate_demands import CertificateDemands
 from vdd_ros.contract_cameras import NAME, Camera
 from vdd_ros.contract_images import (
     ObservedImage,
@@ -78,6 +79,7 @@ class Contract(Part):
     e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
     recording: RecordingLimits = RecordingLimits()
     parity: ParityLimits = ParityLimits()
+    certificate: CertificateDemands = CertificateDemands()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Contract:
@@ -203,7 +205,10 @@ class Contract(Part):
     def to_dict(self) -> dict:
         """The contract as plain JSON types; `from_dict` gives it back."""
         # one that says nothing of these is written, and hashed, as before there were any
-        usual = {"cameras": {}, "images": (), "encoders": {}, "parity": ParityLimits()}
+        usual = {
+            **{"cameras": {}, "images": (), "encoders": {}},
+            **{"parity": ParityLimits(), "certificate": CertificateDemands()},
+        }
         left_out = {name for name, value in usual.items() if getattr(self, name) == value}
         return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 

@@ -6,8 +6,10 @@ of Jetson Linux, and `cuda-python` needs no compiler.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +23,8 @@ class CudaError(RuntimeError):
 
 
 class Cuda:
-    """The first GPU. What is allocated stays while the process lives: a policy is loaded once."""
+    """The first GPU. What is made of it is given back when its owner is gone: a node that is
+    configured anew has another policy. Its context stays while the process lives."""
 
     def __init__(self) -> None:
         """Raises UserError where there is no driver, no GPU, or cuda-python is not installed."""
@@ -82,22 +85,27 @@ class Cuda:
         free, total = self.call("cuMemGetInfo")
         return int(free), int(total)
 
-    def allocate(self, size: int) -> int:
+    def allocate(self, size: int, owner: object) -> int:
         """Address of so many bytes on the GPU."""
-        return int(self.call("cuMemAlloc", size))
+        address = self.call("cuMemAlloc", size)
+        self._release_with(owner, "cuMemFree", address)
+        return int(address)
 
     def pinned(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Zeros in memory of the processor that the GPU can copy to and from by itself."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self.call("cuMemHostAlloc", max(size, 1), 0)
         memory = (ctypes.c_uint8 * size).from_address(int(address))
+        self._release_with(memory, "cuMemFreeHost", address)  # with the last array that sees it
         array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
         array[...] = 0
         return array
 
-    def stream(self):
+    def stream(self, owner: object):
         """A queue of work of its own, that waits for no other."""
-        return self.call("cuStreamCreate", self.api.CUstream_flags.CU_STREAM_NON_BLOCKING)
+        stream = self.call("cuStreamCreate", self.api.CUstream_flags.CU_STREAM_NON_BLOCKING)
+        self._release_with(owner, "cuStreamDestroy", stream)
+        return stream
 
     def upload(self, address: int, array: np.ndarray, stream) -> None:
         """Queue a copy to the GPU."""
@@ -111,7 +119,7 @@ class Cuda:
         """Until all that was queued is done."""
         self.call("cuStreamSynchronize", stream)
 
-    def captured(self, stream, work: Callable[[], None]):
+    def captured(self, stream, work: Callable[[], None], owner: object):
         """What `work` queues on a stream, as one graph that `launch` repeats. Raises CudaError."""
         mode = self.api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         self.call("cuStreamBeginCapture", stream, mode)
@@ -119,8 +127,20 @@ class Cuda:
             work()
         finally:
             graph = self.call("cuStreamEndCapture", stream)
-        return self.call("cuGraphInstantiate", graph, 0)
+        ready = self.call("cuGraphInstantiate", graph, 0)
+        self.call("cuGraphDestroy", graph)
+        self._release_with(owner, "cuGraphExecDestroy", ready)
+        return ready
 
     def launch(self, graph, stream) -> None:
         """Queue a captured graph."""
         self.call("cuGraphLaunch", graph, stream)
+
+    def _release_with(self, owner: object, name: str, handle) -> None:
+        """Give it back as soon as its owner is gone; a process that ends gives back all."""
+        weakref.finalize(owner, self._release, name, handle).atexit = False
+
+    def _release(self, name: str, handle) -> None:
+        with contextlib.suppress(CudaError):  # nobody is there to be told
+            self.enter()
+            self.call(name, handle)

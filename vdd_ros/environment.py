@@ -13,8 +13,8 @@ def prepare_environment() -> None:
     """Set what is needed and not yet set; what the caller has set stays."""
     # No display is assumed: without this, importing robosuite looks for one.
     os.environ.setdefault("MUJOCO_GL", NO_DRAWING)
-    # Threads that wait for each other in a training do so by asking again, 300,000 times: alone on a
-    # processor it costs nothing, beside other programs a step takes 20 times as long.
+    # A training's threads wait for each other by asking again, 300,000 times: alone on a processor
+    # that costs nothing, beside other programs a step takes 20 times as long.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     # ROS from wheels keeps its resource index in the environment and has no setup file to say so.
     if (Path(sys.prefix) / "share" / "ament_index").is_dir():
@@ -23,8 +23,13 @@ def prepare_environment() -> None:
 
 def draw_off_screen() -> None:
     """Let MuJoCo, which is not loaded yet, draw by EGL where nobody said by what."""
-    if os.environ.get("MUJOCO_GL", NO_DRAWING) == NO_DRAWING:  # also of a parent that draws nothing
-        os.environ["MUJOCO_GL"] = "egl"
+    os.environ["MUJOCO_GL"] = drawn_by()
+
+
+def drawn_by() -> str:
+    """A value of MUJOCO_GL: what was said, or EGL where nobody said by what."""
+    said = os.environ.get("MUJOCO_GL", NO_DRAWING)
+    return "egl" if said == NO_DRAWING else said  # also of a parent that draws nothing
 
 
 def device_results_folder() -> Path:

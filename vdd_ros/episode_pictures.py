@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.camera_judgement import CamerasJudged, judge_cameras, set_images_aside
+from vdd_ros.camera_swap import swap_findings
 from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
@@ -72,9 +73,11 @@ class EpisodePictures:
         if self._closed is None or self._is_left_out:
             return
         try:
-            self.judged = judge_cameras(
+            judged = judge_cameras(
                 self._contract, self._bag, self._closed, streams, started_ns, stopped_ns
             )
+            swapped = swap_findings(self._contract, self._bag, self._part.parent)
+            self.judged = judged._replace(findings=(*judged.findings, *swapped))
         except OSError as error:
             self._leave_out(error)
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from vdd_ros.blas import is_blas_fast
+from vdd_ros.compiled_expert import CompiledExpert, is_kernel_fast
 from vdd_ros.density import Draws, MixtureParameters, draw, log_density
 from vdd_ros.errors import UserError
 from vdd_ros.graph import Graph, GraphError
@@ -25,7 +27,8 @@ from vdd_ros.numpy_graph import NumpyGraph
 from vdd_ros.onnx_graph import OnnxGraph
 
 T = TypeVar("T")
-Runtime = Literal["onnxruntime", "numpy"]
+# compiled: the graph of one expert by a kernel of our own (compiled_expert.py), the others by numpy
+Runtime = Literal["compiled", "onnxruntime", "numpy"]
 PolicyError = GraphError  # the policy could not be evaluated; the arm is to be brought to rest
 GATING_BOUND = 1e-3  # by which the probabilities of the experts may miss 1
 WARM_UP_S = 15.0  # of a policy, and of its choice: a robot is to be ready within a minute
@@ -69,17 +72,38 @@ class Policy(Protocol):
         ...
 
 
-def default_runtime(has_expert: bool) -> Runtime:
-    """Of a bundle that has the graph of one expert, or has none: the one that is faster on this
-    machine, as measured in docs/runtime.md."""
+def default_runtime(has_expert: bool, in_fp32: bool = True) -> Runtime:
+    """Of a bundle that has the graph of one expert, or has none, and whose other graphs are in
+    fp32, or are not: the one that is faster on this machine, as measured in docs/runtime.md."""
+    is_compiled = has_expert and is_kernel_fast()
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "compiled" if is_compiled else "numpy"
+    if not in_fp32:
+        return "compiled" if is_compiled else "onnxruntime"
     if has_expert and is_blas_fast():
-        return "numpy"
-    return "onnxruntime" if importlib.util.find_spec("onnxruntime") is not None else "numpy"
+        return "compiled" if is_compiled else "numpy"
+    return "onnxruntime"
+
+
+def runtime_of_graphs(runtime: Runtime, in_fp32: bool = True) -> Runtime:
+    """What runs the others where a runtime is for the graph of one expert; numpy has products in
+    float32 alone that are quick, and none in int8."""
+    if runtime != "compiled":
+        return runtime
+    has_onnxruntime = importlib.util.find_spec("onnxruntime") is not None
+    return "onnxruntime" if has_onnxruntime and not in_fp32 else "numpy"
+
+
+def runtime_text(runtime: Runtime) -> str:
+    """What runs, with its version."""
+    if runtime == "compiled":
+        return f"vdd_ros' own kernel and numpy {version('numpy')}"
+    return f"{runtime} {version(runtime)}"
 
 
 def open_graph(path: str | Path, runtime: Runtime, threads: int = 1) -> Graph:
     """Raises UserError when the graph cannot be read."""
-    return NumpyGraph(path) if runtime == "numpy" else OnnxGraph(path, threads)
+    return OnnxGraph(path, threads) if runtime == "onnxruntime" else NumpyGraph(path)
 
 
 class OnnxPolicy:
@@ -165,8 +189,12 @@ class OnnxExpert:
 
 
 def open_expert(path: str | Path, runtime: Runtime) -> Expert:
-    """Raises UserError when the graph cannot be read or is of another form."""
-    return NumpyExpert(path) if runtime == "numpy" else OnnxExpert(path)
+    """Raises UserError when the graph cannot be read or is of another form, or no kernel is there
+    to be used."""
+    kinds: dict[Runtime, type[OnnxExpert] | type[NumpyExpert] | type[CompiledExpert]] = {
+        **{"compiled": CompiledExpert, "numpy": NumpyExpert, "onnxruntime": OnnxExpert}
+    }
+    return kinds[runtime](path)
 
 
 def one_by_one(expert: Expert, window: np.ndarray) -> PolicyOutput:
@@ -224,11 +252,19 @@ class Warm(NamedTuple):
     choice_s: float
 
 
-def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> Warm:
+def warm_up(
+    policy: Policy,
+    window: np.ndarray,
+    draws: int,
+    calls: int = 50,
+    apart: tuple[float, float] = (MEANS_BOUND, GATING_BOUND),
+) -> Warm:
     """Evaluate a few times at `window` (To, Do), so that the first live call is as quick as any.
 
-    draws: samples of each expert where the policy has a density. Raises UserError when the policy
-    fails, gives something that is no mixture, or has another mixture's density or experts.
+    draws: samples of each expert where the policy has a density; apart: how far the graph of one
+    expert, which is in fp32, may be from the policy's in means [unit] and gating. Raises UserError
+    when the policy fails, gives something that is no mixture, or has another mixture's density or
+    experts.
     """
     shape = policy.noise_shape
     noise = None if shape is None else np.zeros(shape)
@@ -253,7 +289,7 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
         raise UserError(
             f"the policy's gating adds up to {probability.sum():.4g}, not to 1: export it again"
         )
-    if each is not None and not _is_same(each, output):
+    if each is not None and not _is_same(each, output, apart):
         raise UserError("the graph of one expert is another policy's: export the bundle again")
     if drawn is None:
         return Warm(plan_s, choice_s)
@@ -265,12 +301,16 @@ def warm_up(policy: Policy, window: np.ndarray, draws: int, calls: int = 50) -> 
     return Warm(plan_s, choice_s)
 
 
-def _is_same(found: PolicyOutput, policy: PolicyOutput) -> bool:
+def _is_same(
+    found: PolicyOutput,
+    policy: PolicyOutput,
+    apart: tuple[float, float] = (MEANS_BOUND, GATING_BOUND),
+) -> bool:
     """Whether what another graph gave is what the policy gave."""
     if found.means.shape != policy.means.shape:
         return False
     gating = np.abs(np.exp(found.log_gating) - np.exp(policy.log_gating)).max()
-    return bool(gating <= GATING_BOUND and np.abs(found.means - policy.means).max() <= MEANS_BOUND)
+    return bool(gating <= apart[1] and np.abs(found.means - policy.means).max() <= apart[0])
 
 
 def _repeated(call: Callable[[], T], calls: int) -> tuple[T, float]:

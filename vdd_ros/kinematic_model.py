@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
+from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.errors import UserError
 
 MJCF_KEPT = {"compiler", "default", "worldbody", "body", "frame", "joint", "freejoint", "site"}
@@ -21,6 +22,8 @@ MOVES_NOTHING = {
     "actuatorgravcomp", "gravcomp",
 }  # fmt: skip
 COMPILER_KEPT = {"angle", "eulerseq", "autolimits"}
+LARGEST_BYTES = 16 << 20
+DEEPEST = 200  # parts within parts, of an arm a few for each joint
 # What has neither mass nor shape is given some: only positions are asked for.
 MASSLESS = {"boundmass": "1", "boundinertia": "1"}
 
@@ -41,7 +44,7 @@ def with_model_text(raw: object, folder: Path) -> object:
         return raw
     path = folder / model
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_up_to(path, LARGEST_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"kinematics.model {path} cannot be read ({error}): name an MJCF or URDF file, seen "
@@ -55,6 +58,8 @@ def reduced(text: str) -> str:
     is no model. What was reduced before stays as it is."""
     try:
         root = ET.fromstring(text)
+        if _depth(root) > DEEPEST:
+            raise ValueError(f"the model nests more than {DEEPEST} parts; name another")
     except ET.ParseError as error:
         raise ValueError(f"this is no XML ({error}); name an MJCF or URDF file") from None
     if root.tag == "mujoco":
@@ -82,6 +87,14 @@ def names_in(text: str) -> Names:
     joints = {part.get("name", "") for part in root.iter("joint")}
     frames = {part.get("name", "") for tag in ("body", "site", "link") for part in root.iter(tag)}
     return Names(frozenset(joints - {""}), frozenset(frames - {""}))
+
+
+def _depth(root: ET.Element) -> int:
+    """How deep its parts nest; found level by level, as they may nest deeper than calls can."""
+    depth, level = 0, [root]
+    while level:
+        depth, level = depth + 1, [child for part in level for child in part]
+    return depth
 
 
 def _is_text(model: str) -> bool:

@@ -82,12 +82,9 @@ def find_lag(
     seen: Signal,
     shortest_s: float,
     longest_s: float,
-    squares: bool = False,
     least: float = LEAST_CORRELATION,
 ) -> Lag:
-    """The lag between two bounds; squares: what is seen may also depend on the squares of what led,
-    with either sign, as a picture's pixels do; least: correlation of speeds. Raises NoLag.
-    """
+    """The lag between two bounds; least: correlation of speeds. Raises NoLag."""
     if min(len(led.times_s), len(seen.times_s)) < 2:
         raise NoLag("there are fewer than two samples: record for longer")
     begin = max(led.times_s[0] + longest_s, seen.times_s[0])
@@ -98,10 +95,10 @@ def find_lag(
             f"both overlap for {max(0.0, end - begin):.2f} s beside the {longest_s:g} s that are "
             f"looked through, with {int(inside.sum())} samples: record for longer"
         )
-    lags_s, found = correlations(led, seen, begin, end, shortest_s, longest_s, squares)
+    lags_s, found = correlations(led, seen, begin, end, shortest_s, longest_s)
     peak_s = lags_s[_peak(lags_s, found, least)]
     seen = Signal(seen.times_s[inside], seen.values[inside])
-    return _refined(led, seen, float(peak_s), squares)
+    return _refined(led, seen, float(peak_s))
 
 
 def correlations(
@@ -111,7 +108,6 @@ def correlations(
     end_s: float,
     shortest_s: float,
     longest_s: float,
-    squares: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(L,) lags [s] of a grid, (L,) how well the speeds agree: the correlation of two columns, of
     more the root of the explained share."""
@@ -120,7 +116,7 @@ def correlations(
     done = _speeds(seen.at(times_s))
     done -= done.mean(axis=0)
     whole = np.arange(lags[-1] + len(times_s) - lags[0]) * GRID_S + begin_s - lags[-1] * GRID_S
-    asked = _speeds(_columns(led.at(whole), squares))
+    asked = _speeds(led.at(whole))
     total = float((done**2).sum())
     found = np.zeros(len(lags))
     for index, lag in enumerate(lags):
@@ -174,13 +170,6 @@ def _peak(lags_s: np.ndarray, found: np.ndarray, least: float) -> int:
     return peak
 
 
-def _columns(values: np.ndarray, squares: bool) -> np.ndarray:
-    """(N, C) -> (N, C) or, with their squares about the middle, (N, 2 C)."""
-    if not squares:
-        return values
-    return np.concatenate([values, (values - values.mean(axis=0)) ** 2], axis=1)
-
-
 class _Fit(NamedTuple):
     """left: (N, C) what is not explained; weights: (1 + columns, C); columns: (N, 1 + columns)."""
 
@@ -189,20 +178,20 @@ class _Fit(NamedTuple):
     columns: np.ndarray
 
 
-def _fit(led: Signal, seen: Signal, lag_s: float, squares: bool) -> _Fit:
-    moved = _columns(led.around(seen.times_s - lag_s), squares)
+def _fit(led: Signal, seen: Signal, lag_s: float) -> _Fit:
+    moved = led.around(seen.times_s - lag_s)
     columns = np.concatenate([np.ones((len(moved), 1)), moved], axis=1)
     weights = np.linalg.lstsq(columns, seen.values, rcond=None)[0]
     return _Fit(seen.values - columns @ weights, weights, columns)
 
 
-def _refined(led: Signal, seen: Signal, around_s: float, squares: bool) -> Lag:
+def _refined(led: Signal, seen: Signal, around_s: float) -> Lag:
     def left(lag_s: float) -> float:
-        return float((_fit(led, seen, lag_s, squares).left ** 2).sum())
+        return float((_fit(led, seen, lag_s).left ** 2).sum())
 
     lag_s = _least(left, around_s - REFINED_WITHIN_S, around_s + REFINED_WITHIN_S)
-    fit = _fit(led, seen, lag_s, squares)
-    std_s, blocks = _deviation(led, seen, lag_s, squares, fit)
+    fit = _fit(led, seen, lag_s)
+    std_s, blocks = _deviation(led, seen, lag_s, fit)
     if not math.isfinite(std_s):
         raise NoLag("what is seen looks the same at every lag: move, faster and for longer")
     total = float(((seen.values - seen.values.mean(axis=0)) ** 2).sum())
@@ -228,14 +217,10 @@ def _least(function: Callable[[float], float], low: float, high: float) -> float
     return (low + high) / 2.0
 
 
-def _deviation(
-    led: Signal, seen: Signal, lag_s: float, squares: bool, fit: _Fit
-) -> tuple[float, int]:
+def _deviation(led: Signal, seen: Signal, lag_s: float, fit: _Fit) -> tuple[float, int]:
     """Of the lag [s], and how many blocks it is of."""
     step_s = GRID_S / 2
-    ahead, behind = (
-        _columns(led.around(seen.times_s - lag_s - shift), squares) for shift in (step_s, -step_s)
-    )
+    ahead, behind = (led.around(seen.times_s - lag_s - shift) for shift in (step_s, -step_s))
     slope = (ahead - behind) @ fit.weights[1:] / (2 * step_s)  # (N, C) of what is expected
     slope -= fit.columns @ np.linalg.lstsq(fit.columns, slope, rcond=None)[0]
     information = float((slope**2).sum())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+MOST_DIGITS = 18  # of a count
 LEVEL = re.compile(r"\b(PASS|WARN|FAIL)\b")  # the first in what a recorder says of an episode
 
 
@@ -93,3 +94,8 @@ class SeenVerdict:
     @property
     def is_good(self) -> bool:
         return self.level in ("PASS", "WARN")
+
+
+def whole_number(text: str) -> int | None:
+    """A count that a node told as text; None where it told anything else."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None

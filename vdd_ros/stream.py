@@ -176,6 +176,13 @@ class Aligner:
                 told.append(f"{name}: {', '.join(counts)}")
         return "; ".join(told)
 
+    @property
+    def unknown(self) -> list[str]:
+        """Names of streams and cameras of which nothing has come yet."""
+        parts = [(stream, buffer) for (stream, _), buffer in self.buffers.items()]
+        parts += [(self._cameras[name], buffer) for name, buffer in self.images.items()]
+        return sorted({source for source, buffer in parts if not len(buffer)})
+
     def window(self, tick_ns: int) -> Window | None:
         """The window at a tick, or None until every stream and image has had a sample."""
         period_ns = self.contract.policy_period_ns

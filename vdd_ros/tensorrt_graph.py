@@ -1,7 +1,8 @@
 """TensorRTGraph: an engine with its inputs and outputs in buffers of its own, as OnnxGraph is.
 
-Memory is allocated and addresses are told once. An evaluation, copies included, is one CUDA graph
-that was captured beforehand: it allocates nothing and makes three calls of the driver at most.
+Memory is allocated and addresses are told once, and given back with the graph. An evaluation,
+copies included, is one CUDA graph that was captured beforehand: it allocates nothing and makes
+three calls of the driver at most.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class TensorRTGraph(Graph):
         self._addresses: dict[str, int] = {}
         for index in range(self._engine.num_io_tensors):
             self._bind(trt, self._engine.get_tensor_name(index), what)
-        self._stream = cuda.stream()
+        self._stream = cuda.stream(self)
         self._graph = self._capture()
         self.is_captured = self._graph is not None
 
@@ -62,7 +63,7 @@ class TensorRTGraph(Graph):
             )
         array = self._cuda.pinned(shape, dtype)
         (self.inputs if is_input else self.outputs)[name] = array
-        self._addresses[name] = self._cuda.allocate(array.nbytes)
+        self._addresses[name] = self._cuda.allocate(array.nbytes, self)
         if not self._context.set_tensor_address(name, self._addresses[name]):
             raise UserError(f"{what}: TensorRT does not take an address for {name}: build it again")
 
@@ -70,7 +71,7 @@ class TensorRTGraph(Graph):
         self._queue()  # what an engine does on its first evaluation cannot be captured
         self._cuda.wait(self._stream)
         try:
-            return self._cuda.captured(self._stream, self._queue)
+            return self._cuda.captured(self._stream, self._queue, self)
         except CudaError:
             return None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.errors import UserError
+from vdd_ros.yaml_text import LARGEST_BYTES, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -38,10 +39,11 @@ def read_map(path: str | Path, what: str) -> dict:
 def _extended(raw: object, path: Path, what: str, seen: tuple[Path, ...] = ()) -> object:
     if not isinstance(raw, dict) or "extends" not in raw:
         return raw
-    if path in seen:
+    place = path.resolve()  # which may be told in many ways
+    if place in seen:
         raise UserError(f"{path} extends itself: remove one `extends` of {[p.name for p in seen]}")
     base_path = path.parent / str(raw["extends"])
-    base = _extended(_raw(base_path, what), base_path, what, (*seen, path))
+    base = _extended(_raw(base_path, what), base_path, what, (*seen, place))
     if not isinstance(base, dict):
         raise UserError(f"{path} extends {base_path}, which is no map of keys: name another")
     return _completed({key: raw[key] for key in raw if key != "extends"}, base)
@@ -55,12 +57,11 @@ def _completed(own: dict, base: dict) -> dict:
 
 def _raw(path: Path, what: str) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_yaml(read_text_up_to(path, LARGEST_BYTES))
     except FileNotFoundError:
         raise UserError(f"no {what} at {path}: name an existing YAML file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())  # the parser's own message has several lines
-        raise UserError(f"{path} is not a readable YAML file: {told}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable YAML file: {error}; correct it") from None
 
 
 def checked(kind: type[Model], raw: object, where: str) -> Model:
@@ -80,4 +81,7 @@ def first_fault(error: ValidationError) -> str:
         return f"unknown key {place!r}; remove it or correct its spelling{more}"
     if fault["type"] == "missing":
         return f"missing {place!r}; it is mandatory, add it{more}"
-    return f"{place}: {fault['msg']} (found {fault['input']!r:.80}); correct it{more}"
+    said = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:  # of the file as a whole, which is too much to be shown
+        return f"{said}; correct it{more}"
+    return f"{place}: {said} (found {fault['input']!r:.80}); correct it{more}"

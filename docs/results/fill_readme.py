@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from docs.results.result import HERE, PICTURES, ROOT, Result, lines_of, read
-from docs.results.sections import bundles, calibrations, node, policies, recordings
+from docs.results.sections import bundles, calibrations, images, node, policies, recordings
 from vdd_ros.commands.sweep.cells import page
 from vdd_ros.commands.sweep.tasks.table import tables
 
@@ -24,6 +24,7 @@ RESULTS: tuple[Result, ...] = (
     *recordings.RESULTS,
     *bundles.RESULTS,
     *calibrations.RESULTS,
+    *images.RESULTS,
 )
 
 

@@ -8,7 +8,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.sim.demonstrators.align import AlignOperator
 from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.block_push import BlockPushOperator
-from vdd_ros.sim.demonstrators.lift_choice import LiftChoiceOperator
+from vdd_ros.sim.demonstrators.lift_choice import LiftChoiceOperator, LiftOneOperator
 from vdd_ros.sim.demonstrators.operator import Operator
 from vdd_ros.sim.demonstrators.push import PushOperator
 from vdd_ros.sim.demonstrators.relay import RelayOperator
@@ -25,6 +25,7 @@ OPERATORS: dict[str, Callable[[np.random.Generator], Operator]] = {
     "relay": RelayOperator,
     "block_push": BlockPushOperator,
     "lift_choice": LiftChoiceOperator,
+    "lift_one": LiftOneOperator,
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from vdd_ros.sim.demonstrators.table import Aim, Script, TableOperator
 from vdd_ros.sim.tasks.lift_choice import HALF, LiftChoice
+from vdd_ros.sim.tasks.lift_one import LiftOne
 
 ABOVE = (0.09, 0.12)  # [m] over the table before the hand comes down
 GRASP = (0.016, 0.026)  # [m] of the middle of the fingers' pads
@@ -26,9 +27,12 @@ class LiftChoiceOperator(TableOperator):
 
     def script(self, mode: int) -> Script:
         """Mode as `LiftChoice` declares it."""
-        cube = LiftChoice.objects[mode // 2]
+        yield from self.lift(LiftChoice.objects[mode // 2], SIDES[mode % 2])
+
+    def lift(self, cube: str, side: float) -> Script:
+        """Until a cube is up; side: yaw [rad] of the hand where a cube is not turned."""
         for _ in range(ATTEMPTS):
-            yield from self._lift(cube, SIDES[mode % 2])
+            yield from self._lift(cube, side)
             if self.pose(cube).position[2] > HALF + SLIPPED_M:
                 return
 
@@ -50,3 +54,11 @@ class LiftChoiceOperator(TableOperator):
         """Until the fingers meet something."""
         while self.seen.joints[7] > GRIPPED:
             yield Aim(where, yaw, 0.0)
+
+
+class LiftOneOperator(LiftChoiceOperator):
+    """Lifts the one cube, fingers along its y axis, as the hand begins."""
+
+    def script(self, mode: int) -> Script:
+        """There is one way."""
+        yield from self.lift(LiftOne.objects[0], SIDES[1])

@@ -8,6 +8,7 @@ from vdd_ros.sim.tasks.avoid import Avoid
 from vdd_ros.sim.tasks.block_push import BlockPush
 from vdd_ros.sim.tasks.lift import Lift
 from vdd_ros.sim.tasks.lift_choice import LiftChoice
+from vdd_ros.sim.tasks.lift_one import LiftOne
 from vdd_ros.sim.tasks.push import Push
 from vdd_ros.sim.tasks.relay import Relay
 from vdd_ros.sim.tasks.sort import Sort
@@ -23,5 +24,6 @@ TASKS: dict[str, Any] = {
     "relay": Relay,
     "block_push": BlockPush,
     "lift_choice": LiftChoice,
+    "lift_one": LiftOne,
     "lift": Lift,
 }

@@ -27,11 +27,11 @@ class LiftChoice(TableTask):
     start_q = np.array([0.0486, -0.115, -0.049, -2.532, -0.0085, 2.4171, 0.0068])
     time_limit_s = 15.0
     n_modes = 4
-    objects = ("left_cube", "right_cube")
+    objects: tuple[str, ...] = ("left_cube", "right_cube")
     achieved = "lifted"
 
     def things(self) -> list[MujocoObject]:
-        """Two cubes that nothing but their place tells apart."""
+        """Cubes that nothing but their place tells apart."""
         return [
             BoxObject(name, size=[HALF] * 3, density=DENSITY, rgba=[0.75, 0.45, 0.2, 1])
             for name in self.objects
@@ -57,9 +57,9 @@ class LiftChoice(TableTask):
         self._mode: int | None = None
 
     def _heights(self) -> list[float]:
-        """Of the two cubes' lower faces over the table [m]."""
+        """Of the cubes' lower faces over the table [m]."""
         z, rest = self.sim.data._data.xpos[self._cubes, 2], self.table_origin[2] + HALF
-        return [float(z[0] - rest), float(z[1] - rest)]
+        return (z - rest).tolist()
 
     def fault(self, tool: np.ndarray) -> str | None:
         """A cube that fell down cannot be lifted any more."""

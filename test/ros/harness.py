@@ -88,17 +88,21 @@ class Running:
         return self.log.read_text(errors="replace")
 
     def end(self, number: int = signal.SIGINT) -> int:
-        """Ask it to end and wait for it; returns its exit code, -9 where it had to be killed."""
+        """Ask it to end and wait for it; returns its exit code, that of `wait` where it does
+        not."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.wait(END_S)
 
     def wait(self, deadline_s: float = START_S) -> int:
-        try:
-            return self.process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
+        """Its exit code. One that goes on after the deadline is aborted, so that its output ends
+        with what each of its threads was at (its executor enables faulthandler), or killed."""
+        for number, patience_s in ((signal.SIGABRT, deadline_s), (signal.SIGKILL, END_S)):
+            try:
+                return self.process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(number)
+        return self.process.wait()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-import graphs
 import numpy as np
 import yaml
 from harness import Observer, wait_for
@@ -69,6 +68,8 @@ def moving_arm(observer: Observer) -> Iterator[None]:
 
 def steady_bundle(folder: Path, contract: Contract, target: np.ndarray) -> Path:
     """A bundle whose policy always wants one and the same pose (Da,)."""
+    import graphs  # needs onnx, which a robot's computer has not
+
     graph = graphs.mixture(np.log([0.9, 0.1]), np.tile(target, (2, 8, 1)))
     return write_bundle(
         folder, name="steady", kind="mixture", contract=contract,

@@ -114,6 +114,10 @@ def small(camera: Camera, stamp_ns: int) -> bytes:
     return as_it_is(camera.model_copy(update={"width": 40, "height": 30}), stamp_ns)
 
 
+def of_tomorrow(camera: Camera, stamp_ns: int) -> bytes:
+    return as_it_is(camera, stamp_ns + 10_000_000_000)
+
+
 def cut_off(camera: Camera, stamp_ns: int) -> bytes:
     data = as_it_is(camera, stamp_ns)
     return data[: len(data) // 2]

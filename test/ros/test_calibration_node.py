@@ -20,6 +20,7 @@ from recordings import HOME
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from vdd_ros import cli
 from vdd_ros.calibration.drift import reference
 from vdd_ros.calibration.latency import Measured
 from vdd_ros.calibration.leader_drift import RestOffset
@@ -37,6 +38,8 @@ from vdd_ros.episode import EpisodeStore
 from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
 from vdd_ros.nodes.static_frames import transform_message
 from vdd_ros.robot_calibration import RobotCalibration, latest_of
+from vdd_ros.teleop.device import read_device
+from vdd_ros.teleop.leader_map import LeaderMap
 
 CONTRACT = Contract.from_yaml(CONTRACT_PATH)
 COMMANDS = CONTRACT.streams["robot_command"].topic
@@ -120,26 +123,119 @@ def test_the_e_stop_ends_it_and_nothing_is_kept(tmp_path):
     assert EpisodeStore(tmp_path / "recorded").list() == (), "a recording that was broken off"
 
 
+@pytest.mark.parametrize("kind", ["latency", "joints"])
+def test_the_e_stop_ends_it_before_anything_of_the_robot_is_there(kind, tmp_path):
+    given = {"use_sim_time": False, "poses": 8}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        calibrate(domain, tmp_path, kind, **given) as node,
+    ):
+        observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+        assert node.wait(30.0) == 1, node.output
+        assert "the e-stop is pressed; nothing more is sent" in node.output
+
+
+@contextlib.contextmanager
+def standing(observer):
+    """Joint states of an arm that stands, for the length of the block."""
+    states = CONTRACT.streams["joint_state"]
+    out = observer.publisher(message_class(states.type), states.topic, qos_of(states))
+    clock = observer.node.get_clock()
+    timer = observer.node.create_timer(
+        0.01,
+        lambda: out.publish(
+            joint_state_message(CONTRACT.joint_names, HOME, clock.now().nanoseconds)
+        ),
+    )
+    yield
+    observer.node.destroy_timer(timer)
+
+
+def test_the_e_stop_ends_it_while_it_waits_for_a_recorder_or_for_a_gate(tmp_path):
+    for drives, waits in ((False, "for recorder_node/start"), (True, "for a gate")):
+        recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
+        with (
+            free_domain() as domain,
+            Observer(domain) as observer,
+            contextlib.ExitStack() as stack,
+        ):
+            if drives:
+                stack.enter_context(running_node("recorder_node", domain, recorded))
+            given = {"use_sim_time": False, "drive": drives}
+            node = stack.enter_context(calibrate(domain, tmp_path, "latency", **given))
+            stack.enter_context(standing(observer))
+            wait_for(lambda: f"waiting {waits}" in node.output, waits)  # noqa: B023
+            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            assert node.wait(30.0) == 1, node.output
+            assert "the e-stop is pressed; nothing more is sent" in node.output
+
+
+def test_a_leader_beside_the_arm_becomes_its_device_file(tmp_path):
+    """A person brings both to a pose; nothing follows anything."""
+    device = CONTRACT_PATH.parent / "teleop" / "leader_panda.yaml"
+    signs = np.array([1.0, -1.0, 1.0, 1.0, -1.0, 1.0, 1.0])
+    offsets, rng, place = 0.1 * np.arange(7), np.random.default_rng(0), [HOME]
+    states = CONTRACT.streams["joint_state"]
+    given = {"use_sim_time": False, "device": device, "poses": 8}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        calibrate(domain, tmp_path, "joints", **given) as node,
+    ):
+        arm = observer.publisher(message_class(states.type), states.topic, qos_of(states))
+        leader = observer.publisher(message_class(states.type), "/leader/joint_states")
+        clock = observer.node.get_clock()
+
+        def tell():
+            joints, now_ns = place[0], clock.now().nanoseconds
+            arm.publish(joint_state_message(CONTRACT.joint_names, joints, now_ns))
+            led = signs * (joints - offsets)
+            leader.publish(joint_state_message(CONTRACT.joint_names, led, now_ns))
+
+        timer = observer.node.create_timer(0.01, tell)
+        for number in range(1, 9):
+            wait_for(lambda: f"pose {number} of 8" in node.output, "a pose")  # noqa: B023
+            place[0] = HOME + rng.uniform(-0.25, 0.25, 7)
+        assert node.wait() == 0, node.output
+        assert "and leader/joint_states" in node.output
+        observer.node.destroy_timer(timer)
+    out = tmp_path / "leader.yaml"
+    words = ["calibrate", "device", str(device), "--calibration", str(tmp_path / "robot")]
+    assert cli.main([*words, "--out", str(out)]) == 0
+    led = LeaderMap(read_device(out), CONTRACT)
+    np.testing.assert_allclose(
+        led.read(CONTRACT.joint_names, signs * (HOME - offsets)), HOME, atol=1e-5
+    )
+
+
+def test_a_recorder_that_is_gone_ends_it(tmp_path):
+    recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
+    with (
+        free_domain() as domain,
+        Observer(domain) as observer,
+        running_node("recorder_node", domain, recorded) as recorder,
+        calibrate(domain, tmp_path, "latency", use_sim_time=False, seconds=2.0) as node,
+        standing(observer),
+    ):
+        wait_for(lambda: "move the arm, for 2 s" in node.output, "the recording")
+        recorder.end()
+        assert node.wait() == 1, node.output
+        assert "recorder_node was asked to stop and is gone" in node.output
+    assert not (tmp_path / "robot").exists()
+
+
 def test_a_robot_that_is_switched_off_ends_it_and_nothing_is_kept(tmp_path):
     """Its joint states end, so that none tells of the pause."""
     recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
-    states = CONTRACT.streams["joint_state"]
     with (
         free_domain() as domain,
         Observer(domain) as observer,
         running_node("recorder_node", domain, recorded),
         calibrate(domain, tmp_path, "latency", use_sim_time=False, seconds=60.0) as node,
     ):
-        out = observer.publisher(message_class(states.type), states.topic, qos_of(states))
-        clock = observer.node.get_clock()
-        timer = observer.node.create_timer(
-            0.01,
-            lambda: out.publish(
-                joint_state_message(CONTRACT.joint_names, HOME, clock.now().nanoseconds)
-            ),
-        )
-        wait_for(lambda: "move the arm, for 60 s" in node.output, "the recording")
-        observer.node.destroy_timer(timer)
+        with standing(observer):
+            wait_for(lambda: "move the arm, for 60 s" in node.output, "the recording")
         assert node.wait(30.0) == 1, node.output
         assert "no joint state for" in node.output
     assert EpisodeStore(tmp_path / "recorded").list() == ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import drawing
@@ -16,11 +18,13 @@ from std_msgs.msg import Bool, Float64MultiArray
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
-from vdd_ros.calibration.intrinsics import write_camera_info
+from vdd_ros.calibration.intrinsics import read_camera_info, write_camera_info
 from vdd_ros.calibration.planted_view import facing
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.recorded import chain_of
 from vdd_ros.contract import Contract
+from vdd_ros.nodes.calibrate_choice import choosing, end_choosing
+from vdd_ros.nodes.calibration_parameters import CalibrationParameters
 from vdd_ros.robot_calibration import RobotCalibration
 
 cv2 = pytest.importorskip("cv2")
@@ -91,6 +95,29 @@ def test_a_camera_beside_the_arm_is_found_by_an_arm_that_drives_itself(facts, tm
     assert found.camera.child_frame == contract.cameras["front"].frame
 
 
+@pytest.mark.slow
+def test_a_camera_s_lens_is_found_by_an_arm_that_drives_itself(facts, tmp_path):
+    gl, info = drawing.gl(), tmp_path / "front.yaml"
+    looks = {"contract": facts["contract"], "camera": "front", "board": facts["board"]}
+    given = {"camera": "front", "board": facts["board"], "camera_info": info}
+    with free_domain() as domain:
+        sim, gate = robot(domain, facts)
+        with (
+            sim,
+            gate,
+            running_node("sim_camera_node", domain, looks | {"fovy": FOVY_RAD}, MUJOCO_GL=gl),
+            node(
+                domain, facts, tmp_path, "intrinsics", poses=12, reach=0.3, share=0.12, **given
+            ) as calibration,
+        ):
+            assert calibration.wait(300.0) == 0, calibration.output
+    (folder,) = (tmp_path / "poses").iterdir()
+    assert len(PoseLog.read(folder).poses) == 12
+    found = RobotCalibration.read(tmp_path / "robot").intrinsics["front"]
+    assert abs(found.fx - LENS.focal) < 4.0 * found.std[0] < 0.1 * LENS.focal
+    np.testing.assert_allclose(read_camera_info(info).matrix, found.matrix)
+
+
 def test_joints_are_compared_with_their_leader_s_wherever_both_stand(facts, tmp_path):
     with free_domain() as domain:
         sim, gate = robot(domain, facts)
@@ -111,13 +138,24 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
         with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
             e_stop = observer.publisher(Bool, "/e_stop")
             wait_for(lambda: "pose 3 of 50" in calibration.output, "the arm to be under way")
-            wait_for(lambda: e_stop.get_subscription_count() >= 2, "gate and node to be heard of")
+            both = 2 * 2  # of three readers that each has, one asks for words that are kept
+            wait_for(lambda: e_stop.get_subscription_count() >= both, "gate and node")
             e_stop.publish(Bool(data=True))
             assert calibration.wait(60.0) == 1, calibration.output
             assert "the e-stop is pressed; nothing more is sent" in calibration.output
     assert not (tmp_path / "robot").exists()
     (folder,) = (tmp_path / "poses").iterdir()
     assert len(PoseLog.read(folder).poses) >= 2, "what was taken stays"
+
+
+def test_a_choice_that_nobody_wants_any_more_is_waited_for_by_nobody():
+    contract = Contract.from_yaml(ROOT / "config" / "panda_avoid.yaml")
+    begin = np.zeros(contract.n_joints)
+    pool = choosing((contract, CalibrationParameters(kind="joints"), begin, None))
+    thought = pool.submit(time.sleep, 3600.0)
+    wait_for(thought.running, "the process to think")
+    end_choosing(pool)
+    assert isinstance(thought.exception(), BrokenProcessPool)
 
 
 def test_one_that_is_killed_leaves_no_process_behind(facts, tmp_path):
@@ -143,6 +181,13 @@ def test_what_is_not_known_is_told_at_once(facts, tmp_path):
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2
         assert "intrinsics of front are not known: run `vdd calibrate" in calibration.output
+    given |= {"camera_info": facts["front"]}
+    with (
+        free_domain() as domain,
+        node(domain, facts, tmp_path, "intrinsics", **given) as calibration,
+    ):
+        assert calibration.wait() == 2
+        assert "front.yaml is there already" in calibration.output
     given = {"camera": "side", "board": facts["board"]}
     with free_domain() as domain, node(domain, facts, tmp_path, "hand_eye", **given) as calibration:
         assert calibration.wait() == 2

@@ -41,7 +41,8 @@ def test_a_clock_node_tells_its_time(ros):
         asked_ns = time.time_ns()
 
         def answered():
-            for text in ("what is the time?", "[]", json.dumps({"from": "me"})):
+            never = '{"from": "me", "asked_ns": Infinity}'
+            for text in ("what is the time?", "[]", '{"from": "me"}', "[" * 100_000, never):
                 pings.publish(String(data=text))
             pings.publish(String(data=json.dumps({"from": "me", "asked_ns": asked_ns})))
             return pongs

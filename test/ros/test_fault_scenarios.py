@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import drawing
 import pytest
 
 from vdd_ros.commands.bench.faults import play_all, selected
@@ -19,3 +20,14 @@ def test_scenarios_pass_and_are_recorded_from_outside(tmp_path, contract_path):
     assert {row["reason"] for row in rows} >= {"E_STOP", "POLICY_FAILED"}
     moving = [row for row in rows if row["family"] != "another who drives"]
     assert all(row["speed_at_injection"] > 0.5 and row["commands"] > 50 for row in moving)
+
+
+@pytest.mark.slow
+def test_an_arm_that_sees_stops_for_what_is_wrong_with_its_pictures(tmp_path, contract_path):
+    drawing.gl()
+    contract = Contract.from_yaml(contract_path.with_name("panda_faults.yaml"))
+    chosen = selected("broken: garbage|blind: black$|blind: swapped")
+    rows = play_all(tmp_path, contract, chosen)
+    assert [row["faults"] for row in rows] == [[]] * len(rows)
+    reasons = ["MESSAGE_BROKEN", "CAMERA_BLIND", "CAMERA_BLIND", "OUT_OF_DISTRIBUTION"]
+    assert [row["reason"] for row in rows] == reasons

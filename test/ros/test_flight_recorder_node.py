@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from harness import Observer, free_domain, node_command, running, running_node, wait_for
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -155,6 +155,16 @@ def test_a_run_that_is_ended_and_a_node_that_is_leave_nothing(
     assert observer.call(Trigger, "/flight_recorder_node/save").success
     (asked,) = set(flights.glob("2*")) - before
     assert asked.name.endswith("_asked-for")
+
+
+def test_what_is_no_state_of_a_run_is_kept_and_ends_nothing(flights, observer):
+    states = observer.publisher(DiagnosticArray, "/action_node/policy_state")
+    for values in ({}, {"ticks": "9" * 5000, "stop_reason": "../.."}, {"ticks": "-"}):
+        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+        states.publish(DiagnosticArray(status=[DiagnosticStatus(values=pairs)]))
+    before = set(flights.glob("*_asked-for*"))
+    assert observer.call(Trigger, "/flight_recorder_node/save").success
+    assert len(set(flights.glob("*_asked-for*")) - before) == 1
 
 
 def test_a_recorder_that_is_ended_saves_what_it_still_waits_with(

@@ -11,6 +11,7 @@ from robots import HOME, Robot
 from small_student import student_bundle, student_parts
 
 from vdd_ros.commands.export import STUDENT_RULE
+from vdd_ros.compiled_expert import kernel
 
 MOST_MB = 120.0
 
@@ -21,8 +22,12 @@ def bundle(folder, lossless) -> Path:
     return student_bundle(folder / "bundle", lossless, student_parts(width=320), rule).folder
 
 
-@pytest.mark.parametrize("runtime", ["numpy", "onnxruntime"])
-def test_a_student_drives_in_little_memory_with_either_runtime(runtime, bundle, folder, lossless):
+# the kernel is built wherever there is a C compiler
+BUILT = ["compiled"] if kernel() is not None else []
+
+
+@pytest.mark.parametrize("runtime", ["numpy", "onnxruntime", *BUILT])
+def test_a_student_drives_in_little_memory_with_every_runtime(runtime, bundle, folder, lossless):
     parameters = {
         "contract": folder / "contract.yaml", "bundle": bundle, "autostart": True,
         "runtime": runtime,
@@ -41,6 +46,7 @@ def test_a_student_drives_in_little_memory_with_either_runtime(runtime, bundle, 
         robot.wait_for_rest()
         robot.assert_safe(HOME)
     assert ("onnxruntime" in loaded) is (runtime == "onnxruntime")
+    assert ("expert_kernel" in loaded) is (runtime == "compiled")
     for library in ("/scipy/", "/torch/", "/mujoco/", "/robosuite/"):
         assert library not in loaded
     (pss,) = (line.split()[1] for line in memory if line.startswith("Pss:"))

@@ -46,6 +46,9 @@ def test_the_policy_waits_for_both_cameras_and_then_drives(node, cameras):
     cameras.messages["wrist"] = sighted.silent
     assert node.activate()
     wait_for(lambda: node.states and int(node.values()["camera_front_seen"]) > 5, "pictures", 20.0)
+    topic = node.contract.cameras["wrist"].topic
+    unknown = f"waiting: nothing has come of wrist ({topic})"
+    wait_for(lambda: node.word() == unknown, unknown, 20.0)
     assert node.robot.commands == []
     del cameras.messages["wrist"]
     node.robot.wait_for_commands(100)
@@ -61,6 +64,12 @@ def test_the_policy_waits_for_both_cameras_and_then_drives(node, cameras):
     [
         (sighted.silent, "front", "OBSERVATION_STALE", "image front of camera front is "),
         (sighted.silent, "wrist", "OBSERVATION_STALE", "image hand of camera wrist is "),
+        (
+            sighted.of_tomorrow,
+            "front",
+            "OBSERVATION_STALE",
+            "is its clock ahead?",
+        ),
         (sighted.small, "front", "MESSAGE_BROKEN", "rgb8 of 40x30 came instead of rgb8 of 80x60"),
         (sighted.cut_off, "wrist", "MESSAGE_BROKEN", "camera wrist: "),
         (sighted.black, "front", "CAMERA_BLIND", "camera front is black"),

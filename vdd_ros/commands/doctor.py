@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from vdd_ros.compiled_expert import kernel
 from vdd_ros.gpu_checks import gpu_checks
 from vdd_ros.machine import (
     Check,
@@ -77,6 +78,7 @@ def all_checks(folder: Path) -> Iterator[Check]:
     yield shared_memory_check()
     yield from ros_checks()
     yield onnxruntime_check()
+    yield kernel_check()
     yield from gpu_checks()
     yield realtime_check()
     yield memlock_check(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
@@ -190,6 +192,16 @@ def loopback_seconds(domain: int, deadline_s: float) -> float | None:
         node.destroy_node()
         rclpy.shutdown(context=context)
     return seconds if arrived else None
+
+
+def kernel_check() -> Check:
+    """What a usual tick of a distilled policy is evaluated by, where it was built."""
+    why = "evaluates distilled policies in about half the time that numpy takes"
+    library = kernel()
+    instructions = ("no special ones", "AVX2", "AVX-512")
+    found = "not built" if library is None else f"built; uses {instructions[library.level()]}"
+    remedy = "install the package anew where there is a C compiler (apt install gcc)"
+    return judge("kernel", library is not None, found, why, remedy, False)
 
 
 def onnxruntime_check() -> Check:

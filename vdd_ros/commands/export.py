@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,13 +11,15 @@ from vdd_ros.acting import ActingRule
 from vdd_ros.bounded_file import read_object
 from vdd_ros.bundle import acting_text, write_bundle
 from vdd_ros.bundle_manifest import PAGE, Precision
-from vdd_ros.certificate import Certificate, fidelity_of
+from vdd_ros.certificate import Certificate
+from vdd_ros.certificate_sources import fidelity_of
 from vdd_ros.errors import UserError
 
 if TYPE_CHECKING:
     from vdd_ros.commands.exported import Exported
     from vdd_ros.conformal import Threshold
 
+FIRST = "--run"  # vdd export RUN --out BUNDLE
 AGREEMENT = 0.03  # [rad]; plans that turn back differ by more than twice as much
 STUDENT_RULE = ActingRule(
     hold_ticks=5,
@@ -76,14 +79,15 @@ class Refine:
 @dataclass(frozen=True)
 class Args:
     run: Path
-    """Run folder of a student or a teacher; with --tensorrt, a bundle."""
+    """Run folder of a student or a teacher; with --tensorrt, a bundle. As the first word it needs
+    no --run."""
     out: Path | None = None
     """Bundle folder to write; an older bundle there is replaced."""
     name: str | None = None
     """Name of the policy; that of the run folder if not given."""
     teacher: Path | None = None
     """Run folder of the teacher whose held-out windows the graph is checked on (for a student), and
-    which refines its samples."""
+    which refines its samples; the one beside the student's own if not given."""
     fidelity: Path | None = None
     """JSON file of fidelity figures to put into the certificate, as `vdd fidelity` writes it."""
     sampler_steps: int = 10
@@ -119,10 +123,12 @@ def main(args: Args) -> dict:
         from vdd_ros.commands.export_engine import export_engines
 
         return export_engines(args.run, args.results, args.key, args.seed)
-    if args.out is None:
-        raise UserError("name the bundle to write: --out BUNDLE")
     told = read_object(args.run / "run.json")
     kind = str(told.get("kind"))
+    if kind == "student" and args.teacher is None:
+        args = replace(args, teacher=_teacher_beside(args.run, told.get("notes", {})))
+    if args.out is None:
+        raise UserError("name the bundle to write: --out BUNDLE")
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(f"false_alarm_rate is {args.false_alarm_rate}; it lies between 0 and 1")
@@ -174,6 +180,19 @@ def main(args: Args) -> dict:
     }
 
 
+def _teacher_beside(run: Path, notes: dict) -> Path | None:
+    """The run in the same folder that this student was distilled from; None where it lies
+    elsewhere, or nobody knows."""
+    from vdd_ros.policies.checkpoint import checkpoint_hash
+
+    for path in sorted(run.absolute().parent.glob("*/run.json")):
+        with suppress(UserError):  # a run of somebody else, which may be damaged
+            is_teacher = read_object(path).get("kind") == "teacher"
+            if is_teacher and checkpoint_hash(path.parent) == notes.get("teacher_hash"):
+                return path.parent
+    return None
+
+
 def _of_threshold(distance: Threshold | None) -> str:
     """What the bundle can tell of observations, in one line."""
     if distance is None:
@@ -197,7 +216,8 @@ def _certificate(
         own = origin.run_hash, origin.teacher_hash
         fidelity = fidelity_of(read_object(args.fidelity), *own, str(args.fidelity))
     acting = acting_text(policy.kind, policy.n_experts, rule)
-    return certificate(args.run, acting, origin, parity, fidelity, policy.ood_detector)
+    parts = args.run, acting, origin, parity, fidelity, policy.ood_detector
+    return certificate(*parts, args.precision, policy.contract.certificate)
 
 
 def _require_own(args: Args, kind: str, notes: dict) -> None:

@@ -37,9 +37,9 @@ FEWER_PICTURES = 32  # of each image, through its encoder
 
 
 class Checked(NamedTuple):
-    """expert_onnx: in fp32 alone, of which it is; parity: figures by precision; reference: what the
-    bundle is compared with wherever it runs; recorded: what its engines are compared on; encoders:
-    by image."""
+    """expert_onnx: in fp32 whatever the others are, as only processors evaluate it; parity: figures
+    by precision; reference: what the bundle is compared with wherever it runs; recorded: what its
+    engines are compared on; encoders: by image."""
 
     policy_onnx: bytes
     density_onnx: bytes | None
@@ -104,7 +104,7 @@ def checked(
             found["fp32"] |= encoder_parity(encoders, *told)
         figures |= encoder_parity(graphs, *told, precision)
     found[precision] = figures
-    expert_onnx = policy.expert_onnx if precision == "fp32" else None
+    expert_onnx = policy.expert_onnx
     return Checked(policy_onnx, density_onnx, expert_onnx, found, reference, recorded, graphs)
 
 

@@ -72,7 +72,10 @@ class Exported(NamedTuple):
 def exported_student(args: Args) -> Exported:
     """Raises UserError where a run is missing or damaged."""
     if args.teacher is None:
-        raise UserError("a student is checked on its teacher's held-out windows: add --teacher RUN")
+        raise UserError(
+            f"a student is checked on its teacher's held-out windows, and no run beside {args.run} "
+            "is its teacher: add --teacher RUN"
+        )
     student, teacher = load_any_student(args.run), load_teacher(args.teacher)
     if isinstance(student, Student):
         _require_not_refined(args, "a mixture")

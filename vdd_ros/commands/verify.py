@@ -9,21 +9,29 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_manifest import CERTIFICATE, PAGE
-from vdd_ros.bundle_verification import Check, Failed, Required, Verified, a_call, verified
-from vdd_ros.certificate import MOST_MISSED
+from vdd_ros.bundle_verification import (
+    Check,
+    Failed,
+    Required,
+    Verified,
+    a_call,
+    certificate_for,
+    verified,
+)
 from vdd_ros.certificate_page import device_page, page_of
+from vdd_ros.certificate_parts import MOST_MISSED
 from vdd_ros.contract import Contract
 from vdd_ros.device import Device, this_device
 from vdd_ros.device_latency import DeviceLatency, latency_of
 from vdd_ros.device_results import LATENCY, DeviceResult, DeviceResults
 from vdd_ros.environment import device_results_folder
+from vdd_ros.inference import runtime_text
 from vdd_ros.signature import read_trusted
 
 WORDS = {True: "ok", False: "REFUSED", None: "-"}
@@ -75,7 +83,7 @@ def main(args: Args) -> dict:
         saved = _save(args, found, latency, results)
         checks.append(Check("device result", True, f"kept in {saved.folder}"))
     _print(checks)
-    manifest, certificate = found.bundle.manifest, found.bundle.certificate
+    manifest, certificate = found.bundle.manifest, certificate_for(found.bundle, robot)
     return {
         "ok": True,
         "checks": _plain(checks),
@@ -119,12 +127,12 @@ def _save(
 def _facts(found: Verified, latency: DeviceLatency | None, device: Device) -> dict:
     """What the certificate of a device says, beside whose it is."""
     measured = None if latency is None else latency._asdict()
-    runtime = found.bundle.usual_runtime
+    runtime = runtime_text(found.bundle.usual_runtime)
     return {
         "policy_hash": found.bundle.manifest.policy_hash,
         "device": str(device),
         "precision": found.bundle.precision,
-        "runtime": f"{runtime} {version(runtime)} on the CPU",
+        "runtime": f"{runtime} on the CPU",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "parity": None if found.differences is None else found.differences._asdict(),
         "latency": measured,

@@ -7,10 +7,9 @@ import struct
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
 from vdd_ros.datasets.bounded import MOST_BYTES, read_text, require_bounded
 from vdd_ros.errors import UserError
+from vdd_ros.yaml_text import load_yaml
 
 MCAP_MAGIC_BYTES = 8
 NO_RECORD, FOOTER, CHUNK, ATTACHMENT = 0x00, 0x02, 0x06, 0x09  # codes of records
@@ -37,9 +36,9 @@ def require_bag_bounded(path: Path) -> None:
 
 def _require_uncompressed(path: Path) -> None:
     try:
-        raw = yaml.safe_load(read_text(path))
+        raw: Any = load_yaml(read_text(path).decode())
         mode = raw["rosbag2_bagfile_information"].get("compression_mode")
-    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, AttributeError, ValueError) as error:
         told = " ".join(str(error).split())
         raise UserError(
             f"{path} is no readable metadata of a bag ({told:.200}); restore it"

@@ -52,10 +52,11 @@ class ActionParameters:
     )
     runtime: str = parameter(
         "auto",
-        "what runs the bundle's graphs: onnxruntime, or numpy, which needs less memory; tensorrt: "
-        "in engines that were built on this computer (docs/jetson.md); auto: the faster one of the "
-        "first two (docs/runtime.md)",
-        choices=("auto", "onnxruntime", "numpy", "tensorrt"),
+        "what runs the bundle's graphs: onnxruntime; numpy, which needs less memory; compiled: the "
+        "graph of a usual tick by this package's own kernel, the others by numpy; tensorrt: in "
+        "engines that were built on this computer (docs/jetson.md); auto: the fastest of the first "
+        "three (docs/runtime.md)",
+        choices=("auto", "onnxruntime", "numpy", "compiled", "tensorrt"),
     )
     start_tolerance: float = parameter(
         0.1,

@@ -15,6 +15,7 @@ from vdd_ros.ahead import ahead_of
 from vdd_ros.bundle import Bundle
 from vdd_ros.bundle_verification import (
     Required,
+    certificate_for,
     require_certificate,
     require_reference,
     warmed_up,
@@ -65,7 +66,7 @@ class Ready(NamedTuple):
             told.append(
                 "the bundle does not say where demonstrations began: a run may begin anywhere"
             )
-        certificate = self.bundle.certificate
+        certificate = certificate_for(self.bundle, self.loop.contract)
         if certificate is not None and certificate.failed:
             told.append(f"its certificate says that it failed: {', '.join(certificate.failed)}")
         for name, see_s in self.see_s.items():
@@ -102,7 +103,7 @@ def prepared(settings: ActionParameters) -> Ready:
     trusted = read_trusted(Path(settings.trusted_keys)) if settings.trusted_keys else ()
     bundle = Bundle.load(settings.bundle, contract, trusted)
     if settings.mode == "drive":
-        require_certificate(bundle, cast(Required, settings.require_certificate))
+        require_certificate(bundle, cast(Required, settings.require_certificate), contract)
     home = _home(bundle, contract, settings.home)
     runtime = _runtime(bundle, settings)
     policy = _policy(bundle, settings, runtime, trusted)

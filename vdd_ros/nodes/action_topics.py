@@ -248,6 +248,10 @@ class Reporter:
             return Health("warn", "; ".join(faults), values)
         if not self._outputs.heard():
             return Health("warn", f"waiting: {self._outputs.waits_for()}", values)
+        if unknown := control.loop.aligner.unknown:
+            sources = control.loop.contract.sources
+            missing = ", ".join(f"{name} ({sources[name].topic})" for name in unknown)
+            return Health("warn", f"waiting: nothing has come of {missing}", values)
         if control.monitor.out_of_distribution:
             explained = control.monitor.explanation(control.loop.contract)
             is_slow = (

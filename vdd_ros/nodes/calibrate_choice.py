@@ -33,9 +33,18 @@ def choosing(beginning: Beginning) -> ProcessPoolExecutor:
     return pool
 
 
-def chosen(folder: Path) -> NextPose:
-    """In the process: the pose after those that are logged in a folder; raises UserError."""
-    return _suggestions.after(PoseLog.read(folder))
+def end_choosing(pool: ProcessPoolExecutor) -> None:
+    """At once: to choose takes seconds, on a busy machine minutes, and nobody waits for it any
+    more."""
+    for process in list(pool._processes.values()):  # terminate_workers() of Python 3.14
+        process.terminate()
+    pool.shutdown(cancel_futures=True)
+
+
+def chosen(folder: Path, now: np.ndarray) -> NextPose:
+    """In the process: the pose after those that are logged in a folder, of an arm that is now at
+    (Da,) [unit]; raises UserError."""
+    return _suggestions.after(PoseLog.read(folder), now)
 
 
 def _begin(

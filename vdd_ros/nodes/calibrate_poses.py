@@ -17,15 +17,15 @@ from vdd_ros.calibration.board_views import Mounting
 from vdd_ros.calibration.known_lens import lens_of
 from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.still import Still, StillWatch
-from vdd_ros.calibration.suggestions import Seeing
+from vdd_ros.calibration.suggestions import NextPose, Seeing
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.leader_verdict import LEADER_STREAM
-from vdd_ros.nodes.calibrate_choice import choosing, chosen
+from vdd_ros.nodes.calibrate_choice import choosing, chosen, end_choosing
 from vdd_ros.nodes.calibrate_command import CalibrateCommand
 from vdd_ros.nodes.calibration_parameters import CalibrationParameters
+from vdd_ros.nodes.leader_beside import LeaderBeside
 from vdd_ros.nodes.led_arm import LedArm
-from vdd_ros.nodes.messages import NS_PER_S, Health, fields_of, message_class, qos_of
+from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.newest_picture import NewestPicture
 from vdd_ros.nodes.script import Result, Script, ScriptRunner
 from vdd_ros.robot_calibration import latest_of
@@ -36,7 +36,7 @@ FEWEST = {
     "hand_eye": observability.FEWEST_VIEWS,
     "intrinsics": intrinsics.FEWEST_VIEWS,
 }
-LEADER_WITHIN_S = 0.2  # of the still pose, that the leader spoke last
+MOST_UNSEEN = 2  # times the poses, places from which the board is not seen
 LONG_S = 3600.0  # that a pose is held while something is waited for
 
 
@@ -52,23 +52,25 @@ class StillPoses:
                 "good"
             )
         self._picture: NewestPicture | None = None
-        board, self._seeing = None, None
+        self._leader: LeaderBeside | None = None
+        self._board: Board | None = None
+        self._unseen = 0  # places from which the board is not seen
+        self._seeing: Seeing | None = None
         if settings.kind == "joints":
-            self._leader: tuple[int, np.ndarray] | None = None
-            stream = contract.streams[LEADER_STREAM]
-            kind = message_class(stream.type)
-            node.create_subscription(kind, stream.topic, self._take_leader, qos_of(stream))
+            self._leader = LeaderBeside(node, contract, settings, self._arm_ns)
         else:
-            board = read_yaml(settings.board, Board, "board")
+            self._board = read_yaml(settings.board, Board, "board")
             self._picture = NewestPicture(node, contract, settings.camera)
             opencv()  # which takes a moment to load, in which nothing else is done
+            if settings.kind == "intrinsics" and settings.camera_info:
+                intrinsics.require_new(Path(settings.camera_info))
             if settings.kind == "hand_eye":
                 self._seeing = _seeing(contract, settings)
         made = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._log = PoseLog.begin(
             Path(settings.directory) / f"{settings.kind}.{made}",
             contract,
-            board,
+            self._board,
             "leader" if settings.kind == "joints" else None,
         )
         self._still = StillWatch(contract)
@@ -90,18 +92,22 @@ class StillPoses:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        for pool in (self._working, self._chooser):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+        self._working.shutdown(cancel_futures=True)
+        if self._chooser is not None:
+            end_choosing(self._chooser)
         if self._command is not None:
             self._command.end()
 
+    def _arm_ns(self) -> int:
+        return self._arm.stamp_ns
+
     def _on_state(self) -> None:
-        self._still.see(self._arm.stamp_ns, self._arm.position)
+        if self._arm.stamp_ns:  # the e-stop may be pressed before there is any
+            self._still.see(self._arm.stamp_ns, self._arm.position)
         self._doing.ask()
 
     def _script(self) -> Script[None]:
-        yield lambda: bool(self._arm.stamp_ns)
+        yield from self._arm.until(lambda: True)
         settings, arm = self._settings, self._arm
         if settings.drive:
             yield from arm.engage()
@@ -114,27 +120,34 @@ class StillPoses:
             self._chooser = choosing(begin)
         while len(self._log.poses) < settings.poses:
             number = len(self._log.poses) + 1
-            if settings.drive and number > 1:
-                assert self._chooser is not None
-                found = yield from self._until(self._chooser.submit(chosen, self._log.folder))
+            if settings.drive and (number > 1 or self._unseen):
+                found = yield from self._choice()
                 self._say(f"pose {number} of {settings.poses}: {found.why}")
                 self._set_off_ns = arm.stamp_ns
                 yield from arm.lead(*arm.way_to(found.position, settings.share))
                 arm.require_at(found.position, f"pose {number}")
             else:
-                self._say(f"pose {number} of {settings.poses}: waiting for the arm to stand")
+                beside = "" if self._leader is None else f", and {self._leader.topic}"
+                self._say(
+                    f"pose {number} of {settings.poses}: waiting for the arm to stand{beside}"
+                )
             yield from self._hold(lambda: self._ready is not None)
             assert self._ready is not None
             yield from self._take(self._ready)
         yield from self._calibrate()
 
+    def _choice(self) -> Script[NextPose]:
+        assert self._chooser is not None
+        try:  # it may have died before it is asked, or while it thinks
+            work = self._chooser.submit(chosen, self._log.folder, self._arm.position)
+            return (yield from self._until(work))
+        except BrokenProcessPool:
+            raise UserError("the process that chooses poses died: begin anew") from None
+
     def _until(self, work: Future[Result]) -> Script[Result]:
         """What work comes to that takes a moment, in which the arm is held where it is."""
         yield from self._hold(work.done)
-        try:
-            return work.result()
-        except BrokenProcessPool:
-            raise UserError("the process that chooses poses died: begin anew") from None
+        return work.result()
 
     def _hold(self, enough: Callable[[], bool]) -> Script[None]:
         """Until it is enough; an arm that is led is asked to stay meanwhile."""
@@ -142,8 +155,7 @@ class StillPoses:
             still = np.repeat(self._arm.asked[None], 2, axis=0)
             yield from self._arm.lead(np.array([0.0, LONG_S]), still, enough)
         else:
-            yield lambda: enough() or self._arm.fault is not None
-            self._arm.require_no_fault()
+            yield from self._arm.until(enough)
 
     @property
     def _ready(self) -> Still | None:
@@ -154,36 +166,40 @@ class StillPoses:
             return None
         if self._picture is not None:
             return still if still.since_ns <= self._picture.taken_ns <= still.until_ns else None
-        return still if self._leader_near(still) is not None else None
-
-    def _leader_near(self, still: Still) -> np.ndarray | None:
-        if self._leader is None:
-            return None
-        stamp_ns, position = self._leader
-        near = abs(stamp_ns - still.until_ns) < LEADER_WITHIN_S * NS_PER_S
-        return position if near and np.isfinite(position).all() else None
+        assert self._leader is not None
+        return still if self._leader.at(still) is not None else None
 
     def _take(self, still: Still) -> Script[None]:
         names = self._contract.joint_names
         joints = dict(zip(names, still.position.tolist(), strict=True))
         reference, pictures = {}, {}
         if self._picture is not None:
-            pictures[self._settings.camera] = self._picture.pixels()
-        elif (leader := self._leader_near(still)) is not None:
-            reference = dict(zip(names, leader.tolist(), strict=True))
+            assert self._board is not None
+            pixels = self._picture.pixels()
+            looked = self._working.submit(self._board.corners_in, pixels)
+            if (yield from self._until(looked)) is None:
+                self._still.take(still)
+                self._miss()
+                return
+            pictures[self._settings.camera] = pixels
+        elif self._leader is not None:
+            reference = self._leader.at(still) or {}
         log = self._log
         added = self._working.submit(log.add, still.until_ns, joints, reference, pictures)
         yield from self._until(added)
         self._still.take(still)
 
-    def _take_leader(self, message) -> None:
-        try:
-            stream = self._contract.streams[LEADER_STREAM]
-            position = fields_of(message, self._contract, stream)["position"]
-        except (UserError, KeyError) as error:
-            self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
-            return
-        self._leader = self._arm.stamp_ns, position
+    def _miss(self) -> None:
+        """A place from which the board is not seen is no pose; raises UserError after too many."""
+        self._unseen += 1
+        camera, taken = self._settings.camera, len(self._log.poses)
+        if self._unseen >= MOST_UNSEEN * self._settings.poses:
+            raise UserError(
+                f"{camera} sees the board from {taken} of {taken + self._unseen} places: is it "
+                "that board, not mirrored, in the light and in focus? Begin where it is in the "
+                "middle of the picture, with a shorter reach; the poses that were taken stay"
+            )
+        self._say(f"{camera} does not see the board from here: this is no pose")
 
     def _calibrate(self) -> Script[None]:
         """By the command, in a process of its own: it takes a while, and needs no ROS."""
@@ -198,8 +214,8 @@ class StillPoses:
             words += ["--mounting", settings.mounting]
             if settings.kinematics:
                 words += ["--kinematics", settings.kinematics]
-            if settings.camera_info:
-                words += ["--camera-info", settings.camera_info]
+        if settings.camera_info:
+            words += ["--camera-info", settings.camera_info]
         self._say(f"calibrates from {self._log.folder}")
         self._command = CalibrateCommand(words)
         yield self._command.is_over

@@ -64,10 +64,10 @@ class RecordedMotion:
         return names
 
     def _script(self) -> Script[None]:
-        yield lambda: bool(self._arm.stamp_ns)
+        yield from self._arm.until(lambda: True)
         for name, client in self._buttons.items():
             self._say(f"waiting for {self._settings.recorder}/{name}")
-            yield client.service_is_ready
+            yield from self._arm.until(client.service_is_ready)
         if self._settings.drive:
             yield from self._arm.engage()
         before = self._episodes()
@@ -80,7 +80,7 @@ class RecordedMotion:
             self._recording = False
         except UserError:
             if self._recording:
-                yield from self._press("discard")
+                yield from self._discard()
             raise
         new = sorted(self._episodes() - before)
         if len(new) != 1:
@@ -114,8 +114,7 @@ class RecordedMotion:
     def _wait(self, seconds: float) -> Script[None]:
         """Of the joint states' time."""
         end_ns = self._arm.stamp_ns + round(seconds * NS_PER_S)
-        yield lambda: self._arm.stamp_ns >= end_ns or self._arm.fault is not None
-        self._arm.require_no_fault()
+        yield from self._arm.until(lambda: self._arm.stamp_ns >= end_ns)
 
     def _start(self) -> Script[None]:
         """A recorder that has just begun may not know the time yet, nor that of other hosts."""
@@ -129,10 +128,24 @@ class RecordedMotion:
         raise refused
 
     def _press(self, button: str) -> Script[None]:
-        """Ask the recorder; raises UserError where it does not."""
-        response = yield self._buttons[button].call_async(Trigger.Request())
+        """Ask the recorder; raises UserError where it does not, or is gone."""
+        client = self._buttons[button]
+        asked = client.call_async(Trigger.Request())
+        yield lambda: asked.done() or not client.service_is_ready()
+        response = asked.result() if asked.done() else None
+        if response is None:
+            raise UserError(
+                f"{self._settings.recorder} was asked to {button} and is gone: begin anew"
+            )
         if not response.success:
             raise UserError(f"the recorder does not {button}: {response.message}")
+
+    def _discard(self) -> Script[None]:
+        """What ended the recording is what counts, whatever the recorder says."""
+        try:
+            yield from self._press("discard")
+        except UserError as error:
+            self._node.get_logger().warning(str(error))
 
     def _calibrate(self, episode: Path) -> Script[None]:
         """By the command, in a process of its own: it takes a while, and needs no ROS."""

@@ -37,6 +37,11 @@ class CalibrationParameters:
     seconds: float = parameter(
         8.0, "for each joint that is moved, or for a person to move the arm", lower=2.0, upper=600.0
     )
+    device: str = parameter(
+        "",
+        "joints: YAML file of the leader, which is listened to on its own topic; empty: what comes "
+        "on the contract's teleop stream",
+    )
     poses: int = parameter(20, "still poses to take", lower=2, upper=500)
     camera: str = parameter("", "hand_eye, intrinsics: name of one of the contract's cameras")
     board: str = parameter(
@@ -48,7 +53,9 @@ class CalibrationParameters:
         choices=("eye_in_hand", "eye_to_hand"),
     )
     camera_info: str = parameter(
-        "", "hand_eye: YAML file of the camera's intrinsics; empty: those of the calibration"
+        "",
+        "hand_eye: YAML file of the camera's intrinsics, empty: those of the calibration; "
+        "intrinsics: such a file to be written for the driver",
     )
     kinematics: str = parameter(
         "", "hand_eye: YAML file of the arm's kinematics, where the contract has none"

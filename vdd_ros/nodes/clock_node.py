@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from vdd_ros.clock_offset import told_times
 from vdd_ros.nodes.hosting import run_node
 from vdd_ros.nodes.parameters import parameter, read_parameters
 
@@ -42,12 +43,11 @@ class ClockNode(Node):
     def _answer(self, ping: String) -> None:
         heard_ns = time.time_ns()
         try:
-            asked = json.loads(ping.data)
-            told = {"from": str(asked["from"]), "asked_ns": int(asked["asked_ns"])}
-        except (ValueError, KeyError, TypeError):
-            self.get_logger().error(f"{ping.data!r:.80} is no question for the time")
+            who, (asked_ns,) = told_times(ping.data, ["asked_ns"])
+        except ValueError as error:
+            self.get_logger().error(f"{ping.data[:80]!r} is no question for the time: {error}")
             return
-        told |= {"heard_ns": heard_ns + self._shift_ns}
+        told = {"from": who, "asked_ns": asked_ns, "heard_ns": heard_ns + self._shift_ns}
         told |= {"answered_ns": time.time_ns() + self._shift_ns}
         self._pong.publish(String(data=json.dumps(told)))
 

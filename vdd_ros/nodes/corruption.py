@@ -6,6 +6,7 @@ use, where it uses any.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -107,6 +108,35 @@ def repeat_object(message: Any, value: float, joint: str) -> None:
     message.poses = [*message.poses, message.poses[-1]]
 
 
+def lose_rows(message: Any, value: float, joint: str) -> None:
+    """A picture of fewer rows, and nothing wrong with it but that."""
+    message.height = int(value)
+    message.data = message.data[: message.step * message.height]
+
+
+def lose_pixels(message: Any, value: float, joint: str) -> None:
+    """All but a share of a picture's bytes, which it still says that it has."""
+    message.data = message.data[: int(len(message.data) * value)]
+
+
+def call_encoding(message: Any, value: str, joint: str) -> None:
+    """The same bytes under another name."""
+    message.encoding = value
+
+
+def blacken(message: Any, value: float, joint: str) -> None:
+    """As under a cap."""
+    message.data = array("B", bytes(len(message.data)))
+
+
+def dim(message: Any, value: float, joint: str) -> None:
+    """A share of the light, and none of it red."""
+    levels = bytes(int(level * value) for level in range(256))
+    data = bytearray(bytes(message.data).translate(levels))
+    data[::3] = bytes(len(data[::3]))
+    message.data = array("B", data)
+
+
 CORRUPTIONS: dict[str, Corrupt] = {
     one.__name__: one
     for one in (
@@ -126,5 +156,10 @@ CORRUPTIONS: dict[str, Corrupt] = {
         place_object,
         lose_object,
         repeat_object,
+        lose_rows,
+        lose_pixels,
+        call_encoding,
+        blacken,
+        dim,
     )
 }

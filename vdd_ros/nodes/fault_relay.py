@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -35,6 +36,7 @@ from vdd_ros.nodes.messages import (
 from vdd_ros.nodes.parameters import parameter, read_parameters
 
 PLANT, FAULTS = "/plant", "/fault_relay"
+SWAPPED = ("instead", "disguised")  # faults that are another source's messages
 CLOCK = "clock"  # /clock, which is no stream of a contract
 DEPTH = 100
 LOOK_PERIOD_S = 0.005  # of what waits to be passed on later
@@ -45,7 +47,9 @@ class RelayParameters:
     """See the descriptions."""
 
     contract: str = parameter("", "path of the contract YAML", required=True)
-    streams: str = parameter("", "names of streams, separated by commas; or clock", required=True)
+    streams: str = parameter(
+        "", "names of streams and cameras, separated by commas; or clock", required=True
+    )
 
 
 class Line:
@@ -60,6 +64,9 @@ class Line:
     repeated    the first one, again and again
     held        its content, with the stamps of now
     cut         `value` bytes of it
+    garbage     `value` bytes that nobody meant instead, others each time
+    instead     what the source called `value` tells, of the same type
+    disguised   the same, in the frame that is this one's
     unheard     nobody listens any more
     jump        /clock, `value` seconds off
     pace        /clock, at `value` times its pace
@@ -67,26 +74,37 @@ class Line:
 
     """
 
-    def __init__(self, node: Node, kind: type, topics: tuple[str, str], qos: QoSProfile):
+    def __init__(
+        self, node: Node, kind: type, topics: tuple[str, str], qos: QoSProfile, frame: str = ""
+    ):
+        """topics: what is heard, and what it is passed on to; frame: that of a camera."""
         self._node, self._kind, self._topics, self._qos = node, kind, topics, qos
+        self._frame, self._heard = frame, ""
+        self._noise = np.random.default_rng(0)
         self._out = node.create_publisher(kind, topics[1], qos)
         self._subscription: Any = None
         self._waiting: deque[tuple[float, bytes]] = deque()
         self.tell({"fault": "pass"})
 
-    def tell(self, fault: dict) -> None:
-        """What to do from now on."""
+    def tell(self, fault: dict, instead: str | None = None) -> None:
+        """What to do from now on; instead: another topic to hear."""
         self._fault = fault
         self._count = 0
         self._kept: Any = None
         self._began_s = time.monotonic()
         self._waiting.clear()
-        if fault["fault"] == "unheard":
+        self._hear("" if fault["fault"] == "unheard" else instead or self._topics[0])
+
+    def _hear(self, topic: str) -> None:
+        """One topic and no other; none at all where it has no name."""
+        if topic == self._heard:
+            return
+        if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-        elif self._subscription is None:
+        self._heard, self._subscription = topic, None
+        if topic:
             self._subscription = self._node.create_subscription(
-                self._kind, self._topics[0], self._take, self._qos, raw=True
+                self._kind, topic, self._take, self._qos, raw=True
             )
 
     def look(self) -> None:
@@ -150,6 +168,17 @@ class Line:
     def _cut(self, data: bytes, value: float) -> None:
         self._out.publish(bytes(data)[: int(value)])
 
+    def _garbage(self, data: bytes, value: float) -> None:
+        self._out.publish(self._noise.bytes(int(value)))
+
+    def _instead(self, data: bytes, value: str) -> None:
+        self._out.publish(data)
+
+    def _disguised(self, data: bytes, value: str) -> None:
+        message = deserialize_message(data, self._kind)
+        message.header.frame_id = self._frame
+        self._out.publish(message)
+
     def _jump(self, data: bytes, value: float) -> None:
         self._out.publish(clock_message(max(1, _clock_ns(data) + round(value * NS_PER_S))))
 
@@ -170,7 +199,7 @@ class FaultRelay(Node):
     def __init__(self) -> None:
         super().__init__("fault_relay")
         settings = read_parameters(self, RelayParameters)
-        contract = Contract.from_yaml(settings.contract)
+        self._contract = contract = Contract.from_yaml(settings.contract)
         self._lines = {name: self._line(contract, name) for name in settings.streams.split(",")}
         self.create_subscription(String, FAULTS, self._on_fault, DEPTH)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -179,16 +208,21 @@ class FaultRelay(Node):
     def _line(self, contract: Contract, name: str) -> Line:
         if name == CLOCK:
             return Line(self, ClockMessage, (f"{PLANT}/clock", "/clock"), QoSProfile(depth=10))
-        stream = contract.streams[name]
-        topics = f"{PLANT}{stream.recorded_topic}", stream.topic
+        source = contract.sources[name]
+        topics = f"{PLANT}{source.recorded_topic}", source.topic
         if name == "robot_command":
             topics = topics[1], topics[0]
-        return Line(self, message_class(stream.type), topics, qos_of(stream, depth=DEPTH))
+        frame = contract.cameras[name].frame if name in contract.cameras else ""
+        return Line(self, message_class(source.type), topics, qos_of(source, depth=DEPTH), frame)
 
     def _on_fault(self, message: String) -> None:
         fault = json.loads(message.data)
-        if fault["stream"] in self._lines:
-            self._lines[fault["stream"]].tell(fault)
+        if fault["stream"] not in self._lines:
+            return
+        instead = None
+        if fault["fault"] in SWAPPED:
+            instead = f"{PLANT}{self._contract.sources[fault['value']].recorded_topic}"
+        self._lines[fault["stream"]].tell(fault, instead)
 
     def _on_timer(self) -> None:
         for line in self._lines.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -99,11 +100,16 @@ class FlightRecorderNode(Node):
         received_ns = self._clock_in.received_ns(name, information)
         self.recorder.add(name, data, received_ns, steady_ns)
         if name == "policy_state":
-            for status in deserialize_message(data, DiagnosticArray).status:
-                values = {item.key: item.value for item in status.values}
-                ran_ns = int(values["ticks"]) * self.recorder.contract.control_period_ns
-                fault = values.get("policy_fault", "")
-                self.recorder.hear(values["stop_reason"], steady_ns, ran_ns, fault)
+            # what is none, of whoever publishes there, is kept like everything and says nothing
+            with suppress(RuntimeError, LookupError, ValueError):
+                self._hear(data, steady_ns)
+
+    def _hear(self, data: bytes, steady_ns: int) -> None:
+        for status in deserialize_message(data, DiagnosticArray).status:
+            values = {item.key: item.value for item in status.values}
+            ran_ns = int(values["ticks"]) * self.recorder.contract.control_period_ns
+            fault = values.get("policy_fault", "")
+            self.recorder.hear(values["stop_reason"], steady_ns, ran_ns, fault)
 
     def _watch(self) -> None:
         reason = self.recorder.due(time.monotonic_ns())

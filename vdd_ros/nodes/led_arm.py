@@ -3,6 +3,7 @@ for, and why nothing more may be asked of it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,9 @@ from vdd_ros.nodes.script import Script
 APPROACH = 0.1  # of the velocity limits, on the way to somewhere
 FOLLOWS, FOLLOWS_WITHIN_S = 0.2, 0.5  # [rad, m]: farther from its target for longer is stuck
 THERE = 0.05  # [rad, m]
-SILENT_S, LISTENS_S = 5.0, 1.0  # without any joint state; how often that is looked at
+LISTENS_S = 1.0  # how often silence is looked at
+SILENT_S = 5.0  # without any joint state, by the ROS clock
+STANDS_S = 60.0  # by a steady one: a simulator that is gone takes the ROS clock with it
 SETTLING_S = 1.0  # after the last target, which is held
 
 
@@ -28,7 +31,9 @@ class LedArm:
 
     What is asked of it is part of a script; `on_state` is called at every new joint state, and has
     the script go on. It gives up for good when joint states pause, the e-stop is pressed, or the
-    arm does not follow. leads: without it nothing can be asked of it, and the topic is left alone.
+    arm does not follow; then, and once a second, `on_state` is called as well. What a script waits
+    for it waits for by `lead` or `until`, which end when the arm gave up. leads: without it nothing
+    can be asked of it, and the topic is left alone.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class LedArm:
         self._is_arm = np.array([joint.unit != "fraction" for joint in contract.joints])
         self._sent = np.zeros(0)
         self._tick = self._near_ns = self._heard_ns = 0
+        self._heard_s = time.monotonic()
         self._teleop = contract.streams["teleop_command"]
         self._leader = open_leader(node, contract, self._take) if leads else None
         if not leads:
@@ -65,7 +71,7 @@ class LedArm:
         leader = self._leader
         assert leader is not None, "it is to be led, and leads is False"
         self._node.get_logger().info(f"waiting for a gate on {self.topic}")
-        yield lambda: leader.get_subscription_count() >= 1
+        yield from self.until(lambda: leader.get_subscription_count() >= 1)
         if self._node.count_publishers(self.topic) > 1:
             raise UserError(f"another leader publishes on {self.topic}: end it first")
 
@@ -116,6 +122,12 @@ class LedArm:
         yield is_over
         self.require_no_fault()
 
+    def until(self, enough: Callable[[], bool]) -> Script[None]:
+        """Wait until it is enough, and known where the arm is; raises UserError where it gave
+        up."""
+        yield lambda: self.fault is not None or (bool(self.stamp_ns) and enough())
+        self.require_no_fault()
+
     def require_no_fault(self) -> None:
         """Raise UserError where it gave up."""
         if self.fault:
@@ -142,15 +154,19 @@ class LedArm:
             )
 
     def _listen(self) -> None:
-        """Give up where joint states have ended, and have the script hear of it."""
+        """Give up where joint states have ended; have the script go on, whether or not."""
+        if not self.stamp_ns and self.fault is None:
+            return
         silent_s = (self._node.get_clock().now().nanoseconds - self._heard_ns) / NS_PER_S
-        if self.stamp_ns and silent_s > SILENT_S:
-            self.fault = self.fault or f"no joint state for {silent_s:.0f} s"
-            self._on_state()
+        stands_s = time.monotonic() - self._heard_s
+        if silent_s > SILENT_S or stands_s > STANDS_S:
+            self.fault = self.fault or f"no joint state for {max(silent_s, stands_s):.0f} s"
+        self._on_state()
 
     def _on_e_stop(self, active: bool) -> None:
         if active:
             self.fault = "the e-stop is pressed"
+            self._on_state()
 
     def _take(self, message) -> None:
         stream = self._contract.streams["joint_state"]
@@ -173,4 +189,5 @@ class LedArm:
         if self._sent.size:
             self._watch(stamp_ns, position)
         self.position, self.stamp_ns, self._heard_ns = position, stamp_ns, now_ns
+        self._heard_s = time.monotonic()
         self._on_state()

@@ -28,6 +28,8 @@ from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.poses import fields_of_poses, pose_array
 
 NS_PER_S = 1_000_000_000
+MOST_JOINTS = 1000  # that a message may name; of more the places are not looked for
+TOLD = 200  # characters of what a message names, in a sentence that is logged and published
 MESSAGE_CLASSES = {
     "sensor_msgs/msg/JointState": JointState,
     "std_msgs/msg/Float64MultiArray": Float64MultiArray,
@@ -120,6 +122,8 @@ def _told(message, contract: Contract) -> dict[str, np.ndarray]:
 
 
 def _joint_fields(names, position, velocity, contract: Contract) -> dict[str, np.ndarray]:
+    if len(names) > MOST_JOINTS:
+        raise UserError(f"the message names {len(names)} joints, at most {MOST_JOINTS} are read")
     places = places_of(tuple(names), contract.joint_names)
     return {
         field: _sized(np.array(values), len(names), field)[places]
@@ -269,8 +273,8 @@ def places_of(names: tuple[str, ...], joint_names: tuple[str, ...]) -> np.ndarra
     missing = [name for name in joint_names if name not in names]
     if missing:
         raise MissingJoint(
-            f"the message names {list(names)} and lacks {missing}: every joint of the contract "
-            "must be in it"
+            f"the message names {str(list(names)):.{TOLD}} and lacks {missing}: every joint of the "
+            "contract must be in it"
         )
     repeated = [name for name in joint_names if names.count(name) > 1]
     if repeated:

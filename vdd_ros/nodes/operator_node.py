@@ -28,6 +28,7 @@ from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.terminal import LineEditor, Terminal
 from vdd_ros.session import KEYS, Session, Step
+from vdd_ros.session_parts import whole_number
 
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
@@ -176,8 +177,7 @@ class OperatorNode(Node):
             told = {pair.key: pair.value for pair in status.values}
             self.session.last_saved = told.get("last_saved", "")
             if not self._calls:
-                saved = told.get("saved", "")
-                count = int(saved) if saved.isdecimal() else None
+                count = whole_number(told.get("saved", ""))
                 state, episode = told.get("state", ""), told.get("episode", "")
                 self._do(self.session.report(state, episode, count, told.get("verdict", "")))
             for what in ("left_over", "corrected"):

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
-from vdd_ros.clock_offset import ClockOffset, Exchange, clock_fault, clock_offset
+from vdd_ros.clock_offset import ClockOffset, Exchange, clock_fault, clock_offset, told_times
 from vdd_ros.errors import UserError
 
 QUESTION_S = 0.02  # between two questions
@@ -79,13 +79,11 @@ class OtherClocks:
     def _take(self, host: str, pong: String) -> None:
         received_ns = time.time_ns()
         try:
-            told = json.loads(pong.data)
-            if told["from"] != self._me:
-                return
-            exchange = Exchange(
-                int(told["asked_ns"]), int(told["heard_ns"]), int(told["answered_ns"]), received_ns
-            )
-        except (ValueError, KeyError, TypeError):
+            who, times = told_times(pong.data, ["asked_ns", "heard_ns", "answered_ns"])
+        except ValueError:
             return  # no answer of a clock node
+        if who != self._me:
+            return
+        exchange = Exchange(times[0], times[1], times[2], received_ns)
         if exchange.delay_ns >= 0:  # else one of the clocks was set meanwhile
             self._exchanges[host].append(exchange)

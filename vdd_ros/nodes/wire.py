@@ -33,6 +33,7 @@ from vdd_ros.poses import fields_of_poses
 
 STAMP = struct.Struct("<iI")  # seconds and nanoseconds
 LITTLE_ENDIAN = b"\x00\x01"  # how such a message begins
+LARGEST_BYTES = 1 << 20  # of a message; a larger one would hold up the control thread
 STAMP_AT, STAMP_END = 4, 12  # bytes; a header comes first, after four bytes of encapsulation
 
 
@@ -81,6 +82,11 @@ class Decoder:
         return numbers, stamp_ns
 
     def _take_apart(self, data: bytes, received_ns: int) -> tuple[dict[str, np.ndarray], int]:
+        if len(data) > LARGEST_BYTES:
+            raise UserError(
+                f"a message on {self._stream.topic} has {len(data)} bytes, at most {LARGEST_BYTES} "
+                "are read"
+            )
         try:
             message = deserialize_message(data, self._kind)
         except (RuntimeError, ValueError) as error:  # of the middleware, and of text

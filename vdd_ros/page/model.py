@@ -15,6 +15,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.page.orders import ANYTIME, Order
 from vdd_ros.session import Phase, Session, Step
+from vdd_ros.session_parts import whole_number
 
 SILENT_S = 3.5  # after which a node that reports once a second is not there
 FORGOTTEN_S = 60.0
@@ -100,8 +101,7 @@ class PageModel:
             self.say(report.message, "error", at)
         if not self.busy:
             told = report.values
-            saved = told.get("saved", "")
-            count = int(saved) if saved.isdecimal() else None
+            count = whole_number(told.get("saved", ""))
             self.session.report(told.get("state", ""), saved=count, verdict=told.get("verdict", ""))
         name, value = self._note
         if name and self.marks.get(name) == value:

@@ -86,7 +86,8 @@ class Pedal(Part):
 
 
 class LeaderDevice(Part):
-    """joints: by the contract's names; held: those that no joint of the leader moves. follow:
+    """joints: by the contract's names; held: those that no joint of the leader moves. calibrated:
+    when the calibration was made that signs and offsets have in them. follow:
     absolute (to where the leader is) or relative (by what it moves while the clutch is closed; a
     gripper is absolute all the same). play: what the leader's joints may move without the
     follower [rad, m]. pedal: None for ~/engage and ~/release."""
@@ -101,6 +102,7 @@ class LeaderDevice(Part):
     pedal: Pedal | None = None
     joints: dict[str, LeaderJoint] = Field(min_length=1)
     held: tuple[str, ...] = ()
+    calibrated: str | None = None
 
     def require_fits(self, contract: Contract) -> None:
         """Raise UserError unless each joint of the contract is led, or held, once."""

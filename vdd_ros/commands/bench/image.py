@@ -25,6 +25,7 @@ from vdd_ros.bundle import Bundle
 from vdd_ros.cdr import image_cdr
 from vdd_ros.commands.bench import circumstances, measure, warn_if_busy
 from vdd_ros.commands.bench.control import latencies_us
+from vdd_ros.commands.bench.made import made, told
 from vdd_ros.commands.bench.stand import (
     ANYWHERE,
     PATIENCE_S,
@@ -49,8 +50,9 @@ Ways = dict[tuple[str, str], Callable[[], None]]
 
 @dataclass(frozen=True)
 class Args:
-    bundle: Annotated[Path, arg(metavar="BUNDLE")]
-    """Folder of the bundle of a policy that sees images."""
+    bundle: Annotated[Path | None, arg(metavar="BUNDLE")] = None
+    """Folder of the bundle of a policy that sees images; without one a small student is made, of
+    two cameras and encoders of the usual size."""
     seconds: float = 30.0
     """So long."""
     seed: int = 0
@@ -61,7 +63,7 @@ def main(args: Args) -> dict:
     """Print the figures; raises UserError where the bundle cannot be run."""
     if not args.seconds > 0.0:
         raise UserError("seconds must be above 0")
-    result = measure_images(Bundle.load(args.bundle), args)
+    result = measure_images(Bundle.load(args.bundle or made("sighted").student), args)
     Console().print(image_table(result["rows"]))
     for row in result["rows"]:
         goal = "reached" if row["reached"] else "missed"
@@ -85,6 +87,11 @@ def measure_images(bundle: Bundle, args: Args) -> dict:
     return {
         "ok": state.get("stop_reason", "") == "",
         "rows": rows,
+        "policy": told(args.bundle is not None, "sighted"),
+        "encoder_mb": {
+            name: (bundle.folder / name).stat().st_size * 1e-6
+            for name in sorted(bundle.manifest.encoders)
+        },
         "control_period_ms": contract.control_period_ns * 1e-6,
         **circumstances(alone, args.seed),
     }

@@ -1,9 +1,9 @@
 """A small real policy for benches that are told of none, made by the commands that anyone has.
 
-Demonstrations of the scripted operator in `avoid`, a teacher, a student distilled from it, and the
-bundles of both: networks as large as usual, so that they cost what real ones cost, from so little
-that they hardly know their task. Made once by each state of the code, in about a minute, and kept
-in the user's cache.
+Demonstrations of a scripted operator, a teacher, a student distilled from it, and the bundles of
+both: networks as large as usual, so that they cost what real ones cost, from so little that they
+hardly know their task. Made once by each state of the code, in about a minute, and kept in the
+user's cache.
 """
 
 from __future__ import annotations
@@ -19,11 +19,30 @@ from typing import NamedTuple
 from vdd_ros.code_version import code_hash
 from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
+from vdd_ros.environment import drawn_by
 from vdd_ros.errors import UserError
 from vdd_ros.processes import isolated
 
-CONTRACT = Path("config/panda_avoid.yaml")
-DEMONSTRATIONS, HELD_OUT, STEPS, POOL = 20, 4, 100, 4000
+
+class Recipe(NamedTuple):
+    """What a policy is made of: demonstrations, of which so many are held out, in the task of a
+    contract; gradient steps of both networks, for a teacher of so large batches; and, for a
+    student, so many samples."""
+
+    task: str
+    contract: Path
+    demonstrations: int
+    held_out: int
+    steps: int
+    batch: int
+    pool: int
+
+
+# A network of two steps sees nothing, but it looks for as long as one that does.
+RECIPES = {
+    "small": Recipe("avoid", Path("config/panda_avoid.yaml"), 20, 4, 100, 256, 4000),
+    "sighted": Recipe("stack_1", Path("config/panda_stack_1_images.yaml"), 3, 1, 2, 8, 64),
+}
 
 
 class Made(NamedTuple):
@@ -36,23 +55,24 @@ class Made(NamedTuple):
     student: Path
 
 
-def made() -> Made:
-    """The policy, made now if it is not there yet; says where. Raises UserError where a command
-    failed."""
-    folder = cache() / f"bench-{_key()}"
+def made(kind: str = "small") -> Made:
+    """The policy, made now if it is not there yet; says where. kind: of RECIPES. Raises UserError
+    where a command failed."""
+    recipe = RECIPES[kind]
+    folder = cache() / f"bench-{_key(recipe)}"
     if folder.exists():
         print(f"no policy is named: the small one in {folder} is taken")
         return _places(folder)
     print(
-        f"no policy is named: a small one is made, of {DEMONSTRATIONS} demonstrations and {STEPS} "
-        "training steps",
+        f"no policy is named: a small one is made, of {recipe.demonstrations} demonstrations and "
+        f"{recipe.steps} training steps",
         flush=True,
     )
     part = folder.with_name(f".part-{folder.name}-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        _make(_places(part), part / "log.txt")
+        _make(recipe, part)
         shutil.rmtree(folder, ignore_errors=True)  # another program was quicker
         part.rename(folder)
     except OSError as error:
@@ -70,25 +90,27 @@ def cache() -> Path:
     return Path(home) / "vdd_ros"
 
 
-def told(named: bool) -> str:
+def told(named: bool, kind: str = "small") -> str:
     """What a result says of the policy that was measured."""
     if named:
         return "named"
-    return f"made: {DEMONSTRATIONS} demonstrations, {STEPS} steps"
+    return f"made: {RECIPES[kind].demonstrations} demonstrations, {RECIPES[kind].steps} steps"
 
 
-def _make(at: Made, log: Path) -> None:
+def _make(recipe: Recipe, part: Path) -> None:
+    at, log = _places(part), part / "log.txt"
     _vdd(
-        log, "record", "--one-process", "--episodes", DEMONSTRATIONS, "--contract", CONTRACT,
-        "--out", at.demonstrations,
+        log, "record", "--one-process", "--episodes", recipe.demonstrations, "--task", recipe.task,
+        "--contract", recipe.contract, "--out", at.demonstrations,
     )  # fmt: skip
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
-        CONTRACT, "--held-out", HELD_OUT, "--training.steps", STEPS, "--threads", 1,
+        recipe.contract, "--held-out", recipe.held_out, "--training.steps", recipe.steps,
+        "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
-        STEPS, "--threads", 1, "--pool.size", POOL,
+        recipe.steps, "--threads", 1, "--pool.size", recipe.pool,
     )  # fmt: skip
     _vdd(log, "export", "--run", at.teacher_run, "--out", at.teacher)
     _vdd(log, "export", "--run", at.student_run, "--teacher", at.teacher_run, "--out", at.student)
@@ -98,8 +120,9 @@ def _vdd(log: Path, *words: object) -> None:
     """A subcommand in a process of its own: what is measured here has no part in it."""
     print(f"    vdd {words[0]}", flush=True)
     command = [sys.executable, "-m", "vdd_ros.cli", *map(str, words)]
+    around = isolated(0) | {"MUJOCO_GL": drawn_by()}
     with log.open("a") as sink:
-        code = subprocess.run(command, env=isolated(0), stdout=sink, stderr=sink).returncode
+        code = subprocess.run(command, env=around, stdout=sink, stderr=sink).returncode
     if code:
         last = log.read_text(errors="replace").strip().rpartition("\n")[2]
         raise UserError(f"no policy could be made, `vdd {words[0]}` failed ({last}): name one")
@@ -116,9 +139,9 @@ def _places(folder: Path) -> Made:
     )
 
 
-def _key() -> str:
+def _key(recipe: Recipe) -> str:
     """Of all that it depends on."""
-    contract = Contract.from_yaml(CONTRACT)
+    contract = Contract.from_yaml(recipe.contract)
     code = code_hash("commands", "policies", "sim")  # one version has many states of it
-    text = f"{code} {contract.contract_hash} {DEMONSTRATIONS} {HELD_OUT} {STEPS} {POOL}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    words = [code, contract.contract_hash, recipe.task, *recipe[2:]]
+    return hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:12]

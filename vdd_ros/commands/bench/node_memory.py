@@ -14,7 +14,7 @@ from vdd_ros.inference import Runtime
 from vdd_ros.processes import isolated
 
 NODE = "action_node"
-RUNTIMES: tuple[Runtime, ...] = ("numpy", "onnxruntime")
+RUNTIMES: tuple[Runtime, ...] = ("numpy", "onnxruntime")  # and compiled, where that is usual
 CONTROL_HZ, JOINT_HZ, DRIVEN_S = 100.0, 200.0, 5.0
 MB = 1e6
 
@@ -24,7 +24,8 @@ def measure_memory(teacher_run: Path, student_run: Path) -> dict:
     with tempfile.TemporaryDirectory() as name:
         try:
             bundle = _exported(teacher_run, student_run, Path(name))
-            rows = [_driven(bundle, runtime, Path(name) / runtime) for runtime in RUNTIMES]
+            runtimes = sorted({*RUNTIMES, bundle.usual_runtime})
+            rows = [_driven(bundle, runtime, Path(name) / runtime) for runtime in runtimes]
         except (ImportError, UserError) as error:
             return {"pss_mb": None, "rss_mb": None, "memory": [], "no_memory": str(error)}
     usual = next(row for row in rows if row["runtime"] == bundle.usual_runtime)

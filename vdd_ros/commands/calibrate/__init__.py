@@ -7,6 +7,7 @@ TOOLS = {
     "latency": "how late joints, grippers and cameras are, with an interval",
     "gripper": "travel, direction, width per command, and closing without force",
     "drift": "whether the robot is still as it was when it was calibrated",
+    "device": "write what was found of a leader's joints as its device file",
     "board": "make the picture of a board, to be printed",
     "show": "show what is known of a robot, how well, and since when",
 }

@@ -32,9 +32,12 @@ from vdd_ros.calibration.recorded import (
 from vdd_ros.calibration.seen_board import require_camera, seen_by
 from vdd_ros.calibration_parts import HandEye, Section, Source
 from vdd_ros.commands.calibrate.made import keep, known_of, now
+from vdd_ros.errors import UserError
 from vdd_ros.teleop.cartesian import read_model
 
 UNUSUAL_JOINT_NOISE = 1e-3  # [rad, m]
+STATED_STD = 0.005  # of the picture's edge: what lenses differ by from factory files, and drift
+MOST_STATED_STD = 0.05
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,12 @@ class Args:
     mounting: Literal["eye_in_hand", "eye_to_hand"]
     """Whether the camera is on the arm, or beside it and the board on the arm."""
     camera_info: Path | None = None
-    """Its intrinsics, taken as exact; by default those of the calibration files, as well as they
-    are known."""
+    """Its intrinsics by its driver's file, which says of no deviation; by default those of the
+    calibration files, as well as they are known."""
+    camera_info_std: float = STATED_STD
+    """By how much what is seen at the edge of the picture may be off by that file, as a share of
+    its distance from the middle (one standard deviation, for each number of the lens); 0 takes it
+    as exact."""
     kinematics: Path | None = None
     """Model of the arm, where the contract has none, such as config/kinematics/panda_tools.yaml."""
     joint_offsets: tuple[str, ...] = ()
@@ -59,6 +66,11 @@ class Args:
 
 def main(args: Args) -> dict:
     """Print what each view says and write the file."""
+    if not 0.0 <= args.camera_info_std <= MOST_STATED_STD:
+        raise UserError(
+            f"--camera-info-std is {args.camera_info_std:g}: write 0 to {MOST_STATED_STD:g}, such "
+            f"as {STATED_STD:g}"
+        )
     log = PoseLog.read(args.poses)
     require_camera(log.contract, args.camera)
     known = known_of(args.into, log.contract)
@@ -67,7 +79,11 @@ def main(args: Args) -> dict:
     chain = chain_of(log.contract, model)
     seen = seen_by(log, args.camera)
     views = board_views(log, seen, args.mounting, lens, chain)
-    prior = prior_of(known, args.camera, log) if args.camera_info is None else None
+    prior: LensPrior | None = None
+    if args.camera_info is None:
+        prior = prior_of(known, args.camera, log)
+    elif args.camera_info_std > 0.0:
+        prior = LensPrior.of_stated(lens, args.camera_info_std)
     found = hand_eye_of(views, joints_by_name(chain, args.joint_offsets), prior)
     moment = now()
     source = Source(
@@ -82,7 +98,7 @@ def main(args: Args) -> dict:
     section = hand_eye_section(found, log.contract, args.camera, label, moment.isoformat(), source)
     Console().print(_table(found, seen.places), highlight=False)
     _tell(found, section)
-    _tell_of_lens(found, prior)
+    _tell_of_lens(found, prior, "its intrinsics" if args.camera_info is None else "its file")
     sections: dict[str, Section | Mapping[str, Section]] = {"hand_eye": {args.camera: section}}
     if args.joint_offsets:
         made = moment.isoformat()
@@ -120,13 +136,13 @@ def _table(found: HandEyeEstimate, places: list[int]) -> Table:
     return table
 
 
-def _tell_of_lens(found: HandEyeEstimate, prior: LensPrior | None) -> None:
+def _tell_of_lens(found: HandEyeEstimate, prior: LensPrior | None, stated: str) -> None:
     """What of the stated deviation is the lens's."""
     if prior is None:
         print("the lens was taken as exact: what its intrinsics are off by is not in that")
         return
     focal, std_px = found.views.lens.focal, float(found.lens_std[:2].mean())
-    source = "its intrinsics and these views" if prior.from_others else "these views only"
+    source = f"{stated} and these views" if prior.from_others else "these views only"
     alone = 1e3 * float(np.sqrt(np.diag(found.given_lens)[:3].sum()))
     print(
         f"the lens was estimated along with it, from {source}: focal length {focal:.2f} px (stated "

@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from vdd_ros.calibration.intrinsics import (
     IntrinsicsEstimate,
     intrinsics_of,
+    require_new,
     write_camera_info,
 )
 from vdd_ros.calibration.lens import NAMES
@@ -24,7 +25,6 @@ from vdd_ros.calibration.pose_log import PoseLog
 from vdd_ros.calibration.seen_board import picture_size, seen_by
 from vdd_ros.calibration_parts import Source
 from vdd_ros.commands.calibrate.made import keep, known_of, now
-from vdd_ros.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Args:
     wide: bool = False
     """Also estimate the third radial term, of lenses wider than about 90 degrees."""
     camera_info: Path | None = None
-    """Also write this file for the camera's driver."""
+    """Also write this file, which is not there yet, for the camera's driver."""
 
 
 def main(args: Args) -> dict:
     """Print the numbers with their uncertainty and write the files."""
-    if args.camera_info is not None and not args.camera_info.parent.is_dir():
-        raise UserError(f"{args.camera_info.parent} is no folder: make it, or name another file")
+    if args.camera_info is not None:
+        require_new(args.camera_info)
     log = PoseLog.read(args.poses)
     known_of(args.into, log.contract)  # before anything is written: it may be of another robot
     seen = seen_by(log, args.camera)

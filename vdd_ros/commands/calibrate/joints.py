@@ -55,6 +55,8 @@ def main(args: Args) -> dict:
     section = merged(getattr(known, name), found.section(moment.isoformat(), source))
     Console().print(_table(found), highlight=False)
     path = keep(args.into, contract, moment, **{name: section})
+    if name == "leader":
+        print("`vdd calibrate device` makes the leader's device file of it")
     return {"ok": True, "file": path, **section.model_dump(mode="json")}
 
 

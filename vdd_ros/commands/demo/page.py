@@ -32,6 +32,7 @@ def write_page(folder: Path) -> Path:
         sections.routes(rollouts),
         sections.ways(rollouts["teacher"], rollouts["vdd"]),
         sections.experts(rollouts),
+        sections.certificate(report["certificate"]),
         sections.over_ros(report["ros"], interval_ms),
         sections.again(report),
     ]

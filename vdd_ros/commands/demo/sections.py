@@ -9,6 +9,7 @@ import numpy as np
 
 from vdd_ros.commands.demo import pictures, tables
 from vdd_ros.commands.demo.pictures import Rollouts
+from vdd_ros.commands.demo.summary import certificate_told
 from vdd_ros.commands.demo.tables import percent, plain
 from vdd_ros.commands.page.html import definitions, figure
 from vdd_ros.commands.page.table import NONE, number, to_markdown
@@ -121,6 +122,14 @@ def experts(rollouts: Mapping[str, Rollouts]) -> str:
 <p>A student is a mixture: one of its experts is chosen and followed for a while, at each evaluation
 anew from where the arm is. The bars say how often each was; the field shows where, for vdd.</p>
 <div class=charts>{share}{where}</div>"""
+
+
+def certificate(found: dict) -> str:
+    """What the bundle that was driven says of itself."""
+    return f"""<h2>Certificate</h2>
+<p>{escape(certificate_told(found))} Everything that was measured of vdd here is in
+<code>bundles/vdd-certified/certificate.md</code>, in the bundle that was driven; simulated
+episodes have no calibration file, so that a simulated arm gets no better grade than B.</p>"""
 
 
 def over_ros(ros: dict, interval_ms: np.ndarray) -> str:

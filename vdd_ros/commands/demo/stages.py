@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 
 from vdd_ros.commands.progress import progress
+from vdd_ros.device_results import LATENCY
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.processes import Nodes, free_domain, isolated
 
 STUDENTS = ("vdd-paper", "nll", "vdd")
 POLICIES = ("teacher", "teacher-1", *STUDENTS)
+CERTIFIED = "vdd-certified"  # the bundle that is driven
+DELAY_S = 0.01  # of observations, and of commands, where they are to be late
 POLL_S = 0.2
 
 
@@ -115,20 +118,35 @@ def roll_out(args) -> None:
     )  # fmt: skip
 
 
+def certify(args) -> None:
+    """certify vdd: rollouts with delays, latency on this computer, all of it in one bundle"""
+    bundle, rollouts = _bundle(args, "vdd"), args.out / "rollouts"
+    late = [f"{one}={DELAY_S:g}" for one in ("--observation-delay", "--command-delay")]
+    _vdd(
+        args, "evaluate-late", "evaluate", bundle, "--episodes", args.rollouts,
+        "--seed", args.seed, "--out", rollouts, "--contract", args.contract, *late,
+    )  # fmt: skip
+    kept = args.out / "results" / "device"
+    _result(args, "verify", "verify", bundle, "--save", "--results", kept)
+    (measured,) = kept.glob(f"*/*/{LATENCY}")
+    late_figures = f"vdd-{DELAY_S * 1e3:g}-{DELAY_S * 1e3:g}ms.json"
+    found = _result(
+        args, "certify", "certify", bundle, "--out", _bundle(args, CERTIFIED),
+        "--evaluation", rollouts / "vdd.json", rollouts / late_figures,
+        "--teacher-evaluation", rollouts / "teacher.json", "--device-result", measured,
+    )  # fmt: skip
+    write_text(args.out / "results" / "certificate.json", json.dumps(found))
+
+
 def bench(args) -> None:
     """measure the latency of one call, student beside teacher, in one run"""
-    process = subprocess.run(
-        _words(
-            "bench", "latency", "--teacher", args.out / "teacher",
-            "--student", args.out / "vdd",
-            "--others", *(args.out / name for name in STUDENTS if name != "vdd"),
-            "--no-compile", "--no-memory", "--json",
-        ),
-        env=isolated(0), capture_output=True, text=True,
+    found = _result(
+        args, "bench", "bench", "latency", "--teacher", args.out / "teacher",
+        "--student", args.out / "vdd",
+        "--others", *(args.out / name for name in STUDENTS if name != "vdd"),
+        "--no-compile", "--no-memory",
     )  # fmt: skip
-    (args.out / "logs" / "bench.log").write_text(process.stdout + process.stderr)
-    _require_success(args, "bench", process.returncode)
-    write_text(args.out / "results" / "latency.json", process.stdout.strip().rpartition("\n")[2])
+    write_text(args.out / "results" / "latency.json", json.dumps(found))
 
 
 def drive(args) -> None:
@@ -137,7 +155,7 @@ def drive(args) -> None:
     out = (args.out / "results" / "ros.json").resolve()
     with Nodes(args.out / "logs", free_domain()) as nodes, progress("episodes over ROS") as report:
         nodes.start("sim_node", contract | {"time_base": "wall", "seed": args.seed})
-        bundle = _bundle(args, "vdd").resolve()
+        bundle = _bundle(args, CERTIFIED).resolve()
         nodes.start("action_node", contract | {"bundle": bundle, "seed": args.seed})
         nodes.start("trial_node", contract | {"out": out, "episodes": args.ros_episodes})
         while nodes.ended("trial_node") is None:
@@ -155,6 +173,7 @@ STAGES = {
     "judge": judge,
     "export": export,
     "roll_out": roll_out,
+    "certify": certify,
     "bench": bench,
     "drive": drive,
 }
@@ -177,6 +196,16 @@ def _vdd(args, name: str, *words: object) -> None:
     with (args.out / "logs" / f"{name}.log").open("w") as log:
         code = subprocess.run(_words(*words), env=isolated(0), stdout=log).returncode
     _require_success(args, name, code)
+
+
+def _result(args, name: str, *words: object) -> dict:
+    """What a subcommand ends with; all that it prints goes to its log."""
+    process = subprocess.run(
+        _words(*words, "--json"), env=isolated(0), capture_output=True, text=True
+    )
+    (args.out / "logs" / f"{name}.log").write_text(process.stdout + process.stderr)
+    _require_success(args, name, process.returncode)
+    return json.loads(process.stdout.strip().rpartition("\n")[2])
 
 
 def _start(args, name: str, *words: object) -> subprocess.Popen:

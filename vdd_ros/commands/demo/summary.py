@@ -20,7 +20,7 @@ NO_MEANS = "a diffusion policy has no experts whose means it could execute"
 def summarise(args, seconds: dict[str, float], resumed: bool) -> dict:
     """The whole report; resumed: whether a stage was taken over from an earlier call."""
     latency = read_result(args, "latency.json")
-    ros = read_result(args, "ros.json")
+    ros, certificate = read_result(args, "ros.json"), read_result(args, "certificate.json")
     ros.pop("verdicts")
     rollouts = {name: _rollouts(args, name) for name in POLICIES}
     policies = {name: _policy(args, name, rollouts[name]["summary"], latency) for name in POLICIES}
@@ -28,6 +28,7 @@ def summarise(args, seconds: dict[str, float], resumed: bool) -> dict:
     report = {
         "policies": policies,
         "ros": ros,
+        "certificate": {name: certificate[name] for name in ("grade", "failed", "missing")},
         "seconds": round(sum(seconds.values()), 1),
         "stages": seconds,
         "resumed": resumed,
@@ -160,8 +161,16 @@ def _whole_demo(minutes: float, resumed: bool) -> dict:
     }
 
 
+def certificate_told(found: dict) -> str:
+    """What the certificate of vdd says, in one sentence."""
+    told = f"The certificate of vdd: grade {found['grade']}"
+    for word, names in (("failed", found["failed"]), ("not measured", list(found["missing"]))):
+        told += f"; {word}: {', '.join(names)}" if names else ""
+    return f"{told}."
+
+
 def print_summary(report: dict) -> None:
-    """The table and the goals, on the terminal."""
+    """The table, the certificate's grade and the goals, on the terminal."""
     console = Console()
     table = Table(
         "policy", "success", "entropy", "ways", "NLL", "energy d.", "off-support", "p50 us"
@@ -176,6 +185,7 @@ def print_summary(report: dict) -> None:
             f"{latency['p50']:.0f}",
         )
     console.print(table)
+    console.print(certificate_told(report["certificate"]))
     goals = Table("goal", "measured", "target", "")
     for goal in report["goals"]:
         value = "–" if goal["value"] is None else f"{goal['value']:.4g}"

@@ -23,6 +23,7 @@ from vdd_ros.device import processor
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distil_few_step import distil_few_step
+from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import FewStep
@@ -46,6 +47,7 @@ def teacher_in(
     config: Choices,
     training: Choices,
     held_out: int,
+    encoder: EncoderConfig | None = None,
 ) -> Teacher:
     """The teacher in `folder`, trained on all but the last `held_out` of these episodes unless it
     has been."""
@@ -63,6 +65,7 @@ def teacher_in(
             replace(TEACHER_TRAINING, **training),
             held_out,
             report,
+            encoder=encoder,
         )
 
 

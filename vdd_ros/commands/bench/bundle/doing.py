@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vdd_ros.bundle_manifest import CERTIFICATE, CONTRACT, MANIFEST, POLICY
+from vdd_ros.certificate_parts import Rollouts
 from vdd_ros.commands.bench.bundle.scene import Victim
 from vdd_ros.sealed_folder import SIGNATURE, hash_of, to_json
 from vdd_ros.signature import sign
@@ -187,3 +188,28 @@ def worse(raw: dict) -> dict:
     """Reference outputs that this policy does not give."""
     raw["means"][0][0][0][0] += 0.01
     return raw
+
+
+def in_int8(raw: dict) -> dict:
+    """The certificate of a policy in another precision."""
+    return raw | {"precision": "int8"}
+
+
+def rolled_out_elsewhere(raw: dict) -> dict:
+    """A certificate that tells of rollouts by a robot with another contract."""
+    told = Rollouts(
+        policy="vdd",
+        task="avoid",
+        contract_hash="0" * 64,
+        episodes=200,
+        success=1.0,
+        success_interval=(0.98, 1.0),
+        entropy=0.9,
+        modes=20,
+        modes_declared=24,
+        acting_rule=raw["acting_rule"],
+        observation_delay_s=0.01,
+        command_delay_s=0.01,
+        code_hash="0" * 64,
+    )
+    return raw | {"simulation": told.model_dump(mode="json")}

@@ -19,6 +19,7 @@ from vdd_ros.bundle_manifest import (
     REQUIRED,
     START,
 )
+from vdd_ros.certificate import FORMAT_VERSION
 from vdd_ros.commands.bench.bundle.doing import (
     add,
     add_folder,
@@ -33,12 +34,14 @@ from vdd_ros.commands.bench.bundle.doing import (
     graph,
     grow,
     hash_of_file,
+    in_int8,
     link,
     old_signature,
     pipe,
     remove,
     rename_file,
     rewrite,
+    rolled_out_elsewhere,
     strangers_signature,
     stray_pickle,
     swap,
@@ -165,9 +168,13 @@ PARTS = [
     _resealed("a normalizer without a basis", "normalizer",
               partial(change, NORMALIZER, lambda raw: raw | {"basis": None})),
     _resealed("a certificate of nothing", "certificate",
-              partial(change, CERTIFICATE, lambda raw: {"format_version": 2})),
+              partial(change, CERTIFICATE, lambda raw: {"format_version": FORMAT_VERSION})),
     _resealed("the certificate of another policy", "certificate",
               partial(swap_resealed, CERTIFICATE, certify=False)),
+    _resealed("the certificate of another precision", "certificate",
+              partial(change, CERTIFICATE, in_int8)),
+    _resealed("a certificate with rollouts of another robot", "certificate",
+              partial(change, CERTIFICATE, rolled_out_elsewhere)),
 ]  # fmt: skip
 GRAPHS = [
     _resealed("a graph of other shapes", "graph", partial(graph, other_horizon)),

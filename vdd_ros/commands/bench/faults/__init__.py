@@ -24,8 +24,10 @@ from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.faults.recorded import TRAJECTORY
 from vdd_ros.commands.bench.faults.scenarios import SCENARIOS
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
+from vdd_ros.commands.bench.faults.sight import with_cameras
 from vdd_ros.commands.bench.faults.table import line_of, scenario_table
 from vdd_ros.contract import Contract
+from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
 
 SEED = 0  # nothing is drawn
@@ -71,11 +73,14 @@ def play_all(folder: Path, contract: Contract, chosen: list[Scenario]) -> list[d
     from vdd_ros.commands.bench.faults.play import play, unplayed
     from vdd_ros.commands.bench.faults.stage import Stage
 
+    if any(one.sees for one in chosen):
+        require_drawn(with_cameras(contract))
     rows: list[dict] = []
-    for commands, group in groupby(chosen, key=lambda one: one.commands):
-        own = folder / commands
+    for (commands, sees), group in groupby(chosen, key=lambda one: (one.commands, one.sees)):
+        own = folder / ("seeing" if sees else commands)
         own.mkdir(exist_ok=True)
-        with Stage(own, commanded_by(contract, commands)) as stage:
+        robot = commanded_by(contract, commands)
+        with Stage(own, with_cameras(robot) if sees else robot) as stage:
             for scenario in group:
                 try:
                     row, recording = play(stage, scenario)
@@ -87,6 +92,14 @@ def play_all(folder: Path, contract: Contract, chosen: list[Scenario]) -> list[d
                 if not row["ok"]:
                     keep(folder, recording, len(rows))
     return rows
+
+
+def require_drawn(contract: Contract) -> None:
+    """Raise UserError where what its cameras see cannot be drawn, before anything is played."""
+    draw_off_screen()
+    from vdd_ros.sim.cameras import require_drawable
+
+    require_drawable(contract)
 
 
 def commanded_by(contract: Contract, commands: str) -> Contract:

@@ -42,7 +42,7 @@ HALF = 0.5  # share of the speed limit that an injection has to meet
 def judge(contract: dict, recording: dict, expected: dict) -> dict:
     """The row of a scenario: what was seen, and every way in which it is not what was promised.
 
-    expected: outcome (rest, goes on, either, silence, nothing), reasons, detection_s, moving;
+    expected: outcome (rest, goes on, either, silence, nothing), reasons, says, detection_s, moving;
     starved: the node is kept from its processor, and can send nothing meanwhile; its_share: of the
     processor that it gets while it brakes.
     """
@@ -54,10 +54,12 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
     speed = speed_at(limits, commands, times["inject"])
     if expected["moving"] and speed < HALF:
         faults.append(f"the arm moved at {speed:.0%} of its speed limit when it was injected")
-    reason = reason_of(recording, times["inject"], times["recover"])
+    reason, detail = reason_of(recording, times["inject"], times["recover"])
     rest = rest_after(commands, times["inject"], times["recover"])
     readings = readings_of(limits, recording)
     faults += outcome_faults(limits, commands, times, expected, rest, reason, readings)
+    if expected["says"] not in detail:
+        faults.append(f"beside {reason} is told {detail!r}, not {expected['says']!r}")
     again_ns = max(times["recover"], times.get("activate", 0))
     recovered = moved_between(commands, again_ns, times["end"])
     if not recovered:
@@ -67,6 +69,7 @@ def judge(contract: dict, recording: dict, expected: dict) -> dict:
     return {
         "ok": not faults,
         "reason": reason,
+        "detail": detail,
         "speed_at_injection": round(float(speed), 3),
         "rest_ms": round(rest.seconds * 1e3),
         "rest_periods": rest.periods,

@@ -80,7 +80,13 @@ def _play(stage: Stage, scenario: Scenario) -> Played:
 
 def unplayed(scenario: Scenario, error: UserError) -> dict:
     """The row of a scenario that came to no end."""
-    nothing = {"reason": "", "speed_at_injection": 0.0, "rest_ms": None, "rest_periods": None}
+    nothing = {
+        "reason": "",
+        "detail": "",
+        "speed_at_injection": 0.0,
+        "rest_ms": None,
+        "rest_periods": None,
+    }
     failed = {"ok": False, "recovered": False, "commands": 0, "faults": [str(error)]}
     return told(scenario) | nothing | failed | {"retries": [], "stalls": 0, "restarted": False}
 

@@ -123,20 +123,27 @@ def readings_of(limits: Limits, recording: dict) -> Readings:
     return Readings(np.array(times, dtype=np.int64), positions)
 
 
-def reason_of(recording: dict, begin_ns: int, end_ns: int) -> str:
+class Reason(NamedTuple):
+    """name: of a stop, or what was said instead of one; detail: what was said beside it."""
+
+    name: str
+    detail: str = ""
+
+
+def reason_of(recording: dict, begin_ns: int, end_ns: int) -> Reason:
     """The first reason of a stop that the node told in its state; else its first error."""
     for topic in (STATE, DIAGNOSTICS):
         for sent_ns, message in decoded(recording, topic):
             found = [one for one in message.status if topic == STATE or one.name == GATE]
             values = {pair.key: pair.value for status in found for pair in status.values}
             if begin_ns <= sent_ns < end_ns and values.get("stop_reason"):
-                return values["stop_reason"]
+                return Reason(values["stop_reason"], values.get("stop_detail", ""))
     said = [
         message.msg
         for sent_ns, message in decoded(recording, LOG)
         if begin_ns <= sent_ns < end_ns and message.level >= ERROR and message.name == "action_node"
     ]
-    return said[0] if said else ""
+    return Reason(said[0] if said else "")
 
 
 def typestore():

@@ -18,6 +18,7 @@ import yaml
 
 from vdd_ros.commands.bench.faults.leader_arm import LeaderArm
 from vdd_ros.commands.bench.faults.recorded import TRAJECTORY
+from vdd_ros.commands.bench.faults.sight import AGENT, HAND, knows_pictures
 from vdd_ros.commands.bench.faults.swing import knows_tables, write_swing
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 
 TASK = "push"
 NODE, GATE, TWIN = "action_node", "command_gate", "twin"
+CAMERAS = "relay_cameras"
 RELAYS = {
-    "relay_joints": "joint_state",
-    "relay_objects": "objects",
-    "relay_robot": "robot_command",
-    "relay_clock": "clock",
+    "relay_joints": ("joint_state",),
+    "relay_objects": ("objects",),
+    "relay_robot": ("robot_command",),
+    "relay_clock": ("clock",),
+    CAMERAS: (AGENT, HAND),
 }
 # Parameters of action_node, and which bundle.
 RIGS: dict[str, tuple[dict[str, Any], str]] = {
@@ -80,6 +83,8 @@ class Stage:
             self.operator: RunOperator = RunOperator(self.domain, self.contract)
             for name in ("sim_node", "relay_joints", "relay_objects", "relay_robot"):
                 self._start(name)
+            if self.contract.images:
+                self._start(CAMERAS)
             self.wait_for(self._tells_joints, "the simulator tells nothing")
             self._write_bundles()
             self.leader = LeaderArm(self.operator.lead, self.joints(), self.contract.joint_names)
@@ -104,10 +109,8 @@ class Stage:
         from vdd_ros.nodes.raw_recording import QUEUE, RawRecording
 
         told = {
-            stream.topic: (message_class(stream.type), qos_of(stream, depth=QUEUE))
-            for stream in map(
-                self.contract.streams.__getitem__, ("robot_command", "joint_state", "objects")
-            )
+            one.topic: (message_class(one.type), qos_of(one, depth=QUEUE))
+            for one in map(self.contract.sources.__getitem__, ("robot_command", *self._told))
         }
         best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
         # what was said before one listened is told again
@@ -123,13 +126,13 @@ class Stage:
     def _start(self, name: str) -> None:
         if name in RELAYS:
             self.nodes.start(
-                name, {"contract": self._path, "streams": RELAYS[name]}, module="fault_relay"
+                name,
+                {"contract": self._path, "streams": ",".join(RELAYS[name])},
+                module="fault_relay",
             )
         elif name == "sim_node":
-            streams = [
-                self.contract.streams[key] for key in ("joint_state", "objects", "robot_command")
-            ]
-            remaps = {stream.topic: f"/plant{stream.recorded_topic}" for stream in streams}
+            ends = [self.contract.sources[key] for key in (*self._told, "robot_command")]
+            remaps = {one.topic: f"/plant{one.recorded_topic}" for one in ends}
             remaps["/clock"] = "/plant/clock"
             self.nodes.start(name, {"contract": self._path, "task": TASK}, remaps)
         elif name == GATE:
@@ -156,7 +159,13 @@ class Stage:
     def _write_bundles(self) -> None:
         contract, folder, middle = self.contract, self._folder / "bundles", self.joints()
         write_swing(folder / "swing", contract, middle)
-        write_swing(folder / "knowing", contract, middle, detector=knows_tables(contract))
+        detector = knows_tables(contract)
+        if self.contract.images:
+            topics = {name: self.contract.cameras[name].topic for name in (AGENT, HAND)}
+            self.wait_for(lambda: all(map(self.messages, topics.values())), "there are no pictures")
+            shown = {name: self.messages(topic)[-1][1] for name, topic in topics.items()}
+            detector = detector._replace(images=knows_pictures(contract, shown))
+        write_swing(folder / "knowing", contract, middle, detector=detector)
         write_swing(folder / "home", contract, middle, StartRange(middle + 0.4, middle + 0.4))
         elsewhere = StartRange(middle + 1.5, middle + 1.5)
         write_swing(folder / "far", contract, middle, elsewhere)
@@ -191,6 +200,11 @@ class Stage:
 
         message = deserialize_message(self.messages(PLANT)[-1][1], JointState)
         return fields_of(message, self.contract)["position"]
+
+    @property
+    def _told(self) -> tuple[str, ...]:
+        """What the robot tells, by names of the contract."""
+        return ("joint_state", "objects", *self.contract.observed_cameras)
 
     def _tells_joints(self) -> bool:
         relayed = self.contract.streams["joint_state"].topic
@@ -282,9 +296,10 @@ class Stage:
         self.leader.stop()
         if TWIN in self.nodes.names():
             self.nodes.end_one(TWIN)
-        for name, stream in RELAYS.items():
+        for name, streams in RELAYS.items():
             if name in self.nodes.names() and self.nodes.ended(name) is None:
-                self.operator.relay(stream, "pass")
+                for stream in streams:
+                    self.operator.relay(stream, "pass")
         for name in self.ending:
             self.wait_for(partial(self._has_ended, name), f"{name} does not end")
         self.ending.clear()
@@ -313,7 +328,7 @@ class Stage:
     def _see_streams(self) -> None:
         """Until all that is told of the robot is told again."""
         began_ns = time.time_ns()
-        topics = [self.contract.streams[key].topic for key in ("joint_state", "objects")]
+        topics = [self.contract.sources[key].topic for key in self._told]
         self.wait_for(
             lambda: all(self.messages(topic)[-1:] > [(began_ns, b"")] for topic in topics),
             "the robot tells nothing any more",

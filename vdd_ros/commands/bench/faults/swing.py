@@ -14,6 +14,7 @@ import numpy as np
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.bundle import Bundle, write_bundle
+from vdd_ros.commands.bench.faults.sight import N_FEATURES, colours_graph
 from vdd_ros.conformal import Threshold
 from vdd_ros.contract import Contract
 from vdd_ros.mahalanobis import Clusters
@@ -52,7 +53,7 @@ def write_swing(
     start: StartRange | None = None,
     detector: OodDetector | None = None,
 ) -> Bundle:
-    """A bundle that swings about `middle` (Da,) [unit]."""
+    """A bundle that swings about `middle` (Da,) [unit]; its encoders tell colours."""
     return write_bundle(
         folder,
         name="swing",
@@ -67,6 +68,8 @@ def write_swing(
         certificate={},
         start=start,
         ood_detector=detector,
+        encoders={image.name: colours_graph(image) for image in contract.images},
+        image_features=N_FEATURES if contract.images else None,
     )
 
 
@@ -176,7 +179,7 @@ def swing_graph(contract: Contract, middle: np.ndarray) -> bytes:
     values["one"] = np.array([1])
     constants = [numpy_helper.from_array(np.asarray(v), name) for name, v in values.items()]
     shapes = {
-        "window": [N_OBS_STEPS, contract.observation_dim],
+        "window": [N_OBS_STEPS, contract.observation_dim + len(contract.images) * (1 + N_FEATURES)],
         "log_gating": [1],
         "means": [1, HORIZON, contract.action_dim],
     }

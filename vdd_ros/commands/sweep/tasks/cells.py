@@ -132,7 +132,8 @@ def _cell(plan: TasksPlan, group: Group, policy: str, out: Path, choices: str) -
         "experts": _experts(trained) if student is not None and student.is_mixture else None,
         "latency_us": latency,
         "missing": rolled_out["missing"] | judged.get("missing", {}) | untimed,
-        "training_seconds": _training_seconds(trained),
+        "training_seconds": _training(trained, "seconds"),
+        "training_cpu_seconds": _training(trained, "cpu_seconds"),
     }
 
 
@@ -151,7 +152,7 @@ def _experts(run: Path) -> int:
     return json.loads((run / "run.json").read_text())["configs"]["student"]["n_experts"]
 
 
-def _training_seconds(run: Path) -> float | None:
-    """On the wall, as the run's metrics tell it; None where they are gone."""
+def _training(run: Path, figure: str) -> float | None:
+    """What it took, as the run's metrics tell it; None where they are gone, or do not."""
     lines = read_metrics(run)
-    return lines[-1]["seconds"] if lines else None
+    return lines[-1].get(figure) if lines else None

@@ -29,11 +29,14 @@ class TaskPlan(Part):
 
 
 class TeacherPlan(Part):
-    """config and training: what differs from the plan's; objectives: what differs for its students
-    by a method, such as how noise levels are drawn; tasks: None for all.
+    """config, encoder and training: what differs from the plan's; objectives: what differs for its
+    students by a method, such as how noise levels are drawn; tasks: None for all; contract: what
+    it observes of the tasks' recordings, None for all that their contracts do.
     """
 
     config: dict[str, Any] = {}
+    encoder: dict[str, Any] = {}
+    contract: Path | None = None
     training: dict[str, Any] = {}
     objectives: dict[str, dict[str, Any]] = {}
     tasks: tuple[str, ...] | None = None

@@ -42,8 +42,9 @@ def _of_teacher(plan: TasksPlan, task: str, seed: int, name: str) -> Facts:
     return {
         "demonstrations": wanted.demonstrations,
         "held_out": wanted.held_out,
-        "contract": str(plan.contract_of(task)),
+        "contract": str(plan.contract_of(task, name)),
         "config": {**plan.teacher, **wanted.teacher, **own.config},
+        "encoder": {**plan.encoder, **own.encoder} or None,
         "training": {**plan.teacher_training, **own.training, "seed": seed},
     }
 

@@ -21,6 +21,7 @@ from vdd_ros.commands.sweep.tasks.entries import (
     require_rule,
 )
 from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
@@ -32,7 +33,8 @@ RESERVED = (TEACHER, "teacher-1", "people", "bundles", "results", "rollouts")
 
 class TasksPlan(Part):
     """What to record, train, judge and roll out. Choices of training are given as differences from
-    the defaults; rollouts: of each policy, with the same contexts and seeds for all; ablations:
+    the defaults, the encoder's matter where a contract has images; rollouts: of each policy, with
+    the same contexts and seeds for all; ablations:
     further students, and acting: policies, which are compared with these in tables of their own.
     """
 
@@ -42,6 +44,7 @@ class TasksPlan(Part):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     rollouts: Count
     teacher: dict[str, Any]
+    encoder: dict[str, Any] = {}
     teacher_training: dict[str, Any]
     teachers: Annotated[dict[str, TeacherPlan], Field(min_length=1)]
     student: dict[str, Any]
@@ -65,6 +68,7 @@ class TasksPlan(Part):
             ]
         for name, teacher in self.teachers.items():
             self._require_tasks(name, teacher.tasks)
+            _require_encoder(name, self.encoder | teacher.encoder)
             choices += [
                 (TeacherConfig, self.teacher | teacher.config),
                 (TrainingConfig, self.teacher_training | teacher.training),
@@ -146,9 +150,10 @@ class TasksPlan(Part):
         """Ablations as well."""
         return {**self.students, **self.ablations}
 
-    def contract_of(self, task: str) -> Path:
-        """File of the robot's contract."""
-        return contract_of(task, self.tasks[task].contract)
+    def contract_of(self, task: str, teacher: str | None = None) -> Path:
+        """File of the robot's contract, as a task is recorded by it or a teacher observes it."""
+        own = None if teacher is None else self.teachers[teacher].contract
+        return own or contract_of(task, self.tasks[task].contract)
 
     def teachers_of(self, task: str) -> list[str]:
         """Names of the teachers that learn a task."""
@@ -213,3 +218,11 @@ class TasksPlan(Part):
             f"{seeds * steps:,} gradient steps; {policies} cells, {policies * self.rollouts:,} "
             f"rollouts"
         )
+
+
+def _require_encoder(teacher: str, given: dict[str, Any]) -> None:
+    """Raise ValueError for what is no setting of an encoder."""
+    try:
+        EncoderConfig.from_dict(given)
+    except TypeError as error:
+        raise ValueError(f"{teacher}: encoder has no such setting ({error})") from None

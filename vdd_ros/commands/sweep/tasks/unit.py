@@ -23,6 +23,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
+from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.export import teacher_graph
 from vdd_ros.policies.forms import opened
 from vdd_ros.policies.judge import JudgeConfig, judged
@@ -73,7 +74,7 @@ def work(plan: TasksPlan, group: Group, out: Path) -> None:
     students = {name: _student(plan, group, teacher, name) for name in names}
     _judge(teacher, students, group.seed, folder)
     for policy in policies_of(plan, group.task, group.teacher):
-        _roll_out(plan, group.task, policy, folder)
+        _roll_out(plan, group, policy, folder)
 
 
 def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
@@ -87,7 +88,7 @@ def time_calls(plan: TasksPlan, group: Group, out: Path) -> None:
 
 def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
     task, seed, name = group
-    contract, wanted = Contract.from_yaml(plan.contract_of(task)), plan.teachers[name]
+    contract, wanted = Contract.from_yaml(plan.contract_of(task, name)), plan.teachers[name]
     store = EpisodeStore(out / task / FOLDER, contract)
     return teacher_in(
         group.folder(out) / "teacher",
@@ -97,6 +98,7 @@ def _teacher(plan: TasksPlan, group: Group, out: Path) -> Teacher:
         {**plan.teacher, **plan.tasks[task].teacher, **wanted.config},
         {**plan.teacher_training, **wanted.training, "seed": seed},
         plan.tasks[task].held_out,
+        EncoderConfig.from_dict({**plan.encoder, **wanted.encoder}),
     )
 
 
@@ -131,17 +133,17 @@ def _judge(teacher: Teacher, students: dict[str, AnyStudent], seed: int, folder:
     tell(folder, "fidelity", fresh | known)
 
 
-def _roll_out(plan: TasksPlan, task: str, policy: str, folder: Path) -> None:
+def _roll_out(plan: TasksPlan, group: Group, policy: str, folder: Path) -> None:
     """Every rollout of one policy through its own bundle; where the plan wants more or fewer than
     there are, those that were done before are not done again."""
     known = told(folder, "rollouts")
     if policy in known and len(known[policy]["ways"]) == plan.rollouts:
         return
     bundle = _bundle(plan, policy, folder)
-    robot = Contract.from_yaml(plan.contract_of(task))
+    robot = Contract.from_yaml(plan.contract_of(group.task, group.teacher))
     seeds = range(plan.rollouts)
     with progress(f"{folder} {policy}") as report:
-        result = evaluate(bundle, robot, seeds, folder / "rollouts", 1, task, report)
+        result = evaluate(bundle, robot, seeds, folder / "rollouts", 1, group.task, report)
     summary = result.summary()
     contexts = len({rollout.context for rollout in result.rollouts})
     figures = {name: summary[name] for name in KEPT}
@@ -168,7 +170,7 @@ def _time(teacher: Teacher, students: dict[str, AnyStudent], folder: Path) -> No
     if {*TEACHER_STEPS, *students} <= told(folder, "latency").keys():
         return
     rng = np.random.default_rng(0)
-    window = typical_window(teacher.normalizer, rng)
+    window = typical_window(teacher, rng)
     noise = rng.normal(size=(1, teacher.normalizer.sizes[-1]))
     calls: dict[str, Callable[[], object]] = {}
     for name, steps in TEACHER_STEPS.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vdd_ros.commands.bench.faults.scenarios import messages, node, people, robot
+from vdd_ros.commands.bench.faults.scenarios import cameras, messages, node, people, robot
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 
 IN_TRAJECTORIES = (
@@ -29,6 +29,7 @@ _SENT_AS_POSITIONS: tuple[Scenario, ...] = (
     *node.bundle(),
     *robot.clock(),
     *robot.gate(),
+    *cameras.scenarios(),
 )
 # Some again where commands are trajectories of one point each.
 SCENARIOS: tuple[Scenario, ...] = (

@@ -39,10 +39,11 @@ class Scenario:
     told: what is injected, for people; rig: which action_node; moving: whether the arm swings
     before; outcome: rest (a stop), goes on, either of them, silence (of a killed node) or nothing
     (it never begins); reasons: one of which is told, of a run that goes on why another did not
-    begin; detection_s: until the node has to notice; lasts_s: for how long a run that goes on is
-    looked at; starved: the node is kept from its processor; its_share: of the processor that it
-    gets while it brakes, which takes as much longer; commands: how the robot is commanded;
-    may_restart: it may take another node to drive again, which its row tells.
+    begin; says: words of what is told beside the reason; detection_s: until the node has to notice;
+    lasts_s: for how long a run that goes on is looked at; starved: the node is kept from its
+    processor; its_share: of the processor that it gets while it brakes, which takes as much longer;
+    commands: how the robot is commanded; may_restart: it may take another node to drive again,
+    which its row tells; sees: the policy has cameras.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Scenario:
     acts: tuple[Act, ...]
     outcome: Outcome = "rest"
     reasons: tuple[str, ...] = ()
+    says: str = ""
     detection_s: float = 0.0
     moving: bool = True
     rig: str = "drive"
@@ -59,3 +61,4 @@ class Scenario:
     its_share: float = 1.0
     commands: Literal["positions", "trajectory"] = "positions"
     may_restart: bool = False
+    sees: bool = False
