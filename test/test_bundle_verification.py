@@ -22,6 +22,7 @@ from vdd_ros.commands.bench.bundle.scene import reseal
 from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.contract import Contract
 from vdd_ros.device_results import read_result
+from vdd_ros.inference import runtime_text
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences, Reference
 from vdd_ros.sealed_folder import Refused
@@ -215,11 +216,13 @@ def test_the_command_ends_with_its_checks_and_keeps_a_device_result(
 def test_a_device_result_names_what_was_measured(
     tmp_path, contract, capsys, monkeypatch, fast, runtime
 ):
+    monkeypatch.setattr("vdd_ros.inference.is_kernel_fast", lambda: False)
     monkeypatch.setattr("vdd_ros.inference.is_blas_fast", lambda: fast)
     made = student_bundle(tmp_path / "vdd", contract, student_parts(), STUDENT_RULE)
     _, result, _ = vdd(capsys, "verify", made.folder, *FAST, "--save", "--results", tmp_path)
     kept = read_result(Path(result["device_results"]) / "latency")
     assert kept.facts["runtime"] == f"{runtime} {version(runtime)} on the CPU"
+    assert runtime_text("compiled") == f"vdd_ros' own kernel and numpy {version('numpy')}"
 
 
 @pytest.mark.parametrize(

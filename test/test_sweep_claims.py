@@ -161,3 +161,13 @@ def test_ablations_have_tables_of_their_own_below_vdd_and_nll():
     experts = made[2].heads.index("experts")
     assert [row[experts] for row in made[2].rows] == ["8", "8", "9 to 10"]
     assert made[0].rows[0][experts] == "–"
+
+
+def test_where_there_is_nothing_to_choose_there_is_no_entropy():
+    one_way = {"modes_declared": 1, "ways": [0] * 20, "entropy": None, "entropy_dropped": None}
+    some = {("two", method): one_way for method in CORE}
+    both = found(), found(some)
+    assert both[1]["entropy"] == (both[0]["entropy"][0].replace("two", "one"), True)
+    assert both[1]["success"][1]
+    every = some | {("one", method): one_way for method in CORE}
+    assert found(every)["entropy"] == ("no task has several modes", None)

@@ -10,6 +10,7 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
+import drawing
 import numpy as np
 import pytest
 import yaml
@@ -94,6 +95,28 @@ def test_latency_is_measured_within_every_limit_and_a_planted_delay_is_what_it_g
     early, late = found
     assert late.delay_s - early.delay_s == pytest.approx(0.04, abs=1e-3)
     assert late.between == ("robot_command", "joint_state")
+
+
+@pytest.mark.slow
+def test_cameras_that_are_stamped_as_the_joints_are_are_not_late(tmp_path):
+    """The simulator draws what its joint states of the same stamp say."""
+    contract = CONTRACT_PATH.with_name("panda_stack_1_images.yaml")
+    facts = {"contract": contract, "use_sim_time": True}
+    scene = {"contract": contract, "task": "stack_1", "time_base": "sim"}
+    given = {"drive": True, "joints": "panda_joint1 agent_view in_hand", "seconds": 16.0}
+    given |= {"reach": 0.3}
+    with (
+        free_domain() as domain,
+        running_node("sim_node", domain, scene, MUJOCO_GL=drawing.gl()),
+        running_node("command_gate", domain, facts),
+        running_node("recorder_node", domain, facts | {"directory": tmp_path / "recorded"}),
+        calibrate(domain, tmp_path, "latency", contract, **given) as node,
+    ):
+        assert node.wait(400.0) == 0, node.output
+    found = RobotCalibration.read(tmp_path / "robot").latency
+    for camera in ("agent_view", "in_hand"):
+        assert found[camera].between == ("joint_state", camera)
+        assert abs(found[camera].delay_s) < 2e-3 and np.ptp(found[camera].interval_s) < 8e-3
 
 
 def test_without_drive_nothing_is_asked_of_the_arm_and_what_does_not_move_is_refused(tmp_path):

@@ -12,9 +12,11 @@ import drawing
 import numpy as np
 import pytest
 import yaml
+from diagnostic_msgs.msg import DiagnosticArray
 from harness import ROOT, Observer, free_domain, running_node, wait_for
 from planted_arms import rendered_lens
 from std_msgs.msg import Bool, Float64MultiArray
+from std_srvs.srv import SetBool
 
 from vdd_ros.calibration import rigid
 from vdd_ros.calibration.board import Board
@@ -146,6 +148,24 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
     assert not (tmp_path / "robot").exists()
     (folder,) = (tmp_path / "poses").iterdir()
     assert len(PoseLog.read(folder).poses) >= 2, "what was taken stays"
+
+
+def test_a_gate_that_has_stopped_says_why(facts, tmp_path):
+    with free_domain() as domain, Observer(domain) as observer:
+        words = observer.listen(DiagnosticArray, "/diagnostics")
+        sim, gate = robot(domain, facts)
+        with sim, gate:
+            observer.call(SetBool, "/command_gate/e_stop", SetBool.Request(data=True))
+            says = lambda: [  # noqa: E731
+                one.message
+                for each in list(words)
+                for one in each.status
+                if one.message.startswith("stopped")
+            ]
+            wait_for(says, "the gate to say that it has stopped")
+            with node(domain, facts, tmp_path, "joints", poses=50) as calibration:
+                assert calibration.wait(60.0) == 1, calibration.output
+                assert f"its gate has {says()[0]}" in calibration.output, calibration.output
 
 
 def test_a_choice_that_nobody_wants_any_more_is_waited_for_by_nobody():

@@ -30,7 +30,7 @@ TARGET static inline const float *NAME(product)(const float *w, const float *x, 
     return w;
 }
 
-/* e^x = 2^k e^r with |r| <= ln(2) / 2 and Cephes' polynomial, to 2 units in the last place. */
+/* e^x = 2^k e^r with |r| <= ln(2) / 2 and Cephes' polynomial, within one unit in the last place. */
 TARGET static inline lanes NAME(exponential)(lanes x) {
     const lanes low = x * 0.0f - 87.0f, high = x * 0.0f + 88.0f;
     x = CHOOSE(x < low, low, x);

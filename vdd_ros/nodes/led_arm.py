@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
@@ -23,6 +24,7 @@ THERE = 0.05  # [rad, m]
 LISTENS_S = 1.0  # how often silence is looked at
 SILENT_S = 5.0  # without any joint state, by the ROS clock
 STANDS_S = 60.0  # by a steady one: a simulator that is gone takes the ROS clock with it
+GATES = ("command_gate", "action_node")  # nodes that have one
 SETTLING_S = 1.0  # after the last target, which is held
 
 
@@ -48,6 +50,10 @@ class LedArm:
         self._sent = np.zeros(0)
         self._tick = self._near_ns = self._heard_ns = 0
         self._heard_s = time.monotonic()
+        self._stopped = ""  # by what, as the gate says
+        self._gates = {f"{node.get_namespace()}/{name}".lstrip("/") for name in GATES}
+        if leads:
+            node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
         self._teleop = contract.streams["teleop_command"]
         self._leader = open_leader(node, contract, self._take) if leads else None
         if not leads:
@@ -95,7 +101,7 @@ class LedArm:
             joint = self._contract.joint_names.index(name)
             raise UserError(
                 f"{name} stays at {self.position[joint]:.3f} instead of coming to {what}, "
-                f"{target[joint]:.3f}: is something in its way, or the gate stopped?"
+                f"{target[joint]:.3f}: {self._hindrance}"
             )
 
     def lead(
@@ -150,8 +156,21 @@ class LedArm:
             joint = int(off.argmax())
             self.fault = (
                 f"{self._contract.joint_names[joint]} is {off[joint]:.2f} from where it is sent: "
-                f"is something in its way, or the gate stopped?"
+                f"{self._hindrance}"
             )
+
+    @property
+    def _hindrance(self) -> str:
+        """Why the arm may not follow."""
+        if self._stopped:
+            return f"its gate has {self._stopped}"
+        return "is something in its way, or the gate stopped?"
+
+    def _hear(self, message: DiagnosticArray) -> None:
+        """Whether the gate, in a node of its own or in action_node, says that it has stopped."""
+        for status in message.status:
+            if status.name in self._gates:
+                self._stopped = status.message if status.message.startswith("stopped") else ""
 
     def _listen(self) -> None:
         """Give up where joint states have ended; have the script go on, whether or not."""

@@ -27,7 +27,6 @@ def of_images(text: str) -> str:
             *(number(_minutes(cell[f"training_{kind}"]), 1) for kind in ("seconds", "cpu_seconds")),
         ]
         for cell in cells
-        if cell["method"] != "teacher-1"
     ]
     contexts = cells[0]["contexts"]
     head = f"{origin(cells)}, {len(cells[0]['ways'])} rollouts of each policy in {contexts} scenes:"

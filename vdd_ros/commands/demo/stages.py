@@ -127,8 +127,8 @@ def certify(args) -> None:
         "--seed", args.seed, "--out", rollouts, "--contract", args.contract, *late,
     )  # fmt: skip
     kept = args.out / "results" / "device"
-    _result(args, "verify", "verify", bundle, "--save", "--results", kept)
-    (measured,) = kept.glob(f"*/*/{LATENCY}")
+    verified = _result(args, "verify", "verify", bundle, "--save", "--results", kept)
+    measured = Path(verified["device_results"]) / LATENCY
     late_figures = f"vdd-{DELAY_S * 1e3:g}-{DELAY_S * 1e3:g}ms.json"
     found = _result(
         args, "certify", "certify", bundle, "--out", _bundle(args, CERTIFIED),

@@ -83,11 +83,15 @@ def _equal(by: Cells, tasks: list[str], figure: Ratio, seed: int) -> Claim:
     """METRICS: equal to the teacher, rollouts of all seeds together."""
     goal = f"{figure}: mean ratio to the teacher at least {RATIOS[figure]}, no bound below -0.05"
     pairs = {task: _pair(by.get((task, VDD), []), by.get((task, TEACHER), [])) for task in tasks}
+    if figure == "entropy":  # there is none where there is nothing to choose
+        pairs = {task: pair for task, pair in pairs.items() if pair is None or pair.n_modes > 1}
+        if not pairs:
+            return Claim(goal, "no task has several modes", None)
     known = [pair for pair in pairs.values() if pair is not None]
-    if len(known) < len(tasks):
+    if len(known) < len(pairs):
         return _missing(goal, [task for task, pair in pairs.items() if pair is None])
     found = equal_to_teacher(known, figure, RATIOS[figure], seed)
-    lowest = min(zip(found.differences, tasks, strict=True), key=lambda one: one[0].lower)
+    lowest = min(zip(found.differences, pairs, strict=True), key=lambda one: one[0].lower)
     ratio = "-" if found.mean_ratio is None else f"{found.mean_ratio:.3f}"
     return Claim(goal, f"{ratio}; {lowest[0].lower:+.3f} on {lowest[1]}", found.equal)
 
