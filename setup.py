@@ -48,8 +48,16 @@ extras = {
     "tensorboard": ["tensorboard>=2.15"],
     # `vdd dataset show --rerun`; 500 MB, so that no lock has it
     "looking": ["rerun-sdk>=0.41,<0.42"],
-    # `vdd dataset import`, `export`, `look`: HDF5, parquet, rosbag2
-    "data": ["h5py>=3.8", "pyarrow>=14", "mcap>=1.6", "mcap-ros2-support>=0.5", "rosbags>=0.10"],
+    # `vdd dataset import`, `export`, `look`: HDF5, parquet and videos, rosbag2
+    "data": [
+        "h5py>=3.8",
+        "pyarrow>=14",
+        "av>=14",
+        "pillow>=10",
+        "mcap>=1.6",
+        "mcap-ros2-support>=0.5",
+        "rosbags>=0.10",
+    ],
     # where a contract's actions tell poses of tools; qpsolvers comes with mink
     "cartesian": ["mink==0.0.5", "mujoco>=3.3,<3.10"],
     # `vdd calibrate`; the arm's kinematics are those of `cartesian`

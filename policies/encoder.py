@@ -6,7 +6,7 @@ robot's state in `cond`: teachers and students are the same networks with or wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.augment import AugmentConfig, augmented, middle
 from vdd_ros.policies.checkpoint import load_tensors
+from vdd_ros.policies.device import CPU, lent, placed
 from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax, of_torchvision
@@ -121,24 +122,32 @@ class Encoder(nn.Module):
     def of(self, pictures: Pictures) -> Tensor:
         """(N, C * image_dim) of what windows see. Neighbouring windows see the same pictures: each
         is encoded once, few at a time in memory."""
-        blocks = []
-        for image in range(self.count):
-            keys = np.stack([pictures.of, pictures.numbers[:, image]], axis=1)
-            _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-            distinct = pictures[first]
-            features = torch.cat(
-                [
-                    self._acting(image, distinct[begin : begin + ROWS])
-                    for begin in range(0, len(distinct), ROWS)
-                ]
-            )
-            age = torch.from_numpy(pictures.ages_s[:, image : image + 1]) * self.rates_hz[image]
-            blocks += [features[torch.from_numpy(place.ravel())], age]
-        return torch.cat(blocks, dim=1)
+        with lent(self.nets):
+            return encoded_once(pictures, self.rates_hz, self._acting)
 
-    def _acting(self, image: int, pictures: Pictures) -> Tensor:
-        pixels = torch.from_numpy(pictures.pixels(image))
-        return self.net(image)(middle(pixels, self.config.augment))
+    def _acting(self, image: int, pixels: Tensor) -> Tensor:
+        return self.net(image)(middle(placed(pixels), self.config.augment)).to(CPU)
+
+
+def encoded_once(
+    pictures: Pictures, rates_hz: Tensor, encode: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """As `Encoder.of`; encode: an image's number and (n, height, width, 3) uint8 -> (n, features);
+    rates_hz: (C,) of the images."""
+    blocks = []
+    for image, rate_hz in enumerate(rates_hz):
+        keys = np.stack([pictures.of, pictures.numbers[:, image]], axis=1)
+        _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        distinct = pictures[first]
+        features = torch.cat(
+            [
+                encode(image, torch.from_numpy(distinct[begin : begin + ROWS].pixels(image)))
+                for begin in range(0, len(distinct), ROWS)
+            ]
+        )
+        age = torch.from_numpy(pictures.ages_s[:, image : image + 1]) * rate_hz
+        blocks += [features[torch.from_numpy(place.ravel())], age]
+    return torch.cat(blocks, dim=1)
 
 
 def tensors_of(pictures: Pictures) -> tuple[list[Tensor], Tensor]:
@@ -157,7 +166,7 @@ def make_encoder(config: EncoderConfig, contract: Contract) -> Encoder:
 
 
 def _begin_with(encoder: Encoder, path: Path) -> None:
-    weights = load_tensors(path)
+    weights = _read(path)
     own = encoder.state_dict()
     if set(weights) == set(own):
         encoder.load_state_dict(_fitting(weights, own, path))
@@ -171,6 +180,20 @@ def _begin_with(encoder: Encoder, path: Path) -> None:
                 f"{encoder.config.stages} stages: name the weights of one, or of an encoder"
             )
         net.resnet.load_state_dict(_fitting({name: known[name] for name in resnet}, resnet, path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Weights in a file; a pickle is told as one, as most are offered so, and never opened."""
+    if not path.is_file():
+        raise UserError(f"{path}, encoder.weights, is missing: name another file, or leave it out")
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin.startswith((b"PK", b"\x80")):
+        raise UserError(
+            f"{path} is a pickle of torch, which can run code and is not opened: save its tensors "
+            "as safetensors first (docs/cameras.md), and name that file"
+        )
+    return load_tensors(path)
 
 
 def _fitting(weights: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

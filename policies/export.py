@@ -19,6 +19,7 @@ import io
 import logging
 import math
 import warnings
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import NoiseConfig
+from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
 from vdd_ros.policies.windows import Windows
@@ -81,7 +83,8 @@ class ActingEncoder(nn.Module):
         self.net, self.augment = encoder.net(image), encoder.config.augment
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.net(middle(pixels[None], self.augment))[0]
+        # a number at once: TensorRT takes bytes in, and nothing but a cast of them
+        return self.net(middle(pixels.float()[None], self.augment))[0]
 
 
 class ActingStudent(nn.Module):
@@ -183,7 +186,15 @@ def encoder_graphs(encoder: Encoder, contract: Contract) -> dict[str, bytes]:
     }
 
 
-def acting_windows(windows: Windows, encoder: Encoder | None) -> np.ndarray:
+class EncodesPictures(Protocol):
+    """An encoder, or what stands in its place."""
+
+    def of(self, pictures: Pictures) -> Tensor:
+        """As `Encoder.of`."""
+        ...
+
+
+def acting_windows(windows: Windows, encoder: EncodesPictures | None) -> np.ndarray:
     """(N, To, Do) as a graph is given them; with images their newest rows are longer by what the
     encoder makes of them."""
     if encoder is None or windows.pictures is None:

@@ -6,45 +6,88 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from vdd_ros.contract import Contract
 from vdd_ros.density import MixtureParameters
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import PIXELS, Eyes
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.parity import Recorded, Units, Variant, compare, faults
 from vdd_ros.parity import report as report_of
 from vdd_ros.parity_limits import ParityLimits
-from vdd_ros.policies.encoder import Encoder
+from vdd_ros.policies.encoder import Encoder, encoded_once
 from vdd_ros.policies.export import acting_windows
 from vdd_ros.policies.forms import Eager, opened
+from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.precision import as_measured
 from vdd_ros.policies.stored_windows import open_windows
 from vdd_ros.sealed_folder import to_json
 
-CALIBRATION_WINDOWS = 500
+CALIBRATION_WINDOWS, CALIBRATION_PICTURES = 500, 100
+Inputs = dict[str, np.ndarray]
 
 
-def recorded_windows(teacher: Path, count: int, encoder: Encoder | None = None) -> Recorded:
+def recorded_windows(
+    teacher: Path, count: int, encoder: Encoder | None = None, candidate: Eyes | None = None
+) -> Recorded:
     """So many windows of a teacher's run, those held out first; all where there are fewer. encoder:
-    of the images that they see."""
+    of the images that they see; candidate: its graphs in another precision."""
     held_out, trained_on = (open_windows(teacher, one) for one in (True, False))
     parts = [held_out.at_most(count)]
     if len(held_out) < count:
         parts.append(trained_on.at_most(count - len(held_out)))
     observations = np.concatenate([acting_windows(part, encoder) for part in parts])
+    seen = None
+    if encoder is not None and candidate is not None:
+        measured = MeasuredEncoder(candidate, encoder)
+        seen = np.concatenate([acting_windows(part, measured) for part in parts])
+        seen = seen.astype(np.float32)
     chunks = np.concatenate(
         [np.where(part.is_pad[..., None], np.nan, part.chunks) for part in parts]
     )
-    return Recorded(observations.astype(np.float32), chunks.astype(np.float32))
+    return Recorded(observations.astype(np.float32), chunks.astype(np.float32), seen)
+
+
+class MeasuredEncoder:
+    """What graphs of an encoder make of pictures, in onnxruntime, in its place."""
+
+    def __init__(self, eyes: Eyes, encoder: Encoder):
+        self._eyes, self._encoder = eyes, encoder
+
+    def of(self, pictures: Pictures) -> Tensor:
+        """As `Encoder.of`."""
+        return encoded_once(pictures, self._encoder.rates_hz, self._encode)
+
+    def _encode(self, image: int, pixels: Tensor) -> Tensor:
+        name = self._eyes.contract.images[image].name
+        rows = [self._eyes.encoded(name, one) for one in pixels.numpy()]
+        return torch.from_numpy(np.stack(rows))
+
+
+def calibration_pictures(teacher: Path, contract: Contract) -> dict[str, list[Inputs]]:
+    """By image, inputs of its encoder's graph: pictures that the teacher was trained on."""
+    pictures = open_windows(teacher, held_out=False).at_most(CALIBRATION_PICTURES).pictures
+    if pictures is None:
+        return {}
+    return {
+        image.name: [{PIXELS: pixels} for pixels in pictures.pixels(index)]
+        for index, image in enumerate(contract.images)
+    }
 
 
 def calibration_inputs(
-    teacher: Path, noise_shape: tuple[int, ...] | None, seed: int
-) -> list[dict[str, np.ndarray]]:
+    teacher: Path,
+    noise_shape: tuple[int, ...] | None,
+    seed: int,
+    encoder: Encoder | None = None,
+) -> list[Inputs]:
     """Inputs of a policy's graph at windows that the teacher was trained on."""
     rng = np.random.default_rng(seed)
     inputs = []
-    for window in open_windows(teacher, held_out=False).at_most(CALIBRATION_WINDOWS).observations:
+    windows = open_windows(teacher, held_out=False).at_most(CALIBRATION_WINDOWS)
+    for window in acting_windows(windows, encoder):
         one = {"window": window.astype(np.float32)}
         if noise_shape is not None:
             one["noise"] = rng.standard_normal(noise_shape).astype(np.float32)

@@ -17,6 +17,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import fingerprint, load_tensors, save_tensors
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.device import lent
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import Batch, Paired
 from vdd_ros.policies.runs import Teacher, training_examples
@@ -89,7 +90,8 @@ def paired_pool(
     key = fingerprint(settings, data.cond, starts, *weights)
     path = teacher.folder / f"ends-{key}.safetensors"
     if distributed.is_first() and not path.exists():
-        ends = follow(teacher.denoiser.denoise, starts, data.cond, noise, sampler)
+        with lent(teacher.denoiser):
+            ends = follow(teacher.denoiser.denoise, starts, data.cond, noise, sampler)
         save_tensors(path, {"ends": ends})
     distributed.wait()
     return Paired(data.cond, load_tensors(path)["ends"], data.demos, starts)
@@ -199,7 +201,8 @@ def _draw(
 ) -> Tensor:
     """(N, C) -> (N, R): one sample each of `denoiser`, the teacher or who stands in its place."""
     dim, noise = teacher.normalizer.sizes[-1], teacher.config.sampling_noise
-    return sample_chunks(denoiser.denoise, cond, dim, noise, sampler, generator)
+    with lent(denoiser):
+        return sample_chunks(denoiser.denoise, cond, dim, noise, sampler, generator)
 
 
 def blurred(

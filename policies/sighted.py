@@ -15,6 +15,7 @@ from vdd_ros.contract_images import images_interface
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
 from vdd_ros.policies.checkpoint import Run, fingerprint, load_tensors, save_tensors
+from vdd_ros.policies.device import placed
 from vdd_ros.policies.encoder import Encoder, EncoderConfig
 from vdd_ros.policies.examples import Examples
 from vdd_ros.policies.stored_pictures import StoredPictures, store_pictures
@@ -53,7 +54,7 @@ def seen_examples(data: Examples, stored: StoredWindows) -> SeenExamples:
 def pixels_of(views: StoredPictures, numbers: Tensor) -> list[Tensor]:
     """(B, C) -> of each image (B, height, width, 3) uint8."""
     columns = numbers.numpy().T
-    return [torch.from_numpy(views.pixels(image, one)) for image, one in enumerate(columns)]
+    return [placed(torch.from_numpy(views.pixels(image, one))) for image, one in enumerate(columns)]
 
 
 def keep_pictures(path: Path, contract: Contract, source: WindowSource) -> None:

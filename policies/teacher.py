@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser, Prediction
+from vdd_ros.policies.device import CPU, computing, placed
 from vdd_ros.policies.nets import DenoiserNet, NetSizes
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
@@ -140,9 +141,11 @@ def follow(
 ) -> Tensor:
     """(N, D), noise.sigma_max N(0, I), and (N, C) -> (N, D): where a sampler leads that adds no
     noise."""
-    sigmas, sample = sampler.sigmas(noise), SAMPLERS[sampler.name]
+    sigmas, sample = placed(sampler.sigmas(noise)), SAMPLERS[sampler.name]
     parts = zip(starts.split(batch), cond.split(batch), strict=True)
-    return torch.cat([sample(denoise, x, sigmas, rows) for x, rows in parts])
+    with computing():
+        chunks = [sample(denoise, placed(x), sigmas, placed(rows)).to(CPU) for x, rows in parts]
+    return torch.cat(chunks)
 
 
 @torch.no_grad()
@@ -157,9 +160,11 @@ def sample_chunks(
 ) -> Tensor:
     """(N, C) -> (N, dim): one chunk per row, in normalised units."""
     sigmas = sampler.sigmas(noise)
+    highest, sigmas = float(sigmas[0]), placed(sigmas)
     sample, draw = SAMPLERS[sampler.name], drawing(generator)
     chunks = []
-    for rows in cond.split(batch):
-        start = float(sigmas[0]) * torch.randn(len(rows), dim, generator=generator)
-        chunks.append(sample(denoise, start, sigmas, rows, draw))
+    with computing():
+        for rows in cond.split(batch):
+            start = highest * torch.randn(len(rows), dim, generator=generator)
+            chunks.append(sample(denoise, start, sigmas, placed(rows), draw).to(CPU))
     return torch.cat(chunks)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies import distributed
+from vdd_ros.policies.device import CPU, autocast, computing, lent, placed_batch
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.players import Nets, Player, require_disjoint
 from vdd_ros.policies.shared_start import SharedStart
@@ -51,7 +52,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     weight_decay: float = 0.0
-    bf16: bool = True  # in matrix products, and only where the processor has them
+    bf16: bool = True  # in matrix products, and only where the device has them
     save_every: int = 1000
     seed: int = 0
 
@@ -102,8 +103,24 @@ def train(
     other ones. The optimizers then forget the size of the gradients so far: by that of a smaller
     loss, those of a larger one would be leaps. With a state_file the loop saves itself there every
     save_every steps and takes up what it finds; start: where it leaves what it was before the last
-    phase. Of several processes the first alone reports and writes.
+    phase. Of several processes the first alone reports and writes. The nets are on the device of
+    `device.on_device` meanwhile, and a batch at a time.
     """
+    with lent(*nets.modules.values(), *nets.averages.values()):
+        return _train(nets, players, data, config, state_file, report, last, log, start)
+
+
+def _train(
+    nets: Nets,
+    players: Sequence[Player],
+    data: Any,
+    config: TrainingConfig,
+    state_file: Path | None,
+    report: Report,
+    last: LastPhase | None,
+    log: MetricsLog | None,
+    start: SharedStart | None,
+) -> dict[str, Tensor]:
     require_disjoint(players)
     generator = torch.Generator().manual_seed(config.seed)
     learners = {player.name: _Learner(player, config) for player in players}
@@ -139,7 +156,8 @@ def train(
             if start and last and in_charge and done == config.border(last):
                 start.keep(done, state, log)
     name = next(iter(nets.modules))
-    return {key: tensor.clone() for key, tensor in nets.average(name).state_dict().items()}
+    averaged = nets.average(name).state_dict()
+    return {key: tensor.to(CPU, copy=True) for key, tensor in averaged.items()}
 
 
 class _Learner:
@@ -163,8 +181,8 @@ class _Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.player.rate
         index = torch.randint(len(data[0]), (config.batch_size,), generator=generator)
-        batch = data._make(part[index] for part in data)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16 and has_bf16()):
+        batch = placed_batch(data._make(part[index] for part in data))
+        with computing(), autocast(config.bf16):
             loss = self.loss(batch, step / config.steps, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(own))
@@ -188,8 +206,3 @@ def use_threads(count: int) -> None:
     if count < 1:
         raise UserError(f"threads is {count}; use at least 1")
     torch.set_num_threads(count)
-
-
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it only costs."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -32,6 +32,9 @@ NOTED = """\
   extras `cartesian` and `sim`. Nothing of them is part of this package, and a robot whose policies
   tell joint positions does without both. Who passes on an image or a machine with them installed
   passes on GPL software and has to meet its terms.
+- **av** (PyAV, extra `data`) is BSD-3-Clause, and its wheels bring FFmpeg with x264 and x265, which
+  are under the GPL-2.0 or later: who passes on a machine with such a wheel passes on GPL software.
+  Videos alone need it, and a robot does without.
 - **tensorrt-rtx** (extra `rtx`, for tests) is NVIDIA's own, under its licence agreement, and so is
   TensorRT (extra `tensorrt`, or of JetPack). Neither is passed on with this package.
 - **certifi**, **pathspec**, **hypothesis** and **tqdm** are under the MPL-2.0, which asks for the

@@ -8,12 +8,22 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import torch
+from seeing import seeing
 
 from vdd_ros.density import MixtureParameters
+from vdd_ros.eyes import made_pictures
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.acting_few_step import ActingFewStep, few_step_graph
+from vdd_ros.policies.encoder import Encoder, EncoderConfig
 from vdd_ros.policies.expert_graph import expert_graph
-from vdd_ros.policies.export import ActingStudent, StudentDensity, teacher_graph, to_onnx
+from vdd_ros.policies.export import (
+    ActingStudent,
+    StudentDensity,
+    encoder_graphs,
+    student_graphs,
+    teacher_graph,
+    to_onnx,
+)
 from vdd_ros.policies.moe import GaussianMoE, StudentConfig
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.objectives import FEW_STEP
@@ -41,6 +51,10 @@ NAMES = (
     "teacher mlp",
     "teacher transformer",
     "few steps",
+    "encoder small",
+    "encoder whole",
+    "seeing student",
+    "seeing teacher",
 )
 UNROLLED, LOOPED = "teacher unrolled", "teacher looped"  # of vdd bench latency alone
 EXPERT = "expert full"  # in fp32, whatever the precision of the others
@@ -58,13 +72,25 @@ def made(name: str) -> Made:
     """The graph of that name; its networks are the same whatever was made before."""
     torch.manual_seed(0)
     kind, which = name.split(" ", 1)
-    makers = {"student": _student, "density": _density, "teacher": _teacher, "few": _few_steps}
-    graph = (makers | {"expert": _expert})[kind](which)
+    kinds = {
+        "student": _student,
+        "density": _density,
+        "teacher": _teacher,
+        "few": _few_steps,
+        "expert": _expert,
+        "encoder": _encoder,
+        "seeing": _seeing,
+    }
+    graph = kinds[kind](which)
     rng = np.random.default_rng(1)
     shapes = shapes_of(graph)
+    if kind == "encoder":
+        return Made(graph, [{"pixels": one} for one in made_pictures(shapes["pixels"])])
+    longer = shapes["window"][1] - DO  # by what encoders make of images
     inputs = []
     for window in windows()[:20]:
-        one = {"window": window}
+        features = rng.standard_normal((TO, longer)).astype(np.float32)
+        one = {"window": np.concatenate([window, features], axis=1)}
         if "noise" in shapes:
             one["noise"] = rng.standard_normal(shapes["noise"]).astype(np.float32)
         inputs.append(one)
@@ -145,3 +171,32 @@ def _few_steps(which: str) -> bytes:
     net = objective.student(_denoiser("mlp")).eval()
     acting = ActingFewStep(net, normalizer(), objective)
     return few_step_graph(acting, (TO, DO), 2)
+
+
+ENCODERS = {
+    "small": EncoderConfig(channels=4, stages=2, features=6),
+    "whole": EncoderConfig(channels=16),
+}
+
+
+def encoder(which: str) -> Encoder:
+    """Of two images; untrained."""
+    torch.manual_seed(0)
+    return Encoder(ENCODERS[which], seeing()).eval()
+
+
+def _encoder(which: str) -> bytes:
+    return encoder_graphs(encoder(which), seeing())["front"]
+
+
+def _seeing(which: str) -> bytes:
+    """Of a policy that is told what an encoder makes of two images."""
+    eyes = encoder("small")
+    sizes, shape = eyes.sizes(normalizer()), (TO, DO + eyes.count * eyes.image_dim)
+    torch.manual_seed(0)
+    if which == "teacher":
+        teacher = make_teacher(TEACHERS["transformer"], *sizes).eval()
+        torch.nn.init.normal_(teacher.net.leave.weight, std=0.2)
+        return teacher_graph(teacher, normalizer(), NOISE, EULER, shape, candidates=2)
+    parts = (GaussianMoE(STUDENTS["transformer"], *sizes).eval(), normalizer(), shape)
+    return student_graphs(*parts)[0]

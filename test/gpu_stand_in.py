@@ -173,10 +173,11 @@ class Driver:
         hStream.queued += hGraphExec
         return self._done("cuGraphLaunch")
 
-    def view(self, address: int, count: int) -> np.ndarray:
-        """So many float32 of an allocation."""
-        self._require_within(address, 4 * count)
-        return np.frombuffer((ctypes.c_float * count).from_address(address), np.float32)
+    def view(self, address: int, count: int, dtype: type) -> np.ndarray:
+        """So many numbers of an allocation."""
+        size = count * np.dtype(dtype).itemsize
+        self._require_within(address, size)
+        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype)
 
     def _new(self, size: int) -> int:
         buffer = ctypes.create_string_buffer(size)
@@ -202,6 +203,7 @@ class DataType(IntEnum):
     FLOAT = 0
     HALF = 1
     INT8 = 2
+    UINT8 = 5
 
 
 class TensorIOMode(IntEnum):
@@ -242,7 +244,11 @@ class IExecutionContext:
 
     def _compute(self) -> None:
         arrays = {
-            name: self._engine._driver.view(address, int(np.prod(self._engine._tensors[name])))
+            name: self._engine._driver.view(
+                address,
+                int(np.prod(self._engine._tensors[name])),
+                np.uint8 if name in self._engine._bytes else np.float32,
+            )
             for name, address in self._addresses.items()
         }
         session = self._engine._session
@@ -257,6 +263,9 @@ class ICudaEngine:
         self._driver = driver
         self._session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
         self._inputs = [one.name for one in self._session.get_inputs()]
+        self._bytes = {
+            one.name for one in self._session.get_inputs() if one.type == "tensor(uint8)"
+        }
         self._tensors = {
             one.name: tuple(one.shape)
             for one in (*self._session.get_inputs(), *self._session.get_outputs())
@@ -273,7 +282,7 @@ class ICudaEngine:
         return self._tensors[name]
 
     def get_tensor_dtype(self, name: str):
-        return DataType.FLOAT
+        return DataType.UINT8 if name in self._bytes else DataType.FLOAT
 
     def get_tensor_mode(self, name: str):
         return TensorIOMode.INPUT if name in self._inputs else TensorIOMode.OUTPUT
@@ -390,5 +399,5 @@ def members() -> list[str]:
     found += [f"{kind.__name__}.__init__" for kind in kinds[:3]]
     found += ["ILogger.__init__", "ILogger.log", "ParserError.desc"]
     found += ["ILogger.Severity.ERROR", "ILogger.Severity.INTERNAL_ERROR"]
-    found += ["BuilderFlag.TF32", "MemoryPoolType.WORKSPACE", "DataType.FLOAT"]
+    found += ["BuilderFlag.TF32", "MemoryPoolType.WORKSPACE", "DataType.FLOAT", "DataType.UINT8"]
     return [*found, "TensorIOMode.INPUT", "NetworkDefinitionCreationFlag.STRONGLY_TYPED"]

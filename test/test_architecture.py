@@ -53,7 +53,7 @@ HEAVY = {
     "torch": ({"torch", "torchvision"}, {"policies": YES, "commands": LAZY}),
     "simulator": ({"robosuite", "mujoco", "mink"}, {"sim": YES, "commands": LAZY, "teleop": LAZY}),
     "web server": ({"aiohttp"}, {"page": YES}),
-    "data files": ({"h5py", "pyarrow"}, {"datasets": LAZY}),
+    "data files": ({"av", "h5py", "pyarrow"}, {"datasets": LAZY}),
     "ROS": (
         {"rclpy", "builtin_interfaces", "launch", "launch_ros", "ament_index_python"},
         {"nodes": YES, "commands": LAZY},

@@ -62,6 +62,7 @@ def test_of_more_episodes_no_more_is_in_memory_at_a_time(folders, tmp_path, kind
     export(folders[FEW], tmp_path / "first", kind)  # which imports what it needs
     peaks = {}
     for count, folder in folders.items():
+        gc.collect()
         tracemalloc.start()
         export(folder, tmp_path / str(count), kind)
         peaks[count] = tracemalloc.get_traced_memory()[1]

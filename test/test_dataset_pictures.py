@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pyarrow as arrow
 import pytest
 from exported_data import described, episodes_in, vdd
 from pictures import HEIGHT, RATE_HZ, WIDTH, camera, contract_with, end_of, recorded, scene
@@ -173,20 +176,108 @@ def test_files_stay_below_their_size(own, tmp_path, monkeypatch):
     assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
 
 
-def test_an_import_says_that_pictures_are_not_read(own, tmp_path, capsys):
+def test_an_import_reads_them_again_bit_for_bit_and_keeps_the_files_of_cameras(own, tmp_path):
     assert export(own, tmp_path / "e") == 0
     assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 0
-    assert f"not read: {KEY.format('front')}" in capsys.readouterr().out
     for before, after in zip(episodes_in(own), episodes_in(tmp_path / "again"), strict=True):
         frames = frames_of(before, tuple(CAMERAS))
         np.testing.assert_allclose(frames_of(after).state, frames.state, atol=1e-6)
+        assert "not_read" not in after.manifest.meta
+        for name in CAMERAS:
+            shown, images = before.images(name), after.images(name)
+            numbers = frames.pictures[name].tolist()
+            assert len(images) == len(numbers)
+            for at, number in enumerate(numbers):
+                np.testing.assert_array_equal(images[at].pixels, shown[number].pixels)
+                if name != "front":
+                    assert images.message(at)[-500:] == shown.message(number)[-500:]
+
+
+def test_robomimic_s_file_has_them_bit_for_bit_and_is_read_again(own, tmp_path):
+    words = ["dataset", "export", own, tmp_path / "e", "--format", "robomimic", "--images"]
+    assert vdd(*words, "--allow-failed") == 0
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 0
+    pairs = zip(episodes_in(own), episodes_in(tmp_path / "again"), strict=True)
+    with h5py.File(tmp_path / "e" / "demonstrations.hdf5") as file:
+        for number, (before, after) in enumerate(pairs):
+            frames = frames_of(before, tuple(CAMERAS))
+            assert "not_read" not in after.manifest.meta
+            for name in CAMERAS:
+                pixels = file[f"data/demo_{number}/obs/{name}_image"]
+                assert pixels.dtype == np.uint8 and pixels.chunks == (1, HEIGHT, WIDTH, 3)
+                shown, images = before.images(name), after.images(name)
+                for at, index in enumerate(frames.pictures[name].tolist()):
+                    np.testing.assert_array_equal(pixels[at], shown[index].pixels)
+                if name != "wrist":  # which becomes JPEG again
+                    np.testing.assert_array_equal(images[3].pixels, pixels[3])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda old: old[:-1], "obs/wrist_image has .* pictures, others have"),
+        (lambda old: old.astype(np.float32), "obs/wrist_image is float32 .* pictures are bytes"),
+        (lambda old: old[:, ::2], f"of camera wrist are {WIDTH}x{HEIGHT // 2}, those of"),
+        (None, "lacks 'obs/wrist_image'"),
+    ],
+)
+def test_arrays_of_robomimic_that_are_no_such_pictures_are_told(
+    own, tmp_path, capsys, change, sentence
+):
+    words = ["dataset", "export", own, tmp_path / "e", "--format", "robomimic", "--images"]
+    assert vdd(*words, "--allow-failed") == 0
+    with h5py.File(tmp_path / "e" / "demonstrations.hdf5", "r+") as file:
+        old = file["data/demo_1/obs/wrist_image"][()]
+        del file["data/demo_1/obs/wrist_image"]
+        if change is not None:
+            file["data/demo_1/obs/wrist_image"] = change(old)
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert [one.name for one in tmp_path.iterdir()] == ["e"]
+
+
+def spoil(path: Path, row: int, change) -> None:
+    """What a function makes of the bytes of one picture."""
+    table = parquet.read_table(path)
+    key = KEY.format("wrist")
+    cells = table[key].to_pylist()
+    cells[row] = change(cells[row])
+    place = table.column_names.index(key)
+    table = table.set_column(place, key, arrow.array(cells, table.schema.field(key).type))
+    parquet.write_table(table, path, row_group_size=5)
+
+
+def of_size(width: int) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (width, HEIGHT)).save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda cell: cell | {"bytes": cell["bytes"][:90]}, "frame 7 in .*wrist cannot be decoded"),
+        (lambda cell: cell | {"bytes": b"GIF89a"}, "frame 7 in .*wrist cannot be decoded"),
+        (lambda cell: cell | {"bytes": of_size(9)}, f"frame 7 .* is 9x{HEIGHT}, info.json says"),
+        (lambda cell: {"bytes": None, "path": "a.png"}, "frame 7 in .*wrist is not in the file"),
+        (lambda cell: None, "frame 7 in .*wrist is not in the file"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_ends_the_import(own, tmp_path, capsys, change, sentence):
+    assert export(own, tmp_path / "e") == 0
+    (path,) = (tmp_path / "e").glob("data/*/*.parquet")
+    first = next(at for at, row in enumerate(rows_of(tmp_path / "e")) if row["episode_index"] == 1)
+    spoil(path, first + 7, change)
+    assert vdd("dataset", "import", tmp_path / "e", tmp_path / "again") == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert [one.name for one in tmp_path.iterdir()] == ["e"]
 
 
 @pytest.mark.parametrize(
     ("cameras", "words", "sentence"),
     [
         ({}, ["--format", "lerobot_v3"], "no camera has pictures in each of the 1 episodes"),
-        (CAMERAS, ["--format", "robomimic"], "--images is for lerobot_v3; robomimic is written"),
+        ({}, ["--format", "robomimic"], "no camera has pictures in each of the 1 episodes"),
         (CAMERAS, ["--format", "rosbag2"], "rosbag2 has pictures without it"),
     ],
 )

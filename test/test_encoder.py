@@ -116,8 +116,12 @@ def test_weights_of_a_resnet_of_others_and_of_an_encoder_can_be_begun_with(tmp_p
 
 def test_weights_that_do_not_fit_are_told(tmp_path):
     path = tmp_path / "w.safetensors"
-    with pytest.raises(UserError, match="missing"):
+    with pytest.raises(UserError, match="encoder.weights, is missing: name another file"):
         make_encoder(EncoderConfig(weights=str(path)), SEEING)
+    for legacy in (False, True):
+        torch.save({"a": torch.zeros(1)}, path, _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(UserError, match="is a pickle of torch, .* is not opened: save its"):
+            make_encoder(EncoderConfig(weights=str(path)), SEEING)
     path.write_bytes(b"no weights")
     with pytest.raises(UserError, match="damaged"):
         make_encoder(EncoderConfig(weights=str(path)), SEEING)

@@ -24,6 +24,7 @@ from vdd_ros.command_gate import StopReason
 from vdd_ros.commands.bench.bundle.scene import reseal
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import MADE
 from vdd_ros.images import decode_image
 from vdd_ros.inference import PolicyOutput
 from vdd_ros.policies.certify import FEATURE_BOUND
@@ -90,7 +91,7 @@ def test_the_graphs_are_the_network_and_the_certificate_says_how_nearly(bundle, 
         np.testing.assert_allclose(found.means, wanted, atol=1e-4)
         np.testing.assert_allclose(found.log_gating, mixture.log_weights[0], atol=1e-5)
     parity = json.loads((bundle.folder / "certificate.json").read_text())["parity"]["fp32"]
-    assert parity["pictures"] == 2 * 32
+    assert parity["pictures"] == 2 * (32 + MADE)  # of each image, held out and made
     assert 0.0 < parity["largest_feature_error"] <= FEATURE_BOUND
 
 

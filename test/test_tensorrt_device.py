@@ -10,7 +10,7 @@ import pytest
 
 from vdd_ros.cuda_driver import Cuda
 from vdd_ros.errors import UserError
-from vdd_ros.onnx_graph import OnnxGraph
+from vdd_ros.onnx_graph import PIXEL_DTYPES, OnnxGraph
 from vdd_ros.policies.precision import as_measured, in_precision
 from vdd_ros.tensorrt_builder import build_on
 from vdd_ros.tensorrt_graph import TensorRTGraph
@@ -39,7 +39,7 @@ def test_an_engine_computes_what_onnxruntime_does(trt, name, precision, tmp_path
     engine = TensorRTGraph(plan, name, CUDA, trt)
     assert engine.is_captured
     (tmp_path / "graph.onnx").write_bytes(as_measured(graph))
-    wanted = OnnxGraph(tmp_path / "graph.onnx")
+    wanted = OnnxGraph(tmp_path / "graph.onnx", dtypes=PIXEL_DTYPES)
     assert engine.signature == wanted.signature
     for inputs in made.inputs:
         for one in (engine, wanted):

@@ -8,7 +8,7 @@ it, so a bundle is there whole or not at all. Nothing in it is ever unpickled.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +48,7 @@ from vdd_ros.certificate import Certificate, certificate_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import Eyes
+from vdd_ros.graph import Graph
 from vdd_ros.inference import (
     OnnxDensity,
     OnnxPolicy,
@@ -210,12 +211,14 @@ class Bundle:
         """Numbers that the newest row of a window ends with: features and ages of images."""
         return len(self.contract.images) * (1 + (self.manifest.image_features or 0))
 
-    def open_eyes(self) -> Eyes:
-        """The encoders of its images; raises Refused where one is corrupt or does not fit."""
+    def open_eyes(self, opened: Callable[[Path], Graph] | None = None) -> Eyes:
+        """The encoders of its images, evaluated by onnxruntime, or by what `opened` makes of their
+        files; raises Refused where one is corrupt or does not fit."""
         with checking("graph"):
             for image in self.contract.images:
                 require_whole(self.folder / encoder_file(image.name))
-            eyes = Eyes(self.folder, self.contract, self.manifest.image_features or 0)
+            features = self.manifest.image_features or 0
+            eyes = Eyes(self.folder, self.contract, features, opened)
             self._require_unchanged(*self.manifest.encoders)
             return eyes
 

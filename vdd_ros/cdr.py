@@ -64,9 +64,7 @@ def image_cdr(camera: Camera, pixels: np.ndarray, stamp_ns: int) -> bytes:
     store = typestore()
     header = _header(stamp_ns, camera.frame)
     if camera.is_compressed:
-        data = np.frombuffer(_packed(camera.encoding, pixels), dtype=np.uint8)
-        message = store.types[camera.type](header, camera.encoding, data)
-        return bytes(store.serialize_cdr(message, camera.type))
+        return file_cdr(camera, _packed(camera.encoding, pixels), stamp_ns)
     if camera.encoding == "mono8":
         pixels = pixels.mean(axis=2).astype(np.uint8)[:, :, None]
     elif camera.encoding == "bgr8":
@@ -81,6 +79,14 @@ def image_cdr(camera: Camera, pixels: np.ndarray, stamp_ns: int) -> bytes:
         width * depth,
         np.ascontiguousarray(pixels).ravel(),
     )
+    return bytes(store.serialize_cdr(message, camera.type))
+
+
+def file_cdr(camera: Camera, file: bytes, stamp_ns: int) -> bytes:
+    """A file of the camera's encoding, as a compressed camera publishes it."""
+    store = typestore()
+    data = np.frombuffer(file, dtype=np.uint8)
+    message = store.types[camera.type](_header(stamp_ns, camera.frame), camera.encoding, data)
     return bytes(store.serialize_cdr(message, camera.type))
 
 

@@ -91,14 +91,14 @@ class Cuda:
         self._release_with(owner, "cuMemFree", address)
         return int(address)
 
-    def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
+    def pinned(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Zeros in memory of the processor that the GPU can copy to and from by itself."""
-        size = int(np.prod(shape))
-        address = self.call("cuMemHostAlloc", 4 * max(size, 1), 0)
-        memory = (ctypes.c_float * size).from_address(int(address))
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        address = self.call("cuMemHostAlloc", max(size, 1), 0)
+        memory = (ctypes.c_uint8 * size).from_address(int(address))
         self._release_with(memory, "cuMemFreeHost", address)  # with the last array that sees it
-        array = np.ctypeslib.as_array(memory).reshape(shape)
-        array[...] = 0.0
+        array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
+        array[...] = 0
         return array
 
     def stream(self, owner: object):

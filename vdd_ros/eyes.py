@@ -6,7 +6,7 @@ One graph for each image of the contract, so that each is evaluated when its cam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +14,32 @@ import numpy as np
 from vdd_ros.bundle_manifest import encoder_file
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.graph import Graph
 from vdd_ros.image_fit import fitted
 from vdd_ros.onnx_graph import PIXEL_DTYPES, OnnxGraph
 
 PIXELS, FEATURES = "pixels", "features"
+MADE = 16  # pictures that encoders are compared on where there are no others
 
 
 class Eyes:
     """Of one bundle. Pictures of different cameras may be seen by different threads at once. Raises
     UserError where a graph cannot be read or is of another image, or there is no onnxruntime."""
 
-    def __init__(self, folder: Path, contract: Contract, features: int):
-        """features: numbers that the policy takes of each image."""
+    def __init__(
+        self,
+        folder: Path,
+        contract: Contract,
+        features: int,
+        opened: Callable[[Path], Graph] | None = None,
+    ):
+        """features: numbers that the policy takes of each image; opened: what evaluates a graph of
+        the folder, onnxruntime if None."""
         self.contract = contract
-        self._graphs: dict[str, OnnxGraph] = {}
+        self._graphs: dict[str, Graph] = {}
         for image in contract.images:
             path = folder / encoder_file(image.name)
-            graph = _graph(path)
+            graph = (opened or _graph)(path)
             found = [
                 (name, str(array.dtype), array.shape)
                 for arrays in (graph.inputs, graph.outputs)
@@ -64,3 +73,14 @@ def _graph(path: Path) -> OnnxGraph:
         return OnnxGraph(path, dtypes=PIXEL_DTYPES)
     except ModuleNotFoundError:
         raise UserError("encoders of images are run by onnxruntime: install it") from None
+
+
+def made_pictures(shape: tuple[int, int, int]) -> np.ndarray:
+    """(MADE, height, width, 3) uint8, always the same: half of them noise, half of them smooth."""
+    rng = np.random.default_rng(0)
+    height, width, _ = shape
+    noise = rng.integers(0, 256, (MADE // 2, *shape))
+    rows, columns = np.mgrid[:height, :width, :1][:2]
+    waves = rng.uniform(0.0, 12.0, (MADE - MADE // 2, 3, 1, 1, 3))
+    phase = waves[:, 0] * rows / height + waves[:, 1] * columns / width + waves[:, 2]
+    return np.concatenate([noise, 127.5 + 127.5 * np.sin(phase)]).astype(np.uint8)

@@ -25,14 +25,22 @@ NO_DISTANCE = {"energy_distance": None, "energy_distance_floor": None, "energy_d
 
 class Recorded(NamedTuple):
     """Recorded windows. observations: (N, To, Do) and chunks: (N, H, A) [unit]; a chunk is NaN
-    where its episode had ended."""
+    where its episode had ended. seen: (N, To, Do), what a candidate is given in their place, whose
+    encoders make something else of the same pictures; None: the same."""
 
     observations: np.ndarray
     chunks: np.ndarray
+    seen: np.ndarray | None = None
 
     def at(self, rows: np.ndarray) -> Recorded:
         """Some of them."""
-        return Recorded(self.observations[rows], self.chunks[rows])
+        seen = None if self.seen is None else self.seen[rows]
+        return Recorded(self.observations[rows], self.chunks[rows], seen)
+
+    @property
+    def given(self) -> np.ndarray:
+        """(N, To, Do) what a candidate is given."""
+        return self.observations if self.seen is None else self.seen
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,11 @@ def compare(
     distance: whether its energy distance is wanted, which takes longer than the others."""
     rng = np.random.default_rng(seed)
     joint_errors, mean_errors, gating_errors, agreed = [], [], [], []
-    for window in recorded.observations:
+    for window, given in zip(recorded.observations, recorded.given, strict=True):
         noise = (
             None if reference.noise_shape is None else rng.standard_normal(reference.noise_shape)
         )
-        told, found = reference.infer(window, noise), candidate.infer(window, noise)
+        told, found = reference.infer(window, noise), candidate.infer(given, noise)
         joint_errors.append(_joint_error(units, window, told, found))
         mean_errors.append(np.abs(found.means - told.means).max())
         gating_errors.append(np.abs(np.exp(found.log_gating) - np.exp(told.log_gating)).max())
@@ -163,10 +171,13 @@ def _nll(reference: Variant, candidate: Variant, recorded: Recorded) -> dict:
         return {"nll_difference": None, "nll_windows": 0}
     differences = []
     for row in whole:
-        window, chunk = recorded.observations[row], recorded.chunks[row].reshape(1, -1)
+        chunk = recorded.chunks[row].reshape(1, -1)
         told, found = (
             -log_density(one(window), chunk)[0] / chunk.size
-            for one in (reference.density, candidate.density)
+            for one, window in (
+                (reference.density, recorded.observations[row]),
+                (candidate.density, recorded.given[row]),
+            )
         )
         differences.append(found - told)
     return {"nll_difference": float(np.mean(differences)), "nll_windows": len(whole)}
@@ -182,10 +193,11 @@ def _distance(
     """Energy distance between both, and its floor, the reference against itself."""
     chosen = rng.permutation(len(recorded.observations))[:OBSERVATIONS]
     between, floor = [], []
-    for window in recorded.observations[chosen]:
+    for row in chosen:
+        window, given = recorded.observations[row], recorded.given[row]
         told, again, found = (
-            _samples(one, window, rng) / units.action_std
-            for one in (reference, reference, candidate)
+            _samples(one, seen, rng) / units.action_std
+            for one, seen in ((reference, window), (reference, window), (candidate, given))
         )
         floor.append(energy_distance(told, again))
         between.append(energy_distance(told, found))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Bound = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 FEWEST_WINDOWS = 1000
+FEATURE_BOUND = 1e-3  # in fp32, of features of variance 1
 
 
 class ParityLimits(BaseModel):

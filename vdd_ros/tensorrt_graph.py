@@ -18,7 +18,7 @@ from vdd_ros.tensorrt_library import make_log
 
 
 class TensorRTGraph(Graph):
-    """inputs, outputs: float32.
+    """inputs, outputs: float32; pixels uint8.
 
     is_captured: whether an evaluation is one launch; a graph with loops or branches cannot be
     captured and is queued anew each time.
@@ -51,13 +51,17 @@ class TensorRTGraph(Graph):
     def _bind(self, trt: ModuleType, name: str, what: str) -> None:
         engine = self._engine
         shape = tuple(engine.get_tensor_shape(name))
-        if engine.get_tensor_dtype(name) != trt.DataType.FLOAT or min(shape, default=1) < 1:
-            raise UserError(
-                f"{what}: {name} is {engine.get_tensor_dtype(name)} {shape}; it has to be float32 "
-                "of fixed shape: export the bundle again"
-            )
         is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-        array = self._cuda.pinned(shape)
+        dtypes: dict[object, type] = {trt.DataType.FLOAT: np.float32}
+        if is_input:
+            dtypes[trt.DataType.UINT8] = np.uint8
+        dtype = dtypes.get(engine.get_tensor_dtype(name))
+        if dtype is None or min(shape, default=1) < 1:
+            raise UserError(
+                f"{what}: {name} is {engine.get_tensor_dtype(name)} {shape}; it has to be float32, "
+                "or uint8 of pixels, of fixed shape: export the bundle again"
+            )
+        array = self._cuda.pinned(shape, dtype)
         (self.inputs if is_input else self.outputs)[name] = array
         self._addresses[name] = self._cuda.allocate(array.nbytes, self)
         if not self._context.set_tensor_address(name, self._addresses[name]):

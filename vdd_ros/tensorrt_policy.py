@@ -13,12 +13,13 @@ from types import ModuleType
 from typing import NamedTuple
 
 from vdd_ros.bundle import Bundle
-from vdd_ros.bundle_manifest import DENSITY, POLICY
+from vdd_ros.bundle_manifest import DENSITY, POLICY, encoder_file
 from vdd_ros.cuda_driver import Cuda
 from vdd_ros.device import this_device
 from vdd_ros.device_results import DeviceResults
 from vdd_ros.engine_identity import EngineIdentity, Gpu
 from vdd_ros.engine_store import EngineStore
+from vdd_ros.eyes import Eyes
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.sealed_folder import LARGEST_FILE
 from vdd_ros.tensorrt_graph import TensorRTGraph
@@ -74,6 +75,12 @@ def graphs_of(bundle: Bundle) -> dict[str, bytes]:
     return {name: bundle.read(name, LARGEST_FILE) for name in names}
 
 
+def encoders_of(bundle: Bundle) -> dict[str, bytes]:
+    """The encoders of its images, likewise; none of a policy that sees none."""
+    names = [encoder_file(image.name) for image in bundle.contract.images]
+    return {name: bundle.read(name, LARGEST_FILE) for name in names}
+
+
 def open_engines(bundle: Bundle, results: Path, trusted: Collection[str] = ()) -> TensorRTPolicy:
     """A bundle's policy in its engines, none of which is built here and now: that takes minutes.
 
@@ -81,16 +88,35 @@ def open_engines(bundle: Bundle, results: Path, trusted: Collection[str] = ()) -
     any or none may if there are none. Raises UserError, with both identities where there are only
     engines of another one.
     """
-    machine = Machine.here()
-    store = machine.store(bundle, results)
-    loaded = {
-        name: machine.load(
-            store.plan(machine.identity(bundle, graph), trusted), f"engine of {name}"
-        )
+    graphs = {
+        name: graph
         for name, graph in graphs_of(bundle).items()
         if name == POLICY or bundle.rule.output == "sample"
     }
-    return policy_of(loaded)
+    return policy_of(_loaded(bundle, graphs, results, trusted))
+
+
+def open_engine_eyes(bundle: Bundle, results: Path, trusted: Collection[str] = ()) -> Eyes:
+    """A bundle's encoders in their engines, as `open_engines`."""
+    return eyes_of(bundle, _loaded(bundle, encoders_of(bundle), results, trusted))
+
+
+def _loaded(
+    bundle: Bundle, graphs: dict[str, bytes], results: Path, trusted: Collection[str]
+) -> dict[str, TensorRTGraph]:
+    machine = Machine.here()
+    store = machine.store(bundle, results)
+    return {
+        name: machine.load(
+            store.plan(machine.identity(bundle, graph), trusted), f"engine of {name}"
+        )
+        for name, graph in graphs.items()
+    }
+
+
+def eyes_of(bundle: Bundle, loaded: dict[str, TensorRTGraph]) -> Eyes:
+    """The encoders that engines make, by name of their graphs."""
+    return bundle.open_eyes(lambda path: loaded[path.name])
 
 
 def policy_of(loaded: dict[str, TensorRTGraph]) -> TensorRTPolicy:

@@ -32,13 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to make")
     parser.add_argument("--g1", default=G1_URL, help="a clone of the G1 repository, or its address")
+    parser.add_argument("--videos", action="store_true", help="its videos as well, 280 MB")
     args = parser.parse_args()
     if args.folder.exists():
         print(f"{args.folder} exists already; name a folder to make", file=sys.stderr)
         return 2
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            get_g1(args.g1, Path(scratch), args.folder / "g1_bottle")
+            get_g1(args.g1, Path(scratch), args.folder / "g1_bottle", args.videos)
             get_robosuite(Path(scratch), args.folder / "robosuite_human")
     except (subprocess.CalledProcessError, OSError) as error:
         # git and pip have said themselves what was wrong
@@ -47,16 +48,15 @@ def main() -> int:
     return compare(args.folder)
 
 
-def get_g1(url: str, scratch: Path, target: Path) -> None:
-    """Episodes without their videos, and metadata that lists those only."""
+def get_g1(url: str, scratch: Path, target: Path, videos: bool) -> None:
+    """Episodes, with or without their videos, and metadata that lists those only."""
     clone = scratch / "g1"
     git = ["git", "-C", str(clone)]
     subprocess.run(
         ["git", "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, clone], check=True
     )
-    subprocess.run(
-        [*git, "sparse-checkout", "set", "--no-cone", "/data/", "/meta/", "/LICENSE"], check=True
-    )
+    wanted = ["/data/", "/meta/", "/LICENSE", *(["/videos/"] if videos else [])]
+    subprocess.run([*git, "sparse-checkout", "set", "--no-cone", *wanted], check=True)
     subprocess.run([*git, "checkout", "--quiet", G1_COMMIT], check=True)
     (target / "meta").mkdir(parents=True)
     info = json.loads((clone / "meta/info.json").read_text())
@@ -70,9 +70,12 @@ def get_g1(url: str, scratch: Path, target: Path) -> None:
     info |= {"total_episodes": G1_EPISODES, "splits": {"train": f"0:{G1_EPISODES}"}}
     (target / "meta/info.json").write_text(json.dumps(info, indent=1))
     for index in range(G1_EPISODES):
-        path = Path(f"data/chunk-000/episode_{index:06d}.parquet")
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        (target / path).write_bytes((clone / path).read_bytes())
+        name = f"episode_{index:06d}"
+        paths = [Path(f"data/chunk-000/{name}.parquet")]
+        paths += [path.relative_to(clone) for path in clone.glob(f"videos/*/*/{name}.mp4")]
+        for path in paths:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (target / path).write_bytes((clone / path).read_bytes())
 
 
 def get_robosuite(scratch: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.denoiser import ScoreModel
+from vdd_ros.policies.device import lent
 from vdd_ros.policies.distributed import processes
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.players import Nets, Player, parameters_of
@@ -153,4 +154,5 @@ def fit(
             watch(done, nets.average(STUDENT))
 
     last = objective.last_phase
-    return train(nets, players, data, training, state_file, tell, last, log, start)
+    with lent(teacher):
+        return train(nets, players, data, training, state_file, tell, last, log, start)

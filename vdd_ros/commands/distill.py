@@ -20,6 +20,7 @@ from vdd_ros.commands.method_list import TEACHER_1, methods, print_methods, prin
 from vdd_ros.commands.progress import progress
 from vdd_ros.errors import UserError
 from vdd_ros.policies import toys
+from vdd_ros.policies.device import Device, on_device
 from vdd_ros.policies.distil import EncoderUse, Start, distil
 from vdd_ros.policies.distil_few_step import distil_few_step
 from vdd_ros.policies.distributed import process_group
@@ -88,6 +89,8 @@ class Args:
     """Show the method's settings, and distil nothing."""
     threads: int = 2
     """Processor threads."""
+    device: Device = "cpu"
+    """What computes: the processor, or an NVIDIA GPU, as torch is built for it."""
     pool: PoolConfig = field(default_factory=PoolConfig)
     """Observations to distil on, each with one teacher sample; those between recorded ones are for
     methods that learn nothing from demonstrations, such as vdd, nll and kd."""
@@ -135,7 +138,7 @@ def main(args: Args) -> dict:
     if args.kinematics is not None and getattr(objective, "space", None) != "tool":
         raise UserError("--kinematics is for --objective space=tool: write both or neither")
     use_threads(args.threads)
-    with process_group():
+    with on_device(args.device), process_group():
         if args.toy is not None:
             return _distil_toy(args, objective)
         return _distil(args, given)

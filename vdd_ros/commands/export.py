@@ -167,7 +167,7 @@ def main(args: Args) -> dict:
         is_stochastic=policy.is_stochastic,
         precision=None if args.precision == "fp32" else args.precision,
         key=args.key,
-        encoders=encoders,
+        encoders=found.encoders or None,
         image_features=None if encoder is None else encoder.config.features,
     )
     print(f"bundle {bundle.name} in {bundle.folder}: {bundle.manifest.kind}, {bundle.acting}")

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from pydantic import JsonValue
 
 from vdd_ros.bundle import Bundle
@@ -18,9 +19,11 @@ from vdd_ros.durable import lock_folder
 from vdd_ros.engine_store import EngineStore
 from vdd_ros.environment import device_results_folder
 from vdd_ros.errors import UserError
+from vdd_ros.eyes import Eyes, made_pictures
 from vdd_ros.inference import OnnxDensity, OnnxPolicy
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.parity import Recorded, Units, Variant, compare, faults, report, units_of
+from vdd_ros.parity_limits import FEATURE_BOUND
 from vdd_ros.sealed_folder import to_json
 from vdd_ros.signature import require_key
 from vdd_ros.tensorrt_builder import build_on
@@ -50,6 +53,7 @@ class _Given(NamedTuple):
     variant: Variant
     recorded: Recorded
     units: Units
+    eyes: Eyes
 
 
 def _given(bundle: Bundle) -> _Given:
@@ -60,7 +64,8 @@ def _given(bundle: Bundle) -> _Given:
     if recorded is None:
         raise UserError(f"{bundle.folder} has no recorded windows: export the bundle again")
     normalizer = Normalizer.from_dict(bundle.read_json(NORMALIZER))
-    return _Given(_variant(policy, density), recorded, units_of(bundle.contract, normalizer))
+    units = units_of(bundle.contract, normalizer)
+    return _Given(_variant(policy, density), recorded, units, bundle.open_eyes())
 
 
 @contextmanager
@@ -84,12 +89,14 @@ def _export(
     key: Path | None,
     seed: int,
 ) -> dict:
-    from vdd_ros.tensorrt_policy import graphs_of, policy_of
+    from vdd_ros.tensorrt_policy import encoders_of, eyes_of, graphs_of, policy_of
 
-    graphs = graphs_of(bundle)
+    graphs = graphs_of(bundle) | encoders_of(bundle)
     built = {name: _built(machine, graph, store.results.folder) for name, graph in graphs.items()}
     loaded = {name: machine.load(plan, f"engine of {name}") for name, (plan, _) in built.items()}
     parity = _parity(bundle, given, policy_of(loaded), store.results.folder, seed)
+    if bundle.contract.images:
+        parity |= _encoder_parity(bundle, given.eyes, eyes_of(bundle, loaded))
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     for name, (plan, log) in built.items():
         captured = loaded[name].is_captured
@@ -103,6 +110,8 @@ def _export(
         f"on {parity['windows']} recorded windows it differs from onnxruntime by "
         f"{parity['largest_joint_error']:.2g} at most in a joint"
     )
+    if "largest_feature_error" in parity:
+        print(f"and its encoders by {parity['largest_feature_error']:.2g} in a feature")
     return {"engines": store.results.folder, "identity": identity.model_dump(), "parity": parity}
 
 
@@ -132,6 +141,29 @@ def _parity(bundle: Bundle, given: _Given, policy: OnnxPolicy, results: Path, se
             f"kept, and the report is in {path}; export the bundle with a higher precision"
         )
     return figures
+
+
+def _encoder_parity(bundle: Bundle, known: Eyes, found: Eyes) -> dict:
+    """Of engines and onnxruntime on made pictures, as a bundle brings none; raises UserError where
+    features differ by more than twice what the precision changes of them, as the export measured
+    it, and rounding."""
+    errors = [
+        np.abs(found.encoded(image.name, one) - known.encoded(image.name, one)).max()
+        for image in bundle.contract.images
+        for one in made_pictures(image.shape)
+    ]
+    error, bound = float(np.max(errors)), FEATURE_BOUND
+    if bundle.precision != "fp32":
+        told = bundle.certificate.parity.get(bundle.precision, {}) if bundle.certificate else {}
+        changed = told.get("largest_feature_error")
+        bound += 2.0 * changed if isinstance(changed, float) else 0.0
+    if not error <= bound:
+        raise UserError(
+            f"the engines of encoders differ from {bundle.folder} in onnxruntime by {error:.2g} in "
+            f"a feature, {bound:.2g} is allowed: none was kept; export the bundle with a higher "
+            "precision"
+        )
+    return {"pictures": len(errors), "largest_feature_error": error, "feature_bound": bound}
 
 
 def _variant(policy: OnnxPolicy, density: OnnxDensity | None) -> Variant:

@@ -11,18 +11,19 @@ import numpy as np
 
 from vdd_ros.bundle_manifest import POLICY, Precision
 from vdd_ros.commands.exported import Exported
-from vdd_ros.errors import UserError
 from vdd_ros.inference import OnnxPolicy
 from vdd_ros.parity import Recorded, units_of
 from vdd_ros.policies.certify import (
     PARITY_BOUND,
     encoder_parity,
+    eyes_of,
     parity,
     reference_of,
     require_exact,
 )
 from vdd_ros.policies.parity_gate import (
     calibration_inputs,
+    calibration_pictures,
     gate,
     recorded_windows,
     torch_variant,
@@ -38,7 +39,7 @@ FEWER_PICTURES = 32  # of each image, through its encoder
 class Checked(NamedTuple):
     """expert_onnx: in fp32 whatever the others are, as only processors evaluate it; parity: figures
     by precision; reference: what the bundle is compared with wherever it runs; recorded: what its
-    engines are compared on."""
+    engines are compared on; encoders: by image."""
 
     policy_onnx: bytes
     density_onnx: bytes | None
@@ -46,6 +47,7 @@ class Checked(NamedTuple):
     parity: dict[Precision, dict]
     reference: Reference
     recorded: Recorded
+    encoders: dict[str, bytes]
 
 
 def checked(
@@ -57,17 +59,18 @@ def checked(
 ) -> Checked:
     """Graphs in a precision. Raises UserError where those in fp32 do not compute what the network
     does, or those that are asked for differ from it by more than the contract allows; the figures
-    are then in `report`. encoders: graphs of images, which are in fp32."""
-    if encoders and precision != "fp32":
-        raise UserError(
-            f"precision is {precision}, and policies that see images are exported in fp32 so far: "
-            "leave it out"
-        )
+    are then in `report`. encoders: graphs of images in fp32; their rounding is in the figures of
+    the policy, which is then given what they make of pictures."""
     rng = np.random.default_rng(seed)
     acting = policy.acting.eval()
     wanted = policy.contract.parity.windows
-    recorded = recorded_windows(policy.recorded_in, wanted, policy.encoder)
-    compared = recorded
+    graphs = _encoders(policy, precision, encoders or {})
+    eyes = None
+    if policy.encoder is not None and precision != "fp32":
+        eyes = eyes_of(graphs, policy.encoder, policy.contract)
+    compared = recorded_windows(policy.recorded_in, wanted, policy.encoder, eyes)
+    # an engine is given what a robot's encoders make of pictures
+    recorded = compared._replace(observations=compared.given, seen=None)
     some = rng.permutation(len(policy.windows))[:FEWER_WINDOWS]
     found: dict[Precision, dict] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +80,7 @@ def checked(
         if precision != "fp32":
             found["fp32"] = parity(path, acting, policy.windows[some], seed)
         elif noise_shape is not None:
-            compared = recorded.at(rng.permutation(len(recorded.observations))[:FEWER_WINDOWS])
+            compared = compared.at(rng.permutation(len(recorded.observations))[:FEWER_WINDOWS])
         policy_onnx, density_onnx = _graphs(policy, precision, noise_shape, seed)
         figures = gate(
             torch_variant(acting, policy.density, noise_shape),
@@ -96,9 +99,23 @@ def checked(
         reference = reference_of(path, acting, policy.windows[some], seed, bound)
     if encoders and policy.encoder is not None and policy.pictures is not None:
         seen = policy.pictures[some[:FEWER_PICTURES]]
-        figures |= encoder_parity(encoders, policy.encoder, policy.contract, seen)
+        told = (policy.encoder, policy.contract, seen)
+        if precision != "fp32":
+            found["fp32"] |= encoder_parity(encoders, *told)
+        figures |= encoder_parity(graphs, *told, precision)
     found[precision] = figures
-    return Checked(policy_onnx, density_onnx, policy.expert_onnx, found, reference, recorded)
+    expert_onnx = policy.expert_onnx
+    return Checked(policy_onnx, density_onnx, expert_onnx, found, reference, recorded, graphs)
+
+
+def _encoders(
+    policy: Exported, precision: Precision, encoders: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """By image, in a precision."""
+    if precision == "fp32" or not encoders:
+        return dict(encoders)
+    shown = calibration_pictures(policy.recorded_in, policy.contract)
+    return {name: in_precision(graph, precision, shown[name]) for name, graph in encoders.items()}
 
 
 def _graphs(
@@ -106,7 +123,7 @@ def _graphs(
 ) -> tuple[bytes, bytes | None]:
     if precision == "fp32":
         return policy.policy_onnx, policy.density_onnx
-    inputs = calibration_inputs(policy.recorded_in, noise_shape, seed)
+    inputs = calibration_inputs(policy.recorded_in, noise_shape, seed, policy.encoder)
     density = policy.density_onnx
     return (
         in_precision(policy.policy_onnx, precision, inputs),

@@ -16,6 +16,7 @@ from vdd_ros.environment import is_first_process
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import doubts, is_failure, named_few, told_of_vanished
+from vdd_ros.policies.device import Device, on_device
 from vdd_ros.policies.distributed import process_group, wait
 from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.learn import train_teacher
@@ -41,6 +42,8 @@ class Args:
     """Train on episodes that were labelled as failures as well."""
     threads: int = 2
     """Processor threads."""
+    device: Device = "cpu"
+    """What computes: the processor, or an NVIDIA GPU, as torch is built for it."""
     cache: Path | None = None
     """Folder of decoded episodes, that trainings share; else VDD_CACHE, or ~/.cache/vdd_ros."""
     tensorboard: bool = False
@@ -58,7 +61,7 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.episodes, contract)
     started = time.monotonic()
     names = chosen(store, args.failures)
-    with process_group():
+    with on_device(args.device), process_group():
         with progress("reading episodes") as report:
             source = cached_windows(
                 store, names, contract, args.teacher.sizes, args.cache, report, wait

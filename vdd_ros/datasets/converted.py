@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import JsonValue
 
 from vdd_ros.bag import RawMessage
 from vdd_ros.contract import Contract
-from vdd_ros.datasets.recording import Recording
+from vdd_ros.datasets.recording import CameraFrames, Recording
 from vdd_ros.datasets.source import Column, Source
 from vdd_ros.datasets.track_messages import messages_of
 from vdd_ros.errors import UserError
@@ -33,6 +33,7 @@ class Converted:
     notes: tuple[str, ...]
     meta: dict[str, JsonValue]
     not_read: tuple[str, ...] = ()
+    pictures: dict[str, CameraFrames] = field(default_factory=dict)
 
 
 def convert(recording: Recording, source: Source, contract: Contract) -> Converted:
@@ -40,6 +41,8 @@ def convert(recording: Recording, source: Source, contract: Contract) -> Convert
     channels = source.in_order_of(contract)
     for stream, poses in recording.objects.items():
         _require_objects(recording.where, contract, stream, poses.shape[1])
+    for camera, pictures in recording.pictures.items():
+        _require_size(recording.where, contract, camera, pictures)
     return Converted(
         name=recording.name,
         where=recording.where,
@@ -55,6 +58,7 @@ def convert(recording: Recording, source: Source, contract: Contract) -> Convert
         notes=recording.notes,
         meta=recording.meta,
         not_read=recording.not_read,
+        pictures=recording.pictures,
     )
 
 
@@ -80,4 +84,14 @@ def _require_objects(where: str, contract: Contract, stream: str, count: int) ->
         raise UserError(
             f"{where}: there are poses of {count} objects, {contract.name} names "
             f"{len(contract.objects)}: correct the declaration, or use the contract they are of"
+        )
+
+
+def _require_size(where: str, contract: Contract, name: str, pictures: CameraFrames) -> None:
+    camera = contract.cameras[name]
+    if (pictures.width, pictures.height) != (camera.width, camera.height):
+        raise UserError(
+            f"{where}: its pictures of camera {name} are {pictures.width}x{pictures.height}, those "
+            f"of {contract.name} {camera.width}x{camera.height}: correct the contract (`images` "
+            "says what part of them a policy sees, and how small)"
         )

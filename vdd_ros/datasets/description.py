@@ -156,11 +156,12 @@ class Description(_Part):
 
 
 def contract_of_frames(contract: Contract) -> Contract:
-    """The same interface for a recording that has one sample of every stream per policy step."""
+    """The same interface for a recording that has one sample of every stream, and one picture of
+    every camera, per policy step."""
     raw = contract.to_dict()
     rate_hz = contract.rates.policy_hz
     raw["rates"]["control_hz"] = rate_hz
-    for stream in raw["streams"].values():
+    for stream in (*raw["streams"].values(), *raw.get("cameras", {}).values()):
         stream["rate_hz"] = rate_hz
         stream["max_age_s"] = max(stream["max_age_s"], LONGEST_PERIODS / rate_hz)
     return Contract.from_dict(raw, f"contract {contract.name}")

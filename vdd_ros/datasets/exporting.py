@@ -12,6 +12,7 @@ from vdd_ros.datasets.description import Description, EpisodeFacts
 from vdd_ros.datasets.formats import Format
 from vdd_ros.datasets.source import Channel, Origin, Source
 from vdd_ros.datasets.taken import Taken, cameras_of_all, channels_of, lost_in_frames
+from vdd_ros.datasets.video_files import Codec
 from vdd_ros.datasets.write_lerobot import write_lerobot
 from vdd_ros.datasets.write_robomimic import POSITION, write_robomimic
 from vdd_ros.datasets.write_rosbag2 import write_rosbag2
@@ -28,13 +29,15 @@ Report = Callable[[str, int, int], None]
 class Settings(NamedTuple):
     """dtype: of LeRobot's numbers; file_mb: largest file of LeRobot's [MiB]; valid: share of
     episodes of robomimic's filter key `valid`, the last ones; allow_failed: whether episodes that
-    are not fit to learn from may be among them; images: whether LeRobot's frames have pictures."""
+    are not fit to learn from may be among them; images: whether frames have pictures; video: codec
+    of LeRobot's, None for files in the rows of the data."""
 
     dtype: str = "float32"
     file_mb: int = 100
     valid: float = 0.1
     allow_failed: bool = False
     images: bool = False
+    video: Codec | None = None
 
 
 class Written(NamedTuple):
@@ -153,7 +156,7 @@ def _write(
         channels = channels_of(contract, POSITION + "[{at}]", "actions[{at}]")
         return Written(layout, channels, names, rows, lost + more)
     table, names, more = write_lerobot(
-        part, taken, settings.dtype, settings.file_mb, told("writing")
+        part, taken, settings.dtype, settings.file_mb, settings.video, told("writing")
     )
     return Written(table, channels_of(contract), names, rows, lost + more)
 

@@ -25,7 +25,8 @@ class LeRobotFormat(DeclarationPart):
 
     velocity: feature with the velocity of each number of `state` [its unit/s], in their order;
     success: feature that says in an episode's last frame whether it succeeded; names: of the
-    numbers of `state` and `action`, for a dataset that has no names.
+    numbers of `state` and `action`, for a dataset that has no names; images: camera of the contract
+    -> feature of dtype video or image, whose pictures are that camera's.
     """
 
     kind: Literal["lerobot_v2.1", "lerobot_v3.0"]
@@ -35,6 +36,7 @@ class LeRobotFormat(DeclarationPart):
     success: str | None = None
     names: tuple[str, ...] | None = None
     objects: ObjectKeys | None = None
+    images: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _are_two(self) -> LeRobotFormat:
@@ -67,7 +69,8 @@ class RobomimicFormat(DeclarationPart):
     one; env: name that env_args must have; times: array of times [s], without it frames come at
     the declared rate; velocity: by array of positions the array of their velocities, [unit/s];
     success: attribute of a demonstration, or array whose last number is 1 where it succeeded; mask:
-    filter key that names the demonstrations to read.
+    filter key that names the demonstrations to read; images: camera of the contract -> array of
+    its pictures.
     """
 
     kind: Literal["robomimic_hdf5"]
@@ -78,6 +81,7 @@ class RobomimicFormat(DeclarationPart):
     success: str | None = None
     mask: str | None = None
     objects: ObjectKeys | None = None
+    images: dict[str, str] = {}
 
 
 class TopicColumns(DeclarationPart):

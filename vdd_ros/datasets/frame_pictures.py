@@ -30,9 +30,9 @@ def newest_numbers(images: CameraImages, ticks_ns: np.ndarray) -> np.ndarray:
 
 
 class Shown(NamedTuple):
-    """file: JPEG or PNG; pixels: (height, width, 3) uint8."""
+    """A CDR message and its pixels (height, width, 3) uint8."""
 
-    file: bytes
+    message: bytes
     pixels: np.ndarray
 
 
@@ -45,8 +45,31 @@ class FramePictures:
         self._levels = np.zeros((3, LEVELS), dtype=np.int64)
         self._spoilt: set[int] = set()
 
-    def __iter__(self) -> Iterator[bytes]:
-        """The file of each frame; raises UserError where a frame has none that can be read."""
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def width(self) -> int:
+        return self._images.camera.width
+
+    @property
+    def height(self) -> int:
+        return self._images.camera.height
+
+    def files(self) -> Iterator[bytes]:
+        """JPEG or PNG of each frame, without loss; raises UserError where a frame has none that can
+        be read."""
+        last, file = None, b""
+        for shown in self._shown():
+            if shown is not last:
+                last, file = shown, image_file(self._images.camera, shown.message, shown.pixels)
+            yield file
+
+    def pixels(self) -> Iterator[np.ndarray]:
+        """(height, width, 3) uint8 of each frame; raises UserError likewise."""
+        return (shown.pixels for shown in self._shown())
+
+    def _shown(self) -> Iterator[Shown]:
         last, shown = -1, None
         for number, tick_ns in zip(self._numbers.tolist(), self._ticks_ns.tolist(), strict=True):
             if shown is None or number != last:
@@ -55,7 +78,7 @@ class FramePictures:
                 self._levels[channel] += np.bincount(
                     shown.pixels[:, :, channel].ravel(), minlength=LEVELS
                 )
-            yield shown.file
+            yield shown
 
     @property
     def spoilt(self) -> int:
@@ -75,8 +98,7 @@ class FramePictures:
                 continue
             try:
                 message = images.message(one)
-                pixels = decode_image(images.camera, message)
-                return Shown(image_file(images.camera, message, pixels), pixels)
+                return Shown(message, decode_image(images.camera, message))
             except UserError:
                 self._spoilt.add(one)
         raise UserError(

@@ -59,13 +59,7 @@ def arrays_in(group: Any) -> list[str]:
 def array(where: str, group: Any, name: str) -> np.ndarray:
     """(N, ...) float64 of a dataset below a group; raises UserError where it holds no floats, is
     not in the file itself, or would not fit."""
-    import h5py
-
-    found = group.get(name) if isinstance(group, h5py.Group) else None
-    if not isinstance(found, h5py.Dataset):
-        raise UserError(f"{where} lacks {name!r}; restore the file")
-    if found.file != group.file or found.external or found.is_virtual:
-        raise UserError(f"{where}: {name} lies in another file; put all into one")
+    found = dataset(where, group, name)
     if found.dtype.kind != "f" or not found.shape:
         raise UserError(
             f"{where}: {name} is {found.dtype} of shape {found.shape}, rows of floats are read; "
@@ -73,6 +67,18 @@ def array(where: str, group: Any, name: str) -> np.ndarray:
         )
     require_bounded(f"{where}: {name}", int(found.size) * max(8, found.dtype.itemsize))
     return np.asarray(found[()], dtype=np.float64)
+
+
+def dataset(where: str, group: Any, name: str) -> Any:
+    """A dataset below a group; raises UserError where there is none, or not in the file itself."""
+    import h5py
+
+    found = group.get(name) if isinstance(group, h5py.Group) else None
+    if not isinstance(found, h5py.Dataset):
+        raise UserError(f"{where} lacks {name!r}; restore the file")
+    if found.file != group.file or found.external or found.is_virtual:
+        raise UserError(f"{where}: {name} lies in another file; put all into one")
+    return found
 
 
 def matrix(where: str, group: Any, name: str) -> np.ndarray:

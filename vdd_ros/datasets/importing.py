@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vdd_ros.bag import RawMessage
+from vdd_ros.camera_writer import CameraWriter
 from vdd_ros.cdr import NOTHING, joints_cdr, poses_cdr
 from vdd_ros.contract import Contract
 from vdd_ros.datasets.checks import (
@@ -22,6 +23,7 @@ from vdd_ros.datasets.checks import (
 )
 from vdd_ros.datasets.converted import Converted, convert
 from vdd_ros.datasets.description import EpisodeFacts
+from vdd_ros.datasets.imported_pictures import require_rates, write_pictures
 from vdd_ros.datasets.own_recorder import OwnRecorder
 from vdd_ros.datasets.readers import READERS
 from vdd_ros.datasets.recording import OneAtATime, Recordings
@@ -84,12 +86,16 @@ def check(
     if not len(recordings):
         raise UserError(f"{source.path} holds no episode; name another dataset")
     source.require_fits(contract)
+    if not is_own:
+        require_rates(contract.cameras, source.images, source.rate_hz)
     told, lengths, extents = [], [], []
     for recording in recordings:
         faults: list[str] = []
         with _noting(faults, is_own):
             require_sound(recording, source, contract)
         converted = convert(recording, source, contract)
+        for pictures in converted.pictures.values():
+            pictures.require_whole()
         if len(recording) > 1:
             with _noting(faults, is_own):
                 require_plausible(converted, contract)
@@ -137,7 +143,10 @@ def write(
         with TemporaryDirectory(prefix=f".import-{folder.name}-", dir=folder.parent) as scratch:
             part = Path(scratch) / folder.name
             provenance = Provenance(licence=source.origin.licence)
-            recorder = OwnRecorder(contract, part, "episode", source.task, provenance)
+            cameras = CameraWriter(contract) if source.images else None
+            recorder = OwnRecorder(
+                contract, part, "episode", source.task, provenance, cameras=cameras
+            )
             for converted, found in checked:
                 known = (facts or {}).get(converted.name)
                 imported.append(_write_one(recorder, converted, found, source, known))
@@ -184,6 +193,12 @@ def _write_one(
     recorder.start(first_ns, started, name)
     if pictures is not None:
         recorder.take_pictures(Path(converted.where), pictures)
+    if isinstance(recorder.cameras, CameraWriter):
+        try:
+            write_pictures(recorder.cameras, converted.pictures, stamps(converted, contract))
+        except UserError:
+            recorder.discard()
+            raise
     for message in messages:
         recorder.add(message.stream, message.data, message.received_ns)
     recorder.annotate(meta)

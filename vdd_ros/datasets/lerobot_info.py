@@ -20,10 +20,13 @@ COUNTED = ("timestamp", "frame_index", "episode_index", "index", "task_index", "
 
 
 class Feature(JsonPart):
-    """names: one for each number; converters nest them in a list or in a mapping."""
+    """names: one for each number; converters nest them in a list or in a mapping; info: of a video,
+    how it was made."""
 
     shape: list[int]
     names: Any = None
+    dtype: str = ""
+    info: dict[str, Any] | None = None
 
 
 class Info(JsonPart):
@@ -32,6 +35,7 @@ class Info(JsonPart):
     codebase_version: str
     fps: float
     data_path: str
+    video_path: str | None = None
     chunks_size: int = Field(gt=0)
     features: dict[str, Feature]
     total_episodes: int | None = None
@@ -97,7 +101,20 @@ def names_of(folder: Path, info: Info, source: Source, layout: LeRobotFormat) ->
 
 def not_read(info: Info, names: Iterable[str], layout: LeRobotFormat) -> tuple[str, ...]:
     """Features of the dataset that are neither read nor LeRobot's own counting."""
-    return tuple(sorted({*info.features} - {*names, layout.success, *COUNTED}))
+    read = {*names, layout.success, *layout.images.values(), *COUNTED}
+    return tuple(sorted({*info.features} - read))
+
+
+def path_in(folder: Path, info: Info, which: str, **numbers: object) -> Path:
+    """A file of the dataset, by the pattern `data_path` or `video_path`; raises UserError where
+    that names none."""
+    pattern = getattr(info, which)
+    try:
+        return folder / pattern.format(**numbers)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise UserError(
+            f"{folder / 'meta' / 'info.json'}: {which} {pattern!r} names no file; restore it"
+        ) from None
 
 
 def _require_feature(path: Path, info: Info, feature: str) -> None:

@@ -14,6 +14,8 @@ VERSION = "v3.0"
 FILES_PER_CHUNK = 1000
 EPISODES_PER_WRITE = 100
 PATTERN = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+VIDEO_PATTERN = f"videos/{{video_key}}/{PATTERN}.mp4"
+VIDEO_MB = 200  # from which on the next episode begins another video file, as LeRobot has it
 
 
 class EpisodeRows:
@@ -94,6 +96,7 @@ def info_of(
     taken: Taken, features: dict[str, dict[str, Any]], frames: int, tasks: int, file_mb: int
 ) -> dict[str, Any]:
     """What meta/info.json says."""
+    has_videos = any(one["dtype"] == "video" for one in features.values())
     rate_hz = taken.contract.rates.policy_hz
     return {
         "codebase_version": VERSION,
@@ -103,11 +106,11 @@ def info_of(
         "total_tasks": tasks,
         "chunks_size": FILES_PER_CHUNK,
         "data_files_size_in_mb": file_mb,
-        "video_files_size_in_mb": 200,
+        "video_files_size_in_mb": VIDEO_MB,
         "fps": int(rate_hz) if rate_hz == int(rate_hz) else rate_hz,
         "splits": {"train": f"0:{len(taken)}"},
         "data_path": f"data/{PATTERN}.parquet",
-        "video_path": None,
+        "video_path": VIDEO_PATTERN if has_videos else None,
         "features": features,
     }
 

@@ -15,7 +15,15 @@ from pydantic import Field, ValidationError
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.formats import LeRobotFormat
 from vdd_ros.datasets.json_part import JsonPart
-from vdd_ros.datasets.lerobot_info import Info, names_of, not_read, read_info, require_counts
+from vdd_ros.datasets.lerobot_info import (
+    Info,
+    names_of,
+    not_read,
+    path_in,
+    read_info,
+    require_counts,
+)
+from vdd_ros.datasets.lerobot_pictures import VIDEO, Pictured, Place, frames_in, pictured
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
     compare,
@@ -56,6 +64,7 @@ def read_lerobot_v21(folder: Path, source: Source, layout: LeRobotFormat) -> One
     metadata do not agree."""
     info = read_info(folder, VERSION, source)
     names = names_of(folder, info, source, layout)
+    images = pictured(folder, info, layout)
     path = folder / "meta" / "episodes.jsonl"
     rows = _lines(path, Row)
     indices, lengths = [row.episode_index for row in rows], [row.length for row in rows]
@@ -64,7 +73,8 @@ def read_lerobot_v21(folder: Path, source: Source, layout: LeRobotFormat) -> One
     lines = _lines(path, Statistics) if path.exists() else []
     statistics = {line.episode_index: line.stats for line in lines}
     return OneAtATime(
-        len(rows), lambda number: _read(folder, info, rows[number], layout, names, statistics)
+        len(rows),
+        lambda number: _read(folder, info, rows[number], layout, names, statistics, images),
     )
 
 
@@ -75,9 +85,11 @@ def _read(
     layout: LeRobotFormat,
     names: dict[str, list[str]],
     statistics: dict[int, dict],
+    images: dict[str, Pictured],
 ) -> Recording:
     index = row.episode_index
-    path = _file(folder, info, index)
+    numbered = {"episode_chunk": index // info.chunks_size, "episode_index": index}
+    path = path_in(folder, info, "data_path", **numbered)
     sizes = {feature: len(known) for feature, known in names.items()}
     numbers = NUMBERS if layout.success is None else (*NUMBERS, layout.success)
     table = read_table(path, sizes, numbers)
@@ -107,19 +119,21 @@ def _read(
         notes=tuple(f"no statistics to compare {feature} with" for feature in unknown),
         meta={"instruction": "; ".join(row.tasks), **success_of(table, layout)},
         not_read=not_read(info, names, layout),
+        pictures={
+            camera: frames_in(
+                one,
+                row.length,
+                info.fps,
+                path,
+                range(row.length),
+                Place(path_in(folder, info, "video_path", video_key=one.key, **numbered))
+                if one.dtype == VIDEO
+                else None,
+            )
+            for camera, one in images.items()
+        },
         **read_columns(table, names, layout),
     )
-
-
-def _file(folder: Path, info: Info, index: int) -> Path:
-    try:
-        chunk = index // info.chunks_size
-        return folder / info.data_path.format(episode_chunk=chunk, episode_index=index)
-    except (LookupError, ValueError, TypeError, AttributeError):
-        raise UserError(
-            f"{folder / 'meta' / 'info.json'}: data_path {info.data_path!r} names no file; "
-            f"restore it"
-        ) from None
 
 
 def _lines(path: Path, kind: type[Line]) -> list[Line]:

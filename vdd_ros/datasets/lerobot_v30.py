@@ -16,7 +16,15 @@ from pydantic import Field, ValidationError
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.formats import LeRobotFormat
 from vdd_ros.datasets.json_part import JsonPart
-from vdd_ros.datasets.lerobot_info import Info, names_of, not_read, read_info, require_counts
+from vdd_ros.datasets.lerobot_info import (
+    Info,
+    names_of,
+    not_read,
+    path_in,
+    read_info,
+    require_counts,
+)
+from vdd_ros.datasets.lerobot_pictures import VIDEO, Place, frames_in, pictured
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
     Tables,
@@ -50,11 +58,22 @@ class Row(JsonPart):
     tasks: list[str] = []
 
 
+class VideoRow(JsonPart):
+    """What a row says of a feature that is video, each name behind videos/FEATURE/."""
+
+    chunk_index: int
+    file_index: int
+    from_timestamp: float = Field(ge=0.0, allow_inf_nan=False)
+    to_timestamp: float = Field(ge=0.0, allow_inf_nan=False)
+
+
 class Listed(NamedTuple):
-    """An episode's row, and the statistics beside it: feature -> which -> numbers."""
+    """An episode's row, and the statistics beside it: feature -> which -> numbers; videos: where
+    its pictures are, by feature."""
 
     row: Row
     stats: dict[str, dict[str, Any]]
+    videos: dict[str, VideoRow]
 
 
 def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> OneAtATime[Recording]:
@@ -62,7 +81,9 @@ def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> One
     metadata do not agree."""
     info = read_info(folder, VERSION, source)
     names = names_of(folder, info, source, layout)
-    listed = _episodes(folder, list(names))
+    images = pictured(folder, info, layout)
+    videos = [one.key for one in images.values() if one.dtype == VIDEO]
+    listed = _episodes(folder, list(names), videos)
     rows = [one.row for one in listed]
     indices, lengths = [row.episode_index for row in rows], [row.length for row in rows]
     require_counts(folder / EPISODES, indices, lengths, info, source)
@@ -74,7 +95,7 @@ def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> One
 
     def recording(number: int) -> Recording:
         one = listed[number]
-        path, table = _table(folder, info, one, tables)
+        path, table, rows = _table(folder, info, one, tables)
         notes = [] if one.row.tasks else ["no task is told"]
         notes += [
             f"no statistics of this episode to compare {feature} with"
@@ -86,6 +107,12 @@ def read_lerobot_v30(folder: Path, source: Source, layout: LeRobotFormat) -> One
             notes=tuple(notes),
             meta={"instruction": "; ".join(one.row.tasks), **success_of(table, layout)},
             not_read=not_read(info, names, layout),
+            pictures={
+                camera: frames_in(
+                    told, one.row.length, info.fps, path, rows, _place(folder, info, one, told.key)
+                )
+                for camera, told in images.items()
+            },
             **read_columns(table, names, layout),
         )
 
@@ -100,7 +127,7 @@ def _require_statistics(
     whole = _statistics(folder)
     extremes: dict[str, list[np.ndarray]] = {feature: [] for feature in names}
     for one in listed:
-        path, table = _table(folder, info, one, tables)
+        path, table, _ = _table(folder, info, one, tables)
         _not_compared(one, path, table, names)
         for feature in names:
             if len(table[feature]):
@@ -129,8 +156,9 @@ def _not_compared(
     ]
 
 
-def _episodes(folder: Path, features: list[str]) -> list[Listed]:
-    """Rows of all files of meta/episodes, in the order of the episodes."""
+def _episodes(folder: Path, features: list[str], videos: list[str]) -> list[Listed]:
+    """Rows of all files of meta/episodes, in the order of the episodes; videos: features that are
+    video."""
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -151,20 +179,22 @@ def _episodes(folder: Path, features: list[str]) -> list[Listed]:
         try:
             require_parquet_bounded(path)
             known = parquet.read_schema(path).names
-            wanted = [name for name in (*needed, *statistics) if name in known]
+            places = [f"videos/{key}/{name}" for key in videos for name in VideoRow.model_fields]
+            wanted = [name for name in (*needed, *statistics, *places) if name in known]
             found = parquet.read_table(path, columns=wanted).to_pylist()
         except (arrow.ArrowException, OSError, ValueError) as error:
             raise UserError(f"{path} is not readable ({first_line(error)}); restore it") from None
         for number, raw in enumerate(found):
             try:
                 row = Row.model_validate({name: raw[name] for name in needed if name in raw})
+                shown = {key: _video_row(raw, key) for key in videos}
             except ValidationError as error:
                 raise UserError(f"{path}, row {number}: {first_fault(error)}; restore it") from None
             stats: dict[str, dict[str, Any]] = {}
             for name, (feature, which) in statistics.items():
                 if raw.get(name) is not None:
                     stats.setdefault(feature, {})[which] = raw[name]
-            listed.append(Listed(row, stats))
+            listed.append(Listed(row, stats, shown))
     return sorted(listed, key=lambda one: one.row.episode_index)
 
 
@@ -180,9 +210,28 @@ def _require_consecutive(folder: Path, rows: list[Row]) -> None:
         first += row.length
 
 
-def _table(folder: Path, info: Info, one: Listed, tables: Tables) -> tuple[Path, dict[str, Any]]:
-    """An episode's file, and its rows of it."""
-    row, path = one.row, _file(folder, info, one.row)
+def _video_row(raw: dict[str, Any], key: str) -> VideoRow:
+    begin = f"videos/{key}/"
+    own = {name: raw[begin + name] for name in VideoRow.model_fields if begin + name in raw}
+    return VideoRow.model_validate(own)
+
+
+def _place(folder: Path, info: Info, one: Listed, key: str) -> Place | None:
+    """Where the pictures of a feature that is video are, None of another."""
+    told = one.videos.get(key)
+    if told is None:
+        return None
+    numbers = {"chunk_index": told.chunk_index, "file_index": told.file_index}
+    path = path_in(folder, info, "video_path", video_key=key, **numbers)
+    return Place(path, told.from_timestamp, told.to_timestamp, is_alone=False)
+
+
+def _table(
+    folder: Path, info: Info, one: Listed, tables: Tables
+) -> tuple[Path, dict[str, Any], range]:
+    """An episode's file, its rows of it, and their numbers."""
+    row = one.row
+    path = path_in(folder, info, "data_path", chunk_index=row.chunk, file_index=row.file)
     part, first = tables.of(path, row.episode_index)
     if len(part["index"]) != row.length:
         raise UserError(
@@ -197,17 +246,7 @@ def _table(folder: Path, info: Info, one: Listed, tables: Tables) -> tuple[Path,
             f"{path}: index of frame {at} of episode {row.episode_index} is "
             f"{part['index'][at]}, {EPISODES} says {expected[at]}: restore the file"
         )
-    return path, part
-
-
-def _file(folder: Path, info: Info, row: Row) -> Path:
-    try:
-        return folder / info.data_path.format(chunk_index=row.chunk, file_index=row.file)
-    except (LookupError, ValueError, TypeError, AttributeError):
-        raise UserError(
-            f"{folder / 'meta' / 'info.json'}: data_path {info.data_path!r} names no file; "
-            f"restore it"
-        ) from None
+    return path, part, range(first, first + row.length)
 
 
 def _statistics(folder: Path) -> dict[str, dict[str, Any]]:

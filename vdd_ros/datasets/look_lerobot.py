@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from vdd_ros.datasets.bounded import read_text
 from vdd_ros.datasets.lerobot_info import Feature, Info, plain_names
+from vdd_ros.datasets.lerobot_pictures import IMAGE, VIDEO
 from vdd_ros.datasets.lerobot_table import first_line, require_parquet_bounded
 from vdd_ros.datasets.sight import Pair, Row, Sight, between, declaration
 from vdd_ros.errors import UserError
@@ -40,6 +41,12 @@ def look_at_lerobot(folder: Path, joints: Sequence[str]) -> Sight:
         told.append(f"read are {' and '.join(READ)}: convert it with LeRobot's own scripts")
     if not any((folder / name).exists() for name in STATISTICS):
         told.append("statistics are missing")
+    for key, feature in info.features.items():
+        if feature.dtype in (VIDEO, IMAGE):
+            told.append(
+                f"{key} are pictures ({feature.dtype}, {feature.shape}): the format's images say "
+                f"of which camera, as {{CAMERA: {key}}}"
+            )
     seen = {}
     if files:
         told.append(f"ranges are those of {files[0].relative_to(folder)}")

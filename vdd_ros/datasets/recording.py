@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from pydantic import JsonValue
@@ -12,6 +12,31 @@ from pydantic import JsonValue
 from vdd_ros.bag import RawMessage
 
 Item = TypeVar("Item")
+
+
+class FramePicture(NamedTuple):
+    """What a camera showed at a frame. pixels: (height, width, 3) uint8; file: the JPEG or PNG that
+    it was kept as, None where there is none."""
+
+    pixels: np.ndarray
+    file: bytes | None = None
+
+
+class CameraFrames(Protocol):
+    """Of one camera, a picture for each frame, read when it is asked for."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+    def require_whole(self) -> None:
+        """Raise UserError for what can be seen to be wrong without decoding pictures."""
+        ...
+
+    def __iter__(self) -> Iterator[FramePicture]:
+        """Raises UserError at a picture that cannot be decoded."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,8 @@ class Recording:
     the file has a velocity of, (N,) per second; objects: stream -> (N, objects, 7) position [m] and
     quaternion x, y, z, w; tracks: where it is one of messages, which the frames then are no more
     than a view of, one at each command; notes: what the reader found worth saying; meta: goes into
-    the episode; not_read: features, arrays or topics of the file that nobody declared.
+    the episode; not_read: features, arrays or topics of the file that nobody declared; pictures: by
+    camera of the contract.
     """
 
     name: str
@@ -62,6 +88,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     meta: dict[str, JsonValue] = field(default_factory=dict)
     not_read: tuple[str, ...] = ()
+    pictures: dict[str, CameraFrames] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from vdd_ros.datasets.formats import RobomimicFormat
 from vdd_ros.datasets.hdf5 import array, arrays_in, in_order, matrix, opened
+from vdd_ros.datasets.hdf5_pictures import InHdf5
 from vdd_ros.datasets.recording import OneAtATime, Recording
 from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
@@ -139,11 +140,16 @@ def _read(
         notes=() if layout.times else (f"no times: frames are taken for {source.rate_hz:g} Hz",),
         meta=_success(where, group, layout),
         not_read=_not_read(group, layout, keys),
+        pictures={
+            camera: InHdf5.of(path, name, group, key, length)
+            for camera, key in layout.images.items()
+        },
     )
 
 
 def _not_read(group: Any, layout: RobomimicFormat, keys: dict[str, list[int]]) -> tuple[str, ...]:
     known = {*keys, *layout.velocity.values(), layout.times, layout.success, "dones"}
+    known |= set(layout.images.values())
     if layout.objects is not None:
         known |= {layout.objects.position, layout.objects.heading}
     return tuple(key for key in arrays_in(group) if key not in known)

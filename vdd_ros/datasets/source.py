@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Finite, Positive
-from vdd_ros.datasets.formats import DeclarationPart, Format
+from vdd_ros.datasets.formats import DeclarationPart, Format, LeRobotFormat, RobomimicFormat
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import checked, read_extended
 
@@ -28,6 +28,7 @@ FACTORS = {
     "percent": ("fraction", 0.01),
 }
 
+WITH_IMAGES = (LeRobotFormat, RobomimicFormat)
 OPEN = "???"  # in a declaration that was begun by `vdd dataset look`
 OVERSHOOT = 0.02  # of a normalised column's span: what a measured position may lie beside it
 
@@ -149,9 +150,26 @@ class Source(DeclarationPart):
             )
         return checked(cls, raw, str(path))
 
+    @property
+    def images(self) -> dict[str, str]:
+        """Camera of the contract -> feature or array of its pictures."""
+        return self.format.images if isinstance(self.format, WITH_IMAGES) else {}
+
+    def seen_by(self, contract: Contract) -> Source:
+        """The same without pictures of cameras that a contract lacks."""
+        if not isinstance(self.format, WITH_IMAGES):
+            return self
+        kept = {name: key for name, key in self.images.items() if name in contract.cameras}
+        return self.model_copy(update={"format": self.format.model_copy(update={"images": kept})})
+
     def require_fits(self, contract: Contract) -> None:
         """Raise UserError unless every joint of the contract is declared once, in a unit that
-        becomes its own."""
+        becomes its own, and every camera with pictures is one of the contract's."""
+        if unknown := sorted(set(self.images) - set(contract.cameras)):
+            raise UserError(
+                f"the source declares images of camera {unknown[0]!r}, {contract.name} has "
+                f"{', '.join(contract.cameras) or 'no camera'}: correct the one that is wrong"
+            )
         declared = [channel.joint for channel in self.channels]
         if len(set(declared)) != len(declared) or set(declared) != set(contract.joint_names):
             missing = sorted(set(contract.joint_names) - set(declared))

@@ -1,6 +1,6 @@
 """Writes LeRobot's format v3.0: many episodes per parquet file, metadata in parquet and JSON.
 
-Pictures are features of dtype image: files, JPEG or PNG, in the rows of the data.
+Pictures are features of dtype image (files, JPEG or PNG, in the rows of the data) or video.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from vdd_ros.datasets.lerobot_meta import (
 from vdd_ros.datasets.lerobot_statistics import Statistics, statistics_of
 from vdd_ros.datasets.parquet_files import ParquetFiles
 from vdd_ros.datasets.taken import Taken
+from vdd_ros.datasets.video_files import Codec, VideoFiles
 from vdd_ros.manifest import Manifest
 
 STATE, ACTION, VELOCITY = "observation.state", "action", "observation.velocity"
@@ -41,12 +42,16 @@ def write_lerobot(
     taken: Taken,
     dtype: str,
     file_mb: int,
+    video: Codec | None,
     report: Callable[[int, int], None],
 ) -> tuple[LeRobotFormat, list[str], list[str]]:
     """Write the dataset; returns how it is read again, the name of each recording, and what of it
-    was rounded. dtype: float32 or float64 of its numbers; file_mb: largest data file [MiB]."""
+    was rounded. dtype: float32 or float64 of its numbers; file_mb: largest data file [MiB]; video:
+    codec of the pictures, None for files."""
     features = _features(taken, dtype)
     pictured = {PICTURE.format(camera=name): name for name in taken.cameras}
+    films = {key: _films(folder, taken, key, name, video) for key, name in pictured.items()
+             if video is not None}  # fmt: skip
     spoilt: Counter[str] = Counter()
     tasks = list(dict.fromkeys(map(instruction, taken.manifests)))
     data = ParquetFiles(folder, f"data/{PATTERN}.parquet", file_mb, FILES_PER_CHUNK)
@@ -59,7 +64,13 @@ def write_lerobot(
         values = _values(taken, frames, index, first, task, features)
         shown = {key: taken.pictures(frames, name) for key, name in pictured.items()}
         table = _table(values, features)
-        chunk, file = _write_pictured(data, table, shown, taken) if shown else data.write(table)
+        places: dict[str, Any] = {}
+        if shown and not films:
+            chunk, file = _write_pictured(data, table, shown, taken)
+        else:
+            chunk, file = data.write(table)
+            for key, film in films.items():
+                places |= film.write(shown[key].pixels())
         own = {key: statistics_of(array) for key, array in values.items()}
         own |= {key: one.statistics() for key, one in shown.items()}
         spoilt.update({pictured[key]: one.spoilt for key, one in shown.items()})
@@ -73,6 +84,7 @@ def write_lerobot(
                 "data/file_index": file,
                 "dataset_from_index": first,
                 "dataset_to_index": first + len(frames),
+                **places,
             },
             own,
         )
@@ -80,14 +92,17 @@ def write_lerobot(
         report(index + 1, len(taken))
     data.close()
     rows.close()
+    for film in films.values():
+        film.close()
     write_tasks(folder, tasks)
     write_json(folder / "meta/stats.json", {key: one.plain() for key, one in whole.items()})
-    features |= {key: _picture_feature(taken, name) for key, name in pictured.items()}
+    features |= {
+        key: films[key].feature() if films else _picture_feature(taken, name)
+        for key, name in pictured.items()
+    }
     write_json(folder / "meta/info.json", info_of(taken, features, first, len(tasks), file_mb))
-    lost = [
-        f"camera {name}, once it is read again: `vdd dataset import` takes no pictures of LeRobot"
-        for name in taken.cameras
-    ]
+    lost = [f"what {video} leaves out of the pictures of camera {name}" for name in taken.cameras
+            if films]  # fmt: skip
     lost += [
         f"camera {name}: {count} that cannot be read" for name, count in spoilt.items() if count
     ]
@@ -115,6 +130,7 @@ def _layout(taken: Taken) -> LeRobotFormat:
         velocity=VELOCITY if taken.has_velocity else None,
         success=SUCCESS if taken.has_success else None,
         objects=keys,
+        images={name: PICTURE.format(camera=name) for name in taken.cameras},
     )
 
 
@@ -177,6 +193,11 @@ def _values(
     }
 
 
+def _films(folder: Path, taken: Taken, key: str, name: str, video: Codec) -> VideoFiles:
+    camera, rate_hz = taken.contract.cameras[name], taken.contract.rates.policy_hz
+    return VideoFiles(folder, key, video, camera.width, camera.height, rate_hz)
+
+
 def _picture_feature(taken: Taken, name: str) -> dict[str, Any]:
     camera = taken.contract.cameras[name]
     names = ["height", "width", "channels"]
@@ -193,7 +214,7 @@ def _write_pictured(
     cameras = [taken.contract.cameras[name] for name in taken.cameras]
     pixels = sum(3 * one.width * one.height for one in cameras)
     at = data.place(table.nbytes + pixels * len(table))
-    files = {key: iter(pictures) for key, pictures in shown.items()}
+    files = {key: pictures.files() for key, pictures in shown.items()}
     rows = max(1, PICTURE_BYTES // pixels)
     for begin in range(0, len(table), rows):
         part = table.slice(begin, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from vdd_ros.datasets.formats import ObjectKeys, RobomimicFormat
+from vdd_ros.datasets.frame_pictures import FramePictures
 from vdd_ros.datasets.hdf5_sink import Sink
 from vdd_ros.datasets.taken import Taken
 
 FILE = "demonstrations.hdf5"
 POSITION, VELOCITY, TIMES = "obs/joint_position", "obs/joint_velocity", "times"
+IMAGE = "obs/{camera}_image"  # as robosuite's are called
 NO_ENVIRONMENT = 2  # robomimic's number for gym, with which it expects neither states nor a model
 LOST = [
     "states and model_file: there is no simulator to restore",
@@ -31,6 +34,7 @@ def write_robomimic(
     import h5py
 
     names = [f"demo_{index}" for index in range(len(taken))]
+    spoilt: Counter[str] = Counter()
     with closing(Sink(folder / FILE)) as sink, h5py.File(sink, "w") as file:
         data = file.create_group("data")
         for done, (name, frames) in enumerate(zip(names, taken.frames(), strict=True), 1):
@@ -47,6 +51,8 @@ def write_robomimic(
                     _put(group, _object_key(taken, field), values, taken.object_names(field))
             group[TIMES] = (frames.ticks_ns - frames.ticks_ns[0]) * 1e-9
             group["dones"] = last.astype(np.int64)
+            for camera in taken.cameras:
+                spoilt[camera] += _put_pictures(group, camera, taken.pictures(frames, camera))
             if taken.has_success:
                 group["rewards"] = (last & bool(frames.success)).astype(np.float64)
             sink.require_whole()
@@ -55,7 +61,10 @@ def write_robomimic(
         data.attrs["env_args"] = json.dumps(_env_args(taken))
         _put_masks(file, names, valid)
     sink.require_whole()
-    return _layout(taken), names, LOST
+    lost = [
+        f"camera {name}: {count} that cannot be read" for name, count in spoilt.items() if count
+    ]
+    return _layout(taken), names, LOST + lost
 
 
 def _env_args(taken: Taken) -> dict[str, Any]:
@@ -81,6 +90,7 @@ def _layout(taken: Taken) -> RobomimicFormat:
         velocity={POSITION: VELOCITY} if taken.has_velocity else {},
         success="rewards" if taken.has_success else None,
         objects=keys,
+        images={name: IMAGE.format(camera=name) for name in taken.cameras},
     )
 
 
@@ -91,6 +101,22 @@ def _object_key(taken: Taken, field: str) -> str:
 def _put(group: Any, key: str, values: np.ndarray, names: tuple[str, ...]) -> None:
     dataset = group.create_dataset(key, data=values, compression="gzip")
     dataset.attrs["names"] = json.dumps(list(names))
+
+
+def _put_pictures(group: Any, camera: str, shown: FramePictures) -> int:
+    """A picture for each frame, one in memory at a time; how many were spoilt."""
+    size = shown.height, shown.width, 3
+    made = group.create_dataset(
+        IMAGE.format(camera=camera),
+        (len(shown), *size),
+        np.uint8,
+        chunks=(1, *size),
+        compression="gzip",
+        compression_opts=1,
+    )
+    for row, pixels in enumerate(shown.pixels()):
+        made[row] = pixels
+    return shown.spoilt
 
 
 def _put_masks(file: Any, names: list[str], valid: float) -> None:

@@ -110,7 +110,7 @@ def prepared(settings: ActionParameters) -> Ready:
     _require_detector(settings, bundle)
     warm = warmed_up(bundle, policy, contract)
     require_reference(bundle, policy)
-    eyes = bundle.open_eyes()
+    eyes = _eyes(bundle, settings, trusted)
     see_s = seconds_to_see(contract, eyes)
     space = action_space(contract)
     plan_s = warm.plan_s + seconds_to_decode(contract, space, policy.horizon)
@@ -148,8 +148,20 @@ def _policy(
         return bundle.open_policy(runtime)
     from vdd_ros.tensorrt_policy import open_engines
 
-    results = Path(settings.device_results or device_results_folder())
-    return open_engines(bundle, results, trusted)
+    return open_engines(bundle, _results(settings), trusted)
+
+
+def _eyes(bundle: Bundle, settings: ActionParameters, trusted: Collection[str]) -> Eyes:
+    """Where the policy is. Raises UserError."""
+    if settings.runtime != "tensorrt" or not bundle.contract.images:
+        return bundle.open_eyes()
+    from vdd_ros.tensorrt_policy import open_engine_eyes
+
+    return open_engine_eyes(bundle, _results(settings), trusted)
+
+
+def _results(settings: ActionParameters) -> Path:
+    return Path(settings.device_results or device_results_folder())
 
 
 def _require_within_tick(settings: ActionParameters, period_s: float) -> None:

@@ -6,6 +6,7 @@ that `vdd dataset import` reads it again without a declaration, and what the for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,7 +39,10 @@ class Args:
     file_mb: int = 100
     """Of LeRobot's files: the size that none is to pass, in MiB."""
     images: bool = False
-    """Of LeRobot's format: write what cameras showed at each frame, as images in the data files."""
+    """Of LeRobot's format and robomimic's: write what cameras showed at each frame, as images in
+    the data files."""
+    video: Literal["av1", "h264"] | None = None
+    """Of LeRobot's format: write that as video instead, which is smaller and loses something."""
     valid: float = 0.1
     """Of robomimic's filter keys: share of the episodes, the last ones, that are `valid`."""
     allow_failed: bool = False
@@ -51,12 +55,20 @@ def main(args: Args) -> dict:
         raise UserError(f"file_mb is {args.file_mb}; write 1 or more")
     if not 0.0 <= args.valid < 1.0:
         raise UserError(f"valid is {args.valid:g}; write a share from 0 to below 1")
-    if args.images and args.format != "lerobot_v3":
+    has_images = args.images or args.video is not None
+    if has_images and args.format == "rosbag2":
         raise UserError(
-            f"--images is for lerobot_v3; {args.format} "
-            + ("has pictures without it" if args.format == "rosbag2" else "is written without any")
+            f"--{'images' if args.images else 'video'} is for formats of frames; rosbag2 has "
+            "pictures without it"
         )
-    settings = Settings(args.dtype, args.file_mb, args.valid, args.allow_failed, args.images)
+    if args.video is not None and args.format == "robomimic":
+        raise UserError("robomimic's files have no video: say --images")
+    if args.images and args.video is not None:
+        raise UserError("say --images or --video, not both: the same pictures would be there twice")
+    os.environ.setdefault("SVT_LOG", "1")  # errors alone, of an encoder that tells its settings
+    settings = Settings(
+        args.dtype, args.file_mb, args.valid, args.allow_failed, has_images, args.video
+    )
     with ExitStack() as stack:
         shown: dict[str, Callable[..., None]] = {}
 

@@ -102,7 +102,8 @@ def _exported(args: Args) -> Declared:
         contract = Contract.from_yaml(args.contract)
         contract.require_same_recording(description.contract, str(args.source))
     facts = {one.recording: one for one in description.episodes}
-    return Declared(description.source, contract, args.data or args.source, facts)
+    source = description.source.seen_by(contract)
+    return Declared(source, contract, args.data or args.source, facts)
 
 
 def _below_data(source: Source) -> Path:
