@@ -84,6 +84,8 @@ def complaint(command: Command) -> str | None:
             return file_complaint(words)
         case first if first.rpartition("/")[2] in {*SHELL_WORDS, *TOOLS, "python", "pip"}:
             return file_complaint(words)
+    if (ROOT / words[0]).is_file():  # a program of this repository
+        return file_complaint(words)
     return f"{words[0]} is no program that this test knows: mark the block with {HARDWARE!r}"
 
 
