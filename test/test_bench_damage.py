@@ -59,5 +59,5 @@ def test_what_nobody_damaged_is_not_found(tmp_path, contract, contract_path):
 
 
 def test_a_family_that_is_not_there_is_told(contract_path):
-    with pytest.raises(UserError, match="no family teeth: there are contents, folder"):
+    with pytest.raises(UserError, match="no family teeth: name some of contents, folder"):
         damage.main(damage.Args(contract_path, only=("teeth",)))
