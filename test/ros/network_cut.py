@@ -64,7 +64,7 @@ def played(stage: Stage, out_s: float) -> dict:
     return {
         "out_s": out_s,
         "began": began,
-        "reason": reason_of(recording, cut_ns, time.time_ns()),
+        "reason": reason_of(recording, cut_ns, time.time_ns())[0],
         "last_command_s": (commands.sent_ns[-1] - cut_ns) * 1e-9,
         "largest_step": float(np.abs(np.diff(commands.positions, axis=0)).max()),
         "faults": run_faults(limits, *commands[:2], commands.positions[:0], readings),
