@@ -85,7 +85,7 @@ def test_its_likelihoods_are_those_that_the_monitor_says(folder, bundle):
 def test_a_rate_that_is_none_is_refused(folder, tmp_path, capsys):
     words = ["export", "--run", folder / "teacher", "--out", tmp_path / "bundle"]
     assert vdd(*words, "--false-alarm-rate", 0) == cli.USER_ERROR
-    assert "it lies between 0 and 1" in capsys.readouterr().err
+    assert "write a number between 0 and 1" in capsys.readouterr().err
 
 
 def test_alarms_are_counted_in_demonstrations_and_in_rollouts(folder, bundle, capsys):
