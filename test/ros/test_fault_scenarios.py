@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import drawing
 import pytest
 
@@ -23,11 +25,10 @@ def test_scenarios_pass_and_are_recorded_from_outside(tmp_path, contract_path):
 
 
 @pytest.mark.slow
-def test_an_arm_that_sees_stops_for_what_is_wrong_with_its_pictures(tmp_path, contract_path):
-    drawing.gl()
-    contract = Contract.from_yaml(contract_path.with_name("panda_faults.yaml"))
-    chosen = selected("broken: garbage|blind: black$|blind: swapped")
-    rows = play_all(tmp_path, contract, chosen)
-    assert [row["faults"] for row in rows] == [[]] * len(rows)
+def test_an_arm_that_sees_stops_for_what_is_wrong_with_its_pictures():
+    chosen = "broken: garbage|blind: black$|blind: swapped"
+    done = drawing.vdd("bench", "faults", "--only", chosen, "--json", gl=drawing.gl())
+    assert done.returncode == 0, done.stdout + done.stderr
     reasons = ["MESSAGE_BROKEN", "CAMERA_BLIND", "CAMERA_BLIND", "OUT_OF_DISTRIBUTION"]
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
     assert [row["reason"] for row in rows] == reasons

@@ -31,7 +31,9 @@ def exported(folder, lossless, keys) -> Bundle:
 @pytest.fixture(scope="module")
 def passed(folder, lossless, exported, keys) -> Bundle:
     """It passed in simulation, and is signed."""
-    found = bundles.certificate(lossless, simulation=bundles.rollouts(delay_s=0.01))
+    found = bundles.certificate(
+        lossless, simulation=bundles.rollouts(delay_s=0.01, contract_hash=lossless.contract_hash)
+    )
     return certified(exported, folder / "passed", found, keys / "own")
 
 
