@@ -68,7 +68,10 @@ def test_an_episode_keeps_checksum_and_day_of_its_calibration(made, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("made: 2025-12-01\n", "format_version is None; a calibration file begins with"),
+        (
+            "made: 2025-12-01\n",
+            "format_version is None; write `format_version: 1` at its beginning",
+        ),
         ("format_version: one\nmade: 2025-12-01\n", "format_version is 'one'"),
         ("format_version: 1\n", "made is None; write the day it was made"),
         ("format_version: 1\nmade: yesterday\n", "made is 'yesterday'"),

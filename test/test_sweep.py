@@ -124,7 +124,7 @@ def test_the_tables_say_what_a_policy_adds_to_staying():
 def test_a_split_that_is_none_leaves_nothing_behind(tmp_path, capsys, sweep_words):
     words, _ = sweep_words
     assert cli.main([*words, "--part", "fold-9"]) == 2
-    assert "no part 'fold-9': there are held-out" in capsys.readouterr().err
+    assert "no part 'fold-9': name one of held-out" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -239,7 +239,8 @@ def test_episodes_and_unknown_parts_are_refused_before_anything_is_written(tmp_p
     words = ["sweep", str(written(tmp_path)), "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--part", "g6/2/kd"]) == 2
     assert (
-        "no part 'g6/2/kd': there are g6/1/begin, g6/1/samplers, g6/1/kd" in capsys.readouterr().err
+        "no part 'g6/2/kd': name one of g6/1/begin, g6/1/samplers, g6/1/kd"
+        in capsys.readouterr().err
     )
     assert cli.main([*words, "--episodes", str(tmp_path)]) == 2
     assert "drop --episodes" in capsys.readouterr().err

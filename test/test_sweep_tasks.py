@@ -200,7 +200,7 @@ def test_a_plan_with_a_mistake_is_refused(tmp_path, changes, message):
 def test_episodes_and_unknown_parts_are_refused_before_anything_is_written(tmp_path, capsys):
     words = ["sweep", str(written(tmp_path)), "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--part", "avoid/2"]) == 2
-    assert "no part 'avoid/2': there are avoid/demonstrations, avoid/0" in capsys.readouterr().err
+    assert "no part 'avoid/2': name one of avoid/demonstrations, avoid/0" in capsys.readouterr().err
     assert cli.main([*words, "--episodes", str(tmp_path)]) == 2
     assert "drop --episodes" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

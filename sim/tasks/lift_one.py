@@ -32,5 +32,5 @@ class LiftOne(LiftChoice):
         return {"cube": np.array([rng.uniform(*X), rng.uniform(*Y), HALF, turned])}
 
     def mode(self) -> int | None:
-        """There is one way, however it is grasped."""
-        return 0
+        """There is one way, however it is grasped; none before that."""
+        return None if super().mode() is None else 0
