@@ -18,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from harness import CONTRACT_PATH, Observer, free_domain, running_node, wait_for
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from recordings import HOME
+from robots import lossless_contract
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -71,13 +72,16 @@ def calibrate(domain: int, folder: Path, kind: str, contract=CONTRACT_PATH, **mo
 
 
 def test_latency_is_measured_within_every_limit_and_a_planted_delay_is_what_it_grows_by(tmp_path):
-    found = []
+    found, contract = [], tmp_path / "contract.yaml"
+    lossless_contract(contract, CONTRACT_PATH)  # a lost command would look like a jump
     for late_s in (0.0, 0.04):
         folder = tmp_path / f"{late_s}"
         with (
             free_domain() as domain,
-            robot(domain, folder, command_delay_s=late_s),
-            calibrate(domain, folder, "latency", drive=True, joints=JOINT, seconds=5.0) as node,
+            robot(domain, folder, contract, command_delay_s=late_s),
+            calibrate(
+                domain, folder, "latency", contract, drive=True, joints=JOINT, seconds=5.0
+            ) as node,
         ):
             assert node.wait(120.0) == 0, node.output
             assert "moves 1 joints" in node.output and "wrote" in node.output
