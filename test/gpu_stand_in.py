@@ -380,6 +380,20 @@ def installed(monkeypatch) -> Driver:
     return driver
 
 
+def spoil(monkeypatch, name: str, factor: float) -> None:
+    """From now on engines are built with other weights of that name (its end), where there are."""
+
+    def spoilt(self, network, config) -> bytes:
+        model = onnx.load_model_from_string(network.model)
+        for weight in model.graph.initializer:
+            if weight.name.endswith(name):
+                values = onnx.numpy_helper.to_array(weight) * factor
+                weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+        return model.SerializeToString()
+
+    monkeypatch.setattr(sys.modules["tensorrt"].Builder, "build_serialized_network", spoilt)
+
+
 def functions() -> list[str]:
     """Of CUDA's driver that are used."""
     return [name for name in vars(Driver) if name.startswith("cu")]

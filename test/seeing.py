@@ -10,6 +10,7 @@ from PIL import Image
 
 from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import Camera
+from vdd_ros.episode import Episode, EpisodeStore
 
 WIDTH, HEIGHT = 80, 60
 CROP = {"left": 10, "top": 4, "width": 64, "height": 48}
@@ -38,6 +39,14 @@ def photograph(one: Camera, time_ns: int) -> np.ndarray:
     place = time_ns // 1_000_000
     top, left = 5 * place % rows, (3 * place + len(one.frame) * 11) % columns
     return whole[top : top + one.height, left : left + one.width]
+
+
+def seen_episodes(contract: Contract, folder: Path, *seconds: float) -> list[Episode]:
+    """Demonstrations with pictures, so long each, as they are read again."""
+    for one in seconds:
+        record_seen(contract, folder, one)
+    store = EpisodeStore(folder, contract)
+    return [store.load(name) for name in store.list()]
 
 
 def record_seen(contract: Contract, folder: Path, seconds: float = 0.6, **more) -> str:

@@ -85,9 +85,12 @@ def test_where_nothing_else_fits_files_are_offered(scripts):
         ["bash", "-c", program], scripts["bash"]
     )
     assert '_tyro_vdd "$@" || _files' in scripts["zsh"].read_text()
-    if shutil.which("fish"):
-        found = in_fish(scripts["fish"], "vdd", "contract", "check", "my_")
-        assert found == {"my_contract.yaml"}
+
+
+def test_fish_offers_files_by_itself(scripts):
+    require("fish")
+    found = in_fish(scripts["fish"], "vdd", "contract", "check", "my_")
+    assert found == {"my_contract.yaml"}
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from seeing import record_seen, seeing
+from seeing import record_seen, seeing, seen_episodes
 
 from vdd_ros import cli
-from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.policies import device
 from vdd_ros.policies.denoiser import Denoiser
@@ -137,10 +136,15 @@ def test_what_is_drawn_is_the_same_wherever_it_is_used():
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_networks_come_back(elsewhere):
-    net = torch.nn.Linear(2, 2)
-    with pytest.raises(NotImplementedError), device.lent(net, object()):
-        assert net.weight.device == META
+def test_networks_are_brought_back(elsewhere):
+    """Or that is tried: what has no numbers cannot be."""
+    net, was_lent = torch.nn.Linear(2, 2), []
+    with (
+        pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"),
+        device.lent(net, object()),
+    ):
+        was_lent.append(net.weight.device)
+    assert was_lent == [META]
 
 
 def test_on_the_processor_nothing_is_copied():
@@ -153,9 +157,11 @@ def test_on_the_processor_nothing_is_copied():
             assert net.weight.data_ptr() == before
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("command", ["train", "distill"])
-def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(tmp_path, capsys, command):
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(
+    tmp_path, capsys, command, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # wherever this runs
     folder = tmp_path / "e"
     record_seen(seeing(), folder)
     words = {
@@ -180,10 +186,7 @@ def test_more_processes_than_gpus_are_told(monkeypatch):
 def test_an_encoder_learns_in_bfloat16_and_nearly_the_same(tmp_path, monkeypatch):
     """On a processor that has such products only in software; the norm and places stay float32."""
     contract = seeing()
-    for seconds in (0.5, 0.5):
-        record_seen(contract, tmp_path / "episodes", seconds)
-    store = EpisodeStore(tmp_path / "episodes", contract)
-    episodes = [store.load(name) for name in store.list()]
+    episodes = seen_episodes(contract, tmp_path / "episodes", 0.5, 0.5)
     kinds: set[torch.dtype] = set()
     conv2d = torch.nn.functional.conv2d
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from seeing import record_seen, seeing
+from seeing import seeing, seen_episodes
 
-from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.device import on_device
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.encoder import EncoderConfig
@@ -27,10 +26,7 @@ TRAINING = TrainingConfig(steps=6, batch_size=8, bf16=False, warmup_steps=2)
 @pytest.mark.parametrize("encoder", ["frozen", "trained"])
 def test_teacher_and_student_are_those_of_the_processor(tmp_path, encoder):
     contract = seeing()
-    for seconds in (0.5, 0.5):
-        record_seen(contract, tmp_path / "episodes", seconds)
-    store = EpisodeStore(tmp_path / "episodes", contract)
-    episodes = [store.load(name) for name in store.list()]
+    episodes = seen_episodes(contract, tmp_path / "episodes", 0.5, 0.5)
     weights = {}
     for name in ("cpu", "cuda"):
         with on_device(name):

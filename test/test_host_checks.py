@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from vdd_ros.host_checks import (
 )
 from vdd_ros.machine import Check
 
+NOBODY = 65534
 GLIBC = ("glibc", "2.36")
 JUDGED = {
     "Debian": (system_check("Linux", "x86_64", GLIBC), "ok", ""),
@@ -71,10 +75,24 @@ def test_a_folder_of_results_has_to_be_there_and_to_be_ones_own(tmp_path):
     assert gone.state == "missing" and f"mkdir -p {tmp_path / 'gone'}" in gone.remedy
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path):
-    tmp_path.chmod(0o555)
-    shut, _ = folder_checks(tmp_path, 1e12)
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may write everywhere, so for the length of the block it is somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_a_folder_that_may_not_be_written_is_told():
+    with tempfile.TemporaryDirectory() as name:  # pytest's own let nobody else in
+        Path(name).chmod(0o555)
+        with nobody():
+            shut, _ = folder_checks(Path(name), 1e12)
     assert shut.state == "missing" and "chown" in shut.remedy
 
 

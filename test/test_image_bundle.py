@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from recordings import SECOND, position_at
-from seeing import photograph, record_seen, seeing
+from seeing import photograph, seeing, seen_episodes
 
 from vdd_ros import cli
 from vdd_ros.acting import ActingRule
@@ -22,7 +22,6 @@ from vdd_ros.bundle_verification import Failed, verified
 from vdd_ros.cdr import image_cdr
 from vdd_ros.command_gate import StopReason
 from vdd_ros.commands.bench.bundle.scene import reseal
-from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.eyes import MADE
 from vdd_ros.images import decode_image
@@ -53,10 +52,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(folder):
-    for seconds in (0.6, 0.5, 0.5):
-        record_seen(SEEING, folder / "episodes", seconds)
-    store = EpisodeStore(folder / "episodes", SEEING)
-    shown = [store.load(name) for name in store.list()]
+    shown = seen_episodes(SEEING, folder / "episodes", 0.6, 0.5, 0.5)
     return train_teacher(SEEING, shown, folder / "teacher", TEACHER, TRAINING, 1, encoder=ENCODER)
 
 

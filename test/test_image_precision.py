@@ -8,12 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from seeing import record_seen, seeing
+from seeing import seeing, seen_episodes
 
 from vdd_ros import cli
 from vdd_ros.bundle import Bundle
 from vdd_ros.contract import Contract
-from vdd_ros.episode import EpisodeStore
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.export import acting_windows
@@ -37,10 +36,7 @@ def runs(tmp_path_factory):
     """A teacher and a student, whose contract allows for much."""
     folder = tmp_path_factory.mktemp("precise")
     contract = Contract.from_dict(seeing().to_dict() | {"parity": LIMITS})
-    for seconds in (0.6, 0.5, 0.5):
-        record_seen(contract, folder / "episodes", seconds)
-    store = EpisodeStore(folder / "episodes", contract)
-    shown = [store.load(name) for name in store.list()]
+    shown = seen_episodes(contract, folder / "episodes", 0.6, 0.5, 0.5)
     teacher = train_teacher(
         contract, shown, folder / "teacher", TEACHER, TRAINING, 1, encoder=ENCODER
     )

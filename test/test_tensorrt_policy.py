@@ -11,7 +11,6 @@ from pathlib import Path
 
 import gpu_stand_in
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -311,17 +310,8 @@ def test_a_full_disk_does_not_end_a_build(driver, tmp_path):
 
 
 def test_engines_that_disagree_are_not_kept(driver, bundle, tmp_path, monkeypatch, capsys):
-    """TensorRT computes the first layer with weights of another network."""
-    module = sys.modules["tensorrt"]
-
-    def spoilt(self, network, config):
-        model = onnx.load_model_from_string(network.model)
-        weight = next(one for one in model.graph.initializer if one.name.endswith("weight"))
-        values = onnx.numpy_helper.to_array(weight) * 1.5
-        weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-        return model.SerializeToString()
-
-    monkeypatch.setattr(module.Builder, "build_serialized_network", spoilt)
+    """TensorRT computes with weights of another network."""
+    gpu_stand_in.spoil(monkeypatch, "weight", 1.5)
     assert exported(bundle, tmp_path / "results") == 2
     assert "the engines differ from" in capsys.readouterr().err
     assert not list((tmp_path / "results").rglob("engine.plan"))

@@ -153,6 +153,24 @@ def wait_for(condition: Callable[[], object], what: str, deadline_s: float = STA
     raise AssertionError(f"waited {deadline_s} s in vain for {what}")
 
 
+@contextlib.contextmanager
+def repeating(act: Callable[[], object], period_s: float) -> Iterator[None]:
+    """Call `act()` again and again, in a thread, for the length of the block."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(period_s):
+            act()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class Observer:
     """A node of the test's own, spun in a thread: listens, publishes, calls services.
 

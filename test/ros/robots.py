@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from harness import Observer, wait_for
+from harness import Observer, repeating, wait_for
 from recordings import CONTRACT, position_at
 from sensor_msgs.msg import JointState
 
@@ -49,22 +49,15 @@ def moving_arm(observer: Observer) -> Iterator[None]:
         )
         for name, stream in streams.items()
     }
-    ended = threading.Event()
 
     def move() -> None:
-        while not ended.wait(0.005):
-            now = time.time_ns()
-            for name, stream in streams.items():
-                message = command_message(stream, CONTRACT, position_at(now), now)
-                publishers[name].publish(message)
+        now = time.time_ns()
+        for name, stream in streams.items():
+            message = command_message(stream, CONTRACT, position_at(now), now)
+            publishers[name].publish(message)
 
-    thread = threading.Thread(target=move)
-    thread.start()
-    try:
+    with repeating(move, 0.005):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def steady_bundle(folder: Path, contract: Contract, target: np.ndarray) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,16 @@ from pathlib import Path
 import pytest
 import yaml
 from geometry_msgs.msg import PoseArray
-from harness import ROOT, Observer, environment, free_domain, running, running_node, wait_for
+from harness import (
+    ROOT,
+    Observer,
+    environment,
+    free_domain,
+    repeating,
+    running,
+    running_node,
+    wait_for,
+)
 from PIL import Image
 from robots import SHUFFLED, Robot, lossless_contract
 from sensor_msgs.msg import CompressedImage, JointState
@@ -187,21 +195,14 @@ def test_topics_of_a_namespace_are_looked_for_there(own, contract_path):
 @contextmanager
 def repeated(publishers: dict, messages: dict) -> Iterator[None]:
     """Each message again and again, stamped, for the length of the block."""
-    ended = threading.Event()
 
     def tell() -> None:
-        while not ended.wait(0.05):
-            for name, message in messages.items():
-                message.header.stamp = time_message(time.time_ns())
-                publishers[name].publish(message)
+        for name, message in messages.items():
+            message.header.stamp = time_message(time.time_ns())
+            publishers[name].publish(message)
 
-    thread = threading.Thread(target=tell)
-    thread.start()
-    try:
+    with repeating(tell, 0.05):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def encoded(size: tuple[int, int], kind: str) -> CompressedImage:

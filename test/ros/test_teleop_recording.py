@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
 import yaml
-from harness import ROOT, running_node, wait_for
+from harness import ROOT, repeating, running_node, wait_for
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
@@ -40,17 +39,14 @@ def test_a_demonstration_by_gamepad_is_recorded_from_the_stick_to_the_tool(
         "kinematics": CONFIG / "kinematics" / "panda_tools.yaml",
     }
     stick = {"axis0": 0.0, "held": 0}
-    ended = threading.Event()
     publisher = observer.node.create_publisher(Joy, "joy", 10)
 
     def speak() -> None:
-        while not ended.wait(0.02):
-            message = Joy(axes=[stick["axis0"], *[0.0] * 5], buttons=[0] * 21)
-            message.buttons[ENABLE] = stick["held"]
-            message.header.stamp = time_message(time.time_ns())
-            publisher.publish(message)
+        message = Joy(axes=[stick["axis0"], *[0.0] * 5], buttons=[0] * 21)
+        message.buttons[ENABLE] = stick["held"]
+        message.header.stamp = time_message(time.time_ns())
+        publisher.publish(message)
 
-    thread = threading.Thread(target=speak)
     targets = observer.listen(JointState, lossless.streams["teleop_command"].topic)
     joints = lossless.streams["joint_state"]
     states = observer.listen(JointState, joints.topic, qos_of(joints, depth=1000))
@@ -72,31 +68,27 @@ def test_a_demonstration_by_gamepad_is_recorded_from_the_stick_to_the_tool(
         running_node("command_gate", domain, contract),
         running_node("recorder_node", domain, contract | {"directory": demos}),
         running_node("teleop_node", domain, contract | teleop) as node,
+        repeating(speak, 0.02),
     ):
-        thread.start()
-        try:
-            wait_for(lambda: "idle" in node.output, "the node")
+        wait_for(lambda: "idle" in node.output, "the node")
 
-            def is_engaged() -> bool:
-                """Pressed again and again until the simulator is there."""
-                stick["held"] = 1 - stick["held"]
-                time.sleep(0.3)
-                return node.output.rstrip().endswith("engaged")
+        def is_engaged() -> bool:
+            """Pressed again and again until the simulator is there."""
+            stick["held"] = 1 - stick["held"]
+            time.sleep(0.3)
+            return node.output.rstrip().endswith("engaged")
 
-            wait_for(is_engaged, "an engagement")
-            started = lambda: observer.call(Trigger, "/recorder_node/start").success  # noqa: E731
-            wait_for(started, "a recording")
-            begun = tip(targets)
-            stick["axis0"] = 1.0
-            wait_for(lambda: tip(targets)[1] - begun[1] > WAY_M, "the way of the stick")
-            stick["axis0"] = 0.0
-            wait_for(lambda: is_still(states), "an arm at rest")
-            assert observer.call(Trigger, "/recorder_node/stop").success
-            saved = observer.call(Trigger, "/recorder_node/save")
-            assert saved.success, saved.message
-        finally:
-            ended.set()
-            thread.join()
+        wait_for(is_engaged, "an engagement")
+        started = lambda: observer.call(Trigger, "/recorder_node/start").success  # noqa: E731
+        wait_for(started, "a recording")
+        begun = tip(targets)
+        stick["axis0"] = 1.0
+        wait_for(lambda: tip(targets)[1] - begun[1] > WAY_M, "the way of the stick")
+        stick["axis0"] = 0.0
+        wait_for(lambda: is_still(states), "an arm at rest")
+        assert observer.call(Trigger, "/recorder_node/stop").success
+        saved = observer.call(Trigger, "/recorder_node/save")
+        assert saved.success, saved.message
     store = EpisodeStore(demos)
     (name,) = store.list()
     episode = store.load(name)
