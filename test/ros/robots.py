@@ -24,7 +24,8 @@ from vdd_ros.step_limits import TOLERANCE, StepLimits
 HOME = np.array([0.0, 0.3, 0.1, -1.5, 0.2, 1.5, -0.1])
 # Order and company in which many drivers publish: not the contract's.
 SHUFFLED = [3, 1, 0, 2, 6, 5, 4]
-# At an observer, which may see less of it; the gate takes an arm to stand after more.
+# At an observer, which may see less of it: the events executor does not tell when it was sent. The
+# gate takes an arm to stand after more.
 A_PAUSE_S = 0.03
 
 
