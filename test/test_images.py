@@ -89,7 +89,7 @@ NONE = {
     "nothing": (RAW, b"\0\1\0\0", "4 bytes is no sensor_msgs"),
     "another file": (PNG, image_cdr(made("jpeg"), scene(RAW, 0), 0), "jpeg of 32x24 came"),
     "no file": (PNG, file(b"no picture at all"), "17 bytes are no png of 32x24 (cannot identify"),
-    "a bomb": (PNG, file(png(100_000, 100_000, b"")), "png of 32x24 was to come"),
+    "a bomb": (PNG, file(png(100_000, 100_000, b"")), "are no png of 32x24 (Image size"),
     "a larger file": (PNG, file(png(64, 48, b"")), "png of 64x48 came instead of png of 32x24"),
     "damaged data": (PNG, file(png(WIDTH, HEIGHT, b"damage")), "are no png of 32x24"),
     "data that unpack to more": (

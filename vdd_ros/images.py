@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 import zlib
 from io import BytesIO
 
@@ -12,11 +11,11 @@ import numpy as np
 from vdd_ros.bag import typestore
 from vdd_ros.contract_cameras import BYTES_PER_PIXEL, Camera
 from vdd_ros.errors import UserError
+from vdd_ros.picture_file import BrokenPicture, opened
 
 HEAD = range(12, 16)  # where a header, behind encapsulation and stamp, says how long its frame is
 PACKING = 1  # of PNG: half the time of the usual 6, for a seventh more bytes
 TILES = 16  # of a side of a picture
-MODES = {"jpeg": "JPEG", "png": "PNG"}  # as Pillow calls them
 
 
 def decode_image(camera: Camera, data: bytes) -> np.ndarray:
@@ -88,27 +87,15 @@ def _raw(camera: Camera, message) -> np.ndarray:
 
 
 def _unpacked(camera: Camera, message) -> np.ndarray:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UserError("compressed pictures are read by Pillow: pip install pillow") from None
     wanted = _named(camera.encoding, camera.width, camera.height)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # reads no more than what the file says of itself
-            picture = Image.open(BytesIO(message.data), formats=tuple(MODES.values()))
-        found = _named(str(picture.format).lower(), *picture.size)
-        if found != wanted:
-            raise UserError(f"{found} came instead of {wanted}")
-        return np.asarray(picture.convert("RGB"))
-    except UserError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{wanted} was to come: {error}") from None
-    except Exception as error:  # of a damaged file Pillow raises whatever its reader trips over
-        told = str(error).partition(": ")[0] or type(error).__name__
-        raise UserError(f"{len(message.data)} bytes are no {wanted} ({told})") from None
+        with opened(message.data) as picture:
+            found = _named(str(picture.format).lower(), *picture.size)
+            if found != wanted:
+                raise UserError(f"{found} came instead of {wanted}")
+            return np.asarray(picture.convert("RGB"))
+    except BrokenPicture as error:
+        raise UserError(f"{len(message.data)} bytes are no {wanted} ({error})") from None
 
 
 def _named(encoding: str, width: int, height: int) -> str:

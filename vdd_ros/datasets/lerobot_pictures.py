@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from vdd_ros.datasets.lerobot_table import first_line
 from vdd_ros.datasets.recording import CameraFrames, FramePicture
 from vdd_ros.datasets.video import Video
 from vdd_ros.errors import UserError
+from vdd_ros.picture_file import BrokenPicture, opened
 
 VIDEO, IMAGE = "video", "image"
 AT_ONCE = 8  # rows of a data file whose pictures are in memory
@@ -148,19 +148,16 @@ class InRows:
                 begin = end
 
     def _decoded(self, file: bytes | None, number: int) -> np.ndarray:
-        from PIL import Image
-
         where = f"{self.path}: the picture of frame {number} in {self.key}"
         if file is None:
             raise UserError(f"{where} is not in the file; restore it with LeRobot's own scripts")
         try:
-            picture = Image.open(BytesIO(file), formats=("PNG", "JPEG"))
-            if picture.size == (self.width, self.height):
-                return np.asarray(picture.convert("RGB"))
-            size = "{}x{}".format(*picture.size)
-        except Exception as error:  # of a damaged file Pillow raises whatever its reader trips over
-            told = first_line(error).partition(": ")[0]
-            raise UserError(f"{where} cannot be decoded ({told}); restore the file") from None
+            with opened(file) as picture:
+                if picture.size == (self.width, self.height):
+                    return np.asarray(picture.convert("RGB"))
+                size = "{}x{}".format(*picture.size)
+        except BrokenPicture as error:
+            raise UserError(f"{where} cannot be decoded ({error}); restore the file") from None
         raise UserError(
             f"{where} is {size}, info.json says {self.width}x{self.height}; restore the file"
         )

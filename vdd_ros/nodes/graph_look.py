@@ -35,6 +35,7 @@ from vdd_ros.nodes.messages import (
     message_class,
     qos_of,
 )
+from vdd_ros.picture_file import BrokenPicture, opened
 from vdd_ros.urdf import Urdf, urdf_of
 
 NAME = "contract_check"  # one of `listeners.ONLOOKERS`
@@ -229,15 +230,11 @@ def _picture(camera: Camera, message: Any) -> str:
     """As the contract writes it; the size of a compressed one is read from its first bytes."""
     if camera.type != COMPRESSED:
         return f"{message.encoding} {message.width}x{message.height}"
-    from io import BytesIO
-
-    from PIL import Image
-
     try:
-        with Image.open(BytesIO(bytes(message.data))) as picture:
-            return f"{(picture.format or '').lower()} {picture.width}x{picture.height}"
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return f"unreadable ({message.format})"
+        with opened(bytes(message.data)) as picture:
+            return f"{str(picture.format).lower()} {picture.width}x{picture.height}"
+    except BrokenPicture:
+        return f"unreadable ({message.format!s:.40})"
 
 
 def _urdf(data: bytes) -> Urdf | None:
