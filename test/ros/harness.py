@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 from vdd_ros.nodes.hosting import make_executor, spin_until
+from vdd_ros.nodes.knock import Knock
 from vdd_ros.processes import HIGHEST_DOMAIN, is_inhabited
 from vdd_ros.shared_memory import left_behind, remove
 
@@ -221,6 +222,9 @@ class Observer:
         """Call a service once it is there and return its response."""
         client = self.node.create_client(kind, service)
         wait_for(client.service_is_ready, f"service {service}", deadline_s)
+        knock = Knock(self.node, service.rpartition("/")[0])  # or an answer may be lost
+        wait_for(knock.answered, f"the node of {service}", deadline_s)
+        knock.close()
         future = client.call_async(request or kind.Request())
         wait_for(future.done, f"an answer of {service}", deadline_s)
         self.node.destroy_client(client)

@@ -180,7 +180,7 @@ def standing(observer):
 
 
 def test_the_e_stop_ends_it_while_it_waits_for_a_recorder_or_for_a_gate(tmp_path):
-    for drives, waits in ((False, "for recorder_node/start"), (True, "for a gate")):
+    for drives, waits in ((False, "for recorder_node"), (True, "for a gate")):
         recorded = {"contract": CONTRACT_PATH, "directory": tmp_path / "recorded"}
         with (
             free_domain() as domain,

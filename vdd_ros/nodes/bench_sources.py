@@ -29,6 +29,7 @@ from vdd_ros.contract_cameras import Camera
 from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.knock import acquainted
 from vdd_ros.nodes.messages import message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.script import Script, ScriptRunner
@@ -119,7 +120,7 @@ class BenchSources(Node):
 
     def _ask(self, command: str) -> Script[None]:
         client = self.create_client(Trigger, f"{self.settings.recorder}/{command}")
-        yield client.service_is_ready
+        yield from acquainted(self, self.settings.recorder)
         response = yield client.call_async(Trigger.Request())
         if not response.success:
             raise UserError(f"{self.settings.recorder} does not {command}: {response.message}")

@@ -15,6 +15,7 @@ from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.calibrate_command import CalibrateCommand
 from vdd_ros.nodes.calibration_parameters import CalibrationParameters
+from vdd_ros.nodes.knock import Knock
 from vdd_ros.nodes.led_arm import LedArm
 from vdd_ros.nodes.messages import NS_PER_S, Health
 from vdd_ros.nodes.script import Script, ScriptRunner
@@ -65,9 +66,9 @@ class RecordedMotion:
 
     def _script(self) -> Script[None]:
         yield from self._arm.until(lambda: True)
-        for name, client in self._buttons.items():
-            self._say(f"waiting for {self._settings.recorder}/{name}")
-            yield from self._arm.until(client.service_is_ready)
+        self._say(f"waiting for {self._settings.recorder}")
+        knock = Knock(self._node, self._settings.recorder)
+        yield from self._arm.until(knock.answered)
         if self._settings.drive:
             yield from self._arm.engage()
         before = self._episodes()

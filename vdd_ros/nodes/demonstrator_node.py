@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.knock import acquainted
 from vdd_ros.nodes.leader import open_leader
 from vdd_ros.nodes.messages import (
     NS_PER_S,
@@ -118,6 +119,9 @@ class DemonstratorNode(Node):
     def _script(self) -> Script[None]:
         self.get_logger().info(f"waiting for a gate and a recorder on {self._teleop.topic}")
         yield lambda: self._leader.get_subscription_count() >= 2
+        for other in (self.settings.simulator, self.settings.gate, self.settings.recorder):
+            self.get_logger().info(f"waiting for {other}")
+            yield from acquainted(self, other)
         for number, way in enumerate(self._ways, start=1):
             for _ in range(TRIES):
                 if (yield from self._demonstrate(way)):
@@ -177,11 +181,7 @@ class DemonstratorNode(Node):
         return response.message
 
     def _ask(self, button: str) -> Script[Trigger.Response]:
-        client = self._buttons[button]
-        if not client.service_is_ready():
-            self.get_logger().info(f"waiting for {client.srv_name}")
-            yield client.service_is_ready
-        return (yield client.call_async(Trigger.Request()))
+        return (yield self._buttons[button].call_async(Trigger.Request()))
 
     def _lead(self) -> bool:
         """Move the leader arm, once a control tick; True when the hand is off it."""

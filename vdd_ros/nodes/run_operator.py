@@ -27,6 +27,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.fault_relay import FAULTS
 from vdd_ros.nodes.hosting import make_executor, spin_until
+from vdd_ros.nodes.knock import Knock
 from vdd_ros.nodes.messages import command_message, latched_qos, message_class, qos_of
 
 TRANSITIONS = {
@@ -81,7 +82,7 @@ class RunOperator:
 
     def begin_change(self, name: str):
         """Ask for a transition of action_node; the answer is a future."""
-        self._wait(self._changes.service_is_ready, "action_node offers no transitions")
+        self._find("/action_node", self._changes, "action_node offers no transitions")
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
         return self._changes.call_async(request)
 
@@ -91,7 +92,7 @@ class RunOperator:
 
     def go_home(self) -> None:
         """Send the arm home; raises UserError where action_node refuses."""
-        self._wait(self._ways_home.service_is_ready, "action_node knows no way home")
+        self._find("/action_node", self._ways_home, "action_node knows no way home")
         answer = self.answer(self._ways_home.call_async(Trigger.Request()))
         if not answer.success:
             raise UserError(f"the arm does not go home: {answer.message}")
@@ -109,6 +110,13 @@ class RunOperator:
     def reset_gate(self) -> bool:
         """Whether command_gate may be driven anew, by a policy too."""
         return self._ask(self._resets, Trigger.Request(), "command_gate is not reset").success
+
+    def _find(self, name: str, client: Any, what: str) -> None:
+        """Wait for a service that answers once, and for its node to have found the client."""
+        self._wait(client.service_is_ready, what)
+        knock = Knock(self._node, name)
+        self._wait(knock.answered, what)
+        knock.close()
 
     def _ask(self, client: Any, request: Any, what: str) -> Any:
         """Again and again: a question may go to a node that was killed and is still known."""

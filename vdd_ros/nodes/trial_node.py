@@ -29,6 +29,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.knock import acquainted
 from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.script import Script, ScriptRunner
@@ -91,7 +92,8 @@ class TrialNode(Node):
         return self._doing.exit_code
 
     def _script(self) -> Script[None]:
-        yield lambda: self._reset.service_is_ready() and self._change.service_is_ready()
+        yield from acquainted(self, self.settings.simulator)
+        yield from acquainted(self, self.settings.policy)
         yield from self._transit("configure")
         for number in range(1, self.settings.episodes + 1):
             yield from self._episode()
