@@ -12,16 +12,13 @@ and a line at each moment.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from live_run import CLOCK, DIAGNOSTICS, STATE, ended, played, said
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -30,88 +27,16 @@ from vdd_ros.cdr import NS_PER_S
 from vdd_ros.commands.page.charts import PALE, STYLE, expert_colour, plain, png
 from vdd_ros.contract import Contract
 from vdd_ros.images import decode_image
-from vdd_ros.processes import Nodes, free_domain
-
-if TYPE_CHECKING:
-    from diagnostic_msgs.msg import DiagnosticStatus
-
-    from vdd_ros.nodes.raw_recording import RawRecording
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 OUT = Path(__file__).parent / "cameras_run.png"
 MOMENTS = 6
-LOOK_S, LONGEST_S = 0.1, 240.0
-STATE, DIAGNOSTICS = "/action_node/policy_state", "/diagnostics"
-EPISODE, CLOCK = "/sim_node/episode", "/clock"
 
 
 def contract_of(task: str) -> Path:
     """Where a task has what its cameras are."""
     return CONFIG / f"panda_{task}_images.yaml"
-
-
-def played(bundle: Path, task: str, seed: int, time_base: str, folder: Path) -> dict:
-    """Messages by topic as (time at which they were sent [ns], bytes)."""
-    from diagnostic_msgs.msg import DiagnosticArray
-    from rclpy.qos import QoSProfile
-    from rosgraph_msgs.msg import Clock
-    from std_msgs.msg import String
-
-    from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
-    from vdd_ros.nodes.raw_recording import QUEUE, RawRecording
-
-    path = contract_of(task)
-    contract = Contract.from_yaml(path)
-    listened = [contract.sources[name] for name in (*contract.observed_cameras, "robot_command")]
-    topics = {one.topic: (message_class(one.type), qos_of(one, QUEUE)) for one in listened}
-    topics |= {name: (DiagnosticArray, QoSProfile(depth=QUEUE)) for name in (STATE, DIAGNOSTICS)}
-    topics |= {EPISODE: (String, latched_qos()), CLOCK: (Clock, QoSProfile(depth=QUEUE))}
-    domain, in_sim_time = free_domain(), {"use_sim_time": time_base == "sim"}
-    recording = RawRecording(domain, topics)
-    with Nodes(folder, domain) as nodes:
-        driving = {"contract": path, "bundle": bundle.resolve(), "autostart": True, "seed": seed}
-        if time_base == "sim":
-            driving["most_missed"] = 0  # of real time
-        nodes.start("action_node", driving | in_sim_time)
-        flights: dict[str, object] = {"contract": path, "directory": folder / "flights"}
-        nodes.start("flight_recorder_node", flights | in_sim_time)
-        # an episode is to begin no sooner than there is a policy for it
-        _look_on(recording, nodes, lambda: bool(recording.messages[STATE]))
-        simulated = {"contract": path, "task": task, "seed": seed, "time_base": time_base}
-        nodes.start("sim_node", simulated)
-        _look_on(recording, nodes, lambda: bool(recording.messages[EPISODE]))
-    recording.close()
-    return recording.messages
-
-
-def _look_on(recording: RawRecording, nodes: Nodes, is_over: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + LONGEST_S
-    while not is_over():
-        recording.look()
-        nodes.check()
-        if time.monotonic() > end_s:
-            told = said(recording.messages, DIAGNOSTICS).message
-            raise SystemExit(f"nothing came of it in {LONGEST_S:g} s: {told}")
-        time.sleep(LOOK_S)
-
-
-def said(messages: dict, topic: str) -> DiagnosticStatus:
-    """What action_node told of its run last."""
-    from diagnostic_msgs.msg import DiagnosticArray
-    from rclpy.serialization import deserialize_message
-
-    told = (deserialize_message(data, DiagnosticArray) for _, data in reversed(messages[topic]))
-    return next(one for array in told for one in array.status if one.name == "action_node")
-
-
-def ended(messages: dict) -> str:
-    """How, as the simulation says."""
-    from rclpy.serialization import deserialize_message
-    from std_msgs.msg import String
-
-    told = json.loads(deserialize_message(messages[EPISODE][-1][1], String).data)
-    return f"{told['reason']} after {told['seconds']:.1f} s"
 
 
 def commands(messages: dict, contract: Contract) -> tuple[np.ndarray, np.ndarray]:
@@ -171,9 +96,11 @@ def _draw_commands(axes: Axes, times_s: np.ndarray, moved: np.ndarray) -> None:
 
 def main(bundle: Path, task: str, seed: int, time_base: str) -> None:
     """Play it, draw it, and say how it went."""
-    contract = Contract.from_yaml(contract_of(task))
+    path = contract_of(task)
+    contract = Contract.from_yaml(path)
+    seen = (*contract.observed_cameras, "robot_command")
     with tempfile.TemporaryDirectory() as folder:
-        messages = played(bundle, task, seed, time_base, Path(folder))
+        messages = played(bundle, path, seen, task, seed, time_base, Path(folder))
     OUT.write_bytes(drawn(messages, contract))
     values = {pair.key: pair.value for pair in said(messages, STATE).values}
     print(f"{ended(messages)}; stop: {values['stop_reason'] or 'none'} {values['stop_detail']}")

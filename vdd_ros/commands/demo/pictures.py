@@ -82,7 +82,7 @@ def routes_beside(rollouts: Mapping[str, Rollouts]) -> bytes:
     figure = Figure(figsize=(3.0 * len(rollouts), 3.6), layout="constrained")
     columns = figure.subplots(1, len(rollouts), squeeze=False)[0]
     for axes, (told, one) in zip(columns, rollouts.items(), strict=True):
-        _draw_field(axes)
+        draw_field(axes)
         _draw_routes(axes, one)
         axes.set_title(told, color=INK, fontsize=10)
     return png(figure)
@@ -159,11 +159,11 @@ def interval_histogram(interval_ms: np.ndarray, period_ms: float) -> bytes:
 def _field() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(3.4, 3.9), layout="constrained")
     axes = figure.subplots()
-    _draw_field(axes)
+    draw_field(axes)
     return figure, axes
 
 
-def _draw_field(axes: Axes) -> None:
+def draw_field(axes: Axes) -> None:
     """The six cylinders, what the rod's axis must keep away from, and the finish line."""
     for centre in FIELD.cylinders():
         near = FIELD.cylinder_radius + FIELD.rod_radius
