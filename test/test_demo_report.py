@@ -213,11 +213,12 @@ def test_table_has_a_row_per_policy_with_its_figures(page):
     assert vdd[5] == "-1.23[-1.31, -1.16]"
     assert vdd[6] == "0.0123 ± 0.0004(floor 0.0002)"
     assert vdd[7] == "2.1% / 0.7%(teacher 1.0%)"
-    assert vdd[8:] == [
-        "925k",
-        "44 / 75",
-        "draw for 30 ticks or until below 0.02, mean, replan every tick",
-    ]
+    assert vdd[8:] == ["925k", "44 / 75"]
+
+
+def test_policies_that_act_alike_are_told_together(page):
+    rule = "draw for 30 ticks or until below 0.02, mean, replan every tick"
+    assert f"Acting rule of {', '.join(POLICIES)}: {rule}." in page.words
 
 
 def test_what_is_missing_is_a_dash_with_its_reason(page):

@@ -55,6 +55,6 @@ def test_the_site_shows_every_page_once_and_loads_nothing_from_elsewhere():
     )
     assert site["nav"][0] == {"Home": "index.md"}
     assert [next(iter(one)) for one in site["nav"][1:]] == [
-        "Tutorials", "Guides", "Reference", "Explanation",
+        "Tutorials", "Guides", "Results", "Reference", "Explanation",
     ]  # fmt: skip
     assert site["theme"]["font"] is False and site["plugins"] == ["search"]

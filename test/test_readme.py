@@ -1,4 +1,4 @@
-"""The figures in the README are those of the committed result."""
+"""The figures in the README and the pages are those of the committed results."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from docs.results.fill_readme import RESULTS, all_tables, filled, pages, take_ov
 from docs.results.result import HERE, ROOT, read
 
 
-def readme(name: str, text: str) -> str:
-    """README.md with the section of another text."""
+def page_of(name: str, text: str) -> str:
+    """The page of a result, with the section of another text."""
     (result,) = (one for one in RESULTS if one.file == name)
-    return filled((ROOT / "README.md").read_text(), result, text)
+    return filled((ROOT / result.page).read_text(), result, text)
 
 
 def test_every_page_says_what_the_results_say():
@@ -23,9 +23,9 @@ def test_every_page_says_what_the_results_say():
         assert path.read_text() == text
         assert all(f"<!-- {one.file}:end -->" in text for one in RESULTS if ROOT / one.page == path)
     report = json.loads((HERE / "demo.json").read_text())
-    as_it_is = readme("demo.json", json.dumps(report))
+    as_it_is = page_of("demo.json", json.dumps(report))
     report["policies"]["vdd"]["success"] += 0.1
-    assert readme("demo.json", json.dumps(report)) != as_it_is == found[ROOT / "README.md"]
+    assert page_of("demo.json", json.dumps(report)) != as_it_is == found[ROOT / "README.md"]
 
 
 def tasks_cells() -> str:
@@ -39,13 +39,13 @@ def tasks_cells() -> str:
 
 
 def test_a_sweep_over_tasks_fills_a_section_and_a_page():
-    text = readme("nine_tasks.jsonl", tasks_cells())
+    text = page_of("nine_tasks.jsonl", tasks_cells())
     assert text.count("## Nine tasks") == 1
     assert "2 seeds, 20 rollouts of each policy" in text
     assert "**Not measured yet, and in no figure: tasks avoid, align, push" in text
     assert "; seeds 3; teachers ddpm, transformer; ablations vdd-2" in text
     assert "| vdd | 1.500 | 1.000 | 0.0100 | 0.0200 | 1 | 20 |" in text
-    assert "(docs/pictures/nine_tasks_edm_behaviour.png)" in text
+    assert "(../pictures/nine_tasks_edm_behaviour.png)" in text
     page = all_tables(tasks_cells())
     assert "| two, teacher edm | success |" in page and "| goal | found |" in page
 
@@ -87,7 +87,7 @@ def test_what_distilling_costs_is_taken_over_with_its_picture(tmp_path):
     }
     (tmp_path / "line.json").write_text(json.dumps(result))
     assert take_over(tmp_path / "line.json", tmp_path, tmp_path).file == "bench_distill.json"
-    text = readme("bench_distill.json", (tmp_path / "bench_distill.json").read_text())
+    text = page_of("bench_distill.json", (tmp_path / "bench_distill.json").read_text())
     assert "`vdd bench distill --run where --threads 1 --json`, a processor: `vdd-paper`" in text
     assert "after 20 s and 200 calls of the teacher, 0.40 and 0.60 times" in text
     assert "0.5 each, missed)" in text and (tmp_path / "bench_distill.png").exists()

@@ -112,7 +112,7 @@ def faults_tidied(line: dict) -> dict:
 
 
 RESULTS = (
-    Result("bench_sim.json", "README.md", of_bench_sim, lambda line: "replay" in line),
+    Result("bench_sim.json", "docs/results/index.md", of_bench_sim, lambda line: "replay" in line),
     Result(
         "bench_faults.json",
         "docs/faults.md",

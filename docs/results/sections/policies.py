@@ -8,7 +8,7 @@ from pathlib import Path
 from docs.results.result import PICTURES, ROOT, Result, lines_of
 from vdd_ros.commands.bench.pictures import cost_picture
 from vdd_ros.commands.demo.pictures import Rollouts, routes_beside
-from vdd_ros.commands.demo.tables import goal_table, missing_figures, policy_table
+from vdd_ros.commands.demo.tables import acting_rules, goal_table, missing_figures, policy_table
 from vdd_ros.commands.page.table import Table, to_markdown
 from vdd_ros.commands.sweep.beds.page import section as section_of_beds
 from vdd_ros.commands.sweep.beds.plan import BedsPlan
@@ -37,6 +37,7 @@ def of_demo(text: str) -> str:
         f"`{report['command']}`, {report['seconds'] / 60:.0f} min, {machine}: "
         f"{reached} of {len(goals)} goals reached.",
         to_markdown(policy_table(report["policies"])),
+        " ".join(acting_rules(report["policies"])),
         " ".join(missing_figures(report["policies"])),
         to_markdown(goal_table(goals)),
     ]
@@ -61,7 +62,7 @@ def of_tasks(text: str) -> str:
         f"## {name.replace('_', ' ').capitalize()}",
         f"{origin(cells)}: {counted(len(seeds), 'seed')}, {len(cells[0]['ways'])} rollouts of each "
         f"policy. Figures are means over seeds and tasks. All tables: "
-        f"[docs/results/{name}.md](docs/results/{name}.md).",
+        f"[{name}.md]({name}.md).",
     ]
     plan = TasksPlan.from_yaml(ROOT / "config" / "benchmarks" / f"{name}.yaml")
     if lacking := left_out(plan, cells):
@@ -73,7 +74,7 @@ def of_tasks(text: str) -> str:
             to_markdown(means_table(cells, teacher)),
             to_markdown(claims_table(claims(cells, teacher))),
             *(
-                f"![{told}](docs/pictures/{name}_{teacher}_{plot}.png)"
+                f"![{told}](../pictures/{name}_{teacher}_{plot}.png)"
                 for plot, told in SHOWN.items()
             ),
         ]
@@ -151,7 +152,7 @@ def of_bench_distill(text: str) -> str:
         f"{whole['teacher_calls']:,} calls; `vdd` {found}. "
         f"{result['cpu_share']:.0%} of the wall time was processor time.\n\n"
         f"![energy distance over wall seconds and over teacher calls]"
-        f"(docs/pictures/bench_distill.png)\n"
+        f"(../pictures/bench_distill.png)\n"
     )
 
 
@@ -188,25 +189,25 @@ RESULTS = (
     Result("demo.json", "README.md", of_demo, lambda line: {"goals", "policies"} <= line.keys()),
     Result(
         "g1_bottle.jsonl",
-        "README.md",
+        "docs/results/index.md",
         of_sweep,
         lambda line: line.get("benchmark") == "g1_bottle",
     ),
     Result(
         "nine_tasks.jsonl",
-        "README.md",
+        "docs/results/index.md",
         of_tasks,
         lambda line: line.get("benchmark") == "nine_tasks",
         pictures=tasks_pictures,
     ),
     Result(
         "bench_distill.json",
-        "README.md",
+        "docs/results/index.md",
         of_bench_distill,
         lambda line: "reached_at" in line,
         pictures=lambda lines, folder: {"bench_distill.png": cost_picture(lines[0])},
     ),
-    Result("ring8.jsonl", "README.md", of_toy, lambda line: line.get("toy") == "ring8"),
+    Result("ring8.jsonl", "docs/results/index.md", of_toy, lambda line: line.get("toy") == "ring8"),
     Result(
         f"{METHODS}.jsonl",
         "docs/methods.md",

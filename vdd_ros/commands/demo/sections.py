@@ -65,16 +65,17 @@ def goals(entries: list[dict]) -> str:
 
 
 def policies(entries: dict) -> str:
-    """The main table, what its columns mean, and why a figure is missing."""
+    """The main table, what its columns mean, how each acts, and why a figure is missing."""
     table = tables.policy_table(entries)
     meanings = definitions(tables.COLUMNS[1:], "meanings")
-    missing = "".join(f"<li>{escape(why)}</li>" for why in tables.missing_figures(entries))
+    told = [*tables.acting_rules(entries), *tables.missing_figures(entries)]
+    notes = "".join(f"<li>{escape(one)}</li>" for one in told)
     return f"""<h2>Policies</h2>
 <p>All were trained on the same recordings and rolled out from the same starts. <b>teacher-1</b> is
 the teacher cut down to one step; <b>vdd-paper</b> and <b>nll</b> are the published objective and
 maximum likelihood, on the same network as <b>vdd</b>.</p>
 <div class='scroll wide' tabindex=0>{tables.to_html(table)}</div>
-<ul class=soft>{missing}</ul>
+<ul class=soft>{notes}</ul>
 <details><summary>What the columns mean</summary>{meanings}</details>
 <details><summary>The table as Markdown</summary><pre>{escape(to_markdown(table))}</pre>
 </details>"""

@@ -42,7 +42,6 @@ COLUMNS = (
     ),
     Column("parameters", "of the whole network"),
     Column("p50 / p99 µs", "latency of one call for one chunk, numpy in, numpy out, one thread"),
-    Column("acting rule", "how an action is taken from what the network gives"),
 )
 LABELS = {"nll": "NLL", "nfe": "NFE", "modes": "ways"}
 
@@ -61,6 +60,14 @@ def missing_figures(policies: dict) -> list[str]:
             label = LABELS.get(field, field.replace("_", " "))
             found.setdefault((label, reason), []).append(name)
     return [f"No {label} of {', '.join(names)}: {why}." for (label, why), names in found.items()]
+
+
+def acting_rules(policies: dict) -> list[str]:
+    """A sentence for each way of taking an action from what the network gives."""
+    found: dict[str, list[str]] = {}
+    for name, policy in policies.items():
+        found.setdefault(policy["acting_rule"], []).append(name)
+    return [f"Acting rule of {', '.join(names)}: {rule}." for rule, names in found.items()]
 
 
 def _cells(policy: dict) -> list[str]:
@@ -87,7 +94,6 @@ def _cells(policy: dict) -> list[str]:
         ),
         NONE if policy["parameters"] is None else f"{policy['parameters'] / 1000:.0f}k",
         _pair(number(latency.get("p50"), 0), number(latency.get("p99"), 0)),
-        policy["acting_rule"] or NONE,
     ]
 
 
