@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import itertools
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -37,7 +36,7 @@ from vdd_ros.calibration_parts import (
 )
 from vdd_ros.contract import Contract
 from vdd_ros.episode import EpisodeStore
-from vdd_ros.nodes.messages import joint_state_message, message_class, qos_of
+from vdd_ros.nodes.messages import NS_PER_S, joint_state_message, message_class, qos_of
 from vdd_ros.nodes.static_frames import transform_message
 from vdd_ros.robot_calibration import RobotCalibration, latest_of
 from vdd_ros.teleop.device import read_device
@@ -363,12 +362,10 @@ def test_a_drift_is_told_while_the_robot_works(tmp_path):
             commands = observer.publisher(Float64MultiArray, COMMANDS)
             node_clock = observer.node.get_clock()
 
-            ticks = itertools.count()
-
             def tell():  # a second in each place
-                place = HOME + 0.2 * (next(ticks) // 100 % 8) * np.eye(7)[0]
-                off = rng.normal(0.0, 1e-4, 7) + 0.002 * np.eye(7)[2]
                 stamp_ns = node_clock.now().nanoseconds
+                place = HOME + 0.2 * (stamp_ns // NS_PER_S % 8) * np.eye(7)[0]
+                off = rng.normal(0.0, 1e-4, 7) + 0.002 * np.eye(7)[2]
                 commands.publish(Float64MultiArray(data=place.tolist()))
                 out.publish(joint_state_message(CONTRACT.joint_names, place + off, stamp_ns))
 
