@@ -15,6 +15,8 @@ from vdd_ros.timing import Timing
 STATE = {
     "camera_front_ready_p50_ms": "3.5",
     "camera_front_ready_p99_ms": "6",
+    "camera_front_encode_p50_ms": "2.9",
+    "camera_front_encode_p99_ms": "4",
     "camera_front_seen": "600",
     "camera_front_dropped": "2",
 }
@@ -31,6 +33,7 @@ def test_image_to_command_is_both_ways_and_compared_with_the_encoder_alone():
     assert row["image_to_command_p50_ms"] == pytest.approx(3.75)
     assert row["image_to_command_p99_ms"] == pytest.approx(6.25)
     assert row["over_encoder_p50_ms"] == pytest.approx(0.95) and row["reached"]
+    assert (row["encoder_in_run_p50_ms"], row["encoder_in_run_p99_ms"]) == (2.9, 4.0)
     assert (row["pictures"], row["dropped"]) == (600, 2)
     assert not row_with(2700.0)["reached"]
 

@@ -44,6 +44,10 @@ SETTLE_S = 2.0
 ALLOWED_MS = 1.0  # over the encoder alone
 BLOCKS, CALLS = 10, 100
 PERCENTILES = {"p50": 50, "p99": 99}
+WAYS = (
+    "encoder", "to_see", "encoder_in_run", "image_to_features", "tick_to_command",
+    "image_to_command",
+)  # fmt: skip
 
 Ways = dict[tuple[str, str], Callable[[], None]]
 
@@ -161,6 +165,7 @@ def row_of(name: str, alone: dict, state: dict[str, str], way_us: np.ndarray) ->
     for key, percent in PERCENTILES.items():
         row[f"encoder_{key}_ms"] = alone["encoder"].percentile_us(percent) * 1e-3
         row[f"to_see_{key}_ms"] = alone["whole"].percentile_us(percent) * 1e-3
+        row[f"encoder_in_run_{key}_ms"] = float(state[f"camera_{name}_encode_{key}_ms"])
         row[f"image_to_features_{key}_ms"] = float(state[f"camera_{name}_ready_{key}_ms"])
         row[f"tick_to_command_{key}_ms"] = float(np.percentile(way_us, percent)) * 1e-3
         row[f"image_to_command_{key}_ms"] = (
@@ -175,10 +180,9 @@ def row_of(name: str, alone: dict, state: dict[str, str], way_us: np.ndarray) ->
 
 def image_table(rows: list[dict]) -> Table:
     """One line per camera, p50 / p99 in ms."""
-    ways = ("encoder", "to_see", "image_to_features", "tick_to_command", "image_to_command")
-    right = [Column(way.replace("_", " "), justify="right") for way in ways]
+    right = [Column(way.replace("_", " "), justify="right") for way in WAYS]
     table = Table("camera", *right, "pictures", "dropped", title="p50 / p99 ms")
     for row in rows:
-        told = [f"{row[f'{way}_p50_ms']:.2f} / {row[f'{way}_p99_ms']:.2f}" for way in ways]
-        table.add_row(row["camera"], *told, str(row["pictures"]), str(row["dropped"]))
+        pairs = [f"{row[f'{way}_p50_ms']:.2f} / {row[f'{way}_p99_ms']:.2f}" for way in WAYS]
+        table.add_row(row["camera"], *pairs, str(row["pictures"]), str(row["dropped"]))
     return table
