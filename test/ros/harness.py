@@ -22,6 +22,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Bool
 
 from vdd_ros.nodes.hosting import make_executor, spin_until
 from vdd_ros.nodes.knock import Knock
@@ -217,6 +218,12 @@ class Observer:
         publisher = self.node.create_publisher(kind, topic, qos)
         wait_for(publisher.get_subscription_count, f"a subscriber of {topic}")
         return publisher
+
+    def hold_e_stop(self) -> None:
+        """Press it as a button does that says so again and again: whoever is discovered late hears
+        it as well."""
+        publisher = self.node.create_publisher(Bool, "/e_stop", 10)
+        self.node.create_timer(0.05, lambda: publisher.publish(Bool(data=True)))
 
     def call(self, kind: type, service: str, request=None, deadline_s: float = START_S):
         """Call a service once it is there and return its response."""

@@ -18,7 +18,7 @@ from harness import CONTRACT_PATH, Observer, free_domain, running_node, wait_for
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from recordings import HOME
 from robots import lossless_contract
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from vdd_ros import cli
@@ -142,7 +142,7 @@ def test_the_e_stop_ends_it_and_nothing_is_kept(tmp_path):
         sent = observer.listen(Float64MultiArray, COMMANDS)
         with robot(domain, tmp_path), calibrate(domain, tmp_path, "latency", drive=True) as node:
             wait_for(lambda: len(sent) > 100, "the arm to be moved")
-            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            observer.hold_e_stop()
             assert node.wait(60.0) == 1, node.output
             assert "the e-stop is pressed; nothing more is sent" in node.output
     assert not (tmp_path / "robot").exists()
@@ -157,7 +157,7 @@ def test_the_e_stop_ends_it_before_anything_of_the_robot_is_there(kind, tmp_path
         Observer(domain) as observer,
         calibrate(domain, tmp_path, kind, **given) as node,
     ):
-        observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+        observer.hold_e_stop()
         assert node.wait(30.0) == 1, node.output
         assert "the e-stop is pressed; nothing more is sent" in node.output
 
@@ -192,7 +192,7 @@ def test_the_e_stop_ends_it_while_it_waits_for_a_recorder_or_for_a_gate(tmp_path
             node = stack.enter_context(calibrate(domain, tmp_path, "latency", **given))
             stack.enter_context(standing(observer))
             wait_for(lambda: f"waiting {waits}" in node.output, waits)  # noqa: B023
-            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            observer.hold_e_stop()
             assert node.wait(30.0) == 1, node.output
             assert "the e-stop is pressed; nothing more is sent" in node.output
 

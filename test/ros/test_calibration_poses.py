@@ -15,7 +15,7 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import ROOT, Observer, free_domain, running_node, wait_for
 from planted_arms import rendered_lens
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
 from vdd_ros.calibration import rigid
@@ -138,11 +138,8 @@ def test_the_e_stop_ends_it_between_poses(facts, tmp_path):
     with free_domain() as domain, Observer(domain) as observer:
         sim, gate = robot(domain, facts)
         with sim, gate, node(domain, facts, tmp_path, "joints", poses=50) as calibration:
-            e_stop = observer.publisher(Bool, "/e_stop")
             wait_for(lambda: "pose 3 of 50" in calibration.output, "the arm to be under way")
-            both = 2 * 2  # of three readers that each has, one asks for words that are kept
-            wait_for(lambda: e_stop.get_subscription_count() >= both, "gate and node")
-            e_stop.publish(Bool(data=True))
+            observer.hold_e_stop()
             assert calibration.wait(60.0) == 1, calibration.output
             assert "the e-stop is pressed; nothing more is sent" in calibration.output
     assert not (tmp_path / "robot").exists()

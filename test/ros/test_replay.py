@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from foreign_data import CONFIG, DATA, lift
 from harness import Observer, free_domain, running, running_node, wait_for
-from std_msgs.msg import Bool, Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, String
 
 from vdd_ros import cli
 from vdd_ros.contract import Contract
@@ -98,7 +98,7 @@ def test_the_e_stop_ends_a_replay_for_good(demonstration, tmp_path):
         sent = observer.listen(Float64MultiArray, "/forward_position_controller/commands")
         with running([*map(str, words), "--domain", str(domain)], domain) as command:
             wait_for(lambda: len(sent) > 60, "the replay to be under way")
-            observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+            observer.hold_e_stop()
             assert command.wait(60.0) == 2, command.output
             assert "the e-stop is pressed; nothing more is sent" in command.output
 

@@ -10,7 +10,6 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import running_node, wait_for
 from robots import HOME, Robot, steady_bundle
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
@@ -96,7 +95,7 @@ def test_one_goes_home_and_one_e_stop_stops_both(arms, observer):
             if pair.key == "stop_reason"
         }
 
-    observer.publisher(Bool, "/e_stop").publish(Bool(data=True))
+    observer.hold_e_stop()
     wait_for(lambda: reasons().get("right/action_node") == "E_STOP", "the right arm's stop")
     for robot in arms.values():
         robot.wait_for_silence()
