@@ -34,7 +34,7 @@ from vdd_ros.sim.env import RobosuiteEnv
 CONTRACT = Path(__file__).resolve().parents[2] / "config" / "panda_avoid.yaml"
 OUT = Path(__file__).parent / "drive.gif"
 SCENE, ABOVE = (300, 240), (190, 240)  # [pixels] width and height
-FRAME_MS, FASTER = 100, 3.0
+FRAME_MS, FASTER = 80, 2.5
 STANDS_MS = 2000  # the last frame
 COLOURS = 64
 
