@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from vdd_ros import cli, commands, machine
+from vdd_ros.code_version import package_version
 from vdd_ros.commands import dataset, doctor
 from vdd_ros.environment import draw_off_screen, prepare_environment
 from vdd_ros.errors import UserError
@@ -82,7 +83,13 @@ def test_a_group_of_tools_lists_them(capsys):
     printed = capsys.readouterr().out
     assert all(f"  {tool} " in printed for tool in dataset.TOOLS)
     assert cli.main(["dataset", "shwo"]) == 2
-    assert "no tool 'shwo' of dataset: did you mean 'show'" in capsys.readouterr().err
+    told = "no tool 'shwo' of dataset: did you mean 'show'? `vdd dataset --help` explains them all"
+    assert told in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vdd_ros {package_version()}\n"
 
 
 def test_no_subcommand_is_left_out():
@@ -113,6 +120,20 @@ def test_a_folder_without_episodes_is_told_by_whoever_learns_from_it(tmp_path, c
     words = ["train", "--episodes", str(tmp_path), "--contract", contract, "--out", out]
     assert cli.main(words) == 2
     assert "record or import some first" in capsys.readouterr().err
+
+
+def test_a_task_without_a_contract_here_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["record", "--task", "drawer", "--out", "episodes"]) == 2
+    told = capsys.readouterr().err
+    assert f"the task 'drawer' has no config/panda_drawer.yaml in {tmp_path}" in told
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_no_run_cannot_be_exported(tmp_path, capsys):
+    assert cli.main(["export", str(tmp_path / "none"), "--out", str(tmp_path / "bundle")]) == 2
+    told = capsys.readouterr().err
+    assert "none/run.json cannot be read (No such file or directory): name a folder that" in told
 
 
 def test_a_wrong_argument_is_exit_code_2():

@@ -13,6 +13,12 @@ from vdd_ros.errors import UserError
 
 REFUSED = {
     "unknown key": ("joints.0.colour", "red", ["unknown key 'joints.0.colour'", "remove it"]),
+    "a misspelt key": (
+        "joints.0",
+        {"name": "j", "unit": "rad", "lower": -1, "upper": 1, "velocty": 1, "acceleration": 1},
+        ["unknown key 'joints.0.velocty'; write 'velocity'"],
+    ),
+    "no map": ("frames", "base", ["frames is no map of keys (found 'base'); write one"]),
     "missing limit": ("joints.2.velocity", None, ["missing 'joints.2.velocity'", "mandatory"]),
     "degrees": ("joints.1.upper", 166.0, ["joints.1", "look like degrees", "write radians"]),
     "degrees a second": ("joints.1.velocity", 124.6, ["joints.1", "look", "radians per second"]),
@@ -45,12 +51,34 @@ def test_a_bad_contract_ends_in_one_sentence_and_exit_code_2(
         assert words in printed.err
 
 
-@pytest.mark.parametrize("text", ["joints: [", "- 1\n- 2\n", "", "\xff"])
-def test_what_is_no_contract_at_all_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("joints: [", "is not a readable YAML file: line 1, column 10: expected"),
+        ("- 1\n- 2\n", ": this is no map of keys (found [1, 2]); name another file"),
+        ("", ": this is no map of keys (found None); name another file"),
+        ("\xff", " is no text in UTF-8: name a YAML file"),
+    ],
+)
+def test_what_is_no_contract_at_all_is_refused(tmp_path, text, told):
     path = tmp_path / "contract.yaml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(UserError, match=str(path)) as refused:
         Contract.from_yaml(path)
+    assert told in str(refused.value)
+
+
+def test_a_folder_is_no_contract(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\): name a YAML file"):
+        Contract.from_yaml(tmp_path)
+
+
+def test_a_long_name_of_a_joint_is_shown_whole(tmp_path, contract_path, capsys):
+    name = "shoulder_lift_joint_of_the_left"
+    path = tmp_path / "contract.yaml"
+    path.write_text(contract_path.read_text().replace("panda_joint1", name))
+    assert cli.main(["contract", "show", str(path)]) == 0
+    assert name in capsys.readouterr().out
 
 
 def test_beyond_is_outside_the_limits_by_more_than_a_share_of_the_range(contract):
@@ -104,7 +132,7 @@ def test_a_contract_extends_another_key_by_key(contract_path):
 def test_extending_what_is_missing_or_oneself_is_told(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("extends: b.yaml\n")
-    with pytest.raises(UserError, match="no contract at .*b.yaml"):
+    with pytest.raises(UserError, match="a.yaml extends .*b.yaml, which is not there"):
         Contract.from_yaml(path)
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     with pytest.raises(UserError, match="a.yaml extends itself"):

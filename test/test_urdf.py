@@ -116,6 +116,22 @@ def test_paths_and_rigid_ends_follow_the_tree():
     assert urdf.rigid_end("c") == "tool0" and urdf.rigid_end("a") == "a"
 
 
+def test_a_camera_is_no_tool_however_far_out_it_is():
+    links = ("wrist", "tool0", "gripper", "wrist_camera", "lens", "color_optical_frame", "cam_2")
+    urdf = urdf_of(
+        robot(
+            joint("a", "fixed", "wrist", "tool0", ""),
+            joint("b", "fixed", "tool0", "gripper", ""),
+            joint("c", "fixed", "tool0", "wrist_camera", ""),
+            joint("d", "fixed", "wrist_camera", "lens", ""),
+            joint("e", "fixed", "lens", "color_optical_frame", ""),
+            joint("f", "fixed", "gripper", "cam_2", ""),
+            links=links,
+        )
+    )
+    assert urdf.rigid_end("wrist") == "gripper"
+
+
 def test_links_in_a_circle_come_to_an_end():
     urdf = urdf_of(robot(joint("j", "fixed", "a", "b"), joint("k", "fixed", "b", "a")))
     assert urdf.path("base", "a") is None

@@ -59,6 +59,15 @@ def test_a_hostile_text_is_refused_in_one_line(text, told):
     assert len(str(refused.value)) < 400
 
 
+def test_where_a_mistake_is_and_where_what_it_is_in_begins():
+    with pytest.raises(ValueError) as refused:
+        load_yaml("a: 1\nb: {c: 1\nd: 2\n")
+    assert str(refused.value) == (
+        "line 3, column 2: expected ',' or '}', but got ':', "
+        "while parsing a flow mapping from line 2, column 4 on"
+    )
+
+
 def test_a_contract_is_read_no_further_than_it_may_be_long(tmp_path, contract_path):
     path = tmp_path / "contract.yaml"
     path.write_text(contract_path.read_text() + "#" * LARGEST_BYTES)

@@ -12,14 +12,17 @@ from vdd_ros.errors import UserError
 LARGEST_OBJECT = 64 * (1 << 20)
 
 
-def read_object(path: Path) -> dict:
-    """The JSON object that a command of vdd wrote; raises UserError where there is none."""
+def read_object(path: Path, wanted: str = "what vdd wrote") -> dict:
+    """The JSON object that a command of vdd wrote; raises UserError, which asks for what is wanted,
+    where there is none."""
     try:
         raw = json.loads(read_text_up_to(path, LARGEST_OBJECT))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}): name what vdd wrote") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): name {wanted}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): name {wanted}") from None
     if not isinstance(raw, dict):
-        raise UserError(f"{path} is not a JSON object: name what vdd wrote")
+        raise UserError(f"{path} is not a JSON object: name {wanted}")
     return raw
 
 

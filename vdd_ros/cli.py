@@ -52,6 +52,11 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(overview(), flush=True)
             return OK
+        if arguments[0] == "--version":
+            from vdd_ros.code_version import package_version  # slower than all of --help
+
+            print(f"vdd_ros {package_version()}", flush=True)
+            return OK
         code = run(arguments[0], arguments[1:])
         sys.stdout.flush()
         return code
@@ -72,14 +77,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(name: str, arguments: list[str]) -> int:
     """Parse the arguments of subcommand `name` and run it; raises UserError on an unknown name."""
-    _require_known(name, COMMANDS, f"subcommand {name!r}")
+    _require_known(name, COMMANDS, f"subcommand {name!r}", "vdd")
     prepare_environment()
     command = importlib.import_module(f"vdd_ros.commands.{name}")
     if tools := getattr(command, "TOOLS", None):
         if not arguments or arguments[0] in ("-h", "--help"):
             print(listing(f"vdd {name} TOOL", command.__doc__, tools))
             return OK
-        _require_known(arguments[0], tools, f"tool {arguments[0]!r} of {name}")
+        _require_known(arguments[0], tools, f"tool {arguments[0]!r} of {name}", f"vdd {name}")
         command, name = tool_of(command, arguments[0]), f"{name} {arguments[0]}"
         arguments = arguments[1:]
     first = getattr(command, "FIRST", None)  # the option that a first word without a name is of
@@ -128,11 +133,11 @@ def listing(usage: str, about: str | None, choices: dict[str, str]) -> str:
     return "\n".join([head, "", about or "", "", *rows])
 
 
-def _require_known(name: str, choices: dict[str, str], what: str) -> None:
+def _require_known(name: str, choices: dict[str, str], what: str, program: str) -> None:
     if name not in choices:
         near = difflib.get_close_matches(name, choices, n=1)
-        guess = f"did you mean {near[0]!r}" if near else f"there are {', '.join(choices)}"
-        raise UserError(f"no {what}: {guess}; `vdd --help` explains them")
+        guess = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)};"
+        raise UserError(f"no {what}: {guess} `{program} --help` explains them all")
 
 
 def _nobody_reads() -> bool:

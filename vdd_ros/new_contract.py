@@ -64,6 +64,7 @@ OF_A_GRIPPER = """\
   # A gripper that is commanded with the arm, on the same topics, is one more joint, 0 is closed:
   # - {name: gripper, unit: fraction, lower: 0.0, upper: 1.0, velocity: 2.0, acceleration: 20.0}
 """
+OF_THE_TOOL = "  # what the task is done with; taken: the end of what is fixed to the last joint"
 OF_RATES = """\
 rates:
   control_hz: {control_hz}  # commands to the robot a second; at most its controller's update_rate
@@ -183,7 +184,7 @@ def contract_text(draft: Draft) -> str:
             OF_A_GRIPPER,
             "\nframes:  # links of the URDF\n",
             f"  base: {_scalar(draft.base)}\n",
-            f"  tool: {_scalar(draft.tool)}  # what the task is done with\n\n",
+            f"  tool: {_scalar(draft.tool)}{OF_THE_TOOL}\n\n",
             OF_RATES.format(control_hz=draft.control_hz, policy_hz=draft.policy_hz),
             OF_STREAMS,
             "streams:\n",

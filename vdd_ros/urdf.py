@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from vdd_ros.xml_text import parsed
 LARGEST_BYTES = 32 * (1 << 20)
 MOVING = ("revolute", "continuous", "prismatic")
 KINDS = (*MOVING, "fixed", "floating", "planar")
+OF_A_CAMERA = re.compile(r"camera|optical|realsense|(^|_)cam(_|\d|$)")
 XACRO = "{http://www.ros.org/wiki/xacro}"
 EXPAND = "expand it first: ros2 run xacro xacro FILE.urdf.xacro -o FILE.urdf"
 
@@ -63,10 +65,16 @@ class Urdf(NamedTuple):
         return tuple(reversed(found))
 
     def rigid_end(self, link: str) -> str:
-        """The link furthest from this one of all that fixed joints hold to it, such as tool0."""
+        """The link furthest from this one of all that fixed joints hold to it, such as tool0, but
+        for cameras: their frames are often further out than any tool."""
+        fixed = [
+            (one.parent, one.child)
+            for one in self.joints
+            if one.kind == "fixed" and not OF_A_CAMERA.search(one.child.lower())
+        ]
         ends = [(0, link)]
         for depth, at in ends:  # which grows meanwhile
-            held = [one.child for one in self.joints if one.parent == at and one.kind == "fixed"]
+            held = [child for parent, child in fixed if parent == at]
             ends += [(depth + 1, child) for child in held if depth < len(self.joints)]
         return max(ends, key=lambda end: end[0])[1]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +13,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.yaml_text import LARGEST_BYTES, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+Place: TypeAlias = tuple[int | str, ...]  # of a value in a file: keys and indices
 
 
 def read_yaml(path: str | Path, kind: type[Model], what: str) -> Model:
@@ -43,6 +45,8 @@ def _extended(raw: object, path: Path, what: str, seen: tuple[Path, ...] = ()) -
     if place in seen:
         raise UserError(f"{path} extends itself: remove one `extends` of {[p.name for p in seen]}")
     base_path = path.parent / str(raw["extends"])
+    if not base_path.exists():
+        raise UserError(f"{path} extends {base_path}, which is not there: name another")
     base = _extended(_raw(base_path, what), base_path, what, (*seen, place))
     if not isinstance(base, dict):
         raise UserError(f"{path} extends {base_path}, which is no map of keys: name another")
@@ -60,7 +64,11 @@ def _raw(path: Path, what: str) -> object:
         return load_yaml(read_text_up_to(path, LARGEST_BYTES))
     except FileNotFoundError:
         raise UserError(f"no {what} at {path}: name an existing YAML file") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): name a YAML file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8: name a YAML file") from None
+    except ValueError as error:
         raise UserError(f"{path} is not a readable YAML file: {error}; correct it") from None
 
 
@@ -74,14 +82,34 @@ def checked(kind: type[Model], raw: object, where: str) -> Model:
 
 def first_fault(error: ValidationError) -> str:
     """The first thing wrong with a file that people write, as a clause with a remedy."""
-    fault = error.errors()[0]
-    place = ".".join(str(step) for step in fault["loc"]) or "top level"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    faults = error.errors()
+    # a misspelt key is unknown and missing at once: what was written says more
+    fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
+    place = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {place!r}; remove it or correct its spelling{more}"
+        missing = [one["loc"] for one in faults if one["type"] == "missing"]
+        meant = _meant(fault["loc"], missing)
+        remedy = f"write {meant!r}" if meant else "remove it or correct its spelling"
+        return f"unknown key {place!r}; {remedy}{_more(len(faults) - (2 if meant else 1))}"
+    more = _more(len(faults) - 1)
     if fault["type"] == "missing":
         return f"missing {place!r}; it is mandatory, add it{more}"
+    if fault["type"] in ("model_type", "dict_type"):
+        remedy = "write one" if place else "name another file"
+        return f"{place or 'this'} is no map of keys (found {fault['input']!r:.80}); {remedy}{more}"
     said = fault["msg"].removeprefix("Value error, ")
-    if not fault["loc"]:  # of the file as a whole, which is too much to be shown
+    if not place:  # of the file as a whole, which is too much to be shown
         return f"{said}; correct it{more}"
-    return f"{place}: {said} (found {fault['input']!r:.80}); correct it{more}"
+    # a map that does not agree with itself says what it has in its own words
+    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r:.80})"
+    return f"{place}: {said}{found}; correct it{more}"
+
+
+def _meant(unknown: Place, missing: list[Place]) -> str | None:
+    """The key that is missing beside an unknown one and looks like it."""
+    beside = [str(place[-1]) for place in missing if place[:-1] == unknown[:-1]]
+    return next(iter(difflib.get_close_matches(str(unknown[-1]), beside, n=1)), None)
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more)" if count else ""

@@ -29,7 +29,21 @@ def load_yaml(text: str) -> object:
     except RecursionError:
         raise ValueError("it nests too deeply") from None
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None  # it has several lines
+        raise ValueError(_in_one_line(error)) from None
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    """Where it is, and what is wrong there; as it is, it has several lines and no file's name."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    told = f"{_place(error.problem_mark)}: {error.problem}"
+    if error.context is not None and error.context_mark is not None:
+        told += f", {error.context} from {_place(error.context_mark)} on"
+    return " ".join(told.split())
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _require_bounded(node: yaml.Node, known: dict[int, int]) -> int:

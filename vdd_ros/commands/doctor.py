@@ -112,7 +112,7 @@ def package_check(extra: str) -> Check:
         faults, count = package_faults(requires("vdd_ros") or [], extra)
     except PackageNotFoundError:
         faults, count, remedy = ["vdd_ros itself is not installed"], 0, "make venv"
-    found = "; ".join(faults) or f"{count} packages within their ranges"
+    found = "; ".join(faults) or f"{count} package{'s' * (count != 1)} within range"
     return judge(extra, not faults, found, PURPOSE[extra], remedy, extra in NEEDED)
 
 

@@ -123,7 +123,7 @@ def main(args: Args) -> dict:
         from vdd_ros.commands.export_engine import export_engines
 
         return export_engines(args.run, args.results, args.key, args.seed)
-    told = read_object(args.run / "run.json")
+    told = read_object(args.run / "run.json", "a folder that `vdd train` or `vdd distill` made")
     kind = str(told.get("kind"))
     if kind == "student" and args.teacher is None:
         args = replace(args, teacher=_teacher_beside(args.run, told.get("notes", {})))

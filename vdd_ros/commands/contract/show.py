@@ -64,7 +64,9 @@ def action_text(contract: Contract) -> str:
 def joint_table(contract: Contract) -> Table:
     """One row per joint, in the contract's order, in the joint's own unit."""
     names = ["lower", "upper", "velocity /s", "acceleration /s²"]
-    table = Table("joint", "unit", *names, *(["jerk /s³"] if contract.limits_jerk else []))
+    # headings give way first: names that are cut off cannot be told from one another
+    name = Column("joint", no_wrap=True, overflow="fold")
+    table = Table(name, "unit", *names, *(["jerk /s³"] if contract.limits_jerk else []))
     for joint in contract.joints:
         bounds = (joint.lower, joint.upper, joint.velocity, joint.acceleration, joint.jerk)
         figures = (f"{bound:g}" for bound in bounds if bound is not None)
