@@ -36,7 +36,7 @@ OUT = Path(__file__).parent / "drive.gif"
 SCENE, ABOVE = (300, 240), (190, 240)  # [pixels] width and height
 FRAME_MS, FASTER = 80, 2.5
 STANDS_MS = 2000  # the last frame
-COLOURS = 64
+COLOURS = 48  # of each half
 
 
 def joints(messages: dict, contract: Contract) -> np.ndarray:
@@ -56,7 +56,7 @@ def joints(messages: dict, contract: Contract) -> np.ndarray:
     return rows[np.searchsorted(stamps_s, times_s)]
 
 
-def placed(env: RobosuiteEnv, rows: np.ndarray, contract: Contract) -> tuple[np.ndarray, ...]:
+def placed(env: RobosuiteEnv, rows: np.ndarray) -> tuple[np.ndarray, ...]:
     """(N, Q) positions of everything, and (N, 2) of the rod [m], of joint positions (N, J)."""
     model, data = env.task.sim.model._model, env.task.sim.data._data
     robot = env.task.robots[0].robot_model
@@ -84,10 +84,32 @@ def above(paths: list[np.ndarray], ways: list[int | None]) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
+def with_palette(scenes: list[Image.Image], beside: list[Image.Image]) -> list[Image.Image]:
+    """Frames of one palette, half of it for the scene and half for the lines beside it, whose
+    colours are too few pixels to be found among those of the scene."""
+    halves = [
+        images[-1].quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        for images in (scenes, beside)
+    ]
+    colours = [(half.getpalette() or [])[: 3 * COLOURS] for half in halves]
+    colours[0] += [0] * (3 * COLOURS - len(colours[0]))
+    frames = []
+    for pair in zip(scenes, beside, strict=True):
+        parts = [
+            np.asarray(image.quantize(palette=half, dither=Image.Dither.NONE)) + first
+            for image, half, first in zip(pair, halves, (0, COLOURS), strict=True)
+        ]
+        frame = Image.fromarray(np.hstack(parts).astype(np.uint8), "P")
+        frame.putpalette(colours[0] + colours[1])
+        frames.append(frame)
+    return frames
+
+
 def main(bundle: Path, times: int) -> None:
     """Play them, draw them, and say how each went."""
     contract = Contract.from_yaml(CONTRACT)
-    frames: list[Image.Image] = []
+    scenes: list[Image.Image] = []
+    beside: list[Image.Image] = []
     paths: list[np.ndarray] = []
     ways: list[int | None] = []
     with closing(RobosuiteEnv("avoid")) as env:
@@ -96,21 +118,19 @@ def main(bundle: Path, times: int) -> None:
                 messages = played(
                     bundle, CONTRACT, ("joint_state",), "avoid", seed, "wall", Path(folder)
                 )
-            positions, rod = placed(env, joints(messages, contract), contract)
+            env.reset(seed)
+            rows = [env.observe().position[None], joints(messages, contract)]
+            positions, rod = placed(env, np.concatenate(rows))
             ways.append(way(rod))
             print(f"{seed}: {ended(messages)}, way {ways[-1]}")
-            scenes = render(env, positions, SCENE)
-            for count, scene in enumerate(scenes, start=1):
-                beside = above([*paths, rod[:count]], ways)
-                frames.append(Image.fromarray(np.hstack([np.asarray(scene), np.asarray(beside)])))
+            shown = render(env, positions, SCENE)
+            scenes += shown
+            beside += [above([*paths, rod[:end]], ways) for end in range(1, len(shown) + 1)]
             paths.append(rod)
-    palette = frames[-1].quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    shown = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in frames]
-    shown_ms = [FRAME_MS] * (len(shown) - 1) + [STANDS_MS]
-    shown[0].save(
-        OUT, save_all=True, append_images=shown[1:], duration=shown_ms, loop=0, optimize=True
-    )
-    print(f"{OUT}: {len(shown)} frames, {OUT.stat().st_size // 1024} KiB")
+    frames = with_palette(scenes, beside)
+    shown_ms = [FRAME_MS] * (len(frames) - 1) + [STANDS_MS]
+    frames[0].save(OUT, save_all=True, append_images=frames[1:], duration=shown_ms, loop=0)
+    print(f"{OUT}: {len(frames)} frames, {OUT.stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":
