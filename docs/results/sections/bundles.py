@@ -82,6 +82,6 @@ RESULTS = (
         "bench_latency.json",
         "docs/runtime.md",
         of_bench_latency,
-        lambda line: "student_over_floor_p50" in line.get("ratios", {}),
+        lambda line: "pss_mb" in line,
     ),
 )
