@@ -7,13 +7,23 @@ On the simulated robot, with a camera that sees a board on the arm:
         camera:=front contract:=config/panda_cameras.yaml \
         kinematics:=config/kinematics/panda_tools.yaml
 On a real robot, moving only once you say so; keep the e-stop at hand:
-    ros2 launch vdd_ros calibrate.launch.py kind:=latency drive:=true calibration:=calibration
+    ros2 launch vdd_ros calibrate.launch.py kind:=latency drive:=true contract:=my_robot.yaml \
+        calibration:=calibration
 Watch for drift, beside whatever runs:
-    ros2 launch vdd_ros calibrate.launch.py kind:=drift calibration:=calibration
+    ros2 launch vdd_ros calibrate.launch.py kind:=drift contract:=my_robot.yaml \
+        calibration:=calibration
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetLaunchConfiguration,
+    Shutdown,
+)
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
@@ -24,7 +34,6 @@ from launch_ros.substitutions import FindPackageShare
 
 def generate_launch_description():
     share = FindPackageShare("vdd_ros")
-    config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -41,7 +50,10 @@ def generate_launch_description():
                 description="What is calibrated; frames: nothing, but /tf_static is told",
             ),
             DeclareLaunchArgument(
-                "contract", default_value=config, description="Contract YAML of the robot"
+                "contract",
+                default_value="",
+                description="Contract YAML of the robot; needed unless sim:=true, where empty is "
+                "config/panda_avoid.yaml",
             ),
             DeclareLaunchArgument(
                 "calibration",
@@ -157,6 +169,7 @@ def generate_launch_description():
                 choices=["debug", "info", "warn", "error", "fatal"],
                 description="Least severe messages that the nodes log",
             ),
+            OpaqueFunction(function=require_contract),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     PathJoinSubstitution([share, "launch", "sim.launch.py"])
@@ -267,3 +280,24 @@ def number(name):
 
 def whole(name):
     return ParameterValue(LaunchConfiguration(name), value_type=int)
+
+
+def require_contract(context):
+    """The limits of a real robot are those of its own contract, so it is named; a simulated one
+    has one. Here, as what is raised ends everything before any node is started."""
+    contract, sim = (context.launch_configurations[name] for name in ("contract", "sim"))
+    if not contract and sim == "true":
+        share = FindPackageShare("vdd_ros")
+        config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
+        return [SetLaunchConfiguration("contract", config)]
+    if not contract:
+        raise RuntimeError(
+            "no contract is named, and limits are the contract's: add contract:=FILE, the contract "
+            "YAML of this robot, or sim:=true for the simulated arm"
+        )
+    if not Path(contract).is_file():
+        raise RuntimeError(
+            f"contract:={contract} is no file: name the contract YAML of this robot, from "
+            f"{Path.cwd()} or from /"
+        )
+    return None

@@ -1,9 +1,10 @@
 """Record demonstrations: command_gate between the leader arm and the robot, recorder_node beside.
 
 A person at a device, on a real robot (docs/teleop.md; a keyboard needs a terminal of its own):
-    ros2 launch vdd_ros record_demos.launch.py teleop:=joy directory:=demonstrations
+    ros2 launch vdd_ros record_demos.launch.py contract:=my_robot.yaml teleop:=joy \
+        directory:=demonstrations
 A person at a leader arm that publishes on the contract's teleop topic by itself:
-    ros2 launch vdd_ros record_demos.launch.py directory:=demonstrations
+    ros2 launch vdd_ros record_demos.launch.py contract:=my_robot.yaml directory:=demonstrations
     then in a browser, at the address that page_node prints; by keys: ros2 run vdd_ros operator_node
 A person, on the simulated robot in real time:
     ros2 launch vdd_ros record_demos.launch.py sim:=true
@@ -11,12 +12,15 @@ The scripted operator, on the simulated robot, faster than real time; ends when 
     ros2 launch vdd_ros record_demos.launch.py sim:=true demonstrator:=scripted episodes:=50
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
+    SetLaunchConfiguration,
     Shutdown,
 )
 from launch.conditions import IfCondition
@@ -36,11 +40,13 @@ BAD_INPUT = 2  # the exit code of every node of this package that was given some
 
 def generate_launch_description():
     share = FindPackageShare("vdd_ros")
-    config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                "contract", default_value=config, description="Contract YAML of the robot"
+                "contract",
+                default_value="",
+                description="Contract YAML of the robot; needed unless sim:=true, where empty is "
+                "config/panda_avoid.yaml",
             ),
             DeclareLaunchArgument(
                 "directory",
@@ -186,6 +192,8 @@ def generate_launch_description():
                 choices=["debug", "info", "warn", "error", "fatal"],
                 description="Least severe messages that the nodes log",
             ),
+            OpaqueFunction(function=refuse_what_does_not_go_together),
+            OpaqueFunction(function=require_contract),
             LogInfo(
                 msg=[
                     "the keyboard is read in a terminal of its own: ros2 run vdd_ros teleop_node "
@@ -204,7 +212,6 @@ def generate_launch_description():
                     PythonExpression(["'", LaunchConfiguration("teleop"), "' == 'keyboard'"])
                 ),
             ),
-            OpaqueFunction(function=refuse_what_does_not_go_together),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     PathJoinSubstitution([share, "launch", "sim.launch.py"])
@@ -342,3 +349,24 @@ def refuse_what_does_not_go_together(context):
         raise RuntimeError(
             f"demonstrator:=scripted and teleop:={teleop} both lead the arm: leave one out"
         )
+
+
+def require_contract(context):
+    """The limits of a real robot are those of its own contract, so it is named; a simulated one
+    has one. Here, as what is raised ends everything before any node is started."""
+    contract, sim = (context.launch_configurations[name] for name in ("contract", "sim"))
+    if not contract and sim == "true":
+        share = FindPackageShare("vdd_ros")
+        config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
+        return [SetLaunchConfiguration("contract", config)]
+    if not contract:
+        raise RuntimeError(
+            "no contract is named, and limits are the contract's: add contract:=FILE, the contract "
+            "YAML of this robot, or sim:=true for the simulated arm"
+        )
+    if not Path(contract).is_file():
+        raise RuntimeError(
+            f"contract:={contract} is no file: name the contract YAML of this robot, from "
+            f"{Path.cwd()} or from /"
+        )
+    return None

@@ -2,18 +2,24 @@
 and beside it flight_recorder_node, which keeps what led to a stop.
 
 On a real robot, moving only once you say so:
-    ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle autostart:=false
+    ros2 launch vdd_ros run_policy.launch.py contract:=my_robot.yaml bundle:=out/bundle \
+        autostart:=false
     ros2 lifecycle set /action_node configure; ros2 lifecycle set /action_node activate
 On the simulated robot, at once:
     ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle sim:=true
 One of two arms:
-    ros2 launch vdd_ros run_policy.launch.py bundle:=out/bundle namespace:=left
+    ros2 launch vdd_ros run_policy.launch.py contract:=my_robot.yaml bundle:=out/bundle \
+        namespace:=left
 """
+
+from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    OpaqueFunction,
+    SetLaunchConfiguration,
     Shutdown,
     TimerAction,
 )
@@ -32,12 +38,14 @@ from launch_ros.substitutions import FindPackageShare
 def generate_launch_description():
     share = FindPackageShare("vdd_ros")
     home = EnvironmentVariable("HOME", default_value=".")
-    config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
     return LaunchDescription(
         [
             DeclareLaunchArgument("bundle", description="Folder of the bundle to run"),
             DeclareLaunchArgument(
-                "contract", default_value=config, description="Contract YAML of the robot"
+                "contract",
+                default_value="",
+                description="Contract YAML of the robot; needed unless sim:=true, where empty is "
+                "config/panda_avoid.yaml",
             ),
             DeclareLaunchArgument(
                 "calibration",
@@ -171,6 +179,7 @@ def generate_launch_description():
                 choices=["debug", "info", "warn", "error", "fatal"],
                 description="Least severe messages that the nodes log",
             ),
+            OpaqueFunction(function=require_contract),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     PathJoinSubstitution([share, "launch", "sim.launch.py"])
@@ -245,3 +254,24 @@ def generate_launch_description():
 
 def parameter(argument, kind):
     return ParameterValue(LaunchConfiguration(argument), value_type=kind)
+
+
+def require_contract(context):
+    """The limits of a real robot are those of its own contract, so it is named; a simulated one
+    has one. Here, as what is raised ends everything before any node is started."""
+    contract, sim = (context.launch_configurations[name] for name in ("contract", "sim"))
+    if not contract and sim == "true":
+        share = FindPackageShare("vdd_ros")
+        config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
+        return [SetLaunchConfiguration("contract", config)]
+    if not contract:
+        raise RuntimeError(
+            "no contract is named, and limits are the contract's: add contract:=FILE, the contract "
+            "YAML of this robot, or sim:=true for the simulated arm"
+        )
+    if not Path(contract).is_file():
+        raise RuntimeError(
+            f"contract:={contract} is no file: name the contract YAML of this robot, from "
+            f"{Path.cwd()} or from /"
+        )
+    return None

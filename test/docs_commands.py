@@ -166,17 +166,30 @@ def run_complaint(program: str, words: list[str]) -> str | None:
     return None
 
 
+def section_of(launch_file: str) -> str:
+    page = text_of(ROOT / "docs" / "reference" / "launch.md")
+    return page.partition(f"## {launch_file}\n")[2].partition("\n## ")[0]
+
+
 @cache
 def arguments_of(launch_file: str) -> dict[str, tuple[str, ...]]:
     """Its arguments, each with its choices, empty where anything goes."""
-    page = text_of(ROOT / "docs" / "reference" / "launch.md")
-    section = page.partition(f"## {launch_file}\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", section_of(launch_file), re.MULTILINE)
     chosen = {name: re.search(r" \((`[^()]*`)\)$", meaning) for name, meaning in rows}
     return {
         name: tuple(re.findall(r"`([^`]*)`", found[1])) if found else ()
         for name, found in chosen.items()
     }
+
+
+def contract_complaint(launch_file: str, words: list[str]) -> str | None:
+    """A robot whose contract is not named, where the launch file wants it."""
+    needed = r"^\| `contract` \| .* needed unless sim:=true"
+    is_needed = re.search(needed, section_of(launch_file), re.MULTILINE)
+    if not is_needed or {"sim:=true", "--show-args"} & set(words):
+        return None
+    is_named = any(re.match("contract:=.", word) for word in words)
+    return None if is_named else f"{launch_file} of a real robot needs contract:="
 
 
 def launch_complaint(launch_file: str, words: list[str]) -> str | None:
@@ -192,7 +205,7 @@ def launch_complaint(launch_file: str, words: list[str]) -> str | None:
             return f"{launch_file} has no argument {name}"
         if known[name] and value not in known[name]:
             return f"{name} of {launch_file} is {value}: choose one of {', '.join(known[name])}"
-    return None
+    return contract_complaint(launch_file, words)
 
 
 def subcommand(command: Command) -> str | None:
@@ -253,6 +266,13 @@ def every_command() -> list[Command]:
 def spans_of(page: Path) -> list[str]:
     """`vdd ...` within the text of a page."""
     return re.findall(r"`(vdd [^`\n]+)`", prose_of(page))
+
+
+def launches_of(page: Path) -> list[list[str]]:
+    """Words after `ros2 launch vdd_ros` within the text of a page, where arguments are told; a
+    launch file alone is its name."""
+    spans = re.findall(r"`ros2\s+launch\s+vdd_ros\s+([^`]+)`", prose_of(page))
+    return [span.split() for span in spans if ":=" in span]
 
 
 def span_complaint(span: str) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from docs_commands import (
     Command,
     commands_of,
     complaint,
+    contract_complaint,
     every_command,
+    launches_of,
     lines_of,
     run_by,
     span_complaint,
@@ -18,6 +22,7 @@ from pages import PAGES, ROOT
 
 from vdd_ros.cli import COMMANDS
 
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 OF_PAGES = {str(page.relative_to(ROOT)): page for page in PAGES if [*commands_of(page)]}
 
 
@@ -37,6 +42,22 @@ def test_subcommands_and_options_within_sentences_exist():
     spans = [(page.name, span) for page in PAGES for span in spans_of(page)]
     assert len(spans) > 100
     assert [(*one, why) for one in spans if (why := span_complaint(one[1]))] == []
+
+
+def test_launches_within_sentences_name_the_contract_of_a_real_robot():
+    told = [(page.name, words) for page in PAGES for words in launches_of(page)]
+    assert len(told) > 5
+    assert [one for one in told if contract_complaint(one[1][0], one[1][1:])] == []
+    assert "needs contract:=" in (contract_complaint("run_policy.launch.py", []) or "nothing")
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_examples_at_the_top_of_a_launch_file_are_understood(path):
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    examples = [line for line in lines_of(told) if line.startswith("ros2 launch ")]
+    assert examples
+    wrong = [(one, why) for one in examples if (why := complaint(Command(path, one)))]
+    assert wrong == []
 
 
 def test_a_wrong_command_within_a_sentence_is_found():
@@ -60,6 +81,8 @@ def test_a_wrong_command_within_a_sentence_is_found():
         ("ros2 launch vdd_ros run.launch.py", "no launch file run.launch.py"),
         ("ros2 launch vdd_ros run_policy.launch.py bundel:=b", "no argument bundel"),
         ("ros2 launch vdd_ros run_policy.launch.py mode:=drove", "mode of run_policy.launch.py is"),
+        ("ros2 launch vdd_ros run_policy.launch.py bundle:=b", "needs contract:="),
+        ("ros2 launch vdd_ros record_demos.launch.py contract:= sim:=false", "needs contract:="),
         ("ros2 run vdd_ros action_nod", "no program action_nod"),
         ("ros2 run vdd_ros operator_node --ros-args -p episode:=3", "no parameter episode"),
         ("ros2 run vdd_ros vdd bnch", "no subcommand 'bnch'"),

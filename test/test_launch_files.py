@@ -126,6 +126,58 @@ def test_a_session_outlives_what_leads_and_does_not_begin_with_what_cannot():
     assert done(0, is_shutdown=True) is None
 
 
+def of_a_robot() -> list[Path]:
+    return [path for path in FILES if path.name != "sim.launch.py"]
+
+
+def require_contract(path: Path, **configurations: str):
+    """What the file's function of this name gives, where launch itself is not at hand."""
+    (function,) = (
+        one
+        for one in parsed(path).body
+        if isinstance(one, ast.FunctionDef) and one.name == "require_contract"
+    )
+    known = {
+        "Path": Path,
+        "FindPackageShare": lambda name: f"share/{name}",
+        "PathJoinSubstitution": "/".join,
+        "SetLaunchConfiguration": lambda name, value: (name, value),
+    }
+    exec(compile(ast.Module([function], []), "launch", "exec"), known)  # noqa: S102
+    return known["require_contract"](SimpleNamespace(launch_configurations=configurations))
+
+
+@pytest.mark.parametrize("path", of_a_robot(), ids=lambda path: path.name)
+def test_a_real_robot_has_the_contract_that_is_named_and_no_other(path, tmp_path):
+    own = tmp_path / "my_robot.yaml"
+    with pytest.raises(RuntimeError, match="no contract is named.*add contract:=FILE"):
+        require_contract(path, contract="", sim="false")
+    for sim in ("true", "false"):
+        for missing in (own, tmp_path):
+            with pytest.raises(
+                RuntimeError, match=re.escape(f"contract:={missing} is no file: name")
+            ):
+                require_contract(path, contract=str(missing), sim=sim)
+    own.touch()
+    assert require_contract(path, contract=str(own), sim="false") is None
+    assert require_contract(path, contract=str(own), sim="true") is None
+    simulated = [("contract", "share/vdd_ros/config/panda_avoid.yaml")]
+    assert require_contract(path, contract="", sim="true") == simulated
+
+
+@pytest.mark.parametrize("path", of_a_robot(), ids=lambda path: path.name)
+def test_a_contract_is_asked_for_before_anything_is_started(path):
+    """launch does one after the other what it is given in the list."""
+    tree = parsed(path)
+    assert text(keyword(declared(tree)["contract"], "default_value")) == ""
+    (listed,) = calls(tree, "LaunchDescription")
+    kinds = [(one.func.id, ast.unparse(one)) for one in listed.args[0].elts]
+    asked = kinds.index(("OpaqueFunction", "OpaqueFunction(function=require_contract)"))
+    before = {kind for kind, _ in kinds[:asked]}
+    assert before <= {"DeclareLaunchArgument", "OpaqueFunction"}
+    assert "DeclareLaunchArgument" not in {kind for kind, _ in kinds[asked:]}
+
+
 def test_the_promised_launch_files_are_there():
     names = {path.name for path in FILES}
     assert {"record_demos.launch.py", "run_policy.launch.py", "sim.launch.py"} <= names

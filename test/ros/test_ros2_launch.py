@@ -40,6 +40,36 @@ def test_arguments_are_shown(name):
     assert set(declared) <= set(re.findall(r"^    '(\w+)':", done.stdout, re.MULTILINE))
 
 
+@pytest.mark.parametrize("contract", ["", "none.yaml"])
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("record_demos", {"teleop": "keyboard"}),
+        ("run_policy", {"bundle": "bundle"}),
+        ("calibrate", {"kind": "drift"}),
+    ],
+)
+def test_a_real_robot_without_its_contract_starts_nothing(name, needed, contract, tmp_path):
+    command = launched(name, **needed, **({"contract": tmp_path / contract} if contract else {}))
+    with free_domain() as domain, running(command, domain) as launch:
+        assert launch.wait(100.0) == 1, launch.output
+        told = f"contract:={tmp_path / contract} is no file" if contract else "add contract:=FILE"
+        assert launch.output.count(told) == 1
+        assert "process started" not in launch.output
+        assert "read in a terminal of its own" not in launch.output
+
+
+def test_a_real_robot_has_the_contract_that_is_named(tmp_path):
+    own = tmp_path / "my_robot.yaml"
+    own.write_text("no contract\n")
+    command = launched("record_demos", contract=own, page="false", directory=tmp_path / "saved")
+    with free_domain() as domain, running(command, domain) as launch:
+        launch.wait(100.0)
+        assert str(own) in launch.output
+        assert "panda_avoid" not in launch.output
+        assert "exit code 2" in launch.output
+
+
 def test_demonstrations_are_recorded_by_themselves(tmp_path):
     command = launched(
         "record_demos", sim="true", demonstrator="scripted", episodes=2, page="false",
@@ -50,6 +80,8 @@ def test_demonstrations_are_recorded_by_themselves(tmp_path):
         assert_ended_cleanly(launch.output)
     store = EpisodeStore(tmp_path / "saved")
     assert len(store.list()) == 2
+    simulated = Contract.from_yaml(CONTRACT_PATH)
+    assert all(store.load(name).contract == simulated for name in store.list())
     assert all(len(store.load(name).streams["robot_command"]) > 50 for name in store.list())
 
 

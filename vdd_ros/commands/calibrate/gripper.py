@@ -2,8 +2,8 @@
 force.
 
 From any recording in which it stood at several commands with nothing between its fingers; `ros2
-launch vdd_ros calibrate.launch.py kind:=gripper` makes one. How wide it is takes somebody with a
-calliper: `--widths 0:0 1:.0795` (command:metres).
+launch vdd_ros calibrate.launch.py kind:=gripper contract:=FILE` makes one. How wide it is takes
+somebody with a calliper: `--widths 0:0 1:.0795` (command:metres).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Measure how late joints, grippers and cameras are, commanded to observed.
 
 Any recording in which something moves tells; `ros2 launch vdd_ros calibrate.launch.py
-kind:=latency` moves in the way that tells most. Joints and grippers are behind their commands,
-cameras behind the joints. Intervals are of 95 %.
+kind:=latency contract:=FILE` moves in the way that tells most. Joints and grippers are behind their
+commands, cameras behind the joints. Intervals are of 95 %.
 """
 
 from __future__ import annotations
