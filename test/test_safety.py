@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vdd_ros import hostile
 from vdd_ros.contract import Contract
-from vdd_ros.safety import SafetyFilter
+from vdd_ros.safety import LIMITS, SafetyFilter
+from vdd_ros.step_limits import StepLimits
 
 TOLERANCE = 1e-9
 
@@ -73,14 +75,14 @@ def test_limits_hold_and_it_stops_in_time_whatever_is_asked(contract, start, pla
         assert_within(filter_, command.position, before, two_before)
         before, two_before = command.position, before
     speed = float(np.abs(before - two_before)[0])
+    most = speed / float(filter_.max_change[0]) + 2  # v / a_max in periods, and two more
     periods = 0
     while not filter_.at_rest:
         position = filter_.brake().position
         assert_within(filter_, position, before, two_before)
         before, two_before = position, before
         periods += 1
-    # v / a_max in periods, and two more
-    assert periods <= speed / float(filter_.max_change[0]) + 2
+        assert periods <= most
 
 
 @settings(max_examples=60, deadline=None)
@@ -175,6 +177,42 @@ def test_limits_that_shaped_a_command_are_named():
     assert "position" in filter_.step(np.array([1.5])).limited
 
 
+def test_none_is_named_where_a_target_goes_to_the_very_limits_and_is_followed():
+    """Whatever rounding makes of its differences."""
+    filter_ = SafetyFilter(one_joint())
+    filter_.reset(np.array([-1.0]))
+    moves = np.minimum(np.arange(1, 60) * filter_.max_change[0], filter_.max_move[0])
+    targets = -1.0 + np.cumsum(moves)
+    assert np.diff(targets).max() > filter_.max_move[0], "rounding did"
+    for target in targets:
+        command = filter_.step(np.array([target]))
+        assert command.position == pytest.approx(target, abs=1e-12) and command.limited == ()
+
+
+@pytest.mark.parametrize("jerk", [False, True], ids=["acceleration", "jerk"])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_named_are_the_limits_that_the_target_itself_would_have_broken(jerk, seed):
+    """Sent as it was asked for, after the commands before it."""
+    rng = np.random.default_rng(seed)
+    contract = hostile.robot(rng, jerk, joints=2)
+    limits, filter_ = StepLimits.of(contract), SafetyFilter(contract)
+    path = [hostile.start(rng, limits)] * 3
+    filter_.reset(path[0])
+    for _ in range(100):
+        onward = 2 * path[-1] - path[-2] + rng.normal(size=2) * limits.change
+        near = onward + rng.normal(size=2) * limits.move * 10.0 ** rng.uniform(-6, 1)
+        command = filter_.step(near)
+        asked = np.array([*path[-3:], near])
+        beyond = [(near < limits.lower) | (near > limits.upper)]
+        for order, most in enumerate((limits.move, limits.change, limits.bend), 1):
+            beyond.append(np.abs(np.diff(asked, order, axis=0)[-1]) > most)
+        broken = tuple(name for name, joints in zip(LIMITS, beyond, strict=True) if joints.any())
+        followed = np.abs(command.position - near).max() <= 1e-12
+        assert command.limited == (() if followed else broken)
+        path.append(command.position)
+
+
 def test_a_refused_target_brakes_from_the_last_command_sent():
     filter_ = SafetyFilter(one_joint())
     filter_.reset(np.zeros(1))
@@ -183,7 +221,7 @@ def test_a_refused_target_brakes_from_the_last_command_sent():
     move = last - 0.0
     for bad, reason in ((np.array([np.nan]), "not_finite"), (np.zeros(2), "wrong_size")):
         command = filter_.step(bad)
-        assert command.refused == reason
+        assert command.refused == reason and command.limited == ()
         assert 0.0 < command.position - last < move
         last = command.position
 
@@ -200,6 +238,31 @@ def test_an_arm_that_starts_outside_its_limits_only_comes_back():
 def test_it_does_not_begin_anywhere_unknown(position):
     with pytest.raises(ValueError, match="cannot begin"):
         SafetyFilter(one_joint()).reset(position)
+
+
+def test_it_stands_nowhere_before_it_is_told_and_then_where_it_was_told():
+    filter_, begin = SafetyFilter(one_joint()), np.array([0])
+    assert filter_.position is None
+    filter_.reset(begin)
+    begin += 1  # what becomes of the caller's array is nothing to it
+    assert filter_.position.dtype == np.float64 and filter_.position.tolist() == [0.0]
+    assert filter_.step(np.zeros(1)).position.tolist() == [0.0]
+
+
+def test_an_arm_that_came_to_rest_by_itself_goes_on_from_there():
+    filter_ = SafetyFilter(one_joint())
+    filter_.stand()
+    assert filter_.position is None, "nobody said where"
+    filter_.reset(np.zeros(1))
+    for _ in range(5):
+        last = filter_.step(np.array([0.9])).position
+    filter_.stand()
+    assert filter_.at_rest and filter_.position == last
+    np.testing.assert_array_equal(filter_.step(last).position, last)
+    filter_.limit_speed(0.1)
+    filter_.stand()
+    moves = np.diff([filter_.step(np.array([0.9])).position for _ in range(40)], axis=0)
+    assert moves[-1] == pytest.approx(0.1 * filter_.max_move), "it stood: nothing is forgotten"
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vdd_ros import cli, hostile
-from vdd_ros.safety import safe_commands
+from vdd_ros.safety import LIMITS, safe_commands
 from vdd_ros.step_limits import TOLERANCE, StepLimits
 
 EXAMPLES = int(os.environ.get("VDD_EXAMPLES", "1000"))
@@ -101,7 +101,7 @@ def test_a_command_beyond_a_limit_is_found():
     }
     for name, commands in ways.items():
         assert limits.excess(at, commands)[name] > TOLERANCE, name
-    assert limits.excess(at, np.array([[np.nan]]))["position"] == np.inf
+    assert limits.excess(at, np.array([[np.nan]])) == dict.fromkeys(LIMITS, np.inf)
     assert max(limits.excess(at, np.zeros((5, 1))).values()) <= 0.0
 
 

@@ -74,11 +74,9 @@ class SafetyFilter:
         self.max_change = self._limits.change  # (Da,) [unit] per period, squared
         self._motion, self.lacking = _motion(contract)
         self.position: np.ndarray | None = None  # (Da,) last command sent
-        self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
         most_bend = self._limits.bend if self._keeps_jerk else np.full_like(self.lower, np.inf)
         # (4, Da) what each of LIMITS lets through
         self._most = np.array([np.zeros_like(most_bend), self.max_move, self.max_change, most_bend])
-        self._target: np.ndarray | None = None  # (Da,) last target followed
 
     @property
     def holds(self) -> str:
@@ -96,8 +94,8 @@ class SafetyFilter:
             raise ValueError(f"cannot begin at {position}: {self.lower.size} finite numbers needed")
         self.position = np.array(position, dtype=np.float64)
         self._motion.reset(self.position)
-        self._change = np.zeros_like(self._change)
-        self._target = None
+        self._change = np.zeros_like(self.lower)  # (Da,) last movement minus the one before
+        self._target: np.ndarray | None = None  # (Da,) last target followed
 
     def stand(self) -> None:
         """The arm has come to rest at the last command by itself; go on from there."""
