@@ -197,10 +197,11 @@ def test_ratios_are_those_of_the_first_checkpoint_as_close():
     assert cost_ratios(None, whole) == {"seconds": None, "teacher_calls": None}
 
 
-def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, capsys):
+def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, monkeypatch, capsys):
     plot, before = tmp_path / "pictures" / "cost.png", set(folder.iterdir())
     given = [f"--run={folder}", *COMMAND, f"--plot={plot}", "--json"]
-    assert cli.main(["bench", "distill", *given]) == cli.OK
+    monkeypatch.setattr("sys.argv", ["vdd", "bench", "distill", *given])
+    assert cli.main() == cli.OK
     printed = capsys.readouterr().out.splitlines()
     result = json.loads(printed[-1])
     assert {name: [at["step"] for at in curve] for name, curve in result["methods"].items()} == {
@@ -213,7 +214,7 @@ def test_the_command_ends_with_curves_ratios_and_a_picture(folder, tmp_path, cap
     for name, ratio in result["ratios"].items():
         assert ratio == (close[0][name] / paper[-1][name] if close else None)
     assert isinstance(result["goal_reached"], bool) and result["hardware"]
-    assert result["seed"] == 0 and result["command"].startswith("vdd ")
+    assert result["seed"] == 0 and result["command"].startswith("vdd bench distill --run=")
     assert result["cpu_share"] > 0.0
     assert any(line.startswith("vdd ") and ": goal " in line for line in printed)
     assert plot.read_bytes().startswith(b"\x89PNG")
