@@ -230,6 +230,14 @@ def test_rows_are_taken_of_every_part(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_covariance_in_another_precision_is_the_same(kind):
+    covariance = case(kind).mixture.covariance
+    there = covariance.float()
+    assert type(there) is type(covariance) and there.root().dtype == torch.float32
+    torch.testing.assert_close(there.double().root(), covariance.root(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_detached_mixture_has_no_gradient(kind):
     mixture, _ = case(kind)
     for part in (mixture.log_weights, mixture.means, *vars(mixture.covariance).values()):
