@@ -36,6 +36,13 @@ def test_no_hostile_sequence_gets_a_command_beyond_a_limit(jerk):
     attack()
 
 
+@both_ways
+def test_neither_do_the_first_three_hundred(jerk):
+    """Without waiting for the slow ones: some leave their range where nothing looks ahead."""
+    for number in range(300):
+        assert_within(hostile.sequence(np.random.default_rng(number), jerk, number % 2 == 0, 50))
+
+
 numbers = st.floats(width=64) | st.floats(-3.0, 3.0) | st.sampled_from(hostile.STRANGE)
 targets = st.none() | st.lists(numbers, min_size=0, max_size=3).map(np.array)
 usual = st.lists(numbers, min_size=2, max_size=2).map(np.array)
