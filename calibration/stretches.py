@@ -11,8 +11,39 @@ import numpy as np
 from vdd_ros.calibration.leader_drift import RestOffset
 from vdd_ros.calibration.still import APART
 from vdd_ros.contract import Contract
+from vdd_ros.episode import StreamData
 
 REMEMBERED = 60  # places; what was longer ago is not now
+
+
+class Samples:
+    """What came of each stream, for as long as a stretch is.
+
+    Streams come in any order: a command without a stamp has that of its arrival, newer than that of
+    a joint state that was measured before and comes after it. So what is a little older than the
+    first sample is of the same stretch; what is older by a whole one is of another time.
+    """
+
+    def __init__(self, length_ns: int):
+        self._length_ns = length_ns
+        self._found: dict[str, list[tuple[int, np.ndarray]]] = {}
+        self._begun_ns: int | None = None
+
+    def add(self, name: str, stamp_ns: int, position: np.ndarray) -> dict[str, StreamData]:
+        """position: (Da,) [unit]. Returns the stretch by stream if this ends it, else nothing."""
+        self._found.setdefault(name, []).append((stamp_ns, position))
+        if self._begun_ns is None:
+            self._begun_ns = stamp_ns
+        if abs(stamp_ns - self._begun_ns) <= self._length_ns:
+            return {}
+        ended, self._found, self._begun_ns = self._found, {}, None
+        return {of: _stream(samples) for of, samples in ended.items()}
+
+
+def _stream(samples: list[tuple[int, np.ndarray]]) -> StreamData:
+    stamps_ns, positions = zip(*samples, strict=True)
+    stamps = np.array(stamps_ns, dtype=np.int64)
+    return StreamData(stamps, stamps, {"position": np.array(positions)})
 
 
 class Stretches:

@@ -23,7 +23,7 @@ from vdd_ros.calibration.drift import (
 )
 from vdd_ros.calibration.latency import Measured
 from vdd_ros.calibration.leader_drift import RestOffset
-from vdd_ros.calibration.stretches import Stretches
+from vdd_ros.calibration.stretches import Samples, Stretches
 from vdd_ros.commands.bench.calibration import drift
 from vdd_ros.errors import UserError
 from vdd_ros.robot_calibration import RobotCalibration
@@ -159,6 +159,29 @@ def test_the_command_keeps_and_compares(tmp_path, capsys):
     assert told["verdict"] == "MOVED" and told["worst"]["name"] == JOINTS[3]
     assert told["worst"]["moved"] == pytest.approx(0.002, abs=2e-4)
     assert cli.main([*words, str(tmp_path / "moved"), "--least", "0"]) == 2
+
+
+def test_a_command_that_comes_before_an_older_joint_state_ends_no_stretch():
+    """A command has no stamp but that of its arrival."""
+    samples, ended = Samples(1_000), []
+    for now_ns in range(0, 3_000, 100):
+        ended.append(samples.add("robot_command", now_ns + 3, np.ones(7)))
+        ended.append(samples.add("joint_state", now_ns, np.zeros(7)))
+    first, *others = [stretch for stretch in ended if stretch]
+    assert len(others) == 1
+    assert {name: len(stream) for name, stream in first.items()} == {
+        "robot_command": 12,
+        "joint_state": 11,
+    }
+    assert first["joint_state"].stamps_ns.tolist() == list(range(0, 1_100, 100))
+    assert (first["robot_command"].fields["position"] == 1.0).all()
+
+
+def test_a_clock_that_begins_anew_ends_a_stretch():
+    samples = Samples(1_000)
+    assert not samples.add("joint_state", 5_000, np.zeros(7))
+    assert len(samples.add("joint_state", 3_900, np.zeros(7))["joint_state"]) == 2
+    assert not samples.add("joint_state", 4_000, np.zeros(7))
 
 
 def test_an_arm_that_is_parked_tells_of_one_pose_only():

@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from vdd_ros.calibration.drift import Watched, watch
 from vdd_ros.calibration.leader_drift import FEWEST, RestOffset, offsets_at_rest
-from vdd_ros.calibration.stretches import Stretches
+from vdd_ros.calibration.stretches import Samples, Stretches
 from vdd_ros.contract import Contract
 from vdd_ros.episode import StreamData
 from vdd_ros.errors import UserError
@@ -50,8 +50,8 @@ class DriftWatch:
         self._stretches = Stretches(contract)
         self._looks = math.ceil(DAY_S / settings.stretch)
         self._watched: Watched | None = None
-        self._number, self._begun_ns = 0, 0
-        self._samples: dict[str, list[tuple[int, np.ndarray]]] = {}
+        self._number = 0
+        self._samples = Samples(round(settings.stretch * NS_PER_S))
         for name in ("joint_state", contract.action.stream, LEADER_STREAM):
             if name in contract.streams:
                 stream = contract.streams[name]
@@ -85,14 +85,12 @@ class DriftWatch:
         except (UserError, KeyError) as error:
             self._node.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
-        self._samples.setdefault(name, []).append((stamp_ns, position))
-        self._begun_ns = self._begun_ns or stamp_ns
-        if not 0 <= stamp_ns - self._begun_ns <= self._settings.stretch * NS_PER_S:
-            self._end_stretch()
+        stretch = self._samples.add(name, stamp_ns, position)
+        if stretch:
+            self._look(stretch)
 
-    def _end_stretch(self) -> None:
-        samples, self._samples, self._begun_ns = self._samples, {}, 0
-        streams = {name: _stream(found) for name, found in samples.items()}
+    def _look(self, streams: dict[str, StreamData]) -> None:
+        """At the stretch that has ended."""
         offsets = offsets_at_rest(self._contract, streams)
         if not any(np.isfinite(one).any() for one in offsets.values()):
             return
@@ -108,9 +106,3 @@ class DriftWatch:
             return
         for sentence in self._watched.sentences:
             self._node.get_logger().warning(sentence, throttle_duration_sec=self._settings.stretch)
-
-
-def _stream(found: list[tuple[int, np.ndarray]]) -> StreamData:
-    stamps_ns, positions = zip(*found, strict=True)
-    stamps = np.array(stamps_ns, dtype=np.int64)
-    return StreamData(stamps, stamps, {"position": np.array(positions)})
