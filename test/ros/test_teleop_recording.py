@@ -71,6 +71,7 @@ def test_a_demonstration_by_gamepad_is_recorded_from_the_stick_to_the_tool(
         repeating(speak, 0.02),
     ):
         wait_for(lambda: "idle" in node.output, "the node")
+        wait_for(lambda: states, "the arm")  # others may have discovered it earlier
 
         def is_engaged() -> bool:
             """Pressed again and again until the simulator is there."""
