@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from docs.results.result import Result, lines_of
 from vdd_ros.commands.bench.image import WAYS
 from vdd_ros.commands.page.table import Table, number, to_markdown
 from vdd_ros.commands.sweep.cells import origin
 
-NAME = "lift_one_images"
+SWEEPS = ("lift_one_images", "image_tasks")
 
 
 def of_images(text: str) -> str:
-    """The section for the cells of a sweep whose teachers see and do not see."""
+    """The section for the cells of a sweep of policies that see, one line each.
+
+    Task and teacher have a column where there are several, entropy where there are several ways.
+    """
     cells = lines_of(text)
-    heads = [
-        "teacher", "policy", "success", "95 %", "mean s", "NFE", "training [min]",
-        "of one core [min]",
-    ]  # fmt: skip
-    rows = [
-        [
-            cell["teacher"],
-            cell["method"],
-            f"{cell['success']:.2f}",
-            "{:.2f} to {:.2f}".format(*cell["success_interval"]),
-            number(cell["seconds"], 2),
-            str(cell["nfe"]),
-            *(number(_minutes(cell[f"training_{kind}"]), 1) for kind in ("seconds", "cpu_seconds")),
-        ]
-        for cell in cells
-    ]
+    columns: dict[str, Callable[[dict], str]] = {
+        "task": lambda cell: cell["task"],
+        "teacher": lambda cell: cell["teacher"],
+        "policy": lambda cell: cell["method"],
+        "success": lambda cell: f"{cell['success']:.2f}",
+        "95 %": lambda cell: "{:.2f} to {:.2f}".format(*cell["success_interval"]),
+        "entropy": lambda cell: number(cell["entropy"], 2),
+        "energy distance": lambda cell: number(cell["energy_distance"], 4),
+        "off support": lambda cell: number(cell["off_support"], 3),
+        "mean s": lambda cell: number(cell["seconds"], 2),
+        "NFE": lambda cell: str(cell["nfe"]),
+        "training [min]": lambda cell: number(_minutes(cell["training_seconds"]), 1),
+        "of one core [min]": lambda cell: number(_minutes(cell["training_cpu_seconds"]), 1),
+    }
+    for name in ("task", "teacher"):
+        if len({cell[name] for cell in cells}) == 1:
+            del columns[name]
+    if all(cell["entropy"] is None for cell in cells):
+        del columns["entropy"]
+    rows = [[told(cell) for told in columns.values()] for cell in cells]
     contexts = cells[0]["contexts"]
     head = f"{origin(cells)}, {len(cells[0]['ways'])} rollouts of each policy in {contexts} scenes:"
-    return f"{head}\n\n{to_markdown(Table(heads, rows))}\n"
+    return f"{head}\n\n{to_markdown(Table(list(columns), rows))}\n"
 
 
 def of_bench_image(text: str) -> str:
@@ -61,13 +70,12 @@ def _minutes(seconds: float | None) -> float | None:
     return None if seconds is None else seconds / 60.0
 
 
+def _is_of(name: str) -> Callable[[dict], bool]:
+    return lambda line: line.get("benchmark") == name
+
+
 RESULTS = (
-    Result(
-        f"{NAME}.jsonl",
-        "docs/cameras.md",
-        of_images,
-        lambda line: line.get("benchmark") == NAME,
-    ),
+    *(Result(f"{name}.jsonl", "docs/cameras.md", of_images, _is_of(name)) for name in SWEEPS),
     Result(
         "bench_image.jsonl", "docs/cameras.md", of_bench_image, lambda line: "encoder_mb" in line
     ),
