@@ -186,7 +186,7 @@ def test_a_robot_in_another_order_fits_and_its_faults_are_told(own, patient):
 def test_topics_of_a_namespace_are_looked_for_there(own, contract_path):
     domain, observer = own
     with Robot(observer, CONTRACT):
-        code, result = checked(domain, contract_path, "--namespace", "left", "--seconds", "2")
+        code, result = checked(domain, contract_path, "--namespace", "left")
     fault = told(result)["joint_state", "topic"]
     assert code == 1 and fault["found"] == "nobody publishes /left/joint_states"
     assert "/joint_states" in fault["remedy"]

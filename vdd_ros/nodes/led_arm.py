@@ -25,6 +25,7 @@ LISTENS_S = 1.0  # how often silence is looked at
 SILENT_S = 5.0  # without any joint state, by the ROS clock
 STANDS_S = 60.0  # by a steady one: a simulator that is gone takes the ROS clock with it
 GATES = ("command_gate", "action_node")  # nodes that have one
+TELLS_S = 3.0  # within which these say how they are; another's gate says nothing
 SETTLING_S = 1.0  # after the last target, which is held
 
 
@@ -50,6 +51,7 @@ class LedArm:
         self._sent = np.zeros(0)
         self._tick = self._near_ns = self._heard_ns = 0
         self._heard_s = time.monotonic()
+        self._has_told = False
         self._stopped = ""  # by what, as the gate says
         self._gates = {f"{node.get_namespace()}/{name}".lstrip("/") for name in GATES}
         if leads:
@@ -73,11 +75,13 @@ class LedArm:
         return self._teleop.topic
 
     def engage(self) -> Script[None]:
-        """Wait for a gate; raises UserError where another leads."""
+        """Wait for a gate, and for its word; raises UserError where another leads."""
         leader = self._leader
         assert leader is not None, "it is to be led, and leads is False"
         self._node.get_logger().info(f"waiting for a gate on {self.topic}")
         yield from self.until(lambda: leader.get_subscription_count() >= 1)
+        late_s = time.monotonic() + TELLS_S
+        yield from self.until(lambda: self._has_told or time.monotonic() > late_s)
         if self._node.count_publishers(self.topic) > 1:
             raise UserError(f"another leader publishes on {self.topic}: end it first")
 
@@ -170,6 +174,7 @@ class LedArm:
         """Whether the gate, in a node of its own or in action_node, says that it has stopped."""
         for status in message.status:
             if status.name in self._gates:
+                self._has_told = True
                 self._stopped = status.message if status.message.startswith("stopped") else ""
 
     def _listen(self) -> None:
