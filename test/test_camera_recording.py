@@ -550,3 +550,58 @@ def test_a_writer_outside_a_recording_only_counts():
         writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
     writer.add_lost("front", 2)
     assert writer.received["front"] == 3 and writer.stop() == ({}, None, {})
+
+
+FULL = OSError(28, "No space left on device")
+
+
+def writing(folder) -> CameraWriter:
+    """In the midst of a recording."""
+    writer = CameraWriter(SEEING)
+    folder.mkdir()
+    writer.start(folder, "episode_0001")
+    show_one(writer, 1)
+    return writer
+
+
+def show_one(writer: CameraWriter, tick: int) -> None:
+    one = SEEING.cameras["front"]
+    writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
+
+
+def full(*_, **__):
+    raise FULL
+
+
+@pytest.mark.parametrize("act", ["write", "sync", "close"])
+def test_a_fault_of_the_disk_ends_the_pictures_of_one_recording(tmp_path, monkeypatch, act):
+    """Whenever it comes; the process goes on, and so does the next recording."""
+    writer = writing(tmp_path / "first")
+    monkeypatch.setattr(writer._bag, act, full)
+    show_one(writer, 2)
+    writer.sync()
+    show_one(writer, 3)
+    writer.sync()
+    fault = "writing failed: No space left on device"
+    assert writer.fault == (None if act == "close" else fault)
+    assert writer.stop().fault == fault
+    assert writer.received["front"] == 3 and writer.summary() is None
+    (tmp_path / "second").mkdir()
+    writer.start(tmp_path / "second", "episode_0002")
+    show_one(writer, 4)
+    assert writer.stop().fault is None and writer.summary() is not None
+
+
+def test_a_bag_that_cannot_begin_leaves_its_folder_to_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("vdd_ros.camera_writer.BagWriter", full)
+    with pytest.raises(OSError, match="No space left"):
+        writing(tmp_path / "part")
+    lock = lock_folder(tmp_path / "part" / CAMERAS)
+    assert lock is not None
+    os.close(lock)
+
+
+def test_a_checksum_that_cannot_be_made_is_left_to_who_saves(tmp_path, monkeypatch):
+    monkeypatch.setattr(FileSummary, "of", unreadable)
+    writer = writing(tmp_path / "part")
+    assert writer.stop().fault is None and writer.summary() is None
