@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from disks import FULL, full_disk
 from pictures import (
     RATE_HZ,
     camera,
@@ -552,9 +553,6 @@ def test_a_writer_outside_a_recording_only_counts():
     assert writer.received["front"] == 3 and writer.stop() == ({}, None, {})
 
 
-FULL = OSError(28, "No space left on device")
-
-
 def writing(folder) -> CameraWriter:
     """In the midst of a recording."""
     writer = CameraWriter(SEEING)
@@ -569,32 +567,35 @@ def show_one(writer: CameraWriter, tick: int) -> None:
     writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
 
 
-def full(*_, **__):
-    raise FULL
-
-
-@pytest.mark.parametrize("act", ["write", "sync", "close"])
-def test_a_fault_of_the_disk_ends_the_pictures_of_one_recording(tmp_path, monkeypatch, act):
-    """Whenever it comes; the process goes on, and so does the next recording."""
+@pytest.mark.parametrize("when", ["a chunk is written", "it is brought to the disk", "it ends"])
+def test_a_full_disk_ends_the_pictures_of_one_recording(tmp_path, when):
+    """Whenever it is noticed; the process goes on, and so does the next recording."""
     writer = writing(tmp_path / "first")
-    monkeypatch.setattr(writer._bag, act, full)
-    show_one(writer, 2)
-    writer.sync()
-    show_one(writer, 3)
-    writer.sync()
-    fault = "writing failed: No space left on device"
-    assert writer.fault == (None if act == "close" else fault)
-    assert writer.stop().fault == fault
-    assert writer.received["front"] == 3 and writer.summary() is None
+    fault = f"writing failed: {FULL}"
+    with full_disk():
+        if when == "a chunk is written":
+            show_one(writer, SECOND)
+            assert writer.fault == fault
+        else:
+            show_one(writer, 2)
+            assert writer.fault is None
+        if when == "it is brought to the disk":
+            writer.sync()
+            assert writer.fault == fault
+        if when != "it ends":  # nothing is tried again
+            show_one(writer, 2 * SECOND)
+            writer.sync()
+        assert writer.stop().fault == fault
+    assert writer.received["front"] == (2 if when == "it ends" else 3)
+    assert writer.summary() is None
     (tmp_path / "second").mkdir()
     writer.start(tmp_path / "second", "episode_0002")
     show_one(writer, 4)
     assert writer.stop().fault is None and writer.summary() is not None
 
 
-def test_a_bag_that_cannot_begin_leaves_its_folder_to_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("vdd_ros.camera_writer.BagWriter", full)
-    with pytest.raises(OSError, match="No space left"):
+def test_a_bag_that_cannot_begin_leaves_its_folder_to_others(tmp_path):
+    with full_disk(1024), pytest.raises(OSError, match=FULL):
         writing(tmp_path / "part")
     lock = lock_folder(tmp_path / "part" / CAMERAS)
     assert lock is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
+from pathlib import Path
 
 import pytest
+from disks import FULL, full_disk
 
 from vdd_ros import durable
 from vdd_ros.durable import create_text, link_or_copy, lock_folder, place_folder, replace_text
@@ -48,32 +49,23 @@ def test_what_cannot_be_placed_is_told_and_kept(tmp_path):
     assert (fresh / "file").read_text() == "new"
 
 
-def test_a_file_on_another_disk_is_copied(tmp_path, monkeypatch):
+def test_a_file_of_another_file_system_is_copied(tmp_path):
     source, folder = tmp_path / "source", tmp_path / "folder"
     source.write_text("content")
     link_or_copy(source, folder / "linked")
     assert (folder / "linked").samefile(source)
-
-    def refuse(*_):
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
-    link_or_copy(source, folder / "copied")
-    assert (folder / "copied").read_text() == "content"
-    assert not (folder / "copied").samefile(source)
+    elsewhere = Path("/proc/version")
+    link_or_copy(elsewhere, folder / "copied")
+    assert (folder / "copied").read_bytes() == elsewhere.read_bytes()
+    assert not (folder / "copied").samefile(elsewhere)
 
 
-def test_a_text_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("write", [replace_text, create_text])
+def test_a_text_that_finds_no_room_leaves_what_was_there(tmp_path, write):
     path = tmp_path / "text"
-    replace_text(path, "before")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(durable, "sync_file", full)
-    for write in (replace_text, create_text):
-        with pytest.raises(OSError, match="No space left"):
-            write(path, "after")
+    path.write_text("before")
+    with full_disk(), pytest.raises(OSError, match=FULL):
+        write(path, "after" * 1000)
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
