@@ -10,12 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from seeing import seeing
 
 from vdd_ros import control_thread
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop
 from vdd_ros.command_gate import GateOutput, StopReason
+from vdd_ros.contract import Contract
 from vdd_ros.control_thread import Arrival, ControlThread
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
@@ -528,3 +530,36 @@ def test_the_monitor_evaluates_the_density_of_the_chunk_last_chosen():
     assert monitor.state().log_likelihood == 28.0
     density.fails = True
     assert monitor.state().log_likelihood is None
+
+
+class Sighted(Bench):
+    """One whose arm has cameras, too: with each message comes a picture of each."""
+
+    def __init__(self, contract):
+        super().__init__(contract)
+        self.policy.infer = lambda window, noise=None: Away.infer(self.policy, window[:, :7])
+        self.frozen = False
+        self.content = 0
+
+    def tell(self, stamp_ns):
+        super().tell(stamp_ns)
+        self.content += not self.frozen
+        for image in self.thread.loop.contract.images:
+            seen = {image.name: np.full(3, 0.5)}
+            self.arrivals.append(
+                Arrival(image.camera, seen, stamp_ns, time.time_ns(), None, self.content)
+            )
+
+
+def test_pictures_are_taken_while_they_change_and_a_frozen_camera_is_a_stop():
+    raw = seeing().to_dict()
+    raw["recording"]["images"] = {"frozen_s": 0.1}
+    for one in raw["cameras"].values():
+        one["max_age_s"] = 2.0
+    bench = Sighted(Contract.from_dict(raw))
+    bench.start().wait_for_motion()
+    bench.frozen = True
+    bench.wait_for(lambda: bench.thread.loop.reason is not None)
+    bench.thread.stop()
+    bench.assert_at_rest(StopReason.CAMERA_BLIND)
+    assert "while the arm moved: is it frozen?" in bench.thread.loop.detail
