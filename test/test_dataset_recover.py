@@ -340,9 +340,13 @@ def test_two_processes_do_not_make_an_episode_of_the_same(tmp_path):
     made(tmp_path, NAME)
 
 
-def test_an_episode_that_cannot_be_read_hinders_none_from_being_made(tmp_path):
+def test_where_its_name_is_that_of_an_episode_that_cannot_be_read_it_gets_the_next(tmp_path):
     left_behind(tmp_path)
-    shutil.copytree(tmp_path, tmp_path / "before")
-    other = record(tmp_path)
-    (tmp_path / other / "manifest.json").write_text("{")
-    assert made(tmp_path, NAME) == {NAME: NAME}
+    recover.main(recover.Args(tmp_path))
+    recorder = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
+    recorder.start(9 * SECOND, STARTED, name=NAME)
+    recorder.save(9 * SECOND + 1)
+    damaged = tmp_path / NAME / "manifest.json"
+    damaged.write_text("{")
+    assert made(tmp_path, NAME) == {NAME: "episode_0002"}
+    assert damaged.read_text() == "{" and left_overs(tmp_path) == []
