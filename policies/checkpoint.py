@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from vdd_ros.manifest import FileSummary
 from vdd_ros.normalizer import Normalizer
 
 FORMAT_VERSION = 1
+MAPS = ("configs", "contract", "normalizer", "notes")
 ROWS = 65_536  # that a fingerprint looks at together
 
 
@@ -57,13 +60,15 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
     """Read a run of the given kind; UserError says what is missing or does not fit."""
     folder = Path(folder)
     try:
-        raw = json.loads((folder / "run.json").read_text())
+        raw = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"no run at {folder}: name a folder that `vdd train` or `vdd distill` made"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{folder / 'run.json'} is damaged ({error}); train anew") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{folder / 'run.json'} is damaged (no map of keys); train anew")
     if raw.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{folder} has format version {raw.get('format_version')!r}, this program reads "
@@ -71,16 +76,28 @@ def load_run(folder: str | Path, kind: str) -> tuple[Run, dict[str, Tensor]]:
         )
     if raw.get("kind") != kind:
         raise UserError(f"{folder} holds a {raw.get('kind')}, name a {kind} instead")
-    if missing := [name for name in ("configs", "contract", "normalizer") if name not in raw]:
+    raw = {"notes": {}} | raw
+    if missing := [name for name in MAPS if name not in raw]:
         raise UserError(f"{folder / 'run.json'} lacks {', '.join(missing)}; train anew")
-    run = Run(
-        kind=kind,
-        configs=raw["configs"],
-        contract=Contract.from_dict(raw["contract"], where=f"{folder}/run.json"),
-        normalizer=Normalizer.from_dict(raw["normalizer"]),
-        notes=raw.get("notes", {}),
-    )
+    if odd := [name for name in MAPS if not isinstance(raw[name], dict)]:
+        raise UserError(
+            f"{folder / 'run.json'} is damaged ({odd[0]} is no map of keys); train anew"
+        )
+    contract = Contract.from_dict(raw["contract"], where=f"{folder}/run.json")
+    with described(folder, "train anew"):
+        normalizer = Normalizer.from_dict(raw["normalizer"])
+    run = Run(kind, raw["configs"], contract, normalizer, raw["notes"])
     return run, load_tensors(folder / "weights.safetensors")
+
+
+@contextmanager
+def described(folder: str | Path, remedy: str) -> Iterator[None]:
+    """UserError where nothing can be made of what a run says of itself."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        fault = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{folder}/run.json is damaged ({fault}); {remedy}") from None
 
 
 def checkpoint_hash(folder: Path) -> str:

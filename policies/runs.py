@@ -14,7 +14,13 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.policies.baselines import Fitted
-from vdd_ros.policies.checkpoint import Run, checkpoint_hash, load_run, load_weights
+from vdd_ros.policies.checkpoint import (
+    Run,
+    checkpoint_hash,
+    described,
+    load_run,
+    load_weights,
+)
 from vdd_ros.policies.denoiser import Denoiser
 from vdd_ros.policies.encoder import Encoder
 from vdd_ros.policies.examples import (
@@ -128,10 +134,11 @@ class WindowTensors(NamedTuple):
 def load_teacher(folder: str | Path) -> Teacher:
     """Read a teacher run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "teacher")
-    config = _teacher_config(run)
-    encoder, weights = _with_eyes(run, weights, folder)
-    denoiser = _untrained(config, run, encoder)
-    load_weights(denoiser, weights, folder)
+    with described(folder, "train anew"):
+        config = _teacher_config(run)
+        encoder, weights = _with_eyes(run, weights, folder)
+        denoiser = _untrained(config, run, encoder)
+        load_weights(denoiser, weights, folder)
     parts = (run.contract, config, run.normalizer, denoiser.eval(), run.notes, encoder)
     return Teacher(Path(folder), *parts)
 
@@ -168,11 +175,8 @@ def load_any_student(folder: str | Path) -> AnyStudent:
     """Read a student run; raises UserError when it is missing, damaged or something else."""
     run, weights = load_run(folder, "student")
     read = _few_step if run.configs.get("method") in FEW_STEP else _mixture
-    try:
+    with described(folder, "distil anew"):
         return read(Path(folder), run, weights)
-    except (KeyError, TypeError, ValueError) as error:
-        fault = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{folder}/run.json is damaged ({fault}); distil anew") from None
 
 
 def _mixture(folder: Path, run: Run, weights: dict[str, Tensor]) -> Student:

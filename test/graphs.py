@@ -13,7 +13,7 @@ def constant(name: str, value) -> onnx.TensorProto:
     return numpy_helper.from_array(np.asarray(value, dtype=np.float32), name)
 
 
-def to_bytes(nodes, inputs: dict, outputs: dict, constants: list) -> bytes:
+def to_bytes(nodes, inputs: dict, outputs: dict, constants: list, opset: int = 17) -> bytes:
     graph = helper.make_graph(
         nodes,
         "policy",
@@ -21,7 +21,7 @@ def to_bytes(nodes, inputs: dict, outputs: dict, constants: list) -> bytes:
         [helper.make_tensor_value_info(name, F32, shape) for name, shape in outputs.items()],
         constants,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

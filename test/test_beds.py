@@ -1,9 +1,11 @@
 """Test beds: floors, what fails must be seen to fail, and an observation that is ignored."""
 
+import numpy as np
 import pytest
 import torch
 
 from vdd_ros.policies.beds import BEDS
+from vdd_ros.policies.beds.look import density, true_chunks
 from vdd_ros.policies.beds.t2 import smooth_motions
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.spacing import sigma_grid
@@ -82,3 +84,25 @@ def test_smooth_motions_are_orthonormal_and_the_mixture_has_their_variance():
     along = (basis.mT @ root).square().sum(1).sqrt()
     expected = torch.full((6,), 0.06**2 * 16 + 0.02**2, dtype=torch.float64).sqrt()
     torch.testing.assert_close(along, expected)
+
+
+def test_the_picture_of_a_bed_is_highest_at_its_highest_point_and_upright():
+    """Which is told from its reflections by where the modes are."""
+    reach, pixels = 1.45, 59
+    shown = density("g6", reach, pixels)
+    mixture = BEDS["g6"].mixture(torch.zeros(1, 1))
+    modes = mixture.means[0]
+    heights = mixture.log_prob(modes[None])[0].exp()
+    assert shown.shape == (pixels, pixels) and shown.max() == 1.0 and shown.min() >= 0.0
+    across = np.linspace(-reach, reach, pixels)
+    columns, rows = (np.abs(modes[:, axis, None].numpy() - across).argmin(1) for axis in (0, 1))
+    found = shown[rows, columns] / shown[rows, columns].max()
+    np.testing.assert_allclose(found, heights / heights.max(), atol=0.2)
+
+
+def test_true_chunks_are_the_beds_own_at_an_observation_of_nought():
+    chunks = true_chunks("t2", COUNT)
+    assert chunks.shape == (COUNT, BEDS["t2"].dim)
+    np.testing.assert_array_equal(chunks, true_chunks("t2", COUNT))
+    found = BEDS["t2"].figures(torch.from_numpy(chunks).double(), torch.zeros(COUNT, 1).double())
+    assert found["cov"] == BEDS["t2"].modes and found["off"] < 0.01 and found["tv"] < 0.03

@@ -19,7 +19,7 @@ from mcap.writer import CompressionType, Writer
 from recordings import CONTRACT, record
 
 from vdd_ros.bag import CONTRACT_ATTACHMENT, read_bag
-from vdd_ros.bounded_file import read_text_up_to
+from vdd_ros.bounded_file import read_object, read_text_up_to
 from vdd_ros.commands.dataset import check
 from vdd_ros.episode_log import LOG
 from vdd_ros.errors import UserError
@@ -253,3 +253,24 @@ def test_a_folder_that_is_not_there_yet_or_is_full(tmp_path):
     listed = EpisodeList(tmp_path)
     listed.look()
     assert (len(listed.rows), listed.total) == (NEWEST, NEWEST + 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read .No such file or directory.: name a plan"),
+        (b"{", "cannot be read .Expecting property name"),
+        (b"\xff", "cannot be read .'utf-8' codec"),
+        (b"[" * 200_000, "cannot be read .maximum recursion depth"),
+        (b"[1, 2]", "is not a JSON object: name a plan"),
+    ],
+    ids=["missing", "half of it", "no text", "deeper than anyone writes", "a list"],
+)
+def test_what_is_no_object_is_told_with_what_is_wanted(tmp_path, content, told):
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        read_object(path, "a plan")
+    path.write_text('{"a": 1}')
+    assert read_object(path, "a plan") == {"a": 1}

@@ -22,7 +22,8 @@ from vdd_ros.commands.bench.bundle.scene import reseal
 from vdd_ros.commands.export import STUDENT_RULE
 from vdd_ros.contract import Contract
 from vdd_ros.device_results import read_result
-from vdd_ros.inference import runtime_text
+from vdd_ros.errors import UserError
+from vdd_ros.inference import PolicyError, PolicyOutput, runtime_text
 from vdd_ros.normalizer import Normalizer
 from vdd_ros.reference import Differences, Reference
 from vdd_ros.sealed_folder import Refused
@@ -118,6 +119,64 @@ def test_a_name_in_a_bundle_says_nothing_to_a_terminal(tmp_path, contract):
     with pytest.raises(Failed) as failed:
         verified(path.parent, contract)
     assert r"a\n\x1b[2J: Extra inputs" in str(failed.value) and str(failed.value).isprintable()
+
+
+REFERENCES = {
+    "newer": {"format_version": 2},
+    "no number": {"means": "many"},
+    "one number": {"windows": 1.0},
+    "no finite number": {"log_gating": [[float("nan")] * 4] * 4},
+    "of fewer windows": {"windows": [[[0.0] * 7] * 2] * 3},
+    "a step too few": {"windows": [[0.0] * 7] * 4},
+    "of other experts": {"log_gating": [[0.0] * 3] * 4},
+    "noise of fewer": {"noise": [[0.0]]},
+    "a bound below zero": {"bound": {"means": -1.0, "gating": 1.0}},
+    "a bound of something else": {"bound": {"means": 1.0, "other": 1.0}},
+    "no bound": {"bound": [1.0, 1.0]},
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_reference_outputs_that_are_none_are_told(name):
+    told = bundles.untrained(0).reference.to_dict()
+    assert len(Reference.from_dict(told, "here").windows) == 4
+    for raw in (told | REFERENCES[name], [told], None):
+        with pytest.raises(UserError, match="^here holds no reference outputs: export the bundle"):
+            Reference.from_dict(raw, "here")
+
+
+class Answering:
+    """A policy that gives what it is told to."""
+
+    expert = None
+
+    def __init__(self, answer: PolicyOutput | PolicyError):
+        self.answer = answer
+
+    def infer(self, window, noise=None):
+        if isinstance(self.answer, PolicyError):
+            raise self.answer
+        return self.answer
+
+
+def test_a_policy_that_cannot_give_its_reference_again_is_refused():
+    """One that fails, gives other shapes, or no numbers: none of them is near it."""
+    reference = bundles.untrained(0).reference
+    reference = reference._replace(
+        **{name: getattr(reference, name)[:1] for name in ("windows", "log_gating", "means")}
+    )
+    own = PolicyOutput(reference.log_gating[0], reference.means[0])
+    assert reference.require(Answering(own)) == (0.0, 0.0)
+    cases = [
+        (PolicyError("out of memory"), "reference cannot be evaluated .out of memory."),
+        (own._replace(means=own.means[:, :, :-1]), "reference cannot be evaluated .operands"),
+        (own._replace(means=own.means * np.nan), "differs from its reference by nan in the means"),
+        (own._replace(log_gating=-50.0 * np.arange(4)), "in the gating; .*: do not run it here"),
+    ]
+    for answer, told in cases:
+        with pytest.raises(Refused, match=told) as refused:
+            reference.require(Answering(answer))
+        assert refused.value.check == "parity"
 
 
 def drawn(folder: Path, contract: Contract, seed: int, key: Path | None) -> Bundle:

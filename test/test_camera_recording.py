@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from disks import FULL, full_disk
 from pictures import (
     RATE_HZ,
     camera,
@@ -550,3 +551,58 @@ def test_a_writer_outside_a_recording_only_counts():
         writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
     writer.add_lost("front", 2)
     assert writer.received["front"] == 3 and writer.stop() == ({}, None, {})
+
+
+def writing(folder) -> CameraWriter:
+    """In the midst of a recording."""
+    writer = CameraWriter(SEEING)
+    folder.mkdir()
+    writer.start(folder, "episode_0001")
+    show_one(writer, 1)
+    return writer
+
+
+def show_one(writer: CameraWriter, tick: int) -> None:
+    one = SEEING.cameras["front"]
+    writer.add("front", image_cdr(one, scene(one, tick), tick), tick)
+
+
+@pytest.mark.parametrize("when", ["a chunk is written", "it is brought to the disk", "it ends"])
+def test_a_full_disk_ends_the_pictures_of_one_recording(tmp_path, when):
+    """Whenever it is noticed; the process goes on, and so does the next recording."""
+    writer = writing(tmp_path / "first")
+    fault = f"writing failed: {FULL}"
+    with full_disk():
+        if when == "a chunk is written":
+            show_one(writer, SECOND)
+            assert writer.fault == fault
+        else:
+            show_one(writer, 2)
+            assert writer.fault is None
+        if when == "it is brought to the disk":
+            writer.sync()
+            assert writer.fault == fault
+        if when != "it ends":  # nothing is tried again
+            show_one(writer, 2 * SECOND)
+            writer.sync()
+        assert writer.stop().fault == fault
+    assert writer.received["front"] == (2 if when == "it ends" else 3)
+    assert writer.summary() is None
+    (tmp_path / "second").mkdir()
+    writer.start(tmp_path / "second", "episode_0002")
+    show_one(writer, 4)
+    assert writer.stop().fault is None and writer.summary() is not None
+
+
+def test_a_bag_that_cannot_begin_leaves_its_folder_to_others(tmp_path):
+    with full_disk(1024), pytest.raises(OSError, match=FULL):
+        writing(tmp_path / "part")
+    lock = lock_folder(tmp_path / "part" / CAMERAS)
+    assert lock is not None
+    os.close(lock)
+
+
+def test_a_checksum_that_cannot_be_made_is_left_to_who_saves(tmp_path, monkeypatch):
+    monkeypatch.setattr(FileSummary, "of", unreadable)
+    writer = writing(tmp_path / "part")
+    assert writer.stop().fault is None and writer.summary() is None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import camera, contract_with, end_of, feed_cameras, recorder_with, scene
+from pictures import camera, contract_with, end_of, feed_cameras, recorded, recorder_with, scene
 from recordings import SECOND, STARTED, feed, joint_state_cdr, position_at
 
 from vdd_ros.camera_images import CameraImages, camera_bag
+from vdd_ros.camera_judgement import judge_cameras
 from vdd_ros.camera_verdict import looks
+from vdd_ros.camera_writer import CamerasClosed
 from vdd_ros.cdr import image_cdr
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import Episode, EpisodeStore
@@ -224,3 +226,18 @@ def test_pictures_that_a_manifest_no_longer_names_are_missed(tmp_path):
         lacking = Episode(episode.manifest.model_copy(update=update), episode.streams)
         assert verdict_of(lacking).level == "FAIL"
         assert "front has no picture" in str(verdict_of(lacking))
+
+
+def test_pictures_that_cannot_be_read_back_are_a_fail_of_each_camera(tmp_path):
+    contract = contract_with()
+    recorded(contract, tmp_path).save(end_of(1.0))
+    streams = EpisodeStore(tmp_path).load("episode_0001").streams
+    path = camera_bag(tmp_path / "episode_0001", "episode_0001")
+    closed, times = CamerasClosed({}, None), (SECOND, end_of(1.0))
+    sound = judge_cameras(contract, path, closed, streams, *times)
+    assert list(sound.summaries) == ["front", "wrist"] and sound.findings == ()
+    path.write_bytes(path.read_bytes()[:-100])
+    found = judge_cameras(contract, path, closed, streams, *times)
+    assert not found.summaries and [one.level for one in found.findings] == ["FAIL", "FAIL"]
+    for name, one in zip(sound.summaries, found.findings, strict=True):
+        assert one.reason.startswith(f"{name} cannot be judged: {path} ")

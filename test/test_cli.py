@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_a_group_of_tools_lists_them(capsys):
 def test_the_version_is_that_of_the_package(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"vdd_ros {package_version()}\n"
+
+
+def test_sources_that_nobody_installed_have_no_version(tmp_path):
+    """As where somebody unpacked them beside a script of their own."""
+    (tmp_path / "vdd_ros").mkdir()
+    shutil.copy(ROOT / "vdd_ros" / "code_version.py", tmp_path / "vdd_ros")
+    program = "from vdd_ros.code_version import package_version; print(package_version())"
+    command = [sys.executable, "-S", "-c", program]  # without what is installed
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "not installed\n"
 
 
 def test_no_subcommand_is_left_out():

@@ -10,23 +10,26 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from seeing import seeing
 
 from vdd_ros import control_thread
 from vdd_ros.acting import ActingRule
 from vdd_ros.action_chunk import ActionChunk
 from vdd_ros.action_loop import ActionLoop
-from vdd_ros.command_gate import GateOutput, StopReason
-from vdd_ros.control_thread import Arrival, ControlThread
+from vdd_ros.command_gate import CommandGate, GateOutput, StopReason
+from vdd_ros.contract import Contract
+from vdd_ros.control_thread import Arrival, ControlThread, longest_braking_ns
 from vdd_ros.errors import UserError
 from vdd_ros.inference import PolicyError, PolicyOutput
 from vdd_ros.last_command import LastCommand
 from vdd_ros.monitor import REMEMBERED_TICKS, Monitor, Recent
 from vdd_ros.realtime import claim, pace
 from vdd_ros.stream import Window
-from vdd_ros.tick_result import TickResult
+from vdd_ros.tick_result import Fault, TickResult
 
 HOME = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.5, 0.0])
 MS = 1_000_000
+BOUNDS = "lower", "upper"
 
 
 class Away:
@@ -528,3 +531,73 @@ def test_the_monitor_evaluates_the_density_of_the_chunk_last_chosen():
     assert monitor.state().log_likelihood == 28.0
     density.fails = True
     assert monitor.state().log_likelihood is None
+
+
+class Sighted(Bench):
+    """One whose arm has cameras, too: with each message comes a picture of each."""
+
+    def __init__(self, contract):
+        super().__init__(contract)
+        self.policy.infer = lambda window, noise=None: Away.infer(self.policy, window[:, :7])
+        self.frozen = False
+        self.content = 0
+
+    def tell(self, stamp_ns):
+        super().tell(stamp_ns)
+        self.content += not self.frozen
+        for image in self.thread.loop.contract.images:
+            seen = {image.name: np.full(3, 0.5)}
+            self.arrivals.append(
+                Arrival(image.camera, seen, stamp_ns, time.time_ns(), None, self.content)
+            )
+
+
+def test_pictures_are_taken_while_they_change_and_a_frozen_camera_is_a_stop():
+    raw = seeing().to_dict()
+    raw["recording"]["images"] = {"frozen_s": 0.1}
+    for one in raw["cameras"].values():
+        one["max_age_s"] = 2.0
+    bench = Sighted(Contract.from_dict(raw))
+    bench.start().wait_for_motion()
+    bench.frozen = True
+    bench.wait_for(lambda: bench.thread.loop.reason is not None)
+    bench.thread.stop()
+    bench.assert_at_rest(StopReason.CAMERA_BLIND)
+    assert "while the arm moved: is it frozen?" in bench.thread.loop.detail
+
+
+def test_a_leader_whose_message_cannot_be_read_stops_a_policy(bench):
+    bench.start().wait_for_motion()
+    now_ns = time.time_ns()
+    fault = Fault(StopReason.MESSAGE_BROKEN, "6 positions of 7 joints")
+    bench.arrivals.append(Arrival("teleop_command", None, now_ns, now_ns, fault))
+    bench.wait_for(lambda: bench.thread.loop.reason is not None)
+    bench.thread.stop()
+    bench.assert_at_rest(StopReason.LEADER_UNUSABLE)
+    assert bench.thread.loop.detail == fault.detail
+
+
+@pytest.mark.parametrize("jerk", [None, 2.0])
+def test_no_arm_is_given_up_while_it_still_brakes(contract, jerk):
+    """From as fast as it may be; with a jerk it takes several times as long."""
+    raw = contract.to_dict()
+    for joint in raw["joints"]:
+        joint["jerk"] = jerk
+    contract = Contract.from_dict(raw)
+    lower, upper = (np.array([getattr(one, end) for one in contract.joints]) for end in BOUNDS)
+    gate, period_ns, fastest, now_ns = CommandGate(contract), contract.control_period_ns, 0.0, 0
+    arm = 0.98 * lower + 0.02 * upper
+    while fastest < 0.9 or not gate.silent:
+        now_ns += period_ns
+        gate.observe(arm, now_ns)
+        speeding = fastest < 0.9
+        output = gate.submit("policy", upper, now_ns, now_ns) if speeding else gate.tick(now_ns)
+        arm = arm if output is None else output.position
+        if output is not None:
+            speed = np.abs(output.move) / period_ns * 1e9 / contract.limit("velocity")
+            fastest = max(fastest, speed.max())
+        if speeding and fastest >= 0.9:
+            gate.stop(StopReason.DEACTIVATED)
+            stopped_ns = now_ns
+        assert now_ns < 60 * 1_000 * MS
+    assert now_ns - stopped_ns < longest_braking_ns(contract)

@@ -437,6 +437,14 @@ class TestTrim:
         trim.main(args)
         assert "nothing was cut" in capsys.readouterr().out
 
+    def test_what_never_moved_by_the_share_is_told_to_be_deleted(self, tmp_path):
+        demos, out, share = tmp_path / "demos", tmp_path / "out", 1.01 * 0.3 / CONTRACT.span[0]
+        name = record_with_idle_ends(demos, idle_s=0.5, moving_s=1.0)
+        args = trim.Args(demos, out, idle=True, idle_share=share)
+        with pytest.raises(UserError, match=f"{name}: no joint moves by {share:g} of its range"):
+            trim.main(args)
+        assert not out.exists() or list(out.iterdir()) == []
+
     def test_idle_ends_are_cut_where_the_arm_has_moved_by_the_share(self, tmp_path):
         demos, out, share, margin = tmp_path / "demos", tmp_path / "out", 0.01, 0.1
         name = record_with_idle_ends(demos, idle_s=1.0, moving_s=1.0)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import resource
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import yaml
+from disks import FULL, full_disk
 from exported_data import (
     CONFIG,
     FORMATS,
@@ -308,18 +307,6 @@ def test_what_a_manifest_says_beside_its_streams_comes_back(tmp_path, name):
     assert said.count("joint_state lost 7 messages") == 1
 
 
-@contextmanager
-def full_disk():
-    """No file may grow beyond 4 kB, as where the disk has no more room; nor may a log of the tests,
-    so that it is over before they say anything."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -335,7 +322,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(own, tmp_path, capsys, words):
         code = vdd("dataset", command, own, *more)
     assert code == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(f"vdd: writing {tmp_path / 'out'} failed") and "File too large" in said
+    assert said.startswith(f"vdd: writing {tmp_path / 'out'} failed") and FULL in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,10 +18,11 @@ from vdd_ros.bag_mending import mend
 from vdd_ros.camera_images import CAMERAS, camera_bag
 from vdd_ros.commands.dataset import check, recover
 from vdd_ros.demo_recorder import DemoRecorder
+from vdd_ros.durable import lock_folder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
-from vdd_ros.part import JOURNAL, Journal, left_overs
+from vdd_ros.part import JOURNAL, QUARANTINE, Journal, left_overs
 
 SEEING = contract_with()
 WHO = Provenance(operator="otter", consent="research", licence="CC-BY-4.0", prompt="the cup")
@@ -326,3 +327,26 @@ def test_pictures_are_linked_and_not_changed(tmp_path):
     after = tmp_path / NAME / CAMERAS / bag.name
     assert after.read_bytes() == before and after.stat().st_ino == number
     assert mend(after).damage is None
+
+
+def test_two_processes_do_not_make_an_episode_of_the_same(tmp_path):
+    left_behind(tmp_path)
+    recover.main(recover.Args(tmp_path))
+    held = lock_folder(tmp_path / QUARANTINE / NAME)
+    told = recover.main(recover.Args(tmp_path, (NAME,)))["failed"][NAME]
+    assert told == f"another process is making an episode of {NAME}: wait for it"
+    assert not EpisodeStore(tmp_path).list()
+    os.close(held)
+    made(tmp_path, NAME)
+
+
+def test_where_its_name_is_that_of_an_episode_that_cannot_be_read_it_gets_the_next(tmp_path):
+    left_behind(tmp_path)
+    recover.main(recover.Args(tmp_path))
+    recorder = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid")
+    recorder.start(9 * SECOND, STARTED, name=NAME)
+    recorder.save(9 * SECOND + 1)
+    damaged = tmp_path / NAME / "manifest.json"
+    damaged.write_text("{")
+    assert made(tmp_path, NAME) == {NAME: "episode_0002"}
+    assert damaged.read_text() == "{" and left_overs(tmp_path) == []

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from disks import FULL, full_disk
 from recordings import (
     CONTRACT,
     ROOT,
@@ -31,6 +32,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
+from vdd_ros.manifest import Provenance
 from vdd_ros.recovery import recover
 
 
@@ -529,3 +531,13 @@ def test_a_message_that_is_too_short_for_a_stamp_is_kept_as_it_came(recorder):
     feed(recorder, SECOND, 0.5)
     recorder.stop(SECOND + SECOND // 2)
     assert "lacks a joint" in str(recorder.verdict)
+
+
+def test_a_recording_whose_journal_finds_no_room_does_not_begin(tmp_path):
+    """What was begun of it is gone, and the next begins where there is room again."""
+    told = Provenance(prompt="move the arm about " * 1000)
+    recorder = DemoRecorder(CONTRACT, tmp_path, "episode", "avoid", told)
+    with full_disk(8192), pytest.raises(OSError, match=FULL):
+        recorder.start(SECOND, STARTED)
+    assert recorder.state is State.IDLE and list(tmp_path.iterdir()) == []
+    assert recorder.start(SECOND, STARTED) == "recording episode_0001"

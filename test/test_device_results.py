@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from vdd_ros.device import Device, this_device
 from vdd_ros.device_results import DeviceResults, read_result
+from vdd_ros.environment import device_results_folder
 from vdd_ros.sealed_folder import Refused
 from vdd_ros.signature import make_keys, read_trusted
 
@@ -95,3 +97,14 @@ def test_this_computer_is_known_again():
     here = this_device()
     assert here == this_device() and here.cores >= 1 and here.processor
     assert here.key != this_device("Orin").key and "/" not in here.key
+
+
+def test_they_lie_where_their_user_said(monkeypatch):
+    for name in ("VDD_DEVICE_RESULTS", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/otter")
+    assert device_results_folder() == Path("/home/otter/.local/share/vdd_ros/device_results")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert device_results_folder() == Path("/data/vdd_ros/device_results")
+    monkeypatch.setenv("VDD_DEVICE_RESULTS", "/results")
+    assert device_results_folder() == Path("/results")

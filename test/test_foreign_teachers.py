@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from foreign_checkpoints import (
 from recordings import CONTRACT, ROOT, record
 from safetensors.torch import load_file, save_file
 from small_runs import POOL, STUDENT, TRAINING, words
+from test_takeover import record_with_policy
 
 from vdd_ros import cli
 from vdd_ros.inference import OnnxPolicy
@@ -332,6 +334,40 @@ def test_tensors_that_nobody_knows_are_refused(episodes, tmp_path, capsys):
     path = tmp_path / "theirs" / "model.safetensors"
     save_file(load_file(path) | {"diffusion.rgb_encoder.out.weight": torch.ones(2)}, path)
     refused(capsys, "rgb_encoder", take(episodes, tmp_path / "theirs", tmp_path / "run"))
+
+
+def test_a_run_that_cannot_become_one_is_told_before_anything_is_made(episodes, tmp_path, capsys):
+    write_lerobot(tmp_path / "theirs", True)
+    numbers = ["--numbers", declare(tmp_path / "n.yaml")]
+    out = tmp_path / "run"
+    for count in (0, 3):
+        code = take(episodes, tmp_path / "theirs", out, *numbers, "--held-out", count)
+        refused(capsys, f"{count} of 3 episodes held out; hold out at least one and keep", code)
+    shutil.copytree(episodes, tmp_path / "episodes")
+    record_with_policy(tmp_path / "episodes", person=())  # from which nothing is learned
+    code = take(tmp_path / "episodes", tmp_path / "theirs", out, *numbers)
+    refused(capsys, "or nothing is held out: record more episodes", code)
+    assert not list(tmp_path.glob("run*"))
+    out.mkdir()
+    code = take(episodes, tmp_path / "theirs", out, *numbers)
+    refused(capsys, f"{out} exists already: name a folder that does not, or remove it", code)
+    assert list(out.iterdir()) == []
+
+
+def test_an_observation_that_never_moved_in_their_training_is_told(episodes, tmp_path, capsys):
+    write_lerobot(tmp_path / "theirs", True)
+    told = tmp_path / "theirs" / "policy_preprocessor.json"
+    raw = json.loads(told.read_text())
+    raw["steps"][1]["config"]["eps"] = 0.0  # which is added where nothing moved
+    told.write_text(json.dumps(raw))
+    path = tmp_path / "theirs" / "policy_preprocessor_step_3_normalizer_processor.safetensors"
+    found = load_file(path)
+    found["observation.state.max"][2] = found["observation.state.min"][2]
+    save_file(found, path)
+    out = tmp_path / "run"
+    code = take(episodes, tmp_path / "theirs", out, "--numbers", declare(tmp_path / "n.yaml"))
+    refused(capsys, "observation number 2 was scaled by a range of zero", code)
+    assert not list(tmp_path.glob("run*"))
 
 
 class Bomb:

@@ -7,6 +7,7 @@ from one_gaussian import TEACHER, a_batch
 
 from vdd_ros.errors import UserError
 from vdd_ros.policies.beds import BEDS
+from vdd_ros.policies.beds.counted import CountedExact
 from vdd_ros.policies.beds.distilled import NetConfig, distilled
 from vdd_ros.policies.beds.teacher import OBSERVATIONS
 from vdd_ros.policies.guidance import GuidedTeacher, guided, with_scale
@@ -79,6 +80,31 @@ def test_a_teacher_that_was_never_without_an_observation_cannot_be_guided():
     ):
         with pytest.raises(UserError, match="leave guidance at 0"):
             attempt()
+
+
+def test_pairs_of_a_guided_teacher_are_for_who_is_told_how_much():
+    """Of each row another scale, the same for both of its pair; the teacher is asked twice."""
+    x, _, cond = some_noised(64)
+    batch, generator = a_batch(64)
+    batch = batch._replace(demos=x, cond=cond)
+    calls, told = {}, {}
+
+    def knows(name):
+        def denoise(x, sigma, cond):
+            told[name] = cond[:, -1]
+            return x
+
+        return denoise
+
+    for guidance_max in (0.0, 3.0):
+        teacher = CountedExact(G6)
+        objective = Lcm(guidance_max=guidance_max)
+        objective.pair_loss(knows("student"), knows("target"), teacher, batch, generator)
+        calls[guidance_max] = teacher.calls
+    assert calls[0.0] > 0 and calls[3.0] == 2 * calls[0.0]
+    scale = told["student"]
+    assert torch.equal(scale, told["target"])
+    assert 0.0 <= scale.min() < 0.5 and 2.5 < scale.max() <= 3.0
 
 
 def test_the_first_stage_is_nought_for_who_guides_itself_and_at_0_for_the_teacher():

@@ -11,7 +11,7 @@ from onnx import helper
 from vdd_ros import inference
 from vdd_ros.density import Draws
 from vdd_ros.errors import UserError
-from vdd_ros.inference import OnnxPolicy, PolicyError, warm_up
+from vdd_ros.inference import OnnxExpert, OnnxPolicy, PolicyError, warm_up
 
 K, H, DA = 3, 4, 7
 
@@ -67,8 +67,8 @@ def test_corrupt_graph_is_refused_in_one_sentence(tmp_path, data):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_graph_that_fails_while_it_runs_is_told_as_such(tmp_path):
-    """An index beyond its table, which depends on what is seen."""
+def failing(tmp_path) -> OnnxPolicy:
+    """Where what is seen is beyond its table."""
     table = graphs.constant("table", np.zeros((1, 1, DA)))
     nodes = [
         helper.make_node("ReduceMax", ["window"], ["most"], keepdims=0),
@@ -81,10 +81,17 @@ def test_a_graph_that_fails_while_it_runs_is_told_as_such(tmp_path):
     constants = [table, one, graphs.constant("gate", np.zeros(1))]
     outputs = {"log_gating": [1], "means": [1, 1, DA]}
     data = graphs.to_bytes(nodes, {"window": [2, DA]}, outputs, constants)
-    policy = OnnxPolicy(saved(tmp_path, data))
+    return OnnxPolicy(saved(tmp_path, data))
+
+
+def test_a_graph_that_fails_while_it_runs_is_told_as_such(tmp_path):
+    policy = failing(tmp_path)
     assert not policy.infer(np.zeros((2, DA))).means.any()
     with pytest.raises(PolicyError, match="Gather"):
         policy.infer(np.full((2, DA), 7.0))
+    warm_up(policy, np.zeros((2, DA)), 1)
+    with pytest.raises(UserError, match="the policy cannot be evaluated .*: export it again"):
+        warm_up(policy, np.full((2, DA), 7.0), 1)
 
 
 def test_missing_file_is_refused(tmp_path):
@@ -95,8 +102,9 @@ def test_missing_file_is_refused(tmp_path):
 def test_other_signature_is_refused(tmp_path):
     nodes = [helper.make_node("Identity", ["window"], ["action"])]
     data = graphs.to_bytes(nodes, {"window": [2, 7]}, {"action": [2, 7]}, [])
-    with pytest.raises(UserError, match=r"log_gating \(K,\)"):
-        OnnxPolicy(saved(tmp_path, data))
+    for kind in (OnnxPolicy, OnnxExpert):
+        with pytest.raises(UserError, match=r"log_gating \(K,\)"):
+            kind(saved(tmp_path, data))
 
 
 def test_dynamic_axes_are_refused(tmp_path):

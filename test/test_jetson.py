@@ -13,6 +13,7 @@ from pathlib import Path
 import gpu_stand_in
 import pytest
 
+from vdd_ros import engine_identity
 from vdd_ros.engine_identity import driver_text, parsed_release
 from vdd_ros.gpu_checks import cuda_check, jetpack_check, tensorrt_check
 
@@ -153,3 +154,17 @@ def test_doctor_tells_the_gpu(gpu):
 
 def test_a_version_of_cuda_is_told_as_people_write_it():
     assert driver_text(12060).startswith("CUDA 12.6") and driver_text(13020).startswith("CUDA 13.2")
+
+
+def test_a_driver_is_told_by_what_the_system_says_of_it(tmp_path, monkeypatch):
+    """Of a Jetson by its release, as CUDA says the same for many; else by its kernel module."""
+    release, module = tmp_path / "nv_tegra_release", tmp_path / "version"
+    monkeypatch.setattr(engine_identity, "L4T", release)
+    monkeypatch.setattr(engine_identity, "KERNEL_MODULE", module)
+    assert driver_text(12060) == "CUDA 12.6"
+    module.write_text("570.86.15\n")
+    assert driver_text(12080) == "CUDA 12.8 kernel 570.86.15"
+    release.write_text("")
+    assert driver_text(12080) == "CUDA 12.8 kernel 570.86.15", "a file that says nothing"
+    release.write_text("# R36 (release), REVISION: 4.0, GCID: 37537400, BOARD: generic\n")
+    assert driver_text(12060) == "CUDA 12.6 L4T 36.4.0"

@@ -80,6 +80,11 @@ def test_a_topic_that_nobody_publishes_is_guessed(contract):
     assert "/arm/joint_states" in fault.remedy
 
 
+def test_a_topic_that_nothing_looks_like_is_told_how_to_find(contract):
+    fault = only(contract, look(contract, joint_state=Seen("/joint_states")))
+    assert fault.found == "nobody publishes /joint_states" and "ros2 topic list -t" in fault.remedy
+
+
 def test_another_type_is_told_and_nothing_is_expected_of_it(contract):
     seen = Seen("/joint_states", (End("/driver", COMMAND),))
     fault = only(contract, look(contract, joint_state=seen))
@@ -217,6 +222,56 @@ def test_a_velocity_that_is_observed_has_to_be_told(contract):
     assert only(moving, look(moving)).what == "velocity"
     state = Sample("", moving.joint_names, HOME, has_velocity=True)
     assert wrong(moving, look(moving, joint_state=told(200.0, state))) == []
+
+
+def test_who_drives_now_and_then_is_heard_while_it_does(contract):
+    """A leader: silence is none of its faults, what it says is held against the contract."""
+    leader = (End("/leader", JOINT_STATE),)
+    seen = look(contract, teleop_command=Seen("/teleop/command", leader))
+    assert wrong(contract, seen) == []
+    notes = [one for one in findings(contract, seen) if one.of == "teleop_command"]
+    assert notes[-1].found == "none while it was looked at: nobody drives"
+    names = Sample("", ("other",))
+    fault = only(contract, look(contract, teleop_command=told(100.0, names)))
+    assert (fault.of, fault.what) == ("teleop_command", "joints")
+
+
+def test_a_reliable_stream_that_hears_nobody_may_be_made_best_effort(contract):
+    raw = contract.to_dict()
+    raw["streams"]["joint_state"]["reliability"] = "reliable"
+    reliable = Contract.from_dict(raw)
+    fine = look(reliable).topics["joint_state"]
+    unheard = fine._replace(publishers=(End("/driver", JOINT_STATE, "Best effort publisher"),))
+    assert "reliability: best_effort" in only(reliable, look(reliable, joint_state=unheard)).remedy
+
+
+OBJECTS = "geometry_msgs/msg/PoseArray"
+
+
+@pytest.mark.parametrize(
+    ("sample", "faults"),
+    [
+        (Sample(frame="panda_link0"), []),
+        (Sample(frame="camera"), ["frame"]),
+        (Sample("2 poses, expected 1", frame="panda_link0"), ["objects"]),
+    ],
+)
+def test_objects_are_compared(sample, faults):
+    pushing = Contract.from_yaml(CONFIG / "panda_push.yaml")
+    assert pushing.frames.base == "panda_link0"
+    seen = look(pushing, objects=told(pushing.streams["objects"].rate_hz, sample, OBJECTS))
+    found = wrong(pushing, seen)
+    assert [one.what for one in found] == faults
+    assert not sample.fault or found[0].found == sample.fault
+
+
+def test_a_button_that_is_there_is_told(contract):
+    button = Seen("/e_stop", (End("/button", "std_msgs/msg/Bool"),))
+    (told_of,) = (
+        one for one in findings(contract, look(contract)._replace(e_stop=button))
+        if one.of == "e_stop"
+    )  # fmt: skip
+    assert told_of.state == "fits" and told_of.found == "/e_stop of /button"
 
 
 def test_pictures_and_frames_are_compared(cameras):

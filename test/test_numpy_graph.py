@@ -334,3 +334,60 @@ def test_a_file_that_swells_when_it_is_read_is_refused(kind, monkeypatch):
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def single(kind: str, inputs: list[str], constants: list, shape=(1, 6), **attributes) -> bytes:
+    """A graph of one operator, on one row."""
+    nodes = [
+        helper.make_node(kind, inputs, ["made"], **attributes),
+        helper.make_node("Add", ["made", "nothing"], ["action"]),
+    ]
+    constants = [*constants, graphs.constant("nothing", np.zeros(shape))]
+    return graphs.to_bytes(nodes, {"window": shape}, {"action": shape}, constants, opset=20)
+
+
+ROW = graphs.constant("row", np.linspace(-1.0, 1.0, 6)[None])
+LEVELS = [graphs.constant("low", -0.5), graphs.constant("high", 0.25)]
+# what exporters of other versions write for the same networks
+SAME = {
+    "Erf": single("Erf", ["window"], []),
+    "Clip": single("Clip", ["window", "low", "high"], LEVELS),
+    "ReduceSumSquare": single("ReduceSumSquare", ["window", "axes"], [integers("axes", 1)]),
+    "Constant": single("Constant", [], [], value=ROW),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_what_other_exporters_write_is_what_it_is_in_onnxruntime(kind, tmp_path):
+    ours, theirs = both(SAME[kind], tmp_path)
+    for values in np.random.default_rng(1).normal(size=(5, *ours.inputs["window"].shape)):
+        for graph in (ours, theirs):
+            graph.give("window", values)
+            graph.run()
+        found, expected = ours.outputs["action"], theirs.outputs["action"]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+TABLE = [graphs.constant("table", np.ones((6, 6)))]
+ONES = [graphs.constant("ones", np.ones(6))]
+FORMS = {
+    "Gelu by an approximation": single("Gelu", ["window"], [], approximate="tanh"),
+    "LogSoftmax over another axis than the last": single("LogSoftmax", ["window"], [], axis=0),
+    "Gemm with transA or alpha": single("Gemm", ["window", "table"], TABLE, alpha=2.0),
+    "Gemm with beta": single("Gemm", ["window", "table", "ones"], TABLE + ONES, beta=0.5),
+    "LayerNormalization over another axis than the last": single(
+        "LayerNormalization", ["window", "ones"], ONES, axis=0
+    ),
+    "ReduceSumSquare of other than one row": single(
+        "ReduceSumSquare", ["window"], [], shape=(2, 6)
+    ),
+    "Constant by value_ints": single("Constant", [], [], value_ints=[1, 2]),
+    "Clip: input 1 is no constant": single("Clip", ["window", "window", "window"], []),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_that_is_not_computed_is_refused_in_one_sentence(form):
+    """It would compute something else without a word."""
+    with pytest.raises(UserError, match=f"cannot be run in numpy .{form}.: install onnxruntime$"):
+        NumpyGraph(FORMS[form])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -304,3 +305,15 @@ def test_manifests_of_before_are_read(tmp_path):
 
 def test_the_hash_of_a_contract_without_these_limits_is_what_it_was():
     assert not {"calibration_days", "clock_offset_s"} & set(CONTRACT.to_dict()["recording"])
+
+
+def test_what_the_last_episode_does_not_tell_of_its_calibration_is_not_compared(tmp_path):
+    own = read_calibration(calibration_file(tmp_path))
+    recorded(tmp_path / "episodes", calibration=own)
+    assert odd(recorded(tmp_path / "episodes"), "calibration"), "another one than before"
+    path = tmp_path / "episodes" / "episode_0002" / "manifest.json"
+    for damaged in ("{", "[]", '{"calibration": [1]}'):
+        path.write_text(damaged)
+        found = recorded(tmp_path / "episodes", calibration=own)
+        assert not odd(found, "calibration")
+        shutil.rmtree(tmp_path / "episodes" / found.name)

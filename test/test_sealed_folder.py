@@ -12,7 +12,7 @@ import pytest
 
 from vdd_ros.bundle import Bundle, certified
 from vdd_ros.errors import UserError
-from vdd_ros.sealed_folder import Refused, parsed_json, to_json, write_sealed
+from vdd_ros.sealed_folder import Refused, parsed_json, require_only, to_json, write_sealed
 
 WRITERS, ROUNDS = 4, 40
 
@@ -67,3 +67,13 @@ def test_who_writes_a_folder_at_the_same_time_replaces_it_whole(tmp_path):
     for folder in tmp_path.iterdir():
         assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
     assert {folder.name for folder in tmp_path.iterdir()} == set(map(str, range(ROUNDS)))
+
+
+def test_a_folder_with_more_in_it_or_none_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    require_only(tmp_path, ["file"])
+    with pytest.raises(Refused, match="file"):
+        require_only(tmp_path, ["other"])
+    for place in ("file", "none"):
+        with pytest.raises(Refused, match=f"{place} cannot be read .*: mend its permissions"):
+            require_only(tmp_path / place, ["file"])

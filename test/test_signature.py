@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from vdd_ros import cli
 from vdd_ros.errors import UserError
@@ -137,3 +139,17 @@ def test_what_is_no_public_key_is_told(keys, tmp_path):
         read_trusted(tmp_path / "empty")
     with pytest.raises(UserError, match="is no public key"):
         read_trusted(keys / "own")
+
+
+def test_a_key_of_another_kind_is_told_which_is_wanted(tmp_path):
+    """As OpenSSL makes them by itself."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "own").write_bytes(other.private_bytes(serialization.Encoding.PEM, *plain))
+    (tmp_path / "own").chmod(0o600)
+    with pytest.raises(UserError, match="own is no Ed25519 key: make one with vdd keygen"):
+        sign(tmp_path / "own", "bundle", DIGEST)
+    told = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "own.pub").write_bytes(other.public_key().public_bytes(*told))
+    with pytest.raises(UserError, match=r"own.pub is no Ed25519 key: name one of vdd keygen"):
+        read_trusted(tmp_path / "own.pub")

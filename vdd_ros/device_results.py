@@ -6,7 +6,6 @@ A bundle is the same everywhere; latencies and engines are of one device. They l
 
 each a sealed folder with a hash and a signature of its own, replaced whole or not at all. What is
 of another bundle or another device is never given back, whatever folder it was copied into.
-Engines lie in `engines/` beside them (see `DeviceResults.engines`), by a store of their own.
 """
 
 from __future__ import annotations
@@ -87,11 +86,6 @@ class DeviceResults(NamedTuple):
     def folder(self) -> Path:
         """Where they lie."""
         return self.root / self.bundle_hash / self.device.key
-
-    @property
-    def engines(self) -> Path:
-        """Folder of the engines of this bundle that were built on this device."""
-        return self.folder / "engines"
 
     def write(
         self,

@@ -184,7 +184,9 @@ class Normalizer:
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in raw]
         if missing:
-            raise UserError(f"normalizer lacks {', '.join(missing)}; make the bundle anew")
+            raise UserError(
+                f"normalizer lacks {', '.join(missing)}; make the checkpoint or bundle anew"
+            )
         arrays = {name: np.asarray(raw[name], dtype=np.float64) for name in names}
         arrays["difference_std"] = arrays["difference_std"].reshape(-1, arrays["newest_mean"].size)
         return cls(**arrays)

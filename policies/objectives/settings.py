@@ -40,6 +40,7 @@ class Setting(NamedTuple):
 
     def read(self, value: Any) -> Any:
         """A value of its type; raises ValueError for anything else."""
+        written = value
         if isinstance(value, str):
             if value == NOTHING and NoneType in get_args(self.kind):
                 return None
@@ -49,7 +50,7 @@ class Setting(NamedTuple):
         try:
             return adapter.validate_python(value)
         except ValidationError:
-            raise ValueError(f"{self.name} is {value!r}; write {self.allowed}") from None
+            raise ValueError(f"{self.name} is {written!r}; write {self.allowed}") from None
 
 
 def settings_of(method: str) -> dict[str, Setting]:
