@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdd_ros.cdr import TRAJECTORY
+
 STATE, LOG, PLANT = "/action_node/policy_state", "/rosout", "/plant/joint_states"
 DIAGNOSTICS = "/diagnostics"
 TYPES = {
@@ -18,7 +20,6 @@ TYPES = {
     PLANT: "sensor_msgs/msg/JointState",
 }
 GATE = "command_gate"  # which tells its reasons in its diagnostics
-TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 ENCAPSULATION = 4  # bytes before a message
 ERROR = 40  # level of a log message
 
