@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vdd_ros.cdr import TRAJECTORY
-
 STATE, LOG, PLANT = "/action_node/policy_state", "/rosout", "/plant/joint_states"
 DIAGNOSTICS = "/diagnostics"
 TYPES = {
@@ -19,6 +17,7 @@ TYPES = {
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     PLANT: "sensor_msgs/msg/JointState",
 }
+TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 GATE = "command_gate"  # which tells its reasons in its diagnostics
 ENCAPSULATION = 4  # bytes before a message
 ERROR = 40  # level of a log message
