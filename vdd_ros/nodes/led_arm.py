@@ -25,7 +25,7 @@ THERE = 0.05  # [rad, m]
 LISTENS_S = 1.0  # how often silence is looked at
 SILENT_S = 5.0  # without any joint state, by the ROS clock
 STANDS_S = 60.0  # by a steady one: a simulator that is gone takes the ROS clock with it
-TELLS_S = 3.0  # within which these say how they are; another's gate says nothing
+TELLS_S = 3.0  # within which one of GATES says how it is; another's gate says nothing
 SETTLING_S = 1.0  # after the last target, which is held
 
 
