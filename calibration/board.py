@@ -11,8 +11,8 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from vdd_ros.contract_parts import Part, Positive
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part, Positive, spelled
 
 Count = Annotated[int, Field(ge=1, le=100)]
 LARGEST_M = 1.0  # of a square; more is a number in millimetres
@@ -20,7 +20,14 @@ FEWEST_CORNERS = 6
 WINDOW, WINDOWS_PX = 0.15, (2, 10)  # half of a corner's window, of the distance between corners
 FLATTEST = 0.05  # spread of corners across over along, below which they lie on a line
 APRIL_TAGS = {"16h5": 30, "25h9": 35, "36h10": 2320, "36h11": 587}  # how many there are
-DICTIONARY = r"^DICT_(4X4|5X5|6X6|7X7)_(50|100|250|1000)$|^DICT_APRILTAG_(16h5|25h9|36h10|36h11)$"
+Dictionary = Annotated[
+    str,
+    spelled(
+        r"DICT_([4567])X\1_(50|100|250|1000)|DICT_APRILTAG_(16h5|25h9|36h10|36h11)",
+        "a dictionary is one of OpenCV's of squares or AprilTags, such as DICT_5X5_100 or "
+        "DICT_APRILTAG_36h11",
+    ),
+]
 
 
 class Corners(NamedTuple):
@@ -46,7 +53,7 @@ class Board(Part):
     square_m: Positive
     marker_m: Positive | None = None
     gap_m: Positive | None = None
-    dictionary: Annotated[str, Field(pattern=DICTIONARY)] = "DICT_5X5_100"
+    dictionary: Dictionary = "DICT_5X5_100"
     legacy: bool = False
 
     @model_validator(mode="after")

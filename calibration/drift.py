@@ -156,7 +156,7 @@ def watch(
 
 
 def offset_changes(
-    known: Mapping[str, RestOffsets], found: Sequence[RestOffset], least: float = LEAST
+    known: Mapping[str, RestOffsets], found: Sequence[RestOffset], least: float
 ) -> list[Change]:
     """Of every joint that is known of both; raises UserError where there is none."""
     now = offsets_of(found)

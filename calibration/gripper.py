@@ -92,7 +92,7 @@ class Calibrated(NamedTuple):
 
 
 def gripper_from(
-    data: Sequence[Path], contract: Path | None, joint: str | None, closes_at_lower: bool = True
+    data: Sequence[Path], contract: Path | None, joint: str | None, closes_at_lower: bool
 ) -> tuple[Contract, Calibrated]:
     """Of folders of episodes: the contract that counts, and its gripper; joint: its name, None
     where the contract has one channel of unit fraction. Raises UserError."""

@@ -67,7 +67,7 @@ class Measured(NamedTuple):
 
 
 def latencies_from(
-    data: Sequence[Path], contract: Path | None, names: Sequence[str] = ()
+    data: Sequence[Path], contract: Path | None, names: Sequence[str]
 ) -> tuple[Contract, list[Measured], dict[str, str]]:
     """Of folders of episodes: the contract that counts, and what `measure_latencies` says."""
     episodes = list(episodes_of(data))

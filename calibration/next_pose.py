@@ -127,7 +127,7 @@ def candidates_around(
     joints: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
-    count: int = 200,
+    count: int,
     reach: float = 0.6,
 ) -> np.ndarray:
     """(count, n) poses around joints (n,), within limits (n,); reach: at most so far [rad, m]."""

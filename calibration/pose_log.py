@@ -17,9 +17,9 @@ from pydantic import Field
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.calibration.board import Board, opencv
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Finite, Part
 from vdd_ros.durable import make_folder, sync_file, sync_folder
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Finite, Part
 from vdd_ros.yaml_file import checked
 
 FILE_NAME = "poses.jsonl"

@@ -56,7 +56,7 @@ def episodes_of(paths: Sequence[Path]) -> Iterator[Episode]:
         )
 
 
-def recording_of(episode: Episode, cameras: Sequence[str] | None = None) -> Recording:
+def recording_of(episode: Episode, cameras: Sequence[str] | None) -> Recording:
     """An episode's streams, and what its pictures show; cameras: which of them, None: all."""
     shown = {}
     if episode.manifest.camera_file is not None:

@@ -97,8 +97,7 @@ def quat_xyzw(matrix: np.ndarray) -> np.ndarray:
     return found if found[3] >= 0.0 else -found
 
 
-def mean_pose(poses: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def mean_pose(poses: np.ndarray) -> np.ndarray:
     """(N, 4, 4) -> (4, 4): mean translation and the rotation nearest to all (chordal)."""
-    weights = np.ones(len(poses)) if weights is None else weights
-    turned = Rotation.from_matrix(poses[:, :3, :3]).mean(weights).as_matrix()
-    return pose(turned, np.average(poses[:, :3, 3], axis=0, weights=weights))
+    turned = Rotation.from_matrix(poses[:, :3, :3]).mean().as_matrix()
+    return pose(turned, poses[:, :3, 3].mean(axis=0))

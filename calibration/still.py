@@ -9,7 +9,7 @@ import numpy as np
 
 from vdd_ros.contract import Contract
 
-STILL_S = 0.5  # that nothing moves, before a pose counts
+STILL_NS = 500_000_000  # that nothing moves, before a pose counts
 STILL_SHARE = 5e-4  # of a joint's range, within which it stands
 APART = 0.02  # of its range, by which one joint at least has to be elsewhere to be another pose
 MOST = 4096  # joint states that a pose is the median of; of an arm that stands for long, the newest
@@ -24,13 +24,9 @@ class Still(NamedTuple):
 
 
 class StillWatch:
-    """Told every joint state; knows when the arm stands, and where it stood when poses were taken.
+    """Told every joint state; knows when the arm stands, and where it stood at poses taken."""
 
-    seconds: for how long it has to stand.
-    """
-
-    def __init__(self, contract: Contract, seconds: float = STILL_S):
-        self._seconds_ns = round(seconds * 1e9)
+    def __init__(self, contract: Contract):
         self._bound, self._apart = STILL_SHARE * contract.span, APART * contract.span
         self._samples: deque[tuple[int, np.ndarray]] = deque(maxlen=MOST)
         self._least = self._most = np.zeros(0)
@@ -54,7 +50,7 @@ class StillWatch:
         if not self._samples:
             return None
         since_ns, until_ns = self._samples[0][0], self._samples[-1][0]
-        if until_ns - since_ns < self._seconds_ns:
+        if until_ns - since_ns < STILL_NS:
             return None
         return Still(since_ns, until_ns, np.median([one for _, one in self._samples], axis=0))
 

@@ -14,14 +14,11 @@ Watch for drift, beside whatever runs:
         calibration:=calibration
 """
 
-from pathlib import Path
-
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     OpaqueFunction,
-    SetLaunchConfiguration,
     Shutdown,
 )
 from launch.conditions import IfCondition
@@ -30,6 +27,8 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, Pyth
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from vdd_ros.nodes.launch_contract import require_contract
 
 
 def generate_launch_description():
@@ -280,24 +279,3 @@ def number(name):
 
 def whole(name):
     return ParameterValue(LaunchConfiguration(name), value_type=int)
-
-
-def require_contract(context):
-    """The limits of a real robot are those of its own contract, so it is named; a simulated one
-    has one. Here, as what is raised ends everything before any node is started."""
-    contract, sim = (context.launch_configurations[name] for name in ("contract", "sim"))
-    if not contract and sim == "true":
-        share = FindPackageShare("vdd_ros")
-        config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
-        return [SetLaunchConfiguration("contract", config)]
-    if not contract:
-        raise RuntimeError(
-            "no contract is named, and limits are the contract's: add contract:=FILE, the contract "
-            "YAML of this robot, or sim:=true for the simulated arm"
-        )
-    if not Path(contract).is_file():
-        raise RuntimeError(
-            f"contract:={contract} is no file: name the contract YAML of this robot, from "
-            f"{Path.cwd()} or from /"
-        )
-    return None

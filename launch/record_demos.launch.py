@@ -12,15 +12,12 @@ The scripted operator, on the simulated robot, faster than real time; ends when 
     ros2 launch vdd_ros record_demos.launch.py sim:=true demonstrator:=scripted episodes:=50
 """
 
-from pathlib import Path
-
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
-    SetLaunchConfiguration,
     Shutdown,
 )
 from launch.conditions import IfCondition
@@ -29,6 +26,8 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, Pyth
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from vdd_ros.nodes.launch_contract import require_contract
 
 # What teleop_node can lead by from here, and the device file that is meant where none is named.
 DEVICES = {"leader": "leader_panda.yaml", "joy": "gamepad.yaml", "twist": "twist.yaml"}
@@ -349,24 +348,3 @@ def refuse_what_does_not_go_together(context):
         raise RuntimeError(
             f"demonstrator:=scripted and teleop:={teleop} both lead the arm: leave one out"
         )
-
-
-def require_contract(context):
-    """The limits of a real robot are those of its own contract, so it is named; a simulated one
-    has one. Here, as what is raised ends everything before any node is started."""
-    contract, sim = (context.launch_configurations[name] for name in ("contract", "sim"))
-    if not contract and sim == "true":
-        share = FindPackageShare("vdd_ros")
-        config = PathJoinSubstitution([share, "config", "panda_avoid.yaml"])
-        return [SetLaunchConfiguration("contract", config)]
-    if not contract:
-        raise RuntimeError(
-            "no contract is named, and limits are the contract's: add contract:=FILE, the contract "
-            "YAML of this robot, or sim:=true for the simulated arm"
-        )
-    if not Path(contract).is_file():
-        raise RuntimeError(
-            f"contract:={contract} is no file: name the contract YAML of this robot, from "
-            f"{Path.cwd()} or from /"
-        )
-    return None

@@ -38,13 +38,9 @@ class ChunkAutoencoder(nn.Module):
         return self.decode(self.encode(chunks))
 
 
-def autoencoder_of(
-    teacher: Teacher,
-    config: AutoencoderConfig | None = None,
-    training: TrainingConfig = TRAINING,
-) -> ChunkAutoencoder:
+def autoencoder_of(teacher: Teacher, training: TrainingConfig = TRAINING) -> ChunkAutoencoder:
     """One of the chunks that a teacher was trained on, trained once and kept in its folder."""
-    config = config or AutoencoderConfig()
+    config = AutoencoderConfig()
     data, _ = training_examples(teacher)
     net = ChunkAutoencoder(config, teacher.normalizer.sizes[-1])
     settings = {

@@ -150,13 +150,6 @@ def encoded_once(
     return torch.cat(blocks, dim=1)
 
 
-def tensors_of(pictures: Pictures) -> tuple[list[Tensor], Tensor]:
-    """(N, height, width, 3) uint8 of each image, and (N, C) ages [s]."""
-    count = pictures.numbers.shape[1]
-    pixels = [torch.from_numpy(pictures.pixels(image)) for image in range(count)]
-    return pixels, torch.from_numpy(pictures.ages_s)
-
-
 def make_encoder(config: EncoderConfig, contract: Contract) -> Encoder:
     """One that has learned nothing, or begins with the weights that its configuration names."""
     encoder = Encoder(config, contract)

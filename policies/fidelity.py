@@ -10,6 +10,8 @@ from torch import Tensor
 
 from vdd_ros.policies.mixture import LOG_2PI, GaussianMixture
 
+DRAWS = 2000  # of a bootstrap
+
 
 class Estimate(NamedTuple):
     """A mean over observations or episodes with its standard error and 95 % bootstrap interval."""
@@ -20,10 +22,10 @@ class Estimate(NamedTuple):
     high: float
 
 
-def bootstrap(values: np.ndarray, seed: int, draws: int = 2000) -> Estimate:
+def bootstrap(values: np.ndarray, seed: int) -> Estimate:
     """(N,) -> mean with its interval, resampling the N values."""
     rng = np.random.default_rng(seed)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(1)
+    means = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(values.mean()), float(means.std()), float(low), float(high))
 
@@ -83,9 +85,9 @@ def energy_distance(a: Tensor, b: Tensor) -> Tensor:
     return (2 * cross - within_a - within_b) / scale
 
 
-def sliced_w2(a: Tensor, b: Tensor, seed: int = 0, projections: int = 256) -> Tensor:
-    """(B, N, D), (B, N, D) standardised -> (B,) sliced 2-Wasserstein distance, drawn by seed."""
-    generator = torch.Generator().manual_seed(seed)
+def sliced_w2(a: Tensor, b: Tensor, projections: int = 256) -> Tensor:
+    """(B, N, D), (B, N, D) standardised -> (B,) 2-Wasserstein distance over fixed slices."""
+    generator = torch.Generator().manual_seed(0)
     directions = torch.randn(a.shape[-1], projections, generator=generator, dtype=a.dtype)
     directions = directions / directions.norm(dim=0)
     ordered_a = (a @ directions).sort(dim=1).values

@@ -69,7 +69,7 @@ def ways_to_a_chunk(
     others: Sequence[Student],
     draws: int,
     rng: np.random.Generator,
-    compiles: bool = True,
+    compiles: bool,
 ) -> Ways:
     """Build every way; others: students that are timed as well, by the names of their folders;
     draws: samples of each expert where the student samples; compiles: whether torch.compile is one

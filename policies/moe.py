@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from vdd_ros.policies.covariance import Covariance, Diagonal, Full, LowRank
 from vdd_ros.policies.mixture import GaussianMixture
-from vdd_ros.policies.nets import NetSizes, Trunk
+from vdd_ros.policies.nets import NetKind, NetSizes, Trunk
 from vdd_ros.policies.transformer import TransformerTrunk, require_heads
 
 CovarianceKind = Literal["full", "low-rank", "diagonal"]
-TrunkKind = Literal["mlp", "transformer"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class StudentConfig:
     scale_floor: float = 0.01
     covariance: CovarianceKind = "full"
     rank: int = 16
-    trunk: TrunkKind = "mlp"
+    trunk: NetKind = "mlp"
     heads: int = 4
 
     def __post_init__(self):
         if self.covariance not in get_args(CovarianceKind):
             raise ValueError(f"covariance is one of {get_args(CovarianceKind)}: {self}")
-        if self.trunk not in get_args(TrunkKind):
-            raise ValueError(f"trunk is one of {get_args(TrunkKind)}: {self}")
+        if self.trunk not in get_args(NetKind):
+            raise ValueError(f"trunk is one of {get_args(NetKind)}: {self}")
         if min(self.n_experts, self.width, self.blocks, self.bottleneck, self.rank) < 1:
             raise ValueError(f"sizes must be positive: {self}")
         if not self.scale_floor > 0.0:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+NetKind = Literal["mlp", "transformer"]
 
 
 class NetSizes(NamedTuple):

@@ -41,7 +41,7 @@ def fit_detector(
     further: Path | None,
     false_alarm_rate: float,
     seed: int,
-    student: Student | None = None,
+    student: Student | None,
 ) -> OodDetector:
     """Of the windows that a teacher was trained on and of those it never saw, which are those held
     out and those of further recordings; with a student also of its gating and of its density of

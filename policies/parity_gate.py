@@ -81,7 +81,7 @@ def calibration_inputs(
     teacher: Path,
     noise_shape: tuple[int, ...] | None,
     seed: int,
-    encoder: Encoder | None = None,
+    encoder: Encoder | None,
 ) -> list[Inputs]:
     """Inputs of a policy's graph at windows that the teacher was trained on."""
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from vdd_ros.policies.cosine import level_sigmas
 from vdd_ros.policies.denoiser import Denoiser, Prediction
 from vdd_ros.policies.device import CPU, computing, placed
-from vdd_ros.policies.nets import DenoiserNet, NetSizes
+from vdd_ros.policies.nets import DenoiserNet, NetKind, NetSizes
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
 from vdd_ros.policies.spacing import SPACINGS, sigma_grid
 from vdd_ros.policies.transformer import TransformerDenoiserNet, require_heads
 from vdd_ros.policies.windows import WindowSizes
 
-NetKind = Literal["mlp", "transformer"]
+ROWS = 512  # sampled at a time, few enough to stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,11 @@ def follow(
     cond: Tensor,
     noise: NoiseConfig,
     sampler: SamplerConfig,
-    batch: int = 512,
 ) -> Tensor:
     """(N, D), noise.sigma_max N(0, I), and (N, C) -> (N, D): where a sampler leads that adds no
     noise."""
     sigmas, sample = placed(sampler.sigmas(noise)), SAMPLERS[sampler.name]
-    parts = zip(starts.split(batch), cond.split(batch), strict=True)
+    parts = zip(starts.split(ROWS), cond.split(ROWS), strict=True)
     with computing():
         chunks = [sample(denoise, placed(x), sigmas, placed(rows)).to(CPU) for x, rows in parts]
     return torch.cat(chunks)
@@ -156,7 +155,6 @@ def sample_chunks(
     noise: NoiseConfig,
     sampler: SamplerConfig,
     generator: torch.Generator,
-    batch: int = 512,  # rows at a time, few enough to stay in a processor's cache
 ) -> Tensor:
     """(N, C) -> (N, dim): one chunk per row, in normalised units."""
     sigmas = sampler.sigmas(noise)
@@ -164,7 +162,7 @@ def sample_chunks(
     sample, draw = SAMPLERS[sampler.name], drawing(generator)
     chunks = []
     with computing():
-        for rows in cond.split(batch):
+        for rows in cond.split(ROWS):
             start = highest * torch.randn(len(rows), dim, generator=generator)
             chunks.append(sample(denoise, start, sigmas, placed(rows), draw).to(CPU))
     return torch.cat(chunks)

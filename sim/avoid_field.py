@@ -37,7 +37,6 @@ class AvoidField:
     cylinder_height: float = 0.10
     rod_radius: float = 0.006
     rod_height: float = 0.04  # of the rod's lower end above the table
-    hold_s: float = 0.5  # beyond the finish line
     time_limit_s: float = 10.0
 
     def row_x(self, row: int) -> np.ndarray:

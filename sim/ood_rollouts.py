@@ -33,7 +33,7 @@ def rollout_alarms(
     robot: Contract,
     task: str,
     rollouts: int,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None],
 ) -> list[RolloutAlarm]:
     """Of the bundle in `folder`, in scenes that nothing is judged in; nothing reacts to an alarm.
 

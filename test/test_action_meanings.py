@@ -163,7 +163,7 @@ def planner_of(contract, say, space=None, weights=(0.5, 0.5)) -> Planner:
 
 
 def window_at(joints) -> Window:
-    return Window(joints[None], np.zeros((1, 1), np.int64), 0, 100 * MS)
+    return Window(joints[None], np.zeros((1, 1), np.int64), 100 * MS)
 
 
 @pytest.mark.parametrize("make", [one_arm, arm_with_gripper, two_arms])

@@ -30,7 +30,7 @@ from vdd_ros.camera_images import CAMERAS, CameraImages, camera_bag
 from vdd_ros.camera_writer import CameraWriter, camera_topics
 from vdd_ros.cdr import image_cdr
 from vdd_ros.commands.dataset import check, merge, show
-from vdd_ros.demo_recorder import SMALLEST_FREE_BYTES
+from vdd_ros.disk_watch import SMALLEST_FREE_BYTES
 from vdd_ros.durable import lock_folder
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.episode_log import LOG

@@ -72,6 +72,17 @@ def test_what_is_assumed_is_careful_and_said(urdf):
         assert f"# {key}: " in text, "each that no URDF has is explained"
 
 
+def test_a_camera_is_there_once_its_lines_are_no_comment(urdf):
+    _, out = new(urdf)
+    before, begin, after = out.read_text().partition("# cameras:\n")
+    lines, blank, rest = (begin + after).partition("\n\n")
+    lines = "\n".join(line.removeprefix("# ") for line in lines.splitlines())
+    seeing = Contract.from_dict(yaml.safe_load(before + lines + blank + rest))
+    assert seeing.cameras["front"].is_compressed is False
+    assert seeing.observed_cameras == ("front",)
+    assert Contract.from_yaml(out) == seeing.model_copy(update={"cameras": {}, "images": ()})
+
+
 @pytest.mark.parametrize(
     ("limit", "found"),
     [

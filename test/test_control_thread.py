@@ -480,7 +480,7 @@ def test_what_the_system_does_not_permit_is_said():
 
 
 def result(k: int, expert: int, limited=()):
-    window = Window(np.zeros((2, 7)), np.zeros((2, 1), dtype=int), 0, k)
+    window = Window(np.zeros((2, 7)), np.zeros((2, 1), dtype=int), k)
     chunk, actions = ActionChunk(np.zeros((4, 7)), k, 1), np.ones((4, 7))
     output = GateOutput(HOME, "policy", limited, None, np.zeros(7))
     log_gating = np.log([0.9, 0.1])

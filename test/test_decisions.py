@@ -22,7 +22,7 @@ def test_a_row_says_who_was_followed_and_why_not():
     decisions = Decisions(RATE_HZ)
     second_ns = 1_700_000_000_000_000_000
     stamps_ns = np.array([[0, 0], [second_ns - 4_000_000, second_ns - 3_000_000]])
-    seen = Window(np.zeros((2, 7)), stamps_ns, 0, second_ns)
+    seen = Window(np.zeros((2, 7)), stamps_ns, second_ns)
     limited = GateOutput(np.zeros(7), "policy", ("velocity", "jerk"), None, np.zeros(7))
     now_ns = seen.tick_ns + 20_000_001
     decisions.note(TickResult(now_ns, limited, expert=3, replanned=True, infer_s=4e-5, seen=seen))

@@ -110,7 +110,7 @@ def test_the_bundle_says_what_it_is_and_does_what_the_student_does(teacher, run,
     np.testing.assert_allclose(np.exp(found.log_gating), np.full(3, 1 / 3), atol=1e-6)
     contract, rng = bundle.contract, np.random.default_rng(1)
     planner = Planner(contract, policy, bundle.rule, rng, action_space(contract))
-    plan = planner.plan(Window(window, np.zeros((1, 1), np.int64), 0, 0), None, 1)
+    plan = planner.plan(Window(window, np.zeros((1, 1), np.int64), 0), None, 1)
     assert plan.fault is None and plan.steps.shape == (4, contract.action_dim)
 
 

@@ -80,7 +80,6 @@ def test_training_and_robot_see_the_same_pixels(tmp_path):
         if one is None or other is None:
             continue
         np.testing.assert_array_equal(one.image_ages_ns, other.image_ages_ns)
-        assert one.age_ns == other.age_ns
         for image, shown, found in zip(contract.images, one.images, other.images, strict=True):
             pictures = cameras[image.camera]
             filed = fitted(pictures.picture(found.value).pixels, pictures.camera, image)
@@ -126,7 +125,7 @@ def test_no_window_without_a_picture_and_a_repeated_stamp_is_counted():
     assert not aligner.add_image("hand", 1, SECOND + 90 * MS, SECOND + 97 * MS)
     window = aligner.window(SECOND + 100 * MS)
     assert window is not None and window.image_ages_ns.tolist() == [100 * MS, 10 * MS]
-    assert window.age_ns == 100 * MS and aligner.refused == "hand: repeated 1"
+    assert aligner.refused == "hand: repeated 1"
 
 
 def test_stamps_that_are_known_to_be_late_count_as_earlier():

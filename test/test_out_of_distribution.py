@@ -149,7 +149,7 @@ def test_a_leader_is_neither_slowed_nor_stopped(contract, reaction):
 def taken(made: OodDetector | None, *readings: np.ndarray) -> Monitor:
     monitor = Monitor(10 * MS, None, made)
     for k, reading in enumerate(readings):
-        window = Window(reading[None], np.zeros((1, 1), dtype=int), 0, k)
+        window = Window(reading[None], np.zeros((1, 1), dtype=int), k)
         monitor.take(TickResult(k, window=window), k)
     return monitor
 
@@ -182,7 +182,7 @@ def test_an_image_unlike_those_of_training_is_out_of_distribution(contract):
     found = []
     for tick, features in enumerate([[3.0, 0.0]] * 4 + [[6.0, 8.0]] * 2):
         sample = Sample(np.array(features), 2 * (tick // 2), 0)
-        window = Window(np.zeros((1, 7)), np.zeros((1, 1)), 0, tick, (sample,))
+        window = Window(np.zeros((1, 7)), np.zeros((1, 1)), tick, (sample,))
         monitor.take(TickResult(tick, window=window), tick)
         found.append((monitor.state().image_distances["front"], monitor.out_of_distribution))
     assert found == [(3.0, False)] * 4 + [(4.75, True), (6.5, True)]

@@ -14,6 +14,7 @@ from vdd_ros.sim.demonstrators.avoid import AvoidOperator
 from vdd_ros.sim.demonstrators.panda_arm import PandaArm
 from vdd_ros.sim.rollout import NO_EXPERT, drive, rollout, wire
 from vdd_ros.sim.tasks.avoid import Avoid
+from vdd_ros.sim.tasks.table_task import HOLD_S
 
 WAYS = (0, 13, 23)
 H = 8
@@ -63,7 +64,7 @@ def test_an_operators_plan_crosses_through_the_action_loop(env, contract, crossi
     assert (told.success, told.reason, told.way) == (True, "crossed", WAYS[index])
     assert told.mode == WAYS[index]
     # over the line before the plan ends, then half a second of standing still beyond it
-    assert 0.5 < told.seconds < plan.duration_s + FIELD.hold_s
+    assert 0.5 < told.seconds < plan.duration_s + HOLD_S
     assert way(told.path) == WAYS[index]
     np.testing.assert_allclose(told.path[0], [FIELD.centre_x, FIELD.start_y], atol=0.01)
     assert len(told.path) == int(told.seconds / 0.02 - 1e-6) + 1

@@ -52,7 +52,7 @@ def plans(policy: OnnxPolicy, rule: ActingRule, contract) -> list[tuple[int, np.
     for tick in range(TICKS):
         tick_ns = tick * contract.control_period_ns
         stamps = np.full((2, len(contract.observation)), tick_ns)
-        window = Window(wander[tick : tick + 2], stamps, 0, tick_ns)
+        window = Window(wander[tick : tick + 2], stamps, tick_ns)
         plan = planner.plan(window, running, 1)
         assert plan.fault is None and plan.steps is not None
         running = ActionChunk(plan.steps, tick_ns, contract.policy_period_ns)

@@ -17,7 +17,7 @@ from vdd_ros.policies import sighted, training
 from vdd_ros.policies.checkpoint import checkpoint_hash
 from vdd_ros.policies.distil import distil
 from vdd_ros.policies.distil_few_step import distil_few_step
-from vdd_ros.policies.encoder import Encoder, EncoderConfig, tensors_of
+from vdd_ros.policies.encoder import Encoder, EncoderConfig
 from vdd_ros.policies.judge import JudgeConfig, judged
 from vdd_ros.policies.learn import train_teacher
 from vdd_ros.policies.likelihood import likelihood_of
@@ -80,7 +80,8 @@ def test_a_picture_is_encoded_once_however_many_windows_see_it(teacher):
     pictures = open_windows(teacher.folder, held_out=False).pictures
     assert pictures is not None
     with torch.no_grad():
-        wanted = teacher.encoder(*tensors_of(pictures))
+        pixels = [torch.from_numpy(pictures.pixels(image)) for image in range(2)]
+        wanted = teacher.encoder(pixels, torch.from_numpy(pictures.ages_s))
     encoded = []
     hooks = [
         net.register_forward_hook(lambda net, given, found: encoded.append(len(found)))

@@ -12,7 +12,6 @@ from vdd_ros.statistics import (
     mean_interval,
     modes_covered,
     modes_taken,
-    paired_bootstrap,
     wilson,
 )
 
@@ -81,27 +80,6 @@ def test_a_mode_is_covered_from_two_successes_on():
     ways = [3, None, 3, 5, None, 0, 0, 0]
     assert (modes_taken(ways), modes_covered(ways)) == (3, 2)
     assert (modes_taken([None]), modes_covered([None, None])) == (0, 0)
-
-
-def test_paired_bootstrap_is_the_normal_bound_where_that_holds():
-    rng = np.random.default_rng(0)
-    b = rng.normal(size=400)
-    a = b + 0.1 + 0.2 * rng.normal(size=400)
-    difference = paired_bootstrap(a, b, seed=1)
-    error = (a - b).std() / 20
-    assert difference.mean == pytest.approx((a - b).mean())
-    assert difference.lower == pytest.approx(difference.mean - 1.645 * error, abs=0.1 * error)
-
-
-def test_pairing_removes_what_both_share():
-    b = np.random.default_rng(0).normal(size=50)
-    assert paired_bootstrap(b + 0.3, b, seed=1) == pytest.approx((0.3, 0.3))
-
-
-def test_the_same_seed_gives_the_same_bound():
-    a, b = np.random.default_rng(0).normal(size=(2, 60))
-    assert paired_bootstrap(a, b, seed=3) == paired_bootstrap(a, b, seed=3)
-    assert paired_bootstrap(a, b, seed=3) != paired_bootstrap(a, b, seed=4)
 
 
 @pytest.mark.parametrize("figure", ["success", "entropy"])

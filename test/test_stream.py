@@ -139,7 +139,7 @@ def test_features_of_images_and_their_ages_end_the_newest_row_alone():
         Sample(np.array(value), stamp, stamp) for value, stamp in (([1.0, 2.0], 40), ([3.0], 90))
     )
     images = tuple(one._replace(stamp_ns=one.stamp_ns * MS) for one in images)
-    blind = Window(np.array([[7.0], [8.0], [9.0]]), np.zeros((3, 1)), 0, 100 * MS)
+    blind = Window(np.array([[7.0], [8.0], [9.0]]), np.zeros((3, 1)), 100 * MS)
     seen = blind._replace(images=images).with_features(np.array([50.0, 10.0]))
     # 60 ms are three periods of 20 ms, 10 ms a tenth of one of 100 ms
     wanted = [[7.0, 0, 0, 0, 0, 0], [8.0, 0, 0, 0, 0, 0], [9.0, 1.0, 2.0, 3.0, 3.0, 0.1]]

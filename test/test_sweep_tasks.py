@@ -185,7 +185,7 @@ def test_a_ray_cluster_works_on_the_same_parts(done, tmp_path):
             {"ablations": {"vdd": SMALL["students"]["vdd"]}},
             "vdd is something else's name",
         ),
-        ({"ablations": {"a b": SMALL["students"]["vdd"]}}, "'a b': names are of letters"),
+        ({"ablations": {"a b": SMALL["students"]["vdd"]}}, "a name is of letters.*found 'a b'"),
         (
             {"students": {"results": {"method": "vdd", "teachers": ["edm"]}}},
             "results is something else's name",

@@ -8,9 +8,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.sealed_folder import Hash, Refused, hash_of, read_json
 
 MANIFEST = "bundle.json"
@@ -32,7 +33,7 @@ def encoder_file(image: str) -> str:
     return f"encoder_{image}.onnx"
 
 
-class Manifest(BaseModel):
+class Manifest(Part):
     """bundle.json. files: sha256 of every other file by name; method: what the policy was distilled
     by, teacher for none; nfe: network evaluations per chunk; is_stochastic: whether noise is added
     on the way from the noise that it starts from; precision: of policy.onnx, fp32 where nothing is
@@ -40,8 +41,6 @@ class Manifest(BaseModel):
     created: ISO 8601, of older bundles; now the same run makes the same bytes.
     Bundles made before one of these was told lack it.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
     name: str = Field(pattern=NAME)

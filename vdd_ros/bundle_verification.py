@@ -47,12 +47,11 @@ class Check(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """A bundle that passed, opened and warm; differences: from its reference outputs, None where it
+    """A bundle that passed, opened; differences: from its reference outputs, None where it
     has none."""
 
     bundle: Bundle
     policy: Policy
-    warm: Warm
     differences: Differences | None
     checks: tuple[Check, ...]
 
@@ -98,7 +97,7 @@ def verified(
         "parity": differences is not None,
     }
     checks = [Check(name, made.get(name, True) or None, passed[name]) for name in CHECKS]
-    return Verified(bundle, policy, warm, differences, tuple(checks))
+    return Verified(bundle, policy, differences, tuple(checks))
 
 
 def certificate_for(bundle: Bundle, robot: Contract | None) -> Certificate | None:

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from vdd_ros.contract_parts import Encoder, Finite, Part, Positive
+from vdd_ros.contract_parts import Encoder
+from vdd_ros.fields import Finite, NotNegative, Part, Positive
 
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Vector3 = tuple[Finite, Finite, Finite]
 Quaternion = tuple[Finite, Finite, Finite, Finite]
 Matrix = tuple[tuple[Finite, ...], ...]

@@ -23,7 +23,7 @@ from vdd_ros.manifest import FileSummary
 READY_S = 60.0  # of a first import on a busy machine
 ANSWER_S = 60.0  # to finish a file on a disk that is in trouble
 SUMMARY_S = 600.0  # to read a long recording from a slow disk
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 20  # of what is said at once
 WELL_S = 60.0  # who goes on for so long began well
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 

@@ -49,8 +49,8 @@ def judge_camera(
     streams: Mapping[str, StreamData],
     started_ns: int,
     stopped_ns: int,
-    lost: int = 0,
-    missing: int = 0,
+    lost: int,
+    missing: int,
 ) -> CameraJudgement:
     """What is to be said of a camera between two times of the ROS clock, beside the joints of
     `streams`; lost: pictures that the middleware says did not arrive; missing: gaps in the numbers

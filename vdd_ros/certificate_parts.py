@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vdd_ros.certificate_demands import Share
+from vdd_ros.fields import Share
 from vdd_ros.sealed_folder import Hash
 
 MOST_MISSED = 0.01  # share of deadlines that a device may miss and still pass

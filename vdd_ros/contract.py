@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from vdd_ros.certificate_demands import CertificateDemands
-from vdd_ros.contract_cameras import NAME, Camera
+from vdd_ros.contract_cameras import Camera
 from vdd_ros.contract_images import (
     ObservedImage,
     cameras_missing,
@@ -25,7 +25,6 @@ from vdd_ros.contract_images import (
 )
 from vdd_ros.contract_parts import (
     NUMBERS_PER_OBJECT,
-    TOPIC,
     Action,
     Encoder,
     Frames,
@@ -33,12 +32,12 @@ from vdd_ros.contract_parts import (
     Kinematics,
     Latencies,
     ObservationPart,
-    Part,
     Rates,
     Stream,
     require_known,
 )
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Name, Part, Topic
 from vdd_ros.joint_correction import ENCODER_STREAMS, JointCorrection, with_encoders
 from vdd_ros.kinematic_model import names_in, with_model_text
 from vdd_ros.latencies import with_latencies
@@ -68,13 +67,13 @@ class Contract(Part):
     """
 
     format_version: Literal[1]
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    robot: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
+    name: Name
+    robot: Name | None = None
     joints: tuple[Joint, ...] = Field(min_length=1)
     frames: Frames
     rates: Rates
     streams: dict[str, Stream]
-    cameras: dict[Annotated[str, Field(pattern=NAME)], Camera] = {}
+    cameras: dict[Name, Camera] = {}
     objects: tuple[str, ...] = ()
     observation: tuple[ObservationPart, ...] = Field(min_length=1)
     images: tuple[ObservedImage, ...] = ()
@@ -82,7 +81,7 @@ class Contract(Part):
     kinematics: Kinematics | None = None
     encoders: dict[str, Encoder] = {}
     latency: Latencies | None = None
-    e_stop_topic: str = Field("/e_stop", pattern=TOPIC)
+    e_stop_topic: Topic = "/e_stop"
     recording: RecordingLimits = RecordingLimits()
     parity: ParityLimits = ParityLimits()
     certificate: CertificateDemands = CertificateDemands()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vdd_ros.contract_parts import TOPIC, Part, Positive
+from vdd_ros.fields import Part, Positive, Topic
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -14,7 +14,6 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 BYTES_PER_PIXEL = {"rgb8": 3, "bgr8": 3, "mono8": 1}
 ENCODINGS = {IMAGE: tuple(BYTES_PER_PIXEL), COMPRESSED: ("jpeg", "png")}
 MOST_PIXELS = 40_000_000  # a chunk of a recording holds so many in colour
-NAME = r"^[a-z][a-z0-9_]*$"
 
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
@@ -30,7 +29,7 @@ class Camera(Part):
     service that it is read with.
     """
 
-    topic: str = Field(pattern=TOPIC)
+    topic: Topic
     type: Literal["sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"]
     encoding: Literal["rgb8", "bgr8", "mono8", "jpeg", "png"]
     width: Pixels
@@ -39,7 +38,7 @@ class Camera(Part):
     max_age_s: Positive
     timeline: Literal["header", "receive"]
     frame: str = Field(min_length=1)
-    camera_info: str | None = Field(None, pattern=TOPIC)
+    camera_info: Topic | None = None
     reliability: Literal["reliable", "best_effort"] = "best_effort"
     depth: Annotated[int, Field(ge=1, le=1000)] = 4
 

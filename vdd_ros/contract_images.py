@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from vdd_ros.contract_cameras import NAME, Camera
-from vdd_ros.contract_parts import Part
+from vdd_ros.contract_cameras import Camera
+from vdd_ros.fields import Name, Part
 
 RESAMPLING = "triangle"  # of `image_fit.fitted`; another one is another interface
 Place = Annotated[int, Field(ge=0, le=16384)]
@@ -43,7 +43,7 @@ class ObservedImage(Part):
     [pixels]; delay_s: how long before the tick it is looked up [s], as that of other parts.
     """
 
-    name: str = Field(pattern=NAME)
+    name: Name
     camera: str
     crop: Crop | None = None
     width: Seen

@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from vdd_ros.fields import Finite, Part, Positive, Topic
 from vdd_ros.kinematic_model import names_in, reduced
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 # Revolute limits of real arms lie within a few turns; a larger bound is a number in degrees.
 LARGEST_ANGLE = 4.0 * math.pi
 LARGEST_SPEED = 8.0 * math.pi  # [rad/s]; likewise
@@ -23,11 +22,6 @@ FIELDS = {
     "geometry_msgs/msg/PoseArray": ("position", "heading"),
 }
 NUMBERS_PER_OBJECT = {"position": 3, "heading": 2}
-TOPIC = r"^/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Joint(Part):
@@ -103,7 +97,7 @@ class Stream(Part):
     published with.
     """
 
-    topic: str = Field(pattern=TOPIC)
+    topic: Topic
     type: Literal[
         "sensor_msgs/msg/JointState",
         "std_msgs/msg/Float64MultiArray",

@@ -91,7 +91,7 @@ class Cuda:
         self._release_with(owner, "cuMemFree", address)
         return int(address)
 
-    def pinned(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    def pinned(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
         """Zeros in memory of the processor that the GPU can copy to and from by itself."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self.call("cuMemHostAlloc", max(size, 1), 0)

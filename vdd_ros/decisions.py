@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
+from vdd_ros.cdr import NS_PER_S
 from vdd_ros.command_gate import PRECEDENCE, StopReason
 from vdd_ros.safety import LIMITS
 from vdd_ros.tick_result import TickResult
 
-NS_PER_S = 1_000_000_000
 KEPT_S = 1.0  # of ticks; of more that nobody fetches, the oldest are lost
 REASONS = {reason: place for place, reason in enumerate(StopReason)}
 # What a row tells; `place` is one in the names that follow, and NaN is none.

@@ -20,7 +20,7 @@ from vdd_ros.bag import read_bag
 from vdd_ros.beside import Beside
 from vdd_ros.calibration_file import calibration_warnings
 from vdd_ros.contract import Contract
-from vdd_ros.disk_watch import DiskWatch, Look
+from vdd_ros.disk_watch import SMALLEST_FREE_BYTES, DiskWatch, Look
 from vdd_ros.durable import make_folder, sync_folder, write_text
 from vdd_ros.episode import decode
 from vdd_ros.episode_log import append, saved
@@ -43,8 +43,6 @@ from vdd_ros.recording_judgement import NOT_JUDGED, RecordingJudged, judge_recor
 from vdd_ros.recovery import quarantine
 from vdd_ros.timing_verdict import Finding
 from vdd_ros.verdict import verdict_of
-
-SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 
 
 class State(Enum):

@@ -8,19 +8,18 @@ import platform
 import re
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from vdd_ros.fields import Part
 from vdd_ros.sealed_folder import hash_of
 
 MODEL_FILES = ("/proc/device-tree/model", "/sys/class/dmi/id/product_name")
 UNIT_FILES = ("/proc/device-tree/serial-number", "/etc/machine-id")
 
 
-class Device(BaseModel):
+class Device(Part):
     """model: of the computer, processor: its name, accelerator: name of a GPU that something runs
     on, empty for none; unit: tells one computer of a kind from another, hashed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     machine: str

@@ -14,9 +14,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from vdd_ros.device import Device
+from vdd_ros.fields import Part
 from vdd_ros.sealed_folder import (
     LARGEST_FILE,
     SIGNATURE,
@@ -39,11 +40,9 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 FileName = Annotated[str, Field(pattern=NAME)]
 
 
-class ResultManifest(BaseModel):
+class ResultManifest(Part):
     """result.json. name: what it is, such as `latency`, or `engine-` and a key; facts: what was
     measured, or what an engine was built from; made: ISO 8601; files: sha256 of each by name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
     name: FileName

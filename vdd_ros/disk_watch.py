@@ -9,6 +9,7 @@ WINDOW_NS = 5_000_000_000  # over which a rate is told: pictures come to the dis
 SHORTEST_NS = 1_000_000_000
 # A look a second, three seconds of pictures that wait for the disk, and as much again to end well.
 RESERVE_S = 10.0
+SMALLEST_FREE_BYTES = 256 * 1024 * 1024  # of a disk that something is to be recorded on
 
 
 class Look(NamedTuple):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from vdd_ros.bundle_manifest import Precision
+from vdd_ros.fields import Part
 from vdd_ros.sealed_folder import Hash, hash_of, sha256
 
 L4T = Path("/etc/nv_tegra_release")  # Jetson Linux, whose version is that of its driver
@@ -18,13 +19,11 @@ KERNEL_MODULE = Path("/sys/module/nvidia/version")
 BOARD = Path("/proc/device-tree/model")
 
 
-class Gpu(BaseModel):
+class Gpu(Part):
     """The half of an identity that is the machine's. tensorrt: version, as 10.3.0;
     compute_capability: of the GPU, as 8.7; driver: version of CUDA's driver, and of the kernel's
     or of Jetson Linux where it is told; device: names of GPU and board.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tensorrt: str = Field(min_length=1)
     compute_capability: str = Field(pattern=r"^\d+\.\d+$")
@@ -32,11 +31,9 @@ class Gpu(BaseModel):
     device: str = Field(min_length=1)
 
 
-class EngineIdentity(BaseModel):
+class EngineIdentity(Part):
     """onnx_sha256: of the graph that the engine computes; precision: of that graph; built_on: the
     machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     onnx_sha256: Hash
     precision: Precision

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from vdd_ros.bag import BagWriter, Topic
 from vdd_ros.contract import Contract
+from vdd_ros.disk_watch import SMALLEST_FREE_BYTES
 from vdd_ros.durable import sync_folder
 from vdd_ros.errors import UserError
 
@@ -25,7 +26,6 @@ SILENT_NS = 3_000_000_000  # policy states come ten times a second, the last one
 AFTERMATH_NS = 2_000_000_000
 MESSAGE_BYTES = 200  # that a message takes beside its data
 MOST_BYTES = 512 * 1024 * 1024  # kept in memory, whatever comes in
-SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 
 
 class _Kept(NamedTuple):

@@ -85,7 +85,7 @@ def default_runtime(has_expert: bool, in_fp32: bool = True) -> Runtime:
     return "onnxruntime"
 
 
-def runtime_of_graphs(runtime: Runtime, in_fp32: bool = True) -> Runtime:
+def runtime_of_graphs(runtime: Runtime, in_fp32: bool) -> Runtime:
     """What runs the others where a runtime is for the graph of one expert; numpy has products in
     float32 alone that are quick, and none in int8."""
     if runtime != "compiled":

@@ -21,7 +21,7 @@ def leader_findings(
     contract: Contract,
     streams: Mapping[str, StreamData],
     limits: RecordingLimits,
-    imported: bool = False,
+    imported: bool,
 ) -> Iterator[str]:
     """A clause where nobody led although the contract has a stream for it, or where the arm was
     away from where it was led to, but for the time that it takes to follow.

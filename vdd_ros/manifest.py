@@ -10,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Finite, Part
 
 FORMAT_VERSION: Final = 1
 FILE_NAME = "manifest.json"
@@ -24,15 +25,10 @@ FILE = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 LARGEST_BYTES = 4 * 1024 * 1024  # with a kinematic model in the contract it has some 100 KiB
 Level = Literal["PASS", "WARN", "FAIL"]
 Count = Annotated[int, Field(ge=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]  # a clock that jumps back makes negative ones
 Nanoseconds = Annotated[int, Field(gt=-(2**62), lt=2**62)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StreamSummary(_Part):
+class StreamSummary(Part):
     """count: messages kept; rate_hz: achieved between the first and the last; incomplete: messages
     without one of the contract's joints, which are not samples; longest_gap_s between two receipts;
     lost: messages that were sent and did not arrive, as far as the middleware tells; missing: gaps
@@ -50,14 +46,14 @@ class StreamSummary(_Part):
     delay_p95_s: float | None = None
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """sha256: of the file; made: the day, ISO 8601."""
 
     sha256: str
     made: str
 
 
-class ClockSummary(_Part):
+class ClockSummary(Part):
     """The clock of another host while the episode was recorded [s].
 
     offset_s: by how much it was ahead, the median of so many times it was `measured`; least_s and
@@ -71,7 +67,7 @@ class ClockSummary(_Part):
     within_s: float
 
 
-class Verdict(_Part):
+class Verdict(Part):
     """Whether an episode is fit to learn from, and why not, one sentence a reason."""
 
     level: Level
@@ -81,7 +77,7 @@ class Verdict(_Part):
         return f"{self.level}: {'; '.join(self.reasons)}" if self.reasons else self.level
 
 
-class FileSummary(_Part):
+class FileSummary(Part):
     bytes: Count
     sha256: str
 
@@ -108,7 +104,7 @@ def files_of(
     }
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """Where an episode is from, in words of whoever recorded it; empty where nobody said.
 
     operator: a pseudonym, no name; consent: what that person agreed to; licence: what others may do
@@ -127,7 +123,7 @@ class Provenance(_Part):
         return {name: text for name, text in self if text}
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """started: wall clock, ISO 8601; started_ns: ROS clock, as every stamp in the episode.
 
     cameras: of their pictures, as streams; incomplete: of those looked at, the unreadable.

@@ -79,6 +79,24 @@ OF_STREAMS = """\
 # reliability: best_effort hears every publisher; reliable only such as are reliable themselves.
 # Topics without a slash at their beginning lie in the namespace of the nodes that use them.
 """
+OF_CAMERAS = """
+# A camera to record, and what a policy is to see of it: remove `# ` from the lines that follow.
+#   Without images it is only recorded. `ros2 topic echo --once --no-arr TOPIC` tells encoding,
+#   size and frame.
+# cameras:
+#   front:
+#     topic: front/image_raw
+#     type: sensor_msgs/msg/Image  # or CompressedImage, encoding jpeg or png
+#     encoding: rgb8  # or bgr8, mono8
+#     width: 640
+#     height: 480
+#     rate_hz: 30.0
+#     max_age_s: 0.2
+#     timeline: header
+#     frame: front_optical_frame  # z away from the camera, x to its right
+# images:
+#   - {name: front, camera: front, width: 128, height: 96, delay_s: 0.03}
+"""
 END = """
 observation:
   # looked up 10 ms before the tick: by then every process has the same sample
@@ -189,6 +207,7 @@ def contract_text(draft: Draft) -> str:
             OF_STREAMS,
             "streams:\n",
             *_streams(draft),
+            OF_CAMERAS,
             END,
         ]
     )

@@ -79,7 +79,7 @@ class Normalizer:
 
     @classmethod
     def fit_blocks(
-        cls, blocks: Blocks, rank: int, rng: np.random.Generator, degree: int = 2
+        cls, blocks: Blocks, rank: int, rng: np.random.Generator, degree: int
     ) -> Normalizer:
         """As `fit`, of windows that come in blocks, which are asked for several times."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Bound = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+from vdd_ros.fields import Part, Positive, Share
+
 FEWEST_WINDOWS = 1000
 FEATURE_BOUND = 1e-3  # in fp32, of features of variance 1
 
 
-class ParityLimits(BaseModel):
+class ParityLimits(Part):
     """windows: recorded windows that it is measured on, at least; joint_error: largest difference
     of a joint target, in any window [unit of the joint]; disagreement: share of windows in which
     another expert is the most likely one; nll: how much worse recorded chunks fit, mean over
@@ -19,13 +20,11 @@ class ParityLimits(BaseModel):
     between two draws of the first (docs/metrics.md), in standardised actions.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     windows: Annotated[int, Field(ge=1)] = FEWEST_WINDOWS
-    joint_error: Bound = 5e-3
-    disagreement: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
-    nll: Bound = 0.02
-    energy_distance: Bound = 0.01
+    joint_error: Positive = 5e-3
+    disagreement: Share = 0.01
+    nll: Positive = 0.02
+    energy_distance: Positive = 0.01
 
     def of(self, precision: str) -> ParityLimits:
         """In fp32 as many windows as there are will do: rounding alone is left to differ, and that

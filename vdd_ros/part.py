@@ -13,12 +13,13 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.durable import replace_text
 from vdd_ros.episode_log import DELETED, EpisodeLog
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.manifest import Calibration, ClockSummary, Nanoseconds, Provenance
 from vdd_ros.timing_verdict import Finding
 
@@ -28,15 +29,13 @@ JOURNAL = "part.json"
 LARGEST_BYTES = 4 * 1024 * 1024
 
 
-class Journal(BaseModel):
+class Journal(Part):
     """As in a manifest, as far as it is known before the recording is judged.
 
     stopped_ns: ROS clock, None of one that was never stopped; has_cameras: whether pictures were
     recorded; lost, missing: messages by stream or camera; beside: what was found of the clocks;
     damage: why it could not be saved, as a clause.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
     task: str

@@ -83,7 +83,7 @@ class PartFiles:
         """Others may have the folder."""
         os.close(self._lock)
 
-    def write_journal(self, known: Journal, counts: bool = True) -> None:
+    def write_journal(self, known: Journal, counts: bool) -> None:
         """To the disk where it changed; counts: also where no more than counts did, for which
         streams should not wait for the disk every second. Raises OSError."""
         before = self._journal

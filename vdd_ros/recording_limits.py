@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+from vdd_ros.fields import NotNegative, Part, Positive, Share
+
 CLOCK_OFFSET_S = 0.01
-Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Greys = Annotated[float, Field(ge=0.0, le=255.0)]
 
 
-class ImageLimits(BaseModel):
+class ImageLimits(Part):
     """compression: of chunks of images that are not compressed themselves; frozen_s: for how long
     pictures may stay the same while a joint moves [s]; still: the mean change, in grey levels of
     255, below which pictures hardly change; uniform: the spread of grey levels below which a
@@ -22,28 +22,24 @@ class ImageLimits(BaseModel):
     many of a recording.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     compression: Literal["none", "lz4", "zstd"] = "none"
-    frozen_s: Seconds = 1.0
+    frozen_s: NotNegative = 1.0
     still: Greys = 0.05
     uniform: Greys = 2.0
     blank: Share = 0.05
     spoilt: Share = 0.05
     black: Greys = 16.0
-    looks_hz: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 4.0
+    looks_hz: Positive = 4.0
     most_looks: Annotated[int, Field(ge=2)] = 240
 
 
-class MotionLimits(BaseModel):
+class MotionLimits(Part):
     """restless: share of its range within which a standing joint's encoder tells; at_end: share of
     its range within which a joint is at the end of it; beyond: share of its samples that may lie
     outside a joint's limits, by more than `restless`; wrong_unit: share of its range by which one
     sample outside is enough: more than a controller overshoots, less than degrees for radians;
     led_astray: share of the time that a joint may be further from its leader than its `tracking`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     restless: Share = 1e-3
     at_end: Share = 2e-3
@@ -52,18 +48,16 @@ class MotionLimits(BaseModel):
     led_astray: Share = 0.1
 
 
-class TimingLimits(BaseModel):
+class TimingLimits(Part):
     """few: share of intervals or stamps that may be odd before it is told; covered: share of a
     recording that its commands have to reach over.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     few: Annotated[float, Field(gt=0.0, le=0.5)] = 0.05
     covered: Share = 0.5
 
 
-class RecordingLimits(BaseModel):
+class RecordingLimits(Part):
     """shortest_s: a recording that is shorter warns [s]; rate_warn, rate_fail: shares of a stream's
     declared rate; jitter: how far one interval in twenty may be from the median one, in periods of
     the declared rate; skew_s: by how much the delays from stamp to receipt of two observed streams
@@ -77,13 +71,11 @@ class RecordingLimits(BaseModel):
     and drift over a folder.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    shortest_s: Seconds = 0.5
+    shortest_s: NotNegative = 0.5
     rate_warn: Share = 0.9
     rate_fail: Share = 0.5
-    jitter: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2.0
-    skew_s: Seconds = 0.05
+    jitter: Positive = 2.0
+    skew_s: NotNegative = 0.05
     least_motion: Share = 0.005
     stuck: Share = 0.05
     saturated: Share = 0.2
@@ -107,8 +99,8 @@ class RecordingLimits(BaseModel):
     def of_timing(self) -> TimingLimits:
         return self.timing or TimingLimits()
 
-    calibration_days: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
-    clock_offset_s: Seconds | None = None
+    calibration_days: NotNegative | None = None
+    clock_offset_s: NotNegative | None = None
 
     @property
     def most_clock_offset_s(self) -> float:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field
 
 from vdd_ros.calibration_parts import (
     Gripper,
@@ -26,9 +25,10 @@ from vdd_ros.calibration_parts import (
     Latency,
     RestOffsets,
 )
-from vdd_ros.contract_parts import Encoder, Part
+from vdd_ros.contract_parts import Encoder
 from vdd_ros.durable import make_folder, sync_folder, write_text
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Name, Part
 from vdd_ros.yaml_file import checked, read_map
 
 WHAT = "calibration file"
@@ -48,7 +48,7 @@ class RobotCalibration(Part):
 
     format_version: Literal[1] = 1
     made: str = ""
-    robot: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    robot: Name
     contract_hash: str
     encoders: JointOffsets | None = None
     leader: JointOffsets | None = None

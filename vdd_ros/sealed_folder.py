@@ -126,10 +126,10 @@ def parsed_json(data: bytes, where: str) -> Any:
         raise Refused("files", told) from None
 
 
-def require_file(path: Path, digest: str, largest: int = LARGEST_FILE) -> None:
+def require_file(path: Path, digest: str) -> None:
     """Raises Refused where the file is not there, or not the one that the manifest names."""
     found = hashlib.sha256()
-    for piece in _pieces(path, largest):
+    for piece in _pieces(path, LARGEST_FILE):
         found.update(piece)
     if found.hexdigest() != digest:
         raise _changed(path)

@@ -11,10 +11,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from vdd_ros.bounded_file import read_text_up_to
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.sealed_folder import SIGNATURE, Refused, read_json
 
 INSTALL = "pip install '.[sign]', or apt-get install python3-cryptography"
@@ -26,10 +27,8 @@ HOW_TO_SIGN: dict[Kind, str] = {
 }
 
 
-class Signature(BaseModel):
+class Signature(Part):
     """signature.json; public_key and signature in hexadecimal digits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
     algorithm: Literal["ed25519"] = "ed25519"

@@ -113,14 +113,6 @@ def modes_covered(ways: Ways) -> int:
     return sum(count >= 2 for way, count in Counter(ways).items() if way is not None)
 
 
-def paired_bootstrap(a: Sequence[float], b: Sequence[float], seed: int) -> Difference:
-    """Mean of a - b, with its lower bound by resampling the pairs (a[i], b[i])."""
-    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    groups = _groups(None, len(difference))
-    means = [weights @ difference / len(difference) for weights in _resamples(groups, seed)]
-    return Difference(float(difference.mean()), _lower(means))
-
-
 def equal_to_teacher(
     tasks: Sequence[Pair], figure: Literal["success", "entropy"], ratio: float, seed: int
 ) -> Equality:

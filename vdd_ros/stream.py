@@ -93,14 +93,12 @@ class StreamBuffer:
 class Window(NamedTuple):
     """What a policy sees at one tick.
 
-    values: (To, Do), oldest first; stamps_ns: (To, parts) stamp of each sample used;
-    age_ns: age of the oldest of the newest samples of all streams and images at the tick; images:
-    one sample for each image of the contract.
+    values: (To, Do), oldest first; stamps_ns: (To, parts) stamp of each sample used; images: one
+    sample for each image of the contract.
     """
 
     values: np.ndarray
     stamps_ns: np.ndarray
-    age_ns: int
     tick_ns: int
     images: tuple[Sample, ...] = ()
 
@@ -197,7 +195,6 @@ class Aligner:
         return Window(
             values=np.concatenate([s.value for s in samples]).reshape(self.n_obs_steps, -1),
             stamps_ns=np.array([s.stamp_ns for s in samples]).reshape(self.n_obs_steps, -1),
-            age_ns=tick_ns - min(s.stamp_ns for s in (*samples[-len(self._parts) :], *images)),
             tick_ns=tick_ns,
             images=images,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vdd_ros.sim.demonstrators.table import Aim, Script, TableOperator
-from vdd_ros.sim.tasks.lift_choice import HALF, LiftChoice
+from vdd_ros.sim.tasks.blocks import HALF
+from vdd_ros.sim.tasks.lift_choice import LiftChoice
 from vdd_ros.sim.tasks.lift_one import LiftOne
 
 ABOVE = (0.09, 0.12)  # [m] over the table before the hand comes down

@@ -70,7 +70,7 @@ class PandaArm:
             raise RuntimeError(f"the tool cannot reach {np.round(point, 3)} upright")
         return self._configuration.q[:7].copy()
 
-    def approach(self, point: np.ndarray, yaw: float = 0.0) -> np.ndarray:
+    def approach(self, point: np.ndarray, yaw: float) -> np.ndarray:
         """Joints (7,) [rad] one step of the solver nearer to a point, for one that moves slowly."""
         self._aim_at(point, yaw)
         self._step()

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 from robosuite.models.objects import BoxObject, MujocoObject
 
+from vdd_ros.sim.tasks.blocks import DENSITY, HALF
 from vdd_ros.sim.tasks.table_task import TableTask
 
-HALF = 0.0225  # [m] of a cube's edge: the open hand has 17 mm to spare on either side
-DENSITY = 400.0  # [kg/m^3] of wood; 36 g
 LIFTED_M = 0.10  # of its lower face over the table
 GRASPED_M = 0.02  # a cube this far up is in the hand for good
 X, Y = (0.42, 0.58), (0.08, 0.20)  # [m] of the cubes' centres, y to either side

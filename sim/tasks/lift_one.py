@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vdd_ros.sim.tasks.lift_choice import HALF, LiftChoice
+from vdd_ros.sim.tasks.blocks import HALF
+from vdd_ros.sim.tasks.lift_choice import LiftChoice
 
 X, Y = (
     (0.43, 0.57),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vdd_ros.bag import deserialized
+from vdd_ros.cdr import TRAJECTORY
 from vdd_ros.datasets.bag_guard import require_bag_bounded
 from vdd_ros.errors import UserError
 
 STORAGE = (".mcap", ".db3")
 ARRAY = "std_msgs/msg/Float64MultiArray"
-JOINT_STATE, TRAJECTORY = "sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory"
+JOINT_STATE = "sensor_msgs/msg/JointState"
 TYPES = (JOINT_STATE, TRAJECTORY, ARRAY)
 
 

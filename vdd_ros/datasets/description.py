@@ -10,7 +10,7 @@ import json
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from vdd_ros.camera_images import CAMERAS
 from vdd_ros.contract import Contract
@@ -19,6 +19,7 @@ from vdd_ros.datasets.formats import Rosbag2Format
 from vdd_ros.datasets.source import Source
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.manifest import (
     Calibration,
     ClockSummary,
@@ -34,21 +35,17 @@ PICTURES = rf"^{CAMERAS}/[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 LONGEST_PERIODS = 2.5  # of frames: how old a sample may be before it is missed
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 EpisodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
-class Losses(_Part):
+class Losses(Part):
     """Messages of a stream that did not arrive, as in `StreamSummary`."""
 
     lost: Annotated[int, Field(ge=0)] = 0
     missing: Annotated[int, Field(ge=0)] = 0
 
 
-class EpisodeFacts(_Part):
+class EpisodeFacts(Part):
     """What a manifest said of an episode, and no format has a place for; recording: what the
     dataset calls it; losses: by stream; pictures: files of its cameras that lie beside it, in a
     rosbag2, with what their summaries say was lost. software and response_s are None in what older
@@ -116,7 +113,7 @@ class EpisodeFacts(_Part):
         )
 
 
-class Description(_Part):
+class Description(Part):
     """source: the declaration; contract: as recorded; lost: what is not in the dataset."""
 
     format_version: Literal[1] = 1

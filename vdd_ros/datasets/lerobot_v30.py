@@ -24,6 +24,7 @@ from vdd_ros.datasets.lerobot_info import (
     read_info,
     require_counts,
 )
+from vdd_ros.datasets.lerobot_meta import VERSION
 from vdd_ros.datasets.lerobot_pictures import VIDEO, Place, frames_in, pictured
 from vdd_ros.datasets.lerobot_table import (
     NUMBERS,
@@ -40,7 +41,6 @@ from vdd_ros.datasets.source import Source
 from vdd_ros.errors import UserError
 from vdd_ros.yaml_file import first_fault
 
-VERSION = "v3.0"
 EPISODES = "meta/episodes"
 STATISTICS = "meta/stats.json"
 OF_EPISODES = "the stats of meta/episodes"

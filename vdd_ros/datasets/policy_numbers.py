@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Positive
 from vdd_ros.datasets.formats import DeclarationPart
 from vdd_ros.datasets.source import OPEN, Column, left_open
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Positive
 from vdd_ros.yaml_file import checked, read_extended
 
 NO_UNIT = "fraction"  # of numbers that are only numbers, such as a cosine

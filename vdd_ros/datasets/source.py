@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Finite, Positive
 from vdd_ros.datasets.formats import DeclarationPart, Format, LeRobotFormat, RobomimicFormat
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Finite, Positive, spelled
 from vdd_ros.yaml_file import checked, read_extended
 
 # unit of a column -> (unit of the joint that it fits, factor)
@@ -30,6 +30,9 @@ FACTORS = {
 
 WITH_IMAGES = (LeRobotFormat, RobomimicFormat)
 OPEN = "???"  # in a declaration that was begun by `vdd dataset look`
+Sha256 = Annotated[
+    str, spelled(r"[0-9a-f]{64}", "a sha256 is of 64 hexadecimal digits, as sha256sum prints it")
+]
 OVERSHOOT = 0.02  # of a normalised column's span: what a measured position may lie beside it
 
 
@@ -117,7 +120,7 @@ class Origin(DeclarationPart):
     url: str
     version: str
     licence: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
 
 
 class Source(DeclarationPart):

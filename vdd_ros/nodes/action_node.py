@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.timer import Timer
 
@@ -32,7 +31,7 @@ from vdd_ros.nodes.action_setup import Ready, prepared
 from vdd_ros.nodes.action_topics import Outputs, Reporter
 from vdd_ros.nodes.e_stop import EStopListener
 from vdd_ros.nodes.go_home import HANGS, GoHome
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.realtime import give_back_memory
@@ -75,8 +74,7 @@ class ActionNode(LifecycleNode):
             if self.trigger_configure() is not SUCCESS:
                 self.destroy_node()
                 raise UserError(self.fault or "the node cannot be configured; see the log")
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
-            self._starter = self.create_timer(AT_ONCE_S, self._start_by_itself, clock=steady)
+            self._starter = steady_timer(self, AT_ONCE_S, self._start_by_itself)
 
     def _start_by_itself(self) -> None:
         """What keeps it from that is told; it may be activated by request then."""

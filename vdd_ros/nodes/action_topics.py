@@ -7,7 +7,6 @@ import time
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray
@@ -21,7 +20,7 @@ from vdd_ros.decisions import Decisions
 from vdd_ros.monitor import RunState
 from vdd_ros.nodes.action_inputs import Inputs
 from vdd_ros.nodes.decision_messages import decisions_message
-from vdd_ros.nodes.hosting import full_name
+from vdd_ros.nodes.hosting import full_name, steady_timer
 from vdd_ros.nodes.listeners import ABSENT, Listeners
 from vdd_ros.nodes.messages import (
     Health,
@@ -170,8 +169,7 @@ class Reporter:
         self._ran = False  # whether the last word was that of a run
         self._ticking = BeatWatch(round(2e9 * STATE_PERIOD_S))
         self._looks = 0
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(STATE_PERIOD_S, self._publish, clock=steady)
+        self._timer = steady_timer(node, STATE_PERIOD_S, self._publish)
 
     def watch(self, control: ControlThread, doing: str, done: str) -> None:
         """Say how this one goes from now on, and what it does and has done."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -28,7 +27,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import Camera
 from vdd_ros.durable import replace_text
 from vdd_ros.errors import UserError
-from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.hosting import run_node, steady_timer
 from vdd_ros.nodes.knock import acquainted
 from vdd_ros.nodes.messages import message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -74,7 +73,7 @@ class BenchSources(Node):
             thread.start()
         script = self._lead() if self.settings.role == ROBOT else self._follow()
         self._doing = ScriptRunner(self, script)
-        self.create_timer(POLL_S, self._doing.ask, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self, POLL_S, self._doing.ask)
 
     @property
     def exit_code(self) -> int | None:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
@@ -24,7 +23,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.nodes.calibrate_drift import DriftWatch
 from vdd_ros.nodes.calibrate_recorded import RecordedMotion
 from vdd_ros.nodes.calibration_parameters import CalibrationParameters
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import read_parameters
 from vdd_ros.nodes.static_frames import StaticFrames
@@ -56,9 +55,7 @@ class CalibrationNode(Node):
         self._tell_frames()
         self._task = self._make_task()
         if self.settings.stay:
-            self.create_timer(
-                LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
-            )
+            steady_timer(self, LOOK_PERIOD_S, self._look)
         publish_diagnostics(self, self._health)
 
     def _make_task(self) -> Task | None:

@@ -12,19 +12,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from vdd_ros.bag import load_formats
+from vdd_ros.camera_process import MOST_BYTES
 from vdd_ros.camera_writer import CameraWriter
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
-from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.hosting import run_node, steady_timer
 from vdd_ros.nodes.raw_streams import Information, listen_to, origin_of
 from vdd_ros.nodes.receive_clock import ReceiveClock
 
 LOOK_S, TELL_S, SYNC_S = 0.01, 0.2, 1.0
-MOST_BYTES = 1 << 20
 QUEUE_S = 3.0  # of pictures: as long as a disk may take for what came in a second
 
 
@@ -48,10 +47,9 @@ class CameraRecorder(Node):
             rate_hz = contract.cameras[name.partition(".")[0]].rate_hz
             depth = max(topic.depth, round(QUEUE_S * rate_hz))
             listen_to(self, name, topic, depth, self._take, self.writer.add_lost)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_S, self._look, clock=steady)
-        self.create_timer(TELL_S, self._tell, clock=steady)
-        self.create_timer(SYNC_S, self.writer.sync, clock=steady)
+        steady_timer(self, LOOK_S, self._look)
+        steady_timer(self, TELL_S, self._tell)
+        steady_timer(self, SYNC_S, self.writer.sync)
         self._say({"ready": True})
 
     def _take(self, name: str, data: bytes, information: Information) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rclpy.clock import Clock, ClockType, ROSClock
+from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_srvs.srv import Trigger
@@ -36,7 +36,7 @@ from vdd_ros.errors import UserError
 from vdd_ros.gate_clock import GateClock
 from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.e_stop import EStopListener
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.listeners import ROBOT_HELP, Listeners
 from vdd_ros.nodes.messages import (
     NS_PER_S,
@@ -96,11 +96,10 @@ class CommandGateNode(Node):
         EStopListener(self, self.contract.e_stop_topic, self._on_e_stop)
         self.create_service(Trigger, "~/reset", self._on_reset)
         period_s = self.contract.control_period_ns / NS_PER_S
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(period_s, self._on_timer, clock=steady)
+        steady_timer(self, period_s, self._on_timer)
         if self.get_parameter("use_sim_time").value:  # which may be faster than real time
             self.create_timer(period_s, self._tick)
-        self.create_timer(RIVAL_PERIOD_S, self._look_for_rivals, clock=steady)
+        steady_timer(self, RIVAL_PERIOD_S, self._look_for_rivals)
         publish_diagnostics(self, self._health)
 
     def destroy_node(self) -> None:

@@ -13,13 +13,13 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from vdd_ros.e_stop import UNKNOWN, EStop
+from vdd_ros.nodes.hosting import steady_timer
 
 DEPTH = 10
 LOOK_PERIOD_S = 0.01
@@ -54,8 +54,7 @@ class EStopListener:
         self._service = (
             node.create_service(SetBool, "~/e_stop", self._answer) if by_service else None
         )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(LOOK_PERIOD_S, self.look, clock=steady)
+        self._timer = steady_timer(node, LOOK_PERIOD_S, self.look)
 
     @property
     def pressed(self) -> bool:

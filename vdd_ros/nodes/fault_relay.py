@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
@@ -24,7 +23,7 @@ from std_msgs.msg import String
 
 from vdd_ros.contract import Contract
 from vdd_ros.nodes.corruption import CORRUPTIONS
-from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.hosting import run_node, steady_timer
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     clock_message,
@@ -202,8 +201,7 @@ class FaultRelay(Node):
         self._contract = contract = Contract.from_yaml(settings.contract)
         self._lines = {name: self._line(contract, name) for name in settings.streams.split(",")}
         self.create_subscription(String, FAULTS, self._on_fault, DEPTH)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_PERIOD_S, self._on_timer, clock=steady)
+        steady_timer(self, LOOK_PERIOD_S, self._on_timer)
 
     def _line(self, contract: Contract, name: str) -> Line:
         if name == CLOCK:

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Bool, Float64MultiArray
@@ -26,7 +25,7 @@ from vdd_ros.bag import Topic
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.flight_recorder import FlightRecorder
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import Health, message_class, shadow_topic
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.raw_streams import Information, informed, listen_raw
@@ -91,8 +90,7 @@ class FlightRecorderNode(Node):
                 raw=True,
             )
         self.create_service(Trigger, "~/save", self._serve)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+        steady_timer(self, WATCH_PERIOD_S, self._watch)
         publish_diagnostics(self, self._health)
 
     def _take(self, name: str, data: bytes, information: Information) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
@@ -18,6 +17,7 @@ from vdd_ros.homing import Homing, homing_contract, way_home
 from vdd_ros.last_command import LastCommand
 from vdd_ros.nodes.action_topics import Reporter
 from vdd_ros.nodes.e_stop import EStopListener
+from vdd_ros.nodes.hosting import steady_timer
 
 LOOK_PERIOD_S = 0.1
 HANGS = "the control thread hangs: start the node anew"
@@ -52,8 +52,7 @@ class GoHome:
         self._last, self._make = last, make
         self._make_way, self._e_stop, self._reporter = make_way, e_stop, reporter
         self._service = node.create_service(Trigger, "~/go_home", self._answer)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        self._timer = steady_timer(node, LOOK_PERIOD_S, self._look)
 
     def stop(self) -> bool:
         """Bring the arm to rest if it is on its way; False where its thread hangs."""

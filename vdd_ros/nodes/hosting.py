@@ -15,6 +15,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.timer import Timer
 
 from vdd_ros.environment import prepare_environment
 from vdd_ros.errors import UserError
@@ -88,16 +89,25 @@ def spin_until(executor: Executor, node: Node, over: Callable[[], bool]) -> None
         if over():
             done.set_result(None)
 
-    steady = Clock(clock_type=ClockType.STEADY_TIME)
-    timer = node.create_timer(LOOK_PERIOD_S, ask, clock=steady)
+    timer = steady_timer(node, LOOK_PERIOD_S, ask)
     while not done.done():  # without a time-out the events executor runs no callback at all
         executor.spin_until_future_complete(done, timeout_sec=LONG_S)
     node.destroy_timer(timer)
 
 
+def steady_timer(node: Node, period_s: float, call: Callable[[], None]) -> Timer:
+    """By a clock that nobody sets: also while ROS time stands or goes at another pace."""
+    return node.create_timer(period_s, call, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
 def full_name(node: Node) -> str:
     """A node's name in diagnostics, which tells two arms of one graph apart: left/action_node."""
     return node.get_fully_qualified_name().lstrip("/")
+
+
+def full_name_of(node: Node, other: str) -> str:
+    """The `full_name` of another node, as this one calls it."""
+    return (other if other.startswith("/") else f"{node.get_namespace()}/{other}").lstrip("/")
 
 
 def publish_diagnostics(node: Node, report: Callable[[], Health]) -> Callable[[], None]:
@@ -110,5 +120,5 @@ def publish_diagnostics(node: Node, report: Callable[[], Health]) -> Callable[[]
         now_ns = node.get_clock().now().nanoseconds
         publisher.publish(diagnostics_message(name, report(), now_ns))
 
-    node.create_timer(DIAGNOSTICS_PERIOD_S, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    steady_timer(node, DIAGNOSTICS_PERIOD_S, publish)
     return publish

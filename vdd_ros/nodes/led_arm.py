@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
+from vdd_ros.live_check import GATES
 from vdd_ros.nodes.e_stop import EStopListener
+from vdd_ros.nodes.hosting import full_name_of, steady_timer
 from vdd_ros.nodes.leader import listen_to_states, open_leader
 from vdd_ros.nodes.messages import NS_PER_S, command_message, fields_of, sample_stamp_ns
 from vdd_ros.nodes.script import Script
@@ -24,8 +25,7 @@ THERE = 0.05  # [rad, m]
 LISTENS_S = 1.0  # how often silence is looked at
 SILENT_S = 5.0  # without any joint state, by the ROS clock
 STANDS_S = 60.0  # by a steady one: a simulator that is gone takes the ROS clock with it
-GATES = ("command_gate", "action_node")  # nodes that have one
-TELLS_S = 3.0  # within which these say how they are; another's gate says nothing
+TELLS_S = 3.0  # within which one of GATES says how it is; another's gate says nothing
 SETTLING_S = 1.0  # after the last target, which is held
 
 
@@ -53,7 +53,7 @@ class LedArm:
         self._heard_s = time.monotonic()
         self._has_told = False
         self._stopped = ""  # by what, as the gate says
-        self._gates = {f"{node.get_namespace()}/{name}".lstrip("/") for name in GATES}
+        self._gates = {full_name_of(node, name) for name in GATES}
         if leads:
             node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
         self._teleop = contract.streams["teleop_command"]
@@ -61,7 +61,7 @@ class LedArm:
         if not leads:
             listen_to_states(node, contract, self._take)
         # a pause is told by the joint state after it, and there may be none
-        node.create_timer(LISTENS_S, self._listen, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(node, LISTENS_S, self._listen)
         EStopListener(node, contract.e_stop_topic, self._on_e_stop, by_service=False)
 
     @property

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+
+from vdd_ros.nodes.hosting import steady_timer
 
 # Both sides of a connection learn of it one after the other.
 SETTLING_S = 0.1
@@ -42,7 +43,7 @@ class Listeners:
     thread that keeps time asks `present`; who listens is found out in the node's own.
     """
 
-    def __init__(self, node: Node, publisher: Publisher, robot: str = ""):
+    def __init__(self, node: Node, publisher: Publisher, robot: str):
         self._node = node
         self._publisher = publisher
         self._robot = f"/{robot.lstrip('/')}" if robot else ""
@@ -51,8 +52,7 @@ class Listeners:
         self._since_s: float | None = None
         self._looked_s = time.monotonic()
         self._stood_s = 0.0
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        self._timer = steady_timer(node, LOOK_PERIOD_S, self._look)
         self._look()
 
     def present(self) -> bool:

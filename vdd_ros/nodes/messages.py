@@ -21,13 +21,13 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from vdd_ros.bag import Recorded
+from vdd_ros.cdr import NS_PER_S
 from vdd_ros.command_gate import standing_ns
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import MissingJoint, UserError
 from vdd_ros.poses import fields_of_poses, pose_array
 
-NS_PER_S = 1_000_000_000
 MOST_JOINTS = 1000  # that a message may name; of more the places are not looked for
 TOLD = 200  # characters of what a message names, in a sentence that is logged and published
 MESSAGE_CLASSES = {

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
@@ -23,7 +22,7 @@ from std_msgs.msg import String
 
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.calls import Calls
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import full_name_of, publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.nodes.terminal import LineEditor, Terminal
@@ -32,7 +31,6 @@ from vdd_ros.session_parts import whole_number
 
 LOOK_PERIOD_S = 0.02
 ARRIVAL = Duration(seconds=0.5)
-COMMANDS = ("start", "stop", "save", "discard", "set_aside")
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,10 @@ class OperatorNode(Node):
         self._buttons_pressed: deque[str] = deque()  # as the keys that they stand for
         self._held: set[str] = set()  # of the gamepad
         self._editor: LineEditor | None = None
-        self._calls = Calls(self)
+        self._calls = Calls(self, settings.recorder, resets)
         self._fault = ""  # of the recorder, as it was told last
         self._told: dict[str, str] = {}  # likewise, its other sentences
-        clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
-        self._commands = dict(zip(COMMANDS, clients, strict=True))
-        self._resets = self._calls.clients(resets)
-        space = "" if settings.recorder.startswith("/") else f"{self.get_namespace()}/"
-        self._recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
+        self._recorder = full_name_of(self, settings.recorder)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
         self._corrections = self.create_publisher(String, f"{settings.recorder}/correct", 10)
@@ -80,8 +74,7 @@ class OperatorNode(Node):
         publish_diagnostics(self, self._health)
         self._terminal = Terminal()
         self._do(self.session.greet())
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        steady_timer(self, LOOK_PERIOD_S, self._look)
 
     def destroy_node(self) -> None:
         """The terminal as it was."""
@@ -124,7 +117,7 @@ class OperatorNode(Node):
     def _do(self, steps: list[Step]) -> None:
         for step in steps:
             if step.command:
-                self._ask(step.command)
+                self._calls.ask(step.command, partial(self._on_answer, step.command))
             elif step.note[0]:
                 self._note(*step.note)
             elif step.correct[0]:
@@ -156,19 +149,9 @@ class OperatorNode(Node):
             return
         self._corrections.publish(String(data=json.dumps({"episode": episode, name: value})))
 
-    def _ask(self, command: str) -> None:
-        if command == "reset":
-            self._calls.ask_all(self._resets, self._on_set_back)
-        else:
-            self._calls.ask(self._commands[command], partial(self._on_answer, command))
-
     def _on_answer(self, command: str, done: bool, told: str) -> None:
         self._say(told)
         self._do(self.session.answer(command, done, time.monotonic(), told))
-
-    def _on_set_back(self, done: bool, told: str) -> None:
-        self._say("the scene is set back" if done else f"the scene was not set back: {told}")
-        self._do(self.session.answer("reset", done, time.monotonic()))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

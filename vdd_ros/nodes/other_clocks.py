@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
 from vdd_ros.clock_offset import ClockOffset, Exchange, clock_fault, clock_offset, told_times
 from vdd_ros.errors import UserError
+from vdd_ros.nodes.hosting import steady_timer
 
 QUESTION_S = 0.02  # between two questions
 QUESTIONS = 10  # in a row, of which the quickest answer counts
@@ -39,8 +39,7 @@ class OtherClocks:
             self._pings[host] = node.create_publisher(String, f"{name}/ping", 100)
             node.create_subscription(String, f"{name}/pong", partial(self._take, host), 100)
         if nodes:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
-            node.create_timer(QUESTION_S, self._ask, clock=steady)
+            steady_timer(node, QUESTION_S, self._ask)
 
     def require_close(self, most_s: float) -> None:
         """Raise UserError unless every clock was heard of lately and is within bounds."""

@@ -18,7 +18,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -26,7 +25,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.calls import Calls
 from vdd_ros.nodes.camera_watch import CameraWatch, jpeg_of
-from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.hosting import full_name_of, run_node, steady_timer
 from vdd_ros.nodes.messages import LEVELS
 from vdd_ros.nodes.parameters import parameter, read_parameters
 from vdd_ros.page.access import Access
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 LOOK_PERIOD_S = 0.02
 SHOW_PERIOD_S = 0.1
 SOURCES_PERIOD_S = 2.0
-COMMANDS = ("start", "stop", "save", "discard", "set_aside")
 LEVEL_NAMES = {level: name for name, level in LEVELS.items()}
 
 
@@ -79,16 +77,12 @@ class PageNode(Node):
         super().__init__("page_node")
         settings = read_parameters(self, PageParameters)
         contract = Contract.from_yaml(settings.contract)
-        space = "" if settings.recorder.startswith("/") else f"{self.get_namespace()}/"
-        recorder = f"{space}{settings.recorder}".lstrip("/")  # as diagnostics call it
+        recorder = full_name_of(self, settings.recorder)
         resets = settings.reset.split()
         session = Session(0, settings.countdown, sets_back=bool(resets))
         self.model = PageModel(contract, recorder, session, settings.episodes)
         self._orders: SimpleQueue[tuple[Order, Promise]] = SimpleQueue()
-        self._calls = Calls(self)
-        clients = self._calls.clients([f"{settings.recorder}/{name}" for name in COMMANDS])
-        self._commands = dict(zip(COMMANDS, clients, strict=True))
-        self._resets = self._calls.clients(resets)
+        self._calls = Calls(self, settings.recorder, resets)
         self._notes = self.create_publisher(String, f"{settings.recorder}/annotate", 10)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         own = {name: Camera(one.topic, one.type) for name, one in contract.cameras.items()}
@@ -100,10 +94,9 @@ class PageNode(Node):
         self._server = server_class()(access, self._take, episodes, self._previews)
         port = self._server.start(settings.host, settings.port)
         print(f"the page is at {address(settings.host, port, access.token)}", flush=True)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
-        self.create_timer(SHOW_PERIOD_S, self._show, clock=steady)
-        self.create_timer(SOURCES_PERIOD_S, self._find_sources, clock=steady)
+        steady_timer(self, LOOK_PERIOD_S, self._look)
+        steady_timer(self, SHOW_PERIOD_S, self._show)
+        steady_timer(self, SOURCES_PERIOD_S, self._find_sources)
 
     def destroy_node(self) -> None:
         """Serve no more."""
@@ -141,7 +134,7 @@ class PageNode(Node):
     def _do(self, steps: list[Step]) -> None:
         for step in steps:
             if step.command:
-                self._ask(step.command)
+                self._calls.ask(step.command, partial(self._on_answer, step.command))
             else:
                 self._note(*step.note)
 
@@ -151,17 +144,7 @@ class PageNode(Node):
         else:
             self._notes.publish(String(data=json.dumps({name: value})))
 
-    def _ask(self, command: str) -> None:
-        if command == "reset":
-            self._calls.ask_all(self._resets, self._on_set_back)
-        else:
-            self._calls.ask(self._commands[command], partial(self._answer, command))
-
-    def _on_set_back(self, done: bool, told: str) -> None:
-        sentence = "the scene is set back" if done else f"the scene was not set back: {told}"
-        self._answer("reset", done, sentence)
-
-    def _answer(self, command: str, done: bool, told: str) -> None:
+    def _on_answer(self, command: str, done: bool, told: str) -> None:
         self._do(self.model.answered(command, done, told, time.monotonic(), time_of_day()))
         self._show()
 

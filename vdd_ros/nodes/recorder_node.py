@@ -22,7 +22,6 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import pairwise
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -37,7 +36,7 @@ from vdd_ros.demo_recorder import DemoRecorder, State
 from vdd_ros.episode_notes import LARGEST
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Provenance
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import Health
 from vdd_ros.nodes.other_clocks import OtherClocks
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -128,8 +127,7 @@ class RecorderNode(Node):
         for name, command in commands.items():
             self.create_service(Trigger, f"~/{name}", partial(self._serve, command))
         self._tell = publish_diagnostics(self, self._health)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(GUARD_PERIOD_S, self._guard, clock=steady)
+        steady_timer(self, GUARD_PERIOD_S, self._guard)
 
     def _camera_process(self) -> CameraProcess:
         """Who writes pictures, under this node's namespace, clock and names of topics."""

@@ -157,12 +157,6 @@ class RunOperator:
         text = json.dumps({"stream": stream, "fault": fault, **values})
         self._faults.publish(String(data=text))
 
-    def wait_for_relays(self, count: int) -> None:
-        """Until so many listen."""
-        self._wait(
-            lambda: self._faults.get_subscription_count() >= count, f"{count} relays do not listen"
-        )
-
     @staticmethod
     def _wait(condition, what: str) -> None:
         end_s = time.monotonic() + PATIENCE_S

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -34,7 +33,7 @@ from vdd_ros.contract import Contract
 from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
 from vdd_ros.manifest import Manifest
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.messages import (
     NS_PER_S,
     Health,
@@ -131,9 +130,7 @@ class SimNode(Node):
         self._lost_ns = self._refused = 0
         self._open_topics()
         self._begin(self.settings.seed)
-        self.create_timer(
-            self._step_ns / NS_PER_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        steady_timer(self, self._step_ns / NS_PER_S, self._on_timer)
         publish_diagnostics(self, self._health)
 
     def destroy_node(self) -> None:

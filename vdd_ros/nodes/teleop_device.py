@@ -22,6 +22,7 @@ from vdd_ros.teleop.device import (
     Pedal,
     TwistDevice,
 )
+from vdd_ros.teleop.follower import LONG_AGO_S
 from vdd_ros.teleop.joystick import Joystick, is_held
 from vdd_ros.teleop.keys import Keys
 from vdd_ros.teleop.leader_map import LeaderMap
@@ -29,7 +30,6 @@ from vdd_ros.teleop.reading import Reading
 from vdd_ros.teleop.twists import Twists
 
 DEPTH = 10
-LONG_AGO_S = -1e9
 # best effort hears reliable publishers as well
 QOS = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 

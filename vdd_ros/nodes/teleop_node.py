@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.nodes.e_stop import EStopListener
-from vdd_ros.nodes.hosting import publish_diagnostics, run_node
+from vdd_ros.nodes.hosting import publish_diagnostics, run_node, steady_timer
 from vdd_ros.nodes.leader import open_leader
 from vdd_ros.nodes.messages import Health, command_message, fields_of, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -84,9 +83,8 @@ class TeleopNode(Node):
         self._device = open_device(self, device, self.contract, self.follower.take)
         self._open_topics()
         publish_diagnostics(self, self._health)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = 1.0 / self.contract.streams["teleop_command"].rate_hz
-        self.create_timer(period_s, self._on_timer, clock=steady)
+        steady_timer(self, period_s, self._on_timer)
 
     def destroy_node(self) -> None:
         """The terminal as it was."""

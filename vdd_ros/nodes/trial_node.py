@@ -20,7 +20,6 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -28,7 +27,7 @@ from std_srvs.srv import Trigger
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
-from vdd_ros.nodes.hosting import run_node
+from vdd_ros.nodes.hosting import run_node, steady_timer
 from vdd_ros.nodes.knock import acquainted
 from vdd_ros.nodes.messages import latched_qos, message_class, qos_of
 from vdd_ros.nodes.parameters import parameter, read_parameters
@@ -83,8 +82,7 @@ class TrialNode(Node):
         self._reset = self.create_client(Trigger, f"{names.simulator}/reset")
         self._change = self.create_client(ChangeState, f"{names.policy}/change_state")
         self._doing = ScriptRunner(self, self._script())
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(POLL_S, self._doing.ask, clock=steady)
+        steady_timer(self, POLL_S, self._doing.ask)
 
     @property
     def exit_code(self) -> int | None:

@@ -17,6 +17,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from vdd_ros.bag import STAMP_END
 from vdd_ros.contract import Contract
 from vdd_ros.contract_parts import Stream
 from vdd_ros.errors import UserError
@@ -34,7 +35,7 @@ from vdd_ros.poses import fields_of_poses
 STAMP = struct.Struct("<iI")  # seconds and nanoseconds
 LITTLE_ENDIAN = b"\x00\x01"  # how such a message begins
 LARGEST_BYTES = 1 << 20  # of a message; a larger one would hold up the control thread
-STAMP_AT, STAMP_END = 4, 12  # bytes; a header comes first, after four bytes of encapsulation
+STAMP_AT = 4  # bytes; a header comes first, after four bytes of encapsulation
 
 
 class Layout(NamedTuple):

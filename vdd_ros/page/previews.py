@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from vdd_ros.contract_cameras import COMPRESSED, IMAGE
 from vdd_ros.errors import UserError
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 LONGEST_SIDE = 640  # of a preview [pixels]
 QUALITY = 70
 SHORTEST_S = 0.15  # between two pictures of one camera, for all who look

@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import TOPIC, Finite, Part, Positive, require_known
+from vdd_ros.contract_parts import require_known
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Finite, NotNegative, Part, Positive, Topic
 from vdd_ros.yaml_file import checked, read_extended
 
 DIRECTIONS = ("x", "y", "z", "roll", "pitch", "yaw")
@@ -25,10 +26,8 @@ STOP, LET_GO, QUIT, HELP, FASTER, SLOWER = " ", "0", "q", "h", "+", "-"
 RESERVED = (STOP, LET_GO, QUIT, HELP, FASTER, SLOWER)
 
 Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=0)]
 Key = Annotated[str, Field(min_length=1, max_length=1)]
-Topic = Annotated[str, Field(pattern=TOPIC)]
 Frame = Literal["base", "tool"]
 
 

@@ -13,12 +13,11 @@ from typing import Annotated, Literal
 
 import tyro
 import yaml
-from pydantic import Field
 
 from vdd_ros.contract import Contract
-from vdd_ros.contract_parts import Part, Positive
 from vdd_ros.durable import create_text
 from vdd_ros.errors import UserError
+from vdd_ros.fields import NotNegative, Part, Positive
 from vdd_ros.new_contract import (
     CONTROLLERS,
     Draft,
@@ -77,7 +76,7 @@ class JointLimits(Part):
     has_velocity_limits: bool = False
     max_velocity: Positive | None = None
     has_acceleration_limits: bool = False
-    max_acceleration: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    max_acceleration: NotNegative | None = None
     has_jerk_limits: bool = False
     max_jerk: Positive | None = None
 

@@ -17,9 +17,9 @@ from vdd_ros.contract import Contract
 from vdd_ros.episode import Episode
 from vdd_ros.errors import UserError
 from vdd_ros.fitness import verdict_of
+from vdd_ros.ood_detector import AXES
 
 APPLICATION, TIMELINE = "vdd_ros", "stamp"
-PARTS = {"position": ("x", "y", "z"), "heading": ("cos", "sin")}  # of an object
 
 
 class Series(NamedTuple):
@@ -88,4 +88,4 @@ def _labels(contract: Contract, stream: str, field: str) -> list[str]:
     """What the numbers of a field are of, in their order."""
     if not contract.streams[stream].is_of_objects:
         return list(contract.joint_names)
-    return [f"{one}/{part}" for one in contract.objects for part in PARTS[field]]
+    return [f"{one}/{axis}" for one in contract.objects for axis in AXES[field]]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vdd_ros.bundle_manifest import NAME
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part, spelled
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.objectives import FEW_STEP
 from vdd_ros.policies.objectives.compared import Compared
@@ -15,9 +17,15 @@ from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.pool import PoolConfig
 from vdd_ros.policies.training import TrainingConfig
 
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Count = Annotated[int, Field(ge=1)]
+PolicyName = Annotated[
+    str,
+    spelled(
+        NAME,
+        "a name is of letters, digits, dots, dashes and underscores, a letter or digit first, such "
+        "as vdd-paper",
+    ),
+]
 
 
 class StudentPlan(Part):

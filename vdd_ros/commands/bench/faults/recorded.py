@@ -17,8 +17,8 @@ TYPES = {
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     PLANT: "sensor_msgs/msg/JointState",
 }
-GATE = "command_gate"  # which tells its reasons in its diagnostics
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+GATE = "command_gate"  # which tells its reasons in its diagnostics
 ENCAPSULATION = 4  # bytes before a message
 ERROR = 40  # level of a log message
 

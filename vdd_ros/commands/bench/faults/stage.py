@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from vdd_ros.commands.bench.faults.leader_arm import LeaderArm
-from vdd_ros.commands.bench.faults.recorded import TRAJECTORY
+from vdd_ros.commands.bench.faults.recorded import DIAGNOSTICS, GATE, LOG, PLANT, TRAJECTORY
 from vdd_ros.commands.bench.faults.sight import AGENT, HAND, knows_pictures
 from vdd_ros.commands.bench.faults.swing import knows_tables, write_swing
 from vdd_ros.contract import Contract
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vdd_ros.nodes.run_operator import RunOperator
 
 TASK = "push"
-NODE, GATE, TWIN = "action_node", "command_gate", "twin"
+NODE, TWIN = "action_node", "twin"
 CAMERAS = "relay_cameras"
 RELAYS = {
     "relay_joints": ("joint_state",),
@@ -56,7 +56,6 @@ BARE = ("unconfigured", "foreign", "wide")  # rigs that a scenario configures it
 GOOD = {"foreign": "drive", "wide": "drive", "far": "drive"}  # what such a rig is recovered with
 START_S, POLL_S, REFUSAL_S = 90.0, 0.02, 30.0
 SETTLING_S, MATCHING_S, RESET_S = 0.5, 5.0, 40.0
-PLANT, LOG, DIAGNOSTICS = "/plant/joint_states", "/rosout", "/diagnostics"
 
 
 class Stage:

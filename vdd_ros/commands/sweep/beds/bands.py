@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vdd_ros.commands.sweep.choices import Part
+from vdd_ros.fields import Part
 from vdd_ros.policies.beds import BEDS
 from vdd_ros.yaml_file import read_yaml
 

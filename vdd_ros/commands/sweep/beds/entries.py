@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vdd_ros.commands.sweep.choices import Part
+from vdd_ros.commands.sweep.choices import Count
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.policies.beds.controls import CONTROLS, MEANS
 from vdd_ros.policies.objectives import OBJECTIVES, Objective
 from vdd_ros.policies.objectives.compared import Compared
@@ -15,7 +16,6 @@ from vdd_ros.policies.objectives.settings import METHODS, objective_of
 from vdd_ros.policies.samplers import SAMPLERS
 from vdd_ros.policies.teacher import SamplerConfig
 
-Count = Annotated[int, Field(ge=1)]
 EVERY: dict[str, type[Objective]] = {**METHODS, **CONTROLS}
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from vdd_ros.bundle import NAME
 from vdd_ros.commands.sweep.beds.bands import Bands
-from vdd_ros.commands.sweep.beds.entries import BedPlan, Count, MethodPlan, SamplerPlan
-from vdd_ros.commands.sweep.choices import Part, require_choices
+from vdd_ros.commands.sweep.beds.entries import BedPlan, MethodPlan, SamplerPlan
+from vdd_ros.commands.sweep.choices import Count, PolicyName, require_choices
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.policies.beds import BEDS
 from vdd_ros.policies.beds.distilled import NetConfig
 from vdd_ros.policies.moe import StudentConfig
@@ -33,7 +32,7 @@ class BedsPlan(Part):
     """
 
     format_version: Literal[1]
-    name: Annotated[str, Field(pattern=NAME)]
+    name: PolicyName
     beds: Annotated[dict[str, BedPlan], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     pairs: Count
@@ -42,8 +41,8 @@ class BedsPlan(Part):
     training: dict[str, Any]
     student: dict[str, Any]
     student_training: dict[str, Any]
-    methods: Annotated[dict[str, MethodPlan], Field(min_length=1)]
-    samplers: dict[str, SamplerPlan] = {}
+    methods: Annotated[dict[PolicyName, MethodPlan], Field(min_length=1)]
+    samplers: dict[PolicyName, SamplerPlan] = {}
 
     @model_validator(mode="after")
     def _choices_exist(self) -> BedsPlan:
@@ -72,10 +71,6 @@ class BedsPlan(Part):
         for name in names:
             if name in (BEGIN, SAMPLERS_PART) or names.count(name) > 1:
                 raise ValueError(f"{name} is something else's name: choose another")
-            if not re.fullmatch(NAME, name):
-                raise ValueError(
-                    f"{name!r}: names are of letters, digits, dots, dashes, underscores"
-                )
         wanted = {name: own.beds for name, own in self.methods.items()}
         wanted |= {name: own.beds for name, own in self.samplers.items()}
         for name, beds in wanted.items():

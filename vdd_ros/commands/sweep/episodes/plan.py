@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
+from vdd_ros.commands.sweep.choices import StudentPlan, require_choices
 from vdd_ros.errors import UserError
+from vdd_ros.fields import Part
 from vdd_ros.policies.baselines import BASELINES
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig

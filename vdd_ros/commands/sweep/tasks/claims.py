@@ -32,16 +32,14 @@ class Claim(NamedTuple):
     reached: bool | None
 
 
-def claims(
-    cells: list[dict], teacher: str, seed: int = 0, wanted_tasks: int = TASKS
-) -> list[Claim]:
+def claims(cells: list[dict], teacher: str, wanted_tasks: int = TASKS) -> list[Claim]:
     """Every claim, over all tasks that one teacher's cells are of; ablations are beside the point,
     but for students with a quarter of the experts. On fewer tasks than wanted, or where a student
     lacks a task or a seed that others have, nothing is reached or missed yet."""
     own = [cell for cell in cells if cell["teacher"] == teacher]
     by = _by_task_and_method([cell for cell in own if not cell["ablation"]])
     tasks = list(dict.fromkeys(task for task, _ in by))
-    made = [_equal(by, tasks, figure, seed) for figure in RATIOS]
+    made = [_equal(by, tasks, figure) for figure in RATIOS]
     made += [_off_support(by, tasks), *_energy(by, tasks), _nll(by, tasks)]
     few = _by_task_and_method([cell for cell in with_few_experts(own) if cell["objective"] == VDD])
     if few:
@@ -79,7 +77,7 @@ def _by_task_and_method(cells: list[dict]) -> Cells:
     return by
 
 
-def _equal(by: Cells, tasks: list[str], figure: Ratio, seed: int) -> Claim:
+def _equal(by: Cells, tasks: list[str], figure: Ratio) -> Claim:
     """METRICS: equal to the teacher, rollouts of all seeds together."""
     goal = f"{figure}: mean ratio to the teacher at least {RATIOS[figure]}, no bound below -0.05"
     pairs = {task: _pair(by.get((task, VDD), []), by.get((task, TEACHER), [])) for task in tasks}
@@ -90,7 +88,7 @@ def _equal(by: Cells, tasks: list[str], figure: Ratio, seed: int) -> Claim:
     known = [pair for pair in pairs.values() if pair is not None]
     if len(known) < len(pairs):
         return _missing(goal, [task for task, pair in pairs.items() if pair is None])
-    found = equal_to_teacher(known, figure, RATIOS[figure], seed)
+    found = equal_to_teacher(known, figure, RATIOS[figure], seed=0)
     lowest = min(zip(found.differences, pairs, strict=True), key=lambda one: one[0].lower)
     ratio = "-" if found.mean_ratio is None else f"{found.mean_ratio:.3f}"
     return Claim(goal, f"{ratio}; {lowest[0].lower:+.3f} on {lowest[1]}", found.equal)

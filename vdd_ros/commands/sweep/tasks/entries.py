@@ -9,10 +9,9 @@ from pydantic import Field
 
 from vdd_ros.acting import ActingRule
 from vdd_ros.commands.export import RuleChanges
-from vdd_ros.commands.sweep.choices import Part, StudentPlan, require_choices
+from vdd_ros.commands.sweep.choices import Count, StudentPlan, require_choices
 from vdd_ros.errors import UserError
-
-Count = Annotated[int, Field(ge=1)]
+from vdd_ros.fields import Part
 
 
 class TaskPlan(Part):

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.bundle import NAME
 from vdd_ros.commands.export import STUDENT_RULE, TEACHER_RULE, RuleChanges
-from vdd_ros.commands.sweep.choices import Part, require_choices
+from vdd_ros.commands.sweep.choices import Count, PolicyName, require_choices
+from vdd_ros.commands.sweep.tasks.claims import TEACHER
 from vdd_ros.commands.sweep.tasks.entries import (
     ActingPlan,
-    Count,
     TaskPlan,
     TaskStudentPlan,
     TeacherPlan,
     require_rule,
 )
 from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.fields import Part
 from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.moe import StudentConfig
 from vdd_ros.policies.teacher import TeacherConfig
 from vdd_ros.policies.training import TrainingConfig
 from vdd_ros.yaml_file import read_yaml
 
-TEACHER = "teacher"
 RESERVED = (TEACHER, "teacher-1", "people", "bundles", "results", "rollouts")
 
 
@@ -49,9 +47,9 @@ class TasksPlan(Part):
     teachers: Annotated[dict[str, TeacherPlan], Field(min_length=1)]
     student: dict[str, Any]
     student_training: dict[str, Any]
-    students: Annotated[dict[str, TaskStudentPlan], Field(min_length=1)]
-    ablations: dict[str, TaskStudentPlan] = {}
-    acting: dict[str, ActingPlan] = {}
+    students: Annotated[dict[PolicyName, TaskStudentPlan], Field(min_length=1)]
+    ablations: dict[PolicyName, TaskStudentPlan] = {}
+    acting: dict[PolicyName, ActingPlan] = {}
 
     @model_validator(mode="after")
     def _choices_exist(self) -> TasksPlan:
@@ -96,10 +94,6 @@ class TasksPlan(Part):
         for name in names:
             if name in RESERVED or names.count(name) > 1:
                 raise ValueError(f"{name} is something else's name: choose another")
-            if not re.fullmatch(NAME, name):
-                raise ValueError(
-                    f"{name!r}: names are of letters, digits, dots, dashes, underscores"
-                )
 
     def _require_acting(self, name: str, acting: ActingPlan) -> None:
         if acting.of == TEACHER:
