@@ -110,7 +110,7 @@ def test_nothing_is_evaluated_where_nothing_can_be_drawn():
 
 CANNOT = {
     "--one-process": "MUJOCO_GL does not say what draws the cameras: say MUJOCO_GL=osmesa or egl",
-    "--no-one-process": "observes images, and sim_node publishes none so far: say --one-process",
+    "--no-one-process": "has no poses of objects, by which the scripted operator of stack_1",
 }
 
 

@@ -12,7 +12,7 @@ from foreign_data import CONFIG
 from made_cells import cell
 from small_sweep import written
 
-from docs.results.sections.images import NAME, of_images
+from docs.results.sections.images import SWEEPS, of_images
 from vdd_ros.commands.sweep.tasks.cells import Group
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.commands.sweep.tasks.results import told
@@ -63,15 +63,41 @@ def test_an_encoder_that_cannot_be_is_refused(tmp_path, encoder, told):
 
 def test_the_page_has_a_row_for_each_policy_with_what_its_training_took():
     cells = [
-        cell("lift_one", 1, "teacher", teacher="seeing", training_cpu_seconds=90.0),
-        cell("lift_one", 1, "vdd", teacher="seeing", training_cpu_seconds=None),
-        cell("lift_one", 1, "teacher", teacher="blind", success=0.0, training_cpu_seconds=30.0),
+        cell("lift_one", 1, "teacher", teacher="seeing", training_cpu_seconds=90.0, entropy=None),
+        cell("lift_one", 1, "vdd", teacher="seeing", training_cpu_seconds=None, entropy=None),
+        cell(
+            "lift_one",
+            1,
+            "teacher",
+            teacher="blind",
+            success=0.0,
+            entropy=None,
+            training_cpu_seconds=30.0,
+        ),
     ]
-    text = of_images("".join(json.dumps(one | {"benchmark": NAME}) + "\n" for one in cells))
-    head, *rows = text.splitlines()
-    assert head.startswith("`vdd sweep PLAN --out OUT`, a processor, 2 cores, 20 rollouts of each")
-    assert rows[3:] == [
-        "| seeing | teacher | 0.90 | 0.80 to 0.95 | 5.00 | 10 | 1.7 | 1.5 |",
-        "| seeing | vdd | 0.90 | 0.80 to 0.95 | 5.00 | 1 | 1.7 | – |",
-        "| blind | teacher | 0.00 | 0.80 to 0.95 | 5.00 | 10 | 1.7 | 0.5 |",
+    assert rows_of(cells) == [
+        "| teacher | policy | success | 95 % | energy distance | off support | mean s | NFE "
+        "| training [min] | of one core [min] |",
+        "| seeing | teacher | 0.90 | 0.80 to 0.95 | 0.0100 | 0.020 | 5.00 | 10 | 1.7 | 1.5 |",
+        "| seeing | vdd | 0.90 | 0.80 to 0.95 | 0.0100 | 0.020 | 5.00 | 1 | 1.7 | – |",
+        "| blind | teacher | 0.00 | 0.80 to 0.95 | 0.0100 | 0.020 | 5.00 | 10 | 1.7 | 0.5 |",
     ]
+
+
+def test_of_several_tasks_with_several_ways_each_row_tells_the_task_and_the_entropy():
+    known = {"teacher": "seeing", "entropy": 0.5, "training_cpu_seconds": 60.0}
+    cells = [cell(task, 1, "vdd", **known) for task in ("sort", "stack_1")]
+    head, *rows = rows_of(cells)
+    assert head.startswith("| task | policy | success | 95 % | entropy | energy distance |")
+    assert [row.split(" | ")[0] for row in rows] == ["| sort", "| stack_1"]
+    assert all(row.split(" | ")[4] == "0.50" for row in rows)
+
+
+def rows_of(cells: list[dict]) -> list[str]:
+    """The table of the section for these cells, without its rule."""
+    text = of_images("".join(json.dumps(one | {"benchmark": SWEEPS[0]}) + "\n" for one in cells))
+    origin, _, head, _, *rows = text.splitlines()
+    assert origin.startswith(
+        "`vdd sweep PLAN --out OUT`, a processor, 2 cores, 20 rollouts of each"
+    )
+    return [head, *rows]
