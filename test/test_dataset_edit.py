@@ -53,6 +53,11 @@ def is_sound(folder) -> bool:
     return result["ok"] and set(result["verdicts"]) == {"PASS"}
 
 
+def test_a_folder_without_an_episode_is_no_sound_data_set(tmp_path):
+    with pytest.raises(UserError, match="there is no episode in .*: record or import some first"):
+        check.main(check.Args(tmp_path))
+
+
 class TestSplit:
     def test_every_episode_is_in_one_part_and_as_it_was(self, demos, tmp_path):
         out = tmp_path / "parts"

@@ -328,3 +328,11 @@ def test_delays_are_told_beside_the_success_without(bundle, tmp_path, capsys):
     folders = [path for path in tmp_path.glob("lean-*") if path.is_dir()]
     assert len(folders) == 2, "rollouts with delays are others"
     assert (tmp_path / "lean-50-50ms.json").is_file() and (tmp_path / "lean.json").is_file()
+
+
+def test_a_bundle_that_is_not_there_is_told_before_a_contract_that_nobody_named(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["evaluate", "gone", "--out", "out"]) == 2
+    assert "gone" in capsys.readouterr().err

@@ -89,3 +89,10 @@ def test_episodes_that_vanished_are_told_by_whoever_takes_the_folder(demos, tmp_
     capsys.readouterr()
     assert train(folder, tmp_path / "again") == 0
     assert "not there" not in capsys.readouterr().out
+
+
+def test_without_a_contract_that_of_the_episodes_is_learned(demos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train(demos, tmp_path / "run") == 0
+    known = json.loads((tmp_path / "run" / "run.json").read_text())["contract"]
+    assert known["name"] == CONTRACT.name

@@ -1,8 +1,12 @@
 """Print what a shell needs to complete subcommands, tools and options of `vdd`.
 
-bash: vdd completion bash > ~/.local/share/bash-completion/completions/vdd
-zsh:  vdd completion zsh > FOLDER/_vdd, with fpath=(FOLDER $fpath) before compinit in ~/.zshrc
-fish: vdd completion fish > ~/.config/fish/completions/vdd.fish
+In folders that are there:
+
+bash: `vdd completion bash > ~/.local/share/bash-completion/completions/vdd`
+
+zsh: `vdd completion zsh > FOLDER/_vdd`, with fpath=(FOLDER $fpath) before compinit in ~/.zshrc
+
+fish: `vdd completion fish > ~/.config/fish/completions/vdd.fish`
 """
 
 from __future__ import annotations

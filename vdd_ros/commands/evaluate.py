@@ -52,6 +52,8 @@ def main(args: Args) -> dict:
     from vdd_ros.sim.evaluate import evaluate
 
     delays = Delays(args.observation_delay, args.command_delay)
+    for folder in args.bundles:
+        Bundle.load(folder)  # before a contract that nobody named
     robot = Contract.from_yaml(contract_of(args.task, args.contract))
     names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:

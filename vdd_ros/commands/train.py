@@ -34,8 +34,8 @@ class Args:
     """Folder of recorded episodes."""
     out: Path
     """Run folder to make, or to take up."""
-    contract: Path = Path("config/panda_avoid.yaml")
-    """The robot's contract."""
+    contract: Path | None = None
+    """The robot's contract; that of the newest episode if not given."""
     held_out: int = 24
     """The last so many episodes are never trained on."""
     failures: bool = False
@@ -57,7 +57,7 @@ class Args:
 def main(args: Args) -> dict:
     """Train and say how long it took; raises UserError when the episodes cannot be learned from."""
     use_threads(args.threads)
-    contract = Contract.from_yaml(args.contract)
+    contract = contract_of(args.episodes, args.contract)
     store = EpisodeStore(args.episodes, contract)
     started = time.monotonic()
     names = chosen(store, args.failures)
@@ -90,12 +90,26 @@ def main(args: Args) -> dict:
     return {"run": args.out, "parameters": parameters, "seconds": round(seconds, 1)}
 
 
+def contract_of(folder: Path, given: Path | None) -> Contract:
+    """The one that is named, or that of the newest episode; raises UserError without either."""
+    if given is not None:
+        return Contract.from_yaml(given)
+    store = EpisodeStore(folder)
+    return store.manifest(require_some(store)[-1]).contract
+
+
+def require_some(store: EpisodeStore) -> tuple[str, ...]:
+    """Names of the episodes of a folder; raises UserError where there are none."""
+    names = store.list()
+    if not names:
+        raise UserError(f"there is no episode in {store.folder}: record or import some first")
+    return names
+
+
 def chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
     """Names of the episodes to learn from; says what is left out, and raises UserError where that
     is all."""
-    manifests = [store.manifest(name) for name in store.list()]
-    if not manifests:
-        raise UserError(f"there is no episode in {store.folder}: record or import some first")
+    manifests = [store.manifest(name) for name in require_some(store)]
     failed = [one.name for one in manifests if is_failure(one) and not failures]
     kept = tuple(one.name for one in manifests if one.name not in failed)
     if is_first_process():
