@@ -94,6 +94,13 @@ class EpisodeStore:
             )
         )
 
+    def require_some(self) -> tuple[str, ...]:
+        """`list`; raises UserError where there is no episode."""
+        names = self.list()
+        if not names:
+            raise UserError(f"there is no episode in {self.folder}: record or import some first")
+        return names
+
     def manifest(self, name: str) -> Manifest:
         """What an episode says about itself, without reading the recording, with what the log says
         later of how it went; raises UserError."""

@@ -95,21 +95,13 @@ def contract_of(folder: Path, given: Path | None) -> Contract:
     if given is not None:
         return Contract.from_yaml(given)
     store = EpisodeStore(folder)
-    return store.manifest(require_some(store)[-1]).contract
-
-
-def require_some(store: EpisodeStore) -> tuple[str, ...]:
-    """Names of the episodes of a folder; raises UserError where there are none."""
-    names = store.list()
-    if not names:
-        raise UserError(f"there is no episode in {store.folder}: record or import some first")
-    return names
+    return store.manifest(store.require_some()[-1]).contract
 
 
 def chosen(store: EpisodeStore, failures: bool) -> tuple[str, ...]:
     """Names of the episodes to learn from; says what is left out, and raises UserError where that
     is all."""
-    manifests = [store.manifest(name) for name in require_some(store)]
+    manifests = [store.manifest(name) for name in store.require_some()]
     failed = [one.name for one in manifests if is_failure(one) and not failures]
     kept = tuple(one.name for one in manifests if one.name not in failed)
     if is_first_process():

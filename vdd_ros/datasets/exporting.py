@@ -164,7 +164,7 @@ def _write(
 def _manifests(store: EpisodeStore) -> list[Manifest]:
     """Of every episode, which share a contract that is the same, as there may be thousands."""
     manifests: list[Manifest] = []
-    for name in store.list():
+    for name in store.require_some():
         manifest = store.manifest(name)
         if manifests:
             first = manifests[0].contract
@@ -172,8 +172,6 @@ def _manifests(store: EpisodeStore) -> list[Manifest]:
             if manifest.contract == first:
                 manifest = manifest.model_copy(update={"contract": first})
         manifests.append(manifest)
-    if not manifests:
-        raise UserError(f"there is no episode in {store.folder}: record or import some first")
     return manifests
 
 

@@ -38,8 +38,8 @@ def main(args: Args) -> dict:
     """Print the table and return it as data; `ok` is False when an episode is broken or a FAIL."""
     contract = Contract.from_yaml(args.contract) if args.contract else None
     store = EpisodeStore(args.folder, contract)
-    if not (store.list() or vanished(store) or store.log().faults):
-        raise UserError(f"there is no episode in {args.folder}: record or import some first")
+    if not (vanished(store) or store.log().faults):
+        store.require_some()
     rows, manifests, offsets = [], [], []
     for name in store.list():
         try:

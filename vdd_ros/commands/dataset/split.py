@@ -60,9 +60,7 @@ def main(args: Args) -> dict:
     store = EpisodeStore(args.folder)
     if told := told_of_vanished(store):
         print(told)
-    manifests = [store.manifest(name) for name in store.list()]
-    if not manifests:
-        raise UserError(f"there is no episode in {args.folder}: record or import some first")
+    manifests = [store.manifest(name) for name in store.require_some()]
     if bool(args.into) == (args.by is not None):
         raise UserError("say --into or --by: `vdd dataset split --help` has examples of both")
     parts = _by_value(manifests, args.by) if args.by is not None else _wanted(store, args)

@@ -68,9 +68,7 @@ def main(args: Args) -> dict:
     if min(args.begin, args.end, args.idle_margin, args.idle_share) < 0:
         raise UserError("seconds and shares are 0 or more: correct them")
     store = EpisodeStore(args.folder)
-    names = named(store, args.names) or store.list()
-    if not names:
-        raise UserError(f"there is no episode in {args.folder}: record or import some first")
+    names = named(store, args.names) or store.require_some()
     table = Table("episode", "s", "cut from the beginning", "from the end", "s left", "verdict")
     rows, lines = [], []
     with new_folder(args.out) as part, progress("trimming") as report:
