@@ -15,6 +15,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from vdd_ros.bundle import Bundle
+from vdd_ros.bundle_manifest import read_manifest
 from vdd_ros.commands.progress import progress
 from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
@@ -52,15 +53,15 @@ def main(args: Args) -> dict:
     from vdd_ros.sim.evaluate import evaluate
 
     delays = Delays(args.observation_delay, args.command_delay)
-    for folder in args.bundles:
-        Bundle.load(folder)  # before a contract that nobody named
-    robot = Contract.from_yaml(contract_of(args.task, args.contract))
-    names = Counter(Bundle.load(folder, robot).name for folder in args.bundles)
+    names = Counter(read_manifest(folder).name for folder in args.bundles)
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(
             f"{len(args.bundles)} bundles, but {twice[0]!r} is the name of more than one: rename "
             "their folders"
         )
+    robot = Contract.from_yaml(contract_of(args.task, args.contract))
+    for folder in args.bundles:  # all of them before the first is rolled out
+        Bundle.load(folder, robot)
     seeds = range(args.seed, args.seed + args.episodes)
     rows = []
     for folder in args.bundles:
