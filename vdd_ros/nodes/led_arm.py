@@ -51,8 +51,7 @@ class LedArm:
         self._sent = np.zeros(0)
         self._tick = self._near_ns = self._heard_ns = 0
         self._heard_s = time.monotonic()
-        self._has_told = False
-        self._stopped = ""  # by what, as the gate says
+        self._gate_says: str | None = None  # of itself, None until it does
         self._gates = {full_name_of(node, name) for name in GATES}
         if leads:
             node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
@@ -81,7 +80,7 @@ class LedArm:
         self._node.get_logger().info(f"waiting for a gate on {self.topic}")
         yield from self.until(lambda: leader.get_subscription_count() >= 1)
         late_s = time.monotonic() + TELLS_S
-        yield from self.until(lambda: self._has_told or time.monotonic() > late_s)
+        yield from self.until(lambda: self._gate_says is not None or time.monotonic() > late_s)
         if self._node.count_publishers(self.topic) > 1:
             raise UserError(f"another leader publishes on {self.topic}: end it first")
 
@@ -166,16 +165,15 @@ class LedArm:
     @property
     def _hindrance(self) -> str:
         """Why the arm may not follow."""
-        if self._stopped:
-            return f"its gate has {self._stopped}"
+        if self._gate_says and self._gate_says.startswith("stopped"):
+            return f"its gate has {self._gate_says}"
         return "is something in its way, or the gate stopped?"
 
     def _hear(self, message: DiagnosticArray) -> None:
-        """Whether the gate, in a node of its own or in action_node, says that it has stopped."""
+        """What the gate says of itself, in a node of its own or in action_node."""
         for status in message.status:
             if status.name in self._gates:
-                self._has_told = True
-                self._stopped = status.message if status.message.startswith("stopped") else ""
+                self._gate_says = status.message
 
     def _listen(self) -> None:
         """Give up where joint states have ended; have the script go on, whether or not."""
