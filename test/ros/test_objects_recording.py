@@ -49,3 +49,15 @@ def test_a_cube_is_lifted_over_ros_and_its_way_up_is_recorded(tmp_path):
     first = len(contract.joints)
     assert np.abs(seen[-1, first : first + 3] - position[-1, 0]).max() < 0.02
     env.close()
+
+
+def test_an_operator_that_is_not_told_where_things_lie_says_so_at_once(tmp_path):
+    contract = PATH.with_name("panda_lift_one_blind.yaml")
+    words = ["record", "--task", "lift_one", "--contract", contract]
+    with free_domain() as domain:
+        words += ["--out", tmp_path / "demos", "--domain", domain]
+        with running([sys.executable, "-m", "vdd_ros.cli", *map(str, words)], domain) as command:
+            assert command.wait(120.0) == 2, command.output
+            told = command.output
+    assert "panda_lift_one_blind has no poses of objects, by which the scripted" in told
+    assert EpisodeStore(tmp_path / "demos").list() == ()

@@ -60,8 +60,6 @@ def main(args: Args) -> dict:
     require_domain(args.domain)
     path = contract_of(args.task, args.contract).resolve()
     contract = Contract.from_yaml(path)
-    if not args.one_process:
-        require_seen(contract, args.task)
     args.out.mkdir(parents=True, exist_ok=True)
     store = EpisodeStore(args.out)
     before = set(store.list())
@@ -73,19 +71,6 @@ def main(args: Args) -> dict:
         record_over_ros(path, args, store, len(before))
     names = sorted(set(store.list()) - before)
     return summary(store, names, discarded, time.monotonic() - started)
-
-
-def require_seen(contract: Contract, task: str) -> None:
-    """Raise UserError where the operator, a node of its own, is not told what the task is about."""
-    if contract.objects:
-        return
-    from vdd_ros.sim.tasks import TASKS  # robosuite takes seconds
-
-    if TASKS[task].objects:
-        raise UserError(
-            f"{contract.name} has no poses of objects, by which the scripted operator of {task} "
-            "finds them over ROS: say --one-process"
-        )
 
 
 def record_here(contract: Contract, args: Args) -> int:

@@ -84,6 +84,11 @@ class DemonstratorNode(Node):
         self._operator = operator_of(self.settings.task, rng)
         task = TASKS[self.settings.task]
         self._start_q, self._objects, self._seen_of = task.start_q, task.objects, seen_of
+        if task.objects and not self.contract.objects:
+            raise UserError(
+                f"{self.contract.name} has no poses of objects, by which the scripted operator of "
+                f"{self.settings.task} finds them: `vdd record --one-process` does without"
+            )
         self._wiring = wire(self.contract, self.settings.task)
         self._ways = balanced_ways(rng, task.n_modes, self.settings.episodes)
         self._saved = self._failed = 0
