@@ -18,6 +18,7 @@ import pytest
 from vdd_ros import cli, commands, machine
 from vdd_ros.code_version import package_version
 from vdd_ros.commands import dataset, doctor
+from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.environment import draw_off_screen, prepare_environment
 from vdd_ros.errors import UserError
 
@@ -142,6 +143,26 @@ def test_a_task_without_a_contract_here_is_told(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().err
     assert f"the task 'drawer' has no config/panda_drawer.yaml in {tmp_path}" in told
     assert [*tmp_path.iterdir()] == []
+
+
+def test_an_installed_package_brings_the_contracts_of_its_tasks(tmp_path, monkeypatch):
+    """Of two workspaces the one that was sourced last, which hides the other; a folder config/ of
+    the caller's own hides both."""
+    below, above = tmp_path / "below", tmp_path / "above"
+    for prefix in (below, above):
+        (prefix / "share" / "vdd_ros" / "config").mkdir(parents=True)
+        (prefix / "share" / "vdd_ros" / "config" / "panda_drawer.yaml").touch()
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{above}:{below}")
+    assert contract_of("drawer", None) == above / "share/vdd_ros/config/panda_drawer.yaml"
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(below))
+    assert contract_of("drawer", None) == below / "share/vdd_ros/config/panda_drawer.yaml"
+    (here / "config").mkdir()
+    (here / "config" / "panda_drawer.yaml").touch()
+    assert contract_of("drawer", None) == Path("config/panda_drawer.yaml")
+    assert contract_of("drawer", here) == here
 
 
 def test_what_is_no_run_cannot_be_exported(tmp_path, capsys):

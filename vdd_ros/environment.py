@@ -21,6 +21,14 @@ def prepare_environment() -> None:
         os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 
 
+def installed_configs() -> list[Path]:
+    """Folders config/ of this package where it is installed: of the ROS workspaces that are
+    sourced, nearest first, and of this interpreter's own prefix."""
+    prefixes = [one for one in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if one]
+    folders = [Path(prefix) / "share" / "vdd_ros" / "config" for prefix in [*prefixes, sys.prefix]]
+    return [folder for folder in folders if folder.is_dir()]
+
+
 def draw_off_screen() -> None:
     """Let MuJoCo, which is not loaded yet, draw by EGL where nobody said by what."""
     os.environ["MUJOCO_GL"] = drawn_by()
