@@ -115,7 +115,7 @@ setup(
     extras_require=extras,
     zip_safe=False,
     maintainer="vdd_ros maintainers",
-    maintainer_email="maintainers@vdd-ros.org",
+    maintainer_email="maintainers@vdd-ros.invalid",
     description="From teleoperated demonstrations to a real-time mixture-of-experts policy on a "
     "ROS 2 robot.",
     license="Apache-2.0",
