@@ -107,7 +107,7 @@ class Nodes:
     ) -> None:
         """Start `vdd_ros.nodes.<name>` with ROS parameters; `module`: another one under this name,
         remaps: its topics, and so on, by those that they become."""
-        settings = [f"{key}:={_yaml(value)}" for key, value in parameters.items()]
+        settings = [f"{key}:={as_yaml(value)}" for key, value in parameters.items()]
         options = [word for setting in settings for word in ("-p", setting)]
         renames = ({"__node": name} if module else {}) | dict(remaps or {})
         options += [word for key, value in renames.items() for word in ("-r", f"{key}:={value}")]
@@ -224,5 +224,6 @@ def end_with_parent(parent: int | None = None) -> None:
         raise SystemExit
 
 
-def _yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
+    """As a parameter is written on a command line."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -21,7 +21,7 @@ from types import ModuleType
 from writing import ROOT, code, made_by, table
 
 from vdd_ros.contract import Contract
-from vdd_ros.processes import free_domain, isolated
+from vdd_ros.processes import as_yaml, free_domain, isolated
 
 CONFIG = ROOT / "config"
 BOARD = "{columns: 7, rows: 5, square_m: .03, marker_m: .022, dictionary: DICT_5X5_100}"
@@ -191,11 +191,6 @@ def parameter_row(field: dataclasses.Field) -> tuple[str, str, str]:
     ]
     more = ", ".join(allowed + bounds)
     return code(field.name), shown, meta["description"] + (f" ({more})" if more else "")
-
-
-def as_yaml(value: object) -> str:
-    """As it is written on a command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def type_name(kind: type) -> str:
