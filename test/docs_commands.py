@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,28 +22,60 @@ from pages import PAGES, ROOT, SHELL, blocks_of, prose_of, text_of
 
 from vdd_ros.cli import COMMANDS, tool_of
 
+# first lines of blocks that no test runs: they need a robot, or what tests lack or must not change
 HARDWARE = "# hardware"
+BY_HAND = "# by hand: "
 NODES = text_of(ROOT / "docs" / "reference" / "nodes.md")
 # of ROS itself; what it is told about is looked at where it is ours
 ROS_VERBS = {"bag", "control", "lifecycle", "param", "pkg", "security", "service", "topic"}
-SHELL_WORDS = {".", "cd", "colcon", "cp", "done", "export", "for", "git", "source", "ssh"}
-TOOLS = {"coverage", "pip-audit"}
+SHELL_WORDS = {".", "cd", "cp", "export", "for", "done", "source"}
+TOOLS = {"colcon", "pip-audit", "ssh"}
+# Who runs commands that are not of vdd, by how they begin: tests that start the same program or
+# launch file, or ask the same node for the same.
+TESTED_BY = {
+    "make test": "../.ci/run",
+    "make test-fast": "../.ci/run",
+    "make lint": "../.ci/run",
+    "make demo": "ros/test_demo.py",
+    "make docs": "test_site.py",
+    "make reference": "test_reference.py",
+    "python -m pytest": "../.ci/run",
+    "python -m docs.results.fill_readme": "test_readme.py",
+    "python -": "test_docs_commands.py",
+    "ros2 launch vdd_ros record_demos.launch.py": "ros/test_ros2_launch.py",
+    "ros2 launch vdd_ros run_policy.launch.py": "ros/test_ros2_launch.py",
+    "ros2 launch vdd_ros calibrate.launch.py": "ros/test_ros2_launch.py",
+    "ros2 run vdd_ros operator_node": "ros/test_operator_node.py",
+    "ros2 run vdd_ros clock_node": "ros/test_clocks.py",
+    "ros2 service call /teleop_node/engage": "ros/test_teleop_node.py",
+    "ros2 topic pub --once /recorder_node/correct": "ros/test_recorder_node.py",
+    "ros2 lifecycle set /left/action_node configure": "ros/inside_action_node.py",
+    "ros2 param describe /action_node runtime": "ros/test_runtime_node.py",
+}
 # a block that names no language is of a shell where it begins with one of these
 PROGRAMS = {"vdd", "ros2", "make", "pip", "python", "sudo", "torchrun", *SHELL_WORDS}
 
 
 class Command(NamedTuple):
-    """A command of a page, without comments; in_hardware: of a block that needs a robot."""
+    """A command of a page, without comments; in_hardware, by_hand: of a block that says so."""
 
     page: Path
     text: str
     in_hardware: bool = False
+    by_hand: bool = False
 
     @property
     def words(self) -> list[str]:
-        """Of alternatives, as `--format this | that`, the first; without `...` at the end."""
+        """Without variables that are set before it; of alternatives, as `--format this | that`, the
+        first; without `...` at the end."""
         first = re.sub(r"( \| [\w.]+)+", "", self.text)
-        return shlex.split(re.sub(r"\s\.\.\.$", "", first))
+        words = shlex.split(re.sub(r"\s\.\.\.$", "", first))
+        return [*dropwhile(re.compile(r"[A-Z_]+=").match, words)]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a test has to run it."""
+        return not self.in_hardware and not self.by_hand and self.words[0] not in SHELL_WORDS
 
 
 def commands_of(page: Path) -> Iterator[Command]:
@@ -50,8 +83,8 @@ def commands_of(page: Path) -> Iterator[Command]:
     for block in blocks_of(page):
         first = next(lines_of(block.text), "").partition(" ")[0]
         if block.language in SHELL and (block.language or first in PROGRAMS):
-            in_hardware = block.text.startswith(HARDWARE)
-            yield from (Command(page, line, in_hardware) for line in lines_of(block.text))
+            marks = (block.text.startswith(HARDWARE), block.text.startswith(BY_HAND))
+            yield from (Command(page, line, *marks) for line in lines_of(block.text))
     prose = prose_of(page).replace("\\\n", " ")
     for line in re.findall(r"^ {4}(vdd .*)$", prose, re.MULTILINE):
         yield from (Command(page, one) for one in lines_of(line))
@@ -68,7 +101,7 @@ def lines_of(text: str) -> Iterator[str]:
 
 def complaint(command: Command) -> str | None:
     """What is wrong with a command; None where nothing is."""
-    words = [word for word in command.words if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    words = command.words
     if words[:2] == ["ros2", "run"] and words[2:4] == ["vdd_ros", "vdd"]:
         words = words[3:]
     if words[0] == "sudo" or command.in_hardware and words[0] not in ("vdd", "ros2"):
@@ -220,6 +253,15 @@ def subcommand(command: Command) -> str | None:
     return " ".join(rest[: 2 if tools else 1])
 
 
+def runner(command: Command) -> str | None:
+    """The file of test/ that runs a command, None where none does."""
+    if name := subcommand(command):
+        return next(iter(run_by().get(name, ())), None)
+    text = " ".join(command.words)
+    begins = [begin for begin in TESTED_BY if text == begin or text.startswith(f"{begin} ")]
+    return TESTED_BY[max(begins, key=len)] if begins else None
+
+
 @cache
 def run_by() -> dict[str, list[str]]:
     """By subcommand, the files of test/ that run it: words at the beginning of a list or a call
@@ -251,7 +293,8 @@ def words_of(node: ast.Call | ast.List | ast.Tuple, imported: dict[str, str]) ->
         owner = node.func.value
         if node.func.attr == "main" and isinstance(owner, ast.Name) and owner.id in imported:
             yield imported[owner.id].rstrip("-")  # import_ is `import`
-    items = node.args if isinstance(node, ast.Call) else node.elts
+    is_folder = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mktemp")
+    items = node.elts if not isinstance(node, ast.Call) else [] if is_folder else node.args
     words = [getattr(item, "value", None) for item in items]
     if "--help" not in words and words and isinstance(words[0], str):
         yield words[0]

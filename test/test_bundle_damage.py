@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import bundles
 import numpy as np
 import pytest
 
+from vdd_ros import cli
 from vdd_ros.bundle_verification import CHECKS, Failed, verified
 from vdd_ros.commands.bench import bundle as bench
 from vdd_ros.commands.bench.bundle.kinds import KINDS
@@ -41,6 +43,14 @@ def test_it_is_refused_by_the_right_check(scene, kind):
     assert row["refused_by"] == kind.check, row["reason"]
     assert not row["executed"]
     assert len(row["reason"]) < 600 and "\n" not in row["reason"].strip()
+
+
+def test_the_bench_says_so_for_each(scene, capsys):
+    bundle = str(scene.victim(0).folder)
+    assert cli.main(["bench", "bundle", "--bundle", bundle, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["undamaged_passes"] and told["kinds"] == told["refused"] == len(TRIED)
+    assert [row["ok"] for row in told["rows"]] == [True] * len(TRIED)
 
 
 def test_no_single_byte_can_be_another(scene):

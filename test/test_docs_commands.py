@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 
 import pytest
+import torch
 from docs_commands import (
+    BY_HAND,
+    HARDWARE,
+    TESTED_BY,
     Command,
     commands_of,
     complaint,
@@ -13,12 +20,13 @@ from docs_commands import (
     every_command,
     launches_of,
     lines_of,
-    run_by,
+    runner,
     span_complaint,
     spans_of,
     subcommand,
 )
-from pages import PAGES, ROOT
+from pages import PAGES, ROOT, blocks_of
+from safetensors.torch import load_file
 
 from vdd_ros.cli import COMMANDS
 
@@ -32,10 +40,42 @@ def test_whoever_carries_a_command_out_understands_it(name):
     assert wrong == []
 
 
-def test_every_subcommand_that_people_are_told_to_type_is_run_by_a_test():
-    told = {subcommand(one) for one in every_command() if not one.in_hardware} - {None}
-    assert len(told) > 30
-    assert sorted(told - set(run_by())) == []
+def test_every_command_is_run_by_a_test_or_marked():
+    told = [one for one in every_command() if one.is_run]
+    assert len({subcommand(one) for one in told}) > 30
+    unrun = [(one.page.name, one.text) for one in told if runner(one) is None]
+    assert unrun == [], f"begin their blocks with {HARDWARE!r} or {BY_HAND!r}, or test them"
+
+
+@pytest.mark.parametrize("begin", TESTED_BY)
+def test_who_runs_a_command_names_what_it_names(begin):
+    """A program, launch file, service, topic, parameter or module, whose name is its last part."""
+    file = ROOT / "test" / TESTED_BY[begin]
+    if file.name == "run":  # `make test`, which checks by `make lint` and runs pytest
+        assert "test" in file.read_text()
+        return
+    name = re.split(r"[ /]", begin)[-1].removesuffix(".launch.py").rpartition(".")[2]
+    assert name in file.read_text()
+
+
+def test_what_is_given_to_python_turns_a_pickle_of_weights_into_tensors(tmp_path):
+    [block] = [one for page in PAGES for one in blocks_of(page) if one.text.startswith("python - ")]
+    program = block.text.partition("\n")[2].rpartition("END")[0]
+    weights = {"a.weight": torch.arange(6.0).reshape(2, 3).T, "a.bias": torch.ones(3)}
+    torch.save(weights, tmp_path / "in.pth")
+    words = [sys.executable, "-", "in.pth", "out.safetensors"]
+    subprocess.run(words, input=program, text=True, cwd=tmp_path, check=True)
+    made = load_file(tmp_path / "out.safetensors")
+    assert made.keys() == weights.keys()
+    assert all(torch.equal(made[name], weights[name]) for name in weights)
+
+
+def test_marks_of_blocks_say_why():
+    marked = [block for page in PAGES for block in blocks_of(page) if block.text.startswith("# ")]
+    firsts = [block.text.partition("\n")[0] for block in marked]
+    by_hand = [one for one in firsts if one.startswith("# by hand")]
+    assert len(by_hand) > 5
+    assert [one for one in by_hand if len(one) < len(BY_HAND) + 10] == []
 
 
 def test_subcommands_and_options_within_sentences_exist():
