@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,21 @@ def package_version() -> str:
         return version("vdd_ros")
     except PackageNotFoundError:
         return "not installed"
+
+
+def commit() -> str | None:
+    """Of the git checkout that runs, with `+` where its files are not those of the commit; None
+    where it is none."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    shown = ("--always", "--exclude=*", "--abbrev=12", "--dirty=+")
+    words = ["git", "-C", str(root), "describe", *shown]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, timeout=10.0, check=True)
+    except (OSError, subprocess.SubprocessError):  # no git here, or none that reads this checkout
+        return None
+    return found.stdout.strip()
 
 
 @cache  # what runs here was read once, too

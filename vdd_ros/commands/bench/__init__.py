@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdd_ros.code_version import commit, package_version
 from vdd_ros.device import processor
 from vdd_ros.errors import UserError
 from vdd_ros.timing import Timing, in_turns, pinned_to_one_core
@@ -74,6 +75,8 @@ def circumstances(measured: Measured, seed: int) -> dict:
 def origin(seed: int) -> dict:
     """Where a result comes from, and how to get it again."""
     return {
+        "version": package_version(),
+        "commit": commit(),
         "hardware": f"{processor()}, {os.cpu_count()} cores",
         "seed": seed,
         "command": " ".join(["vdd", *sys.argv[1:]]),

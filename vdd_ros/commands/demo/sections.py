@@ -170,7 +170,9 @@ def again(report: dict) -> str:
     )
     minutes = report["seconds"] / 60
     calls = "in one run of" if not report["resumed"] else "in several calls, whose stages took"
-    facts = definitions([("hardware", str(report["hardware"])), ("seed", str(report["seed"]))])
+    facts = definitions(
+        [(name, str(report[name])) for name in ("hardware", "seed", "commit") if name in report]
+    )
     return f"""<h2>Run it again</h2>
 <p>Everything on this page was measured {calls} {minutes:.1f} minutes. The same figures
 with all their digits are in <code>report.json</code> beside this page.</p>

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from vdd_ros.code_version import commit
 from vdd_ros.commands.demo.settings import command_line
 from vdd_ros.commands.demo.stages import POLICIES, STUDENTS, read_result
 from vdd_ros.commands.demo.tables import VERDICTS
@@ -34,6 +35,7 @@ def summarise(args, seconds: dict[str, float], resumed: bool) -> dict:
         "resumed": resumed,
         "ratios": latency["ratios"],
         "hardware": latency["hardware"],
+        "commit": commit(),
         "seed": args.seed,
         "command": command_line(),
     }
