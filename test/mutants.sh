@@ -3,8 +3,9 @@
 #     test/mutants.sh vdd_ros/safety.py                       # by the tests below
 #     test/mutants.sh vdd_ros/lag.py test/test_lag.py         # by these
 # Slow tests are left out. Tests of hypothesis draw the same examples in every run, and what fails
-# is not made smaller, which would take longer than finding it. The last lines count the mutants and
-# name those that were not killed; `mutmut show NAME` in the folder of the first line shows one.
+# is not made smaller, which would take longer than finding it. The last line is the tool's report:
+# its counts, and the mutants that were not killed; `mutmut show NAME` in the folder of the first line
+# shows one.
 set -eu
 file=$1
 shift
@@ -50,4 +51,5 @@ late=$(mutmut results | sed -n 's/: timeout$//p')
 # of a busy machine some are late that do not hang
 # shellcheck disable=SC2086
 [ -z "$late" ] || mutmut run $late
-mutmut results
+mutmut export-cicd-stats
+mutmut results | "${PYTHON:-python}" "$root/test/mutants_report.py" "$file" "$@"

@@ -3,9 +3,10 @@
     python -m docs.results.fill_readme [RESULT ...]
 
 A RESULT is first taken over: the report of the demo (out/demo/report.json), the cells of a sweep
-(cells.jsonl), or the line that `vdd bench ... --json` printed. What it is, its contents tell. Its
-plots are drawn or copied, too, into docs/pictures/; all tables of a sweep over tasks go to a page
-beside its cells. A result that is not there leaves nothing between its markers.
+(cells.jsonl), the line that `vdd bench ... --json` printed, or those of `test/mutants.sh` (.jsonl).
+What it is, its contents tell. Its plots are drawn or copied, too, into docs/pictures/; all tables
+of a sweep over tasks go to a page beside its cells. A result that is not there leaves nothing
+between its markers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import sys
 from pathlib import Path
 
 from docs.results.result import HERE, PICTURES, ROOT, Result, lines_of, read
-from docs.results.sections import bundles, calibrations, images, node, policies, recordings
+from docs.results.sections import (
+    bundles,
+    calibrations,
+    images,
+    mutants,
+    node,
+    policies,
+    recordings,
+)
 from vdd_ros.commands.sweep.cells import page
 from vdd_ros.commands.sweep.tasks.table import tables
 
@@ -25,6 +34,7 @@ RESULTS: tuple[Result, ...] = (
     *bundles.RESULTS,
     *calibrations.RESULTS,
     *images.RESULTS,
+    *mutants.RESULTS,
 )
 
 
