@@ -102,6 +102,32 @@ def test_differences_of_samples_are_within_the_limits_of_derivatives(seed):
         assert (np.abs(np.diff(path, order, axis=0)) <= most + TOLERANCE).all(), name
 
 
+@pytest.mark.parametrize("other", [0.0, 0.3], ids=["on a line", "each joint for itself"])
+@pytest.mark.parametrize("going", [0.4, -0.4])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_target_that_moves_is_gone_for_at_the_limits_and_not_beyond(contract, side, going, other):
+    """Of the joint itself, not of how it is seen from the target; going: the target's share of the
+    speed limit, other: the same of a second joint, which nothing else has to wait for."""
+    contract = panda(contract, 100.0, 3000.0)
+    v, a, dt = contract.limit("velocity"), contract.limit("acceleration"), 0.01
+    velocity = np.zeros(7)
+    velocity[0], velocity[3] = going * v[0], other * v[3]
+    way, target = FastestWay(contract), State.at_rest(np.eye(7)[0] * side * 3.0 * v[0])
+    state, states = State.at_rest(np.zeros(7)), []
+    for k in range(1, 600):
+        moved = target.position + k * dt * velocity
+        state = way.step(state, State(moved, velocity, np.zeros(7)))
+        assert state is not None
+        states.append(state)
+    positions, velocities, accelerations = map(np.array, zip(*states, strict=True))
+    np.testing.assert_allclose(positions[-1], moved, atol=1e-9)
+    assert (np.abs(velocities) <= v * (1 + 1e-9)).all()
+    assert (np.abs(accelerations) <= a * (1 + 1e-9)).all()
+    np.testing.assert_allclose((side * velocities[:, 0]).max(), v[0], rtol=1e-6)
+    np.testing.assert_allclose((side * accelerations[:, 0]).max(), a[0], rtol=1e-6)
+    np.testing.assert_allclose((side * accelerations[:, 0]).min(), -a[0], rtol=1e-6)
+
+
 def test_joints_that_start_together_arrive_together_on_a_line_without_overshoot(robot):
     way = np.array([0.4, -0.2, 0.05, 0.6, 0.01, -0.3, 0.0])
     ticks = round(1.2 * robot.rates.control_hz)
