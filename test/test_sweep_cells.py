@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from small_sweep import SMALL, written
 
 from vdd_ros import cli
 from vdd_ros.commands.sweep.same import keep
-from vdd_ros.commands.sweep.tasks.cells import finished_cells, known_groups
+from vdd_ros.commands.sweep.tasks.cells import Group, finished_cells, is_known, known_cells
 from vdd_ros.commands.sweep.tasks.facts import facts_of
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
 from vdd_ros.commands.sweep.tasks.results import tell
@@ -129,12 +130,22 @@ def test_what_another_sweep_has_finished_is_left_to_it(tmp_path, capsys):
     finish(plan, out, 1, "teacher", "teacher-1", "vdd")
     cells = finished_cells(plan, out, "there", {})
     lines.write_text("".join(json.dumps(cell) + "\n" for cell in cells))
-    known = known_groups(plan, lines)
-    assert list(known) == [("avoid", 0, "edm")]  # the other one lacks a policy
-    assert finished_cells(plan, tmp_path / "new", "here", known) == cells[:5]
-    for change in ({"rollouts": 3}, {"student": SMALL["student"] | {"width": 9}}):
-        other = TasksPlan.from_yaml(written(tmp_path, **change))
-        assert known_groups(other, lines) == {}
+    whole, part = Group("avoid", 0, "edm"), Group("avoid", 1, "edm")  # which lacks two policies
+    known = known_cells(plan, lines)
+    assert known == {whole: cells[:5], part: cells[5:]}
+    assert is_known(plan, whole, known) and not is_known(plan, part, known)
+    assert finished_cells(plan, tmp_path / "new", "here", known) == cells
+    finish(plan, tmp_path / "new", 0, "teacher")
+    finish(plan, tmp_path / "new", 1, "teacher")
+    found = finished_cells(plan, tmp_path / "new", "here", known)
+    assert found[:5] == cells[:5]  # and of who works on the other one what is there
+    assert [(cell["method"], cell["command"]) for cell in found[5:]] == [("teacher", "here")]
+    shutil.rmtree(tmp_path / "new")
+    other = known_cells(TasksPlan.from_yaml(written(tmp_path, rollouts=3)), lines)
+    assert other == {whole: [], part: []}
+    wider = written(tmp_path, student=SMALL["student"] | {"width": 9})
+    other = known_cells(TasksPlan.from_yaml(wider), lines)
+    assert methods(other[whole]) == [(0, "teacher"), (0, "teacher-1"), (0, "teacher-often")]
     words = ["sweep", str(written(tmp_path, seeds=[0])), "--out", str(tmp_path / "new")]
     assert cli.main([*words, "--known", str(lines)]) == 0
     assert "5 of 5 cells are finished" in capsys.readouterr().out
@@ -148,6 +159,6 @@ def test_a_file_that_holds_no_cells_is_refused(tmp_path):
     for text in ("{", '{"a": 1}', "[1]"):
         path.write_text(text)
         with pytest.raises(UserError, match="name the cells.jsonl of a sweep"):
-            known_groups(plan, path)
+            known_cells(plan, path)
     with pytest.raises(UserError, match="cannot be read"):
-        known_groups(plan, tmp_path / "none")
+        known_cells(plan, tmp_path / "none")

@@ -48,7 +48,7 @@ class Args:
     known: Path | None = None
     """Cells that another sweep of this plan's tasks or beds has finished, such as those in
     docs/results/: tasks, seeds and teachers that it has all policies of, by the same choices, are
-    left to it; on beds each policy by itself."""
+    left to it; on beds each policy by itself. What is told at the end has its cells as well."""
     show: bool = False
     """Work on nothing: lines, tables and plots of what is finished so far."""
 

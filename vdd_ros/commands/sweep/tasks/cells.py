@@ -57,37 +57,43 @@ def count_cells(plan: TasksPlan) -> int:
 
 def finished_cells(plan: TasksPlan, out: Path, command: str, known: Known) -> list[dict]:
     """Of the policies that are judged and rolled out, in the order of the plan; of groups that are
-    known their cells. Latencies come last, and are null until then."""
+    known, and of those that nothing of is finished here, the cells that are known. Latencies come
+    last, and are null until then."""
     cells = []
     for group in groups(plan):
-        if group in known:
+        if is_known(plan, group, known):
             cells += known[group]
             continue
         choices = _choices(plan, group)
-        made = (_cell(plan, group, policy, out, digest) for policy, digest in choices.items())
-        cells += [cell | {"command": command} for cell in made if cell is not None]
+        made = [_cell(plan, group, policy, out, digest) for policy, digest in choices.items()]
+        finished = [cell | {"command": command} for cell in made if cell is not None]
+        cells += finished or known.get(group, [])
     return cells
 
 
-def known_groups(plan: TasksPlan, lines: Path | None) -> Known:
-    """Groups that a file of cells has every policy of, made by the choices of the plan.
-
-    Policies of one group are compared with each other, so a group that lacks one is worked on as a
-    whole. Raises UserError for what is no file of cells.
-    """
+def known_cells(plan: TasksPlan, lines: Path | None) -> Known:
+    """Cells of a file, by group, that are made by the choices of the plan. Raises UserError for
+    what is no file of cells."""
     if lines is None:
         return {}
     by_place = {_place(cell): cell for cell in read_cells(lines)}
     known: Known = {}
     for group in groups(plan):
-        wanted = _choices(plan, group)
-        found = [by_place.get((*group, policy)) for policy in wanted]
-        cells = [cell for cell in found if cell is not None]
-        if [cell["choices"] for cell in cells] == list(wanted.values()) and all(
-            len(cell["ways"]) == plan.rollouts for cell in cells
-        ):
-            known[group] = cells
+        found = (
+            (by_place.get((*group, name)), digest) for name, digest in _choices(plan, group).items()
+        )
+        known[group] = [
+            cell
+            for cell, digest in found
+            if cell and cell["choices"] == digest and len(cell["ways"]) == plan.rollouts
+        ]
     return known
+
+
+def is_known(plan: TasksPlan, group: Group, known: Known) -> bool:
+    """Whether every policy of a group is: they are compared with each other, so a group that lacks
+    one is worked on as a whole."""
+    return len(known.get(group, ())) == len(policies_of(plan, group.task, group.teacher))
 
 
 def _place(cell: dict) -> tuple[str, int, str, str]:

@@ -10,7 +10,8 @@ from vdd_ros.commands.sweep.tasks.cells import (
     count_cells,
     finished_cells,
     groups,
-    known_groups,
+    is_known,
+    known_cells,
 )
 from vdd_ros.commands.sweep.tasks.facts import require_same_plan
 from vdd_ros.commands.sweep.tasks.plan import TasksPlan
@@ -26,8 +27,9 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
     """As `vdd sweep` does for a plan with tasks; raises UserError if a part fails."""
     if args.episodes is not None:
         raise UserError("this plan records its own demonstrations: drop --episodes")
-    known = known_groups(plan, args.known)
-    left = {(group.task, group.seed) for group in groups(plan) if group not in known}
+    known = known_cells(plan, args.known)
+    open_groups = [group for group in groups(plan) if not is_known(plan, group, known)]
+    left = {(group.task, group.seed) for group in open_groups}
     recordings = [f"{task}/{FOLDER}" for task in plan.tasks if task in dict(left)]
     trainings = [
         f"{task}/{seed}" for seed in plan.seeds for task in plan.tasks if (task, seed) in left
@@ -41,7 +43,7 @@ def sweep_tasks(plan: TasksPlan, args) -> dict:
         record_task(plan, args.part.split("/")[0], args.out)
     elif args.part is not None:
         task, seed, *_ = args.part.split("/")
-        mine = [g for g in groups(plan) if g[:2] == (task, int(seed)) and g not in known]
+        mine = [group for group in open_groups if group[:2] == (task, int(seed))]
         for group in mine:
             (time_calls if args.part in timings else work)(plan, group, args.out)
     if args.part is not None:
