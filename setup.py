@@ -19,6 +19,7 @@ extras = {
         "ros-rosgraph-msgs",
         "ros-std-srvs",
         "ros-geometry-msgs",
+        "ros-trajectory-msgs",
     ],
     "runtime": [
         "onnxruntime>=1.17",

@@ -28,7 +28,7 @@ BY_HAND = "# by hand: "
 NODES = text_of(ROOT / "docs" / "reference" / "nodes.md")
 # of ROS itself; what it is told about is looked at where it is ours
 ROS_VERBS = {"bag", "control", "lifecycle", "param", "pkg", "security", "service", "topic"}
-SHELL_WORDS = {".", "cd", "cp", "export", "for", "done", "source"}
+SHELL_WORDS = {".", "cd", "cp", "mv", "export", "for", "done", "source"}
 TOOLS = {"colcon", "pip-audit", "ssh"}
 # Who runs commands that are not of vdd, by how they begin: tests that start the same program or
 # launch file, or ask the same node for the same.

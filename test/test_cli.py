@@ -18,7 +18,7 @@ import pytest
 from vdd_ros import cli, commands, machine
 from vdd_ros.code_version import package_version
 from vdd_ros.commands import dataset, doctor
-from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.environment import draw_off_screen, prepare_environment
 from vdd_ros.errors import UserError
 

@@ -150,6 +150,11 @@ def test_package_xml_names_every_ros_package_that_is_imported():
     assert len(set(declared)) == len(declared)
     ros = {name for name in declared if not name.startswith("python3-")}
     assert ros == {name for name in imported if of_ros.fullmatch(name)} | {"ros2launch"}
+    # the extra `ros` has the wheels of those that there are wheels of
+    [extra] = re.findall(r'"ros": \[(.*?)\n    \]', (ROOT / "setup.py").read_text(), re.DOTALL)
+    wheels = set(re.findall(r'"ros-([\w-]+)', extra))
+    without = {"launch", "launch_ros", "ros2launch", "tf2_msgs"}  # there are none of these
+    assert wheels == {name.replace("_", "-") for name in ros - without}
 
 
 def test_colcon_finds_programs_and_data_where_ros2_run_and_launch_look(tmp_path):

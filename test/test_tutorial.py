@@ -63,6 +63,9 @@ def test_every_command_that_needs_no_robot_does_what_the_page_says(folder, capsy
     done = []
     for command in COMMANDS:
         words = command.words
+        if words[0] == "mv":
+            shutil.move(*words[1:])
+            continue
         if words[0] == "cp":
             begun = Contract.from_yaml(words[2])
             shutil.copy(*words[1:])

@@ -93,12 +93,6 @@ class CameraImages:
     def __iter__(self) -> Iterator[Picture]:
         return (self.picture(number) for number in range(len(self)))
 
-    def newest_at(self, time_ns: int) -> int | None:
-        """The number of the newest picture that was not taken after a time; None: none."""
-        order = np.argsort(self.taken_ns, kind="stable")
-        place = int(np.searchsorted(self.taken_ns[order], time_ns, side="right"))
-        return int(order[place - 1]) if place else None
-
     def _times(self, file: IO[bytes], chunk: int, place: int) -> tuple[int, int]:
         head = self._read(file, chunk, place + RECORD.size, MESSAGE.size)
         _, _, received_ns, published_ns = MESSAGE.unpack(head)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from vdd_ros.camera_writer import CameraWriter
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.commands.progress import progress
-from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
 from vdd_ros.episode import EpisodeStore

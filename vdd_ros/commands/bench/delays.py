@@ -18,8 +18,8 @@ from tyro.conf import Positional, arg
 from vdd_ros.bundle import Bundle
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.made import made, told
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.commands.progress import progress
-from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vdd_ros.code_version import code_hash
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.contract import Contract
 from vdd_ros.durable import sync_folder
 from vdd_ros.environment import drawn_by
@@ -101,12 +102,12 @@ def _make(recipe: Recipe, part: Path) -> None:
     at, log = _places(part), part / "log.txt"
     _vdd(
         log, "record", "--one-process", "--episodes", recipe.demonstrations, "--task", recipe.task,
-        "--contract", recipe.contract, "--out", at.demonstrations,
+        "--contract", config_file(recipe.contract), "--out", at.demonstrations,
     )  # fmt: skip
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
-        recipe.contract, "--held-out", recipe.held_out, "--training.steps", recipe.steps,
-        "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
+        config_file(recipe.contract), "--held-out", recipe.held_out,
+        "--training.steps", recipe.steps, "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
@@ -141,7 +142,7 @@ def _places(folder: Path) -> Made:
 
 def _key(recipe: Recipe) -> str:
     """Of all that it depends on."""
-    contract = Contract.from_yaml(recipe.contract)
+    contract = Contract.from_yaml(config_file(recipe.contract))
     code = code_hash("commands", "policies", "sim")  # one version has many states of it
     words = [code, contract.contract_hash, recipe.task, *recipe[2:]]
     return hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:12]

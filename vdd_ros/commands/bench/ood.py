@@ -17,8 +17,8 @@ from rich.table import Column, Table
 
 from vdd_ros.commands.bench import circumstances, measure, require_some, warn_if_busy
 from vdd_ros.commands.bench.made import made, told
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.commands.progress import progress
-from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 from vdd_ros.statistics import wilson

@@ -22,6 +22,7 @@ from rich.table import Column, Table
 
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.writer_rate import measure_writers
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.contract import Contract
 from vdd_ros.contract_cameras import COMPRESSED, IMAGE
 from vdd_ros.episode import EpisodeStore, StreamData
@@ -89,7 +90,7 @@ def main(args: Args) -> dict:
 def bench_contract(args: Args, kind: str) -> Contract:
     """The robot with pictures of a kind, or without, at the rates of the bench. Everything is
     reliable: what the network loses is not what the recorder drops."""
-    contract = Contract.from_yaml(args.contract.resolve())
+    contract = Contract.from_yaml(config_file(args.contract).resolve())
     if not contract.cameras:
         raise UserError(f"{args.contract} has no cameras: name a contract that has")
     raw = contract.to_dict()

@@ -30,6 +30,7 @@ from vdd_ros.bag import header_stamp_ns, read_bag
 from vdd_ros.camera_images import CameraImages, camera_bag
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.killed_session import FULL_DISK, LENGTHS_S
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.commands.progress import progress
 from vdd_ros.episode import EpisodeStore
 from vdd_ros.errors import UserError
@@ -79,7 +80,7 @@ def main(args: Args) -> dict:
     twenty messages that were older than a second was not recovered."""
     if args.times < 1:
         raise UserError(f"times is {args.times}; kill at least once")
-    contract = args.contract.resolve()
+    contract = config_file(args.contract).resolve()
     if not contract.is_file():
         raise UserError(f"no contract {args.contract}: name one with --contract")
     rng = np.random.default_rng(args.seed)

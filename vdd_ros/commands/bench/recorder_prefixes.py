@@ -30,6 +30,7 @@ from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.disk_crashes import Disk, Tree, digest, read, without, write
 from vdd_ros.commands.bench.disk_trace import Operation, Trace, traced
 from vdd_ros.commands.bench.recorder_kill import is_same
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
 from vdd_ros.demo_recorder import DemoRecorder
@@ -83,11 +84,12 @@ def main(args: Args) -> dict:
     """Print what was found; not ok where the recorder as it is lost or altered an episode."""
     if args.episodes < 1 or args.seconds <= 0:
         raise UserError("record at least one episode, of some length")
-    if not args.contract.is_file():
-        raise UserError(f"no contract {args.contract}: name one with --contract")
+    contract = config_file(args.contract)
+    if not contract.is_file():
+        raise UserError(f"no contract {contract}: name one with --contract")
     rng = np.random.default_rng(args.seed)
     with tempfile.TemporaryDirectory() as name:
-        operations = recorded(Path(name), Contract.from_yaml(args.contract), args, rng)
+        operations = recorded(Path(name), Contract.from_yaml(contract), args, rng)
     sequences = {
         recorder: without(operations, dropped) if dropped else operations
         for recorder, dropped in RECORDERS.items()

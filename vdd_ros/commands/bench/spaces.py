@@ -21,6 +21,7 @@ from rich.table import Table
 
 from vdd_ros.commands.bench import origin
 from vdd_ros.commands.bench.made import made
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.commands.distill import TRAINING
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract_parts import Kinematics as Model
@@ -78,7 +79,7 @@ def main(args: Args) -> dict:
     cells = _known(args.out)
     done = {_what(one) for one in cells}
     teacher = load_teacher(args.run or made().teacher_run)
-    model = read_model(args.kinematics)
+    model = read_model(config_file(args.kinematics))
     errors, judge = MapErrors(teacher, model), Judge(teacher, args.judge)
     for seed, method, space in product(args.seeds, args.methods, args.spaces):
         cell = {"method": method, "space": space, "seed": seed, "steps": args.training.steps}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.contract import Contract
 from vdd_ros.durable import write_text
 from vdd_ros.errors import UserError
@@ -46,6 +47,7 @@ def main(args: Args) -> dict:
     from vdd_ros.commands.demo.stages import STAGES
     from vdd_ros.commands.demo.summary import print_summary, summarise
 
+    args = replace(args, contract=config_file(args.contract))
     Contract.from_yaml(args.contract)
     for name in ("demonstrations", "rollouts", "ros_episodes", "teacher_steps", "student_steps"):
         if getattr(args, name) < (least := 2 if name == "demonstrations" else 1):

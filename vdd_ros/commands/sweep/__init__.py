@@ -11,13 +11,14 @@ with tables, also in <out>/tables.md, and of tasks and beds with plots in <out>/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import table as rich_table
 from rich.console import Console
 from tyro.conf import Positional
 
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.commands.sweep.beds.plan import BedsPlan
 from vdd_ros.commands.sweep.beds.sweep import sweep_beds
 from vdd_ros.commands.sweep.cells import page, write_cells
@@ -59,6 +60,7 @@ def main(args: Args) -> dict:
         raise UserError(f"processes is {args.processes}; use at least 1")
     if args.show and (args.part is not None or not args.out.is_dir()):
         raise UserError("--show is of what a whole sweep has left in --out: name that folder alone")
+    args = replace(args, plan=config_file(args.plan))
     keys = read_map(args.plan, "plan")
     if "tasks" in keys:
         from vdd_ros.commands.sweep.tasks.sweep import sweep_tasks  # the simulator takes seconds

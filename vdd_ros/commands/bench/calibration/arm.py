@@ -9,7 +9,7 @@ import numpy as np
 
 from vdd_ros.calibration.chain import Chain
 from vdd_ros.calibration.recorded import chain_of
-from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.contract import Contract
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vdd_ros.calibration.drift import Watched, reference, watch
 from vdd_ros.calibration.planted_timing import PlantedDrift, planted_drift
-from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.contract import Contract
 
 MOVED_RAD, EPISODES, SIZE_BOUND_MRAD = 0.002, 10, 1.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from vdd_ros.calibration.latency import LEVEL, Measured, camera_latency, joint_latency
 from vdd_ros.calibration.planted_timing import CAMERA_HZ, STATE_HZ, planted_latency
-from vdd_ros.commands.task_contract import contract_of
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.contract import Contract
 from vdd_ros.errors import UserError
 

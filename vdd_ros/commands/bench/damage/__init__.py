@@ -25,6 +25,7 @@ from vdd_ros.commands.bench.damage.files import FOLDER, MANIFEST, RECORDING
 from vdd_ros.commands.bench.damage.kinds import OTHER, Kind, Victim, sound_episodes
 from vdd_ros.commands.bench.damage.mcap_bytes import BYTES
 from vdd_ros.commands.bench.damage.streams import STREAMS
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.commands.dataset import check
 from vdd_ros.commands.progress import progress
 from vdd_ros.contract import Contract
@@ -58,7 +59,8 @@ def main(args: Args) -> dict:
     rows = []
     with tempfile.TemporaryDirectory() as scratch, progress("damaging") as report:
         sound = Path(scratch) / "sound"
-        contract = Contract.from_yaml(args.contract)
+        contract_path = config_file(args.contract)
+        contract = Contract.from_yaml(contract_path)
         sound_episodes(sound, contract)
         cache = Path(scratch) / "cache"
         before = windows_of(sound, contract, cache)
@@ -66,7 +68,7 @@ def main(args: Args) -> dict:
             folder = Path(scratch) / "damaged"
             shutil.copytree(sound, folder)
             kind.do(Victim(folder))
-            rows.append(row_of(kind, folder, args.contract, cache, before))
+            rows.append(row_of(kind, folder, contract_path, cache, before))
             shutil.rmtree(folder)
             report(number, len(chosen))
     found = sum(row["ok"] for row in rows)

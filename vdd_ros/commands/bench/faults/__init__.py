@@ -26,6 +26,7 @@ from vdd_ros.commands.bench.faults.scenarios import SCENARIOS
 from vdd_ros.commands.bench.faults.scenarios.base import Scenario
 from vdd_ros.commands.bench.faults.sight import with_cameras
 from vdd_ros.commands.bench.faults.table import line_of, scenario_table
+from vdd_ros.commands.config_files import config_file
 from vdd_ros.contract import Contract
 from vdd_ros.environment import draw_off_screen
 from vdd_ros.errors import UserError
@@ -46,7 +47,7 @@ class Args:
 def main(args: Args) -> dict:
     """Play the scenarios and print the table; raises UserError where nothing can be played."""
     chosen = selected(args.only)
-    contract = Contract.from_yaml(args.contract)
+    contract = Contract.from_yaml(config_file(args.contract))
     with tempfile.TemporaryDirectory() as name:
         folder = args.logs or Path(name)
         folder.mkdir(parents=True, exist_ok=True)

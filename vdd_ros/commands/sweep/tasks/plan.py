@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vdd_ros.acting import ActingRule
+from vdd_ros.commands.config_files import contract_of
 from vdd_ros.commands.export import STUDENT_RULE, TEACHER_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Count, PolicyName, require_choices
 from vdd_ros.commands.sweep.tasks.claims import TEACHER
@@ -18,7 +19,6 @@ from vdd_ros.commands.sweep.tasks.entries import (
     TeacherPlan,
     require_rule,
 )
-from vdd_ros.commands.task_contract import contract_of
 from vdd_ros.fields import Part
 from vdd_ros.policies.encoder import EncoderConfig
 from vdd_ros.policies.moe import StudentConfig
