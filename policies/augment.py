@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vdd_ros.policies.settings import given
+
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look
 
 
@@ -21,9 +23,9 @@ class AugmentConfig:
 
     def __post_init__(self):
         if not 0.0 < self.part <= 1.0:
-            raise ValueError(f"augment.part is a share above 0, at most 1: {self}")
+            raise ValueError(f"augment.part is a share above 0, at most 1: {given(self)}")
         if not 0.0 <= self.colour < 1.0:
-            raise ValueError(f"augment.colour is at least 0 and below 1: {self}")
+            raise ValueError(f"augment.colour is at least 0 and below 1: {given(self)}")
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns that are seen."""

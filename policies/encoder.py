@@ -23,6 +23,7 @@ from vdd_ros.policies.device import CPU, lent, placed
 from vdd_ros.policies.nets import NetSizes
 from vdd_ros.policies.pictures import Pictures
 from vdd_ros.policies.resnet import ResNet18, SpatialSoftmax, of_torchvision
+from vdd_ros.policies.settings import given
 
 ROWS = 128  # encoded at a time where nothing is learned
 
@@ -47,9 +48,9 @@ class EncoderConfig:
 
     def __post_init__(self):
         if min(self.channels, self.keypoints, self.features, self.draws) < 1:
-            raise ValueError(f"sizes of an encoder must be positive: {self}")
+            raise ValueError(f"sizes of an encoder must be positive: {given(self)}")
         if not 1 <= self.stages <= 4:
-            raise ValueError(f"an encoder has 1 to 4 stages: {self}")
+            raise ValueError(f"an encoder has 1 to 4 stages: {given(self)}")
 
     @classmethod
     def from_dict(cls, raw: dict) -> EncoderConfig:

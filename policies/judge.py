@@ -30,6 +30,7 @@ from vdd_ros.policies.runs import (
     to_tensors,
     training_data,
 )
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.teacher import SamplerConfig, sample_chunks
 from vdd_ros.policies.windows import Windows, require_positions
 
@@ -55,7 +56,9 @@ class JudgeConfig:
 
     def __post_init__(self):
         if min(self.observations, self.reference) < 1 or self.samples < 2:
-            raise ValueError(f"a distance needs observations and 2 samples or more of each: {self}")
+            raise ValueError(
+                f"a distance needs observations and 2 samples or more of each: {given(self)}"
+            )
 
 
 class Judge:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vdd_ros.policies.covariance import Covariance, Diagonal, Full, LowRank
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.nets import NetKind, NetSizes, Trunk
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.transformer import TransformerTrunk, require_heads
 
 CovarianceKind = Literal["full", "low-rank", "diagonal"]
@@ -39,13 +40,13 @@ class StudentConfig:
 
     def __post_init__(self):
         if self.covariance not in get_args(CovarianceKind):
-            raise ValueError(f"covariance is one of {get_args(CovarianceKind)}: {self}")
+            raise ValueError(f"covariance is one of {get_args(CovarianceKind)}: {given(self)}")
         if self.trunk not in get_args(NetKind):
-            raise ValueError(f"trunk is one of {get_args(NetKind)}: {self}")
+            raise ValueError(f"trunk is one of {get_args(NetKind)}: {given(self)}")
         if min(self.n_experts, self.width, self.blocks, self.bottleneck, self.rank) < 1:
-            raise ValueError(f"sizes must be positive: {self}")
+            raise ValueError(f"sizes must be positive: {given(self)}")
         if not self.scale_floor > 0.0:
-            raise ValueError(f"scale_floor must be positive: {self}")
+            raise ValueError(f"scale_floor must be positive: {given(self)}")
         if self.trunk == "transformer":
             require_heads(self.width, self.heads)
 

@@ -14,6 +14,7 @@ from vdd_ros.policies.device import CPU, computing, placed
 from vdd_ros.policies.nets import DenoiserNet, NetKind, NetSizes
 from vdd_ros.policies.noise import NoiseConfig
 from vdd_ros.policies.samplers import SAMPLERS, Denoise, drawing
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import SPACINGS, sigma_grid
 from vdd_ros.policies.transformer import TransformerDenoiserNet, require_heads
 from vdd_ros.policies.windows import WindowSizes
@@ -37,9 +38,11 @@ class SamplerConfig:
 
     def __post_init__(self):
         if self.name not in SAMPLERS or self.steps < 1:
-            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)} with steps >= 1: {self}")
+            raise ValueError(
+                f"sampler must be one of {sorted(SAMPLERS)} with steps >= 1: {given(self)}"
+            )
         if self.spacing not in SPACINGS:
-            raise ValueError(f"spacing is one of {', '.join(SPACINGS)}: {self}")
+            raise ValueError(f"spacing is one of {', '.join(SPACINGS)}: {given(self)}")
 
     @property
     def nfe(self) -> int | None:
@@ -89,17 +92,23 @@ class TeacherConfig:
 
     def __post_init__(self):
         if self.net not in get_args(NetKind):
-            raise ValueError(f"net is one of {get_args(NetKind)}: {self}")
+            raise ValueError(f"net is one of {get_args(NetKind)}: {given(self)}")
         if self.prediction not in get_args(Prediction):
-            raise ValueError(f"prediction is one of {get_args(Prediction)}: {self}")
+            raise ValueError(f"prediction is one of {get_args(Prediction)}: {given(self)}")
+        sizes = self.n_obs_steps, self.horizon, self.rank, self.width, self.blocks, self.heads
+        if min(sizes) < 1 or self.octaves < 0 or not self.sigma_data > 0.0:
+            raise ValueError(
+                "n_obs_steps, horizon, rank, width, blocks and heads must be 1 or more, octaves 0 "
+                f"or more, sigma_data positive: {given(self)}"
+            )
         if self.levels < 2:
-            raise ValueError(f"levels must be 2 or more: {self}")
+            raise ValueError(f"levels must be 2 or more: {given(self)}")
         if self.net == "transformer":
             require_heads(self.width, self.heads)
         if self.reference_degree not in (0, 1, 2):
-            raise ValueError(f"reference_degree is 0, 1 or 2: {self}")
+            raise ValueError(f"reference_degree is 0, 1 or 2: {given(self)}")
         if not self.observation_noise >= 0.0:
-            raise ValueError(f"observation_noise must not be negative: {self}")
+            raise ValueError(f"observation_noise must not be negative: {given(self)}")
 
     @property
     def sampling_noise(self) -> NoiseConfig:

@@ -16,6 +16,7 @@ from vdd_ros.policies import distributed
 from vdd_ros.policies.device import CPU, autocast, computing, lent, placed_batch
 from vdd_ros.policies.metrics_log import MetricsLog
 from vdd_ros.policies.players import Nets, Player, require_disjoint
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.shared_start import SharedStart
 from vdd_ros.policies.training_state import TrainingState, restore_state, save_state
 
@@ -59,12 +60,12 @@ class TrainingConfig:
     def __post_init__(self):
         if min(self.steps, self.batch_size, self.save_every) < 1 or self.learning_rate <= 0:
             raise ValueError(
-                f"steps, batch_size, save_every and learning_rate must be positive: {self}"
+                f"steps, batch_size, save_every and learning_rate must be positive: {given(self)}"
             )
         if self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule is cosine or constant: {self}")
+            raise ValueError(f"schedule is cosine or constant: {given(self)}")
         if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more: {self}")
+            raise ValueError(f"seed must be 0 or more: {given(self)}")
 
     def rate(self, step: int, last: LastPhase | None = None) -> float:
         """Learning rate at a step: linear warm-up, then the schedule; in each phase anew."""
@@ -186,7 +187,12 @@ class _Learner:
             loss = self.loss(batch, step / config.steps, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(own))
-        norm = nn.utils.clip_grad_norm_(own, config.clip_norm, error_if_nonfinite=True)
+        norm = nn.utils.clip_grad_norm_(own, config.clip_norm)
+        if not norm.isfinite():
+            raise UserError(
+                f"step {step + 1} has no finite gradient: train with a smaller learning_rate than "
+                f"{config.learning_rate:g}; what was saved before is kept"
+            )
         self.optimizer.step()
         return Turn(loss.detach(), norm)
 

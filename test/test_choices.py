@@ -84,3 +84,18 @@ def test_a_student_larger_than_its_teacher_is_refused_until_it_is_allowed(
     own = count_parameters(load_student(tmp_path / "student").moe)
     size = count_parameters(load_teacher(teacher).denoiser)
     assert own > size and f"{own:,}" in message and f"{size:,}" in message
+
+
+def test_numbers_that_no_export_can_be_made_with_are_refused(teacher, tmp_path, capsys):
+    words = ["export", "--run", str(teacher), "--out", str(tmp_path / "bundle")]
+    for name in ("sampler-steps", "candidates"):
+        assert cli.main([*words, f"--{name}", "0"]) == cli.USER_ERROR
+        assert f"{name.replace('-', '_')} is 0; write 1 or more" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_training_that_leaves_the_numbers_is_told_in_one_sentence(teacher, tmp_path, capsys):
+    assert distil(teacher, tmp_path / "student", "--training.learning-rate", "1e30") == 2
+    told = capsys.readouterr().err
+    assert "has no finite gradient: train with a smaller learning_rate than 1e+30" in told
+    assert not (tmp_path / "student" / "run.json").exists()

@@ -17,6 +17,7 @@ from vdd_ros.policies.teacher import TeacherConfig
 
 DDPM = ["epsilon", "x0", "v"]
 DIM = 3
+SIZES = ("n_obs_steps", "horizon", "rank", "width", "blocks", "heads")
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -157,6 +158,9 @@ def test_a_ddpm_is_sampled_within_its_levels_and_an_edm_as_set():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
+        *(({name: 0}, f"must be 1 or more.*: {name}=0$") for name in SIZES),
+        ({"octaves": -1}, "octaves 0 or more.*: octaves=-1$"),
+        ({"sigma_data": 0.0}, "sigma_data positive: sigma_data=0.0$"),
         ({"net": "cnn"}, "net is one of"),
         ({"prediction": "flow"}, "prediction is one of"),
         ({"levels": 1}, "levels must be 2"),

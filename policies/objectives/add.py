@@ -22,6 +22,7 @@ from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.noise import log_uniform, noised
 from vdd_ros.policies.objectives.adversarial import Adversarial, Judged, drawn
 from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Add(Adversarial):
     def __post_init__(self):
         super().__post_init__()
         if self.distillation < 0.0 or self.student_levels < 1:
-            raise ValueError(f"distillation is not negative, student_levels 1 or more: {self}")
+            raise ValueError(
+                f"distillation is not negative, student_levels 1 or more: {given(self)}"
+            )
 
     def examples(self, student: Denoiser, batch: Batch, generator: torch.Generator) -> Judged:
         levels = spacing.log_uniform(self.student_levels, self.sigma_max, self.lowest_level)

@@ -27,6 +27,7 @@ from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.discriminator import Discriminator, sizes_of, squared_slope
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 
 DISCRIMINATOR = "discriminator"
 STEADY = (0.5, 0.9)  # Adam's betas: who learns from an adversary must not trust old gradients
@@ -85,9 +86,11 @@ class Adversarial(FewStep, ABC):
 
     def __post_init__(self):
         if self.game not in GAMES:
-            raise ValueError(f"game is one of {', '.join(GAMES)}: {self}")
+            raise ValueError(f"game is one of {', '.join(GAMES)}: {given(self)}")
         if min(self.adversarial, self.penalty) < 0.0 or self.penalised < 1 or self.rate <= 0.0:
-            raise ValueError(f"weights are not negative, rate and penalised positive: {self}")
+            raise ValueError(
+                f"weights are not negative, rate and penalised positive: {given(self)}"
+            )
 
     @abstractmethod
     def examples(self, student: nn.Module, batch: Batch, generator: torch.Generator) -> Judged:

@@ -25,6 +25,7 @@ from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.objectives.signal import FromNoise
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.samplers import Draw
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import rho
 
 
@@ -42,7 +43,9 @@ class Boot(FromNoise):
 
     def __post_init__(self):
         if self.levels < 2 or self.boundary_weight < 0.0:
-            raise ValueError(f"levels are 2 or more, boundary_weight is not negative: {self}")
+            raise ValueError(
+                f"levels are 2 or more, boundary_weight is not negative: {given(self)}"
+            )
 
     def sample(
         self, student: Denoiser, starts: Tensor, cond: Tensor, draw: Draw | None = None

@@ -28,6 +28,7 @@ from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.compared import Compared
 from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import rho
 
 
@@ -50,7 +51,9 @@ class Consistency(Compared, ABC):
     def __post_init__(self):
         super().__post_init__()
         if not (0.0 < self.sigma_min < self.sigma_max and self.levels >= 2 and self.width > 0.0):
-            raise ValueError(f"levels fall from sigma_max to sigma_min, width is positive: {self}")
+            raise ValueError(
+                f"levels fall from sigma_max to sigma_min, width is positive: {given(self)}"
+            )
 
     @property
     def boundary(self) -> float:

@@ -34,6 +34,7 @@ from vdd_ros.policies.objectives.steps import heun_step
 from vdd_ros.policies.objectives.told import told
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.samplers import Draw
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import rho
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -62,9 +63,9 @@ class Ctm(Compared):
     def __post_init__(self):
         super().__post_init__()
         if min(self.levels, self.steps + 1) < 2 or self.denoising < 0.0:
-            raise ValueError(f"levels are 2 or more, denoising is not negative: {self}")
+            raise ValueError(f"levels are 2 or more, denoising is not negative: {given(self)}")
         if not (0.0 <= self.decay < 1.0 and 0.0 <= self.noise_share <= 1.0):
-            raise ValueError(f"decay and noise_share are numbers from 0 to 1: {self}")
+            raise ValueError(f"decay and noise_share are numbers from 0 to 1: {given(self)}")
 
     @property
     def recipe(self) -> SamplerConfig:

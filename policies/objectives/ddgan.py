@@ -28,6 +28,7 @@ from vdd_ros.policies.objectives.adversarial import (
 )
 from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.samplers import Denoise, Draw
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.teacher import SamplerConfig
 
 
@@ -49,7 +50,7 @@ class Ddgan(Adversarial):
         super().__post_init__()
         if min(self.latent, self.steps) < 1 or not 0.0 < self.last < self.sigma_max:
             raise ValueError(
-                f"latent and steps are 1 or more, last between 0 and sigma_max: {self}"
+                f"latent and steps are 1 or more, last between 0 and sigma_max: {given(self)}"
             )
 
     @property

@@ -20,6 +20,7 @@ from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.objectives.base import STUDENT
 from vdd_ros.policies.objectives.fake_score import FakeScore
 from vdd_ros.policies.players import Nets
+from vdd_ros.policies.settings import given
 
 TINY = 1e-6  # of a distance, for a row where there is nothing to do
 
@@ -33,7 +34,7 @@ class DistributionMatching(FakeScore):
     def __post_init__(self):
         super().__post_init__()
         if not 0.0 <= self.margin < 0.5:
-            raise ValueError(f"margin is 0 or more and below a half: {self}")
+            raise ValueError(f"margin is 0 or more and below a half: {given(self)}")
 
     def levels(self, count: int, generator: torch.Generator) -> Tensor:
         rho = self.noise.rho
@@ -60,7 +61,7 @@ class Dmd(DistributionMatching):
     def __post_init__(self):
         super().__post_init__()
         if self.regression < 0.0:
-            raise ValueError(f"regression must not be negative: {self}")
+            raise ValueError(f"regression must not be negative: {given(self)}")
 
     def student_loss(
         self, nets: Nets, teacher: ScoreModel, batch: Any, generator: torch.Generator

@@ -26,6 +26,7 @@ from vdd_ros.policies.objectives.base import Batch
 from vdd_ros.policies.objectives.dmd import DistributionMatching
 from vdd_ros.policies.objectives.fake_score import FAKE
 from vdd_ros.policies.players import Nets, parameters_of
+from vdd_ros.policies.settings import given
 
 HEAD = "head"
 
@@ -49,9 +50,9 @@ class Dmd2(DistributionMatching):
     def __post_init__(self):
         super().__post_init__()
         if self.gan_weight < 0.0 or self.head_weight <= 0.0:
-            raise ValueError(f"head_weight is positive, gan_weight not negative: {self}")
+            raise ValueError(f"head_weight is positive, gan_weight not negative: {given(self)}")
         if not 0.0 < self.head_low < self.head_high:
-            raise ValueError(f"need 0 < head_low < head_high: {self}")
+            raise ValueError(f"need 0 < head_low < head_high: {given(self)}")
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
         others = super().auxiliaries(student, teacher)

@@ -23,6 +23,7 @@ from vdd_ros.policies.objectives.base import Paired
 from vdd_ros.policies.objectives.signal import FromNoise
 from vdd_ros.policies.samplers import Draw
 from vdd_ros.policies.samplers.one_step import heun_step
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import sigma_grid
 from vdd_ros.policies.temporal import PathNet
 
@@ -55,7 +56,9 @@ class Dsno(FromNoise):
 
     def __post_init__(self):
         if self.points < 2 or self.steps < self.points or self.steps % self.points:
-            raise ValueError(f"steps are a multiple of points, of which there are several: {self}")
+            raise ValueError(
+                f"steps are a multiple of points, of which there are several: {given(self)}"
+            )
 
     @cached_property
     def levels(self) -> Tensor:

@@ -19,6 +19,7 @@ from vdd_ros.policies.diffusion_loss import denoising_loss
 from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.score_difference import ScoreDifference
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 
 FAKE = "fake score"
 
@@ -34,7 +35,7 @@ class FakeScore(ScoreDifference, ABC):
     def __post_init__(self):
         super().__post_init__()
         if self.fake_updates < 1:
-            raise ValueError(f"fake_updates must be positive: {self}")
+            raise ValueError(f"fake_updates must be positive: {given(self)}")
 
     def auxiliaries(self, student: Denoiser, teacher: ScoreModel) -> dict[str, nn.Module]:
         return {FAKE: copy.deepcopy(student)}

@@ -27,6 +27,7 @@ from vdd_ros.policies.objectives.steps import snr_weight
 from vdd_ros.policies.objectives.told import told
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.samplers import Draw
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.teacher import SamplerConfig
 
 
@@ -54,9 +55,13 @@ class Guidance(FewStep):
 
     def __post_init__(self):
         if not 0.0 <= self.guidance <= self.guidance_max or self.guidance_max == 0.0:
-            raise ValueError(f"guidance lies between 0 and guidance_max, which is more: {self}")
+            raise ValueError(
+                f"guidance lies between 0 and guidance_max, which is more: {given(self)}"
+            )
         if self.steps < 1 or not 0.0 < self.start < 1.0:
-            raise ValueError(f"steps are 1 or more, start is a share of the training: {self}")
+            raise ValueError(
+                f"steps are 1 or more, start is a share of the training: {given(self)}"
+            )
         if self.ends:
             self.second  # noqa: B018  refuses steps that cannot be halved
 

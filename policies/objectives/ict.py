@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vdd_ros.policies.objectives.consistency import Ct
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import rho
 
 
@@ -37,7 +38,9 @@ class Ict(Ct):
     def __post_init__(self):
         super().__post_init__()
         if not 2 <= self.first <= self.levels or self.log_std <= 0.0:
-            raise ValueError(f"levels grow from first, 2 or more; log_std is positive: {self}")
+            raise ValueError(
+                f"levels grow from first, 2 or more; log_std is positive: {given(self)}"
+            )
 
     def count(self, progress: float) -> int:
         """Levels at a progress: each doubling lasts equally long."""

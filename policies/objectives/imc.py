@@ -44,6 +44,7 @@ from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
 from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters_of
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Imc(Objective[GaussianMoE]):
 
     def __post_init__(self):
         if not self.eta > 0.0:
-            raise ValueError(f"eta must be positive: {self}")
+            raise ValueError(f"eta must be positive: {given(self)}")
 
     def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
         """Experts with all that leads to them, then the gating's own layer."""

@@ -19,6 +19,7 @@ from vdd_ros.policies.objectives.base import STUDENT, Paired
 from vdd_ros.policies.objectives.copies import PhaseTeacher
 from vdd_ros.policies.objectives.reflow import TAU, Reflow
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.training import LastPhase
 
 FLOW = "straight flow"
@@ -38,9 +39,9 @@ class Instaflow(Reflow):
 
     def __post_init__(self):
         if self.steps != 1 or self.flow_steps < 2:
-            raise ValueError(f"instaflow takes one step, its flow several: {self}")
+            raise ValueError(f"instaflow takes one step, its flow several: {given(self)}")
         if not 0.0 < self.start < 1.0 or self.last_rate <= 0.0:
-            raise ValueError(f"start is a share of the training, last_rate positive: {self}")
+            raise ValueError(f"start is a share of the training, last_rate positive: {given(self)}")
 
     @property
     def last_phase(self) -> LastPhase:

@@ -22,6 +22,7 @@ from vdd_ros.policies.objectives.consistency import Cd
 from vdd_ros.policies.objectives.steps import ddim_step, heun_step
 from vdd_ros.policies.objectives.told import told
 from vdd_ros.policies.samplers import Draw
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Lcm(Cd):
     def __post_init__(self):
         super().__post_init__()
         if not 1 <= self.skip < self.levels or self.solver not in ("heun", "ddim"):
-            raise ValueError(f"skip is less than levels, solver heun or ddim: {self}")
+            raise ValueError(f"skip is less than levels, solver heun or ddim: {given(self)}")
         if not 0.0 <= self.guidance <= self.guidance_max:
-            raise ValueError(f"guidance lies between 0 and guidance_max: {self}")
+            raise ValueError(f"guidance lies between 0 and guidance_max: {given(self)}")
 
     def student(self, begin: Denoiser) -> Denoiser:
         student = super().student(begin)

@@ -19,6 +19,7 @@ from vdd_ros.policies.denoiser import ScoreModel
 from vdd_ros.policies.mixture import GaussianMixture
 from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import Batch, Objective
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.training import LastPhase
 
 
@@ -40,11 +41,11 @@ class Nll(Objective[GaussianMoE]):
 
     def __post_init__(self):
         if not 0.0 < self.settle <= 1.0:
-            raise ValueError(f"settle is a share of the training: {self}")
+            raise ValueError(f"settle is a share of the training: {given(self)}")
         if not (0.0 < self.start <= 1.0 and self.last_rate > 0.0):
-            raise ValueError(f"start is a share of the training, last_rate positive: {self}")
+            raise ValueError(f"start is a share of the training, last_rate positive: {given(self)}")
         if min(self.sigma_start, self.sparsity) < 0.0:
-            raise ValueError(f"sigma_start and sparsity must not be negative: {self}")
+            raise ValueError(f"sigma_start and sparsity must not be negative: {given(self)}")
 
     @property
     def is_mean(self) -> bool:

@@ -25,6 +25,7 @@ from vdd_ros.policies.objectives.copies import PhaseTeacher
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import clean_target, ddim_step, snr_weight
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import sigma_grid
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -47,7 +48,9 @@ class Progressive(FewStep):
     def __post_init__(self):
         powers = [count > 0 and count & (count - 1) == 0 for count in (self.steps, self.ends)]
         if not all(powers) or self.ends >= self.steps:
-            raise ValueError(f"steps and ends are powers of two, ends the smaller one: {self}")
+            raise ValueError(
+                f"steps and ends are powers of two, ends the smaller one: {given(self)}"
+            )
 
     @property
     def phases(self) -> int:

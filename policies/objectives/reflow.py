@@ -27,6 +27,7 @@ from vdd_ros.policies.denoiser import Denoiser, ScoreModel
 from vdd_ros.policies.objectives.base import Paired
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.samplers import SAMPLERS, Draw
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.teacher import SamplerConfig
 
 TAU = 1e-2
@@ -46,7 +47,7 @@ class Reflow(FewStep):
 
     def __post_init__(self):
         if self.steps < 1:
-            raise ValueError(f"steps are 1 or more: {self}")
+            raise ValueError(f"steps are 1 or more: {given(self)}")
 
     @property
     def recipe(self) -> SamplerConfig:

@@ -28,6 +28,7 @@ from vdd_ros.policies.objectives.base import STUDENT, Batch
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.players import Nets, Player, parameters_of
 from vdd_ros.policies.samplers import Draw
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class ScoreDifference(FewStep, ABC):
 
     def __post_init__(self):
         if not 0.0 < self.sigma_min <= self.sigma_init <= self.sigma_max:
-            raise ValueError(f"sigma_init lies between sigma_min and sigma_max: {self}")
+            raise ValueError(f"sigma_init lies between sigma_min and sigma_max: {given(self)}")
         if not 0.0 <= self.momentum < 1.0 or self.rate <= 0.0:
-            raise ValueError(f"momentum is 0 or more and below 1, rate is positive: {self}")
+            raise ValueError(f"momentum is 0 or more and below 1, rate is positive: {given(self)}")
 
     @cached_property
     def sigmas(self) -> Tensor:
@@ -132,7 +133,7 @@ class NoiseDifference(ScoreDifference, ABC):
     def __post_init__(self):
         super().__post_init__()
         if not 0.0 < self.level_low < self.level_high:
-            raise ValueError(f"need 0 < level_low < level_high: {self}")
+            raise ValueError(f"need 0 < level_low < level_high: {given(self)}")
 
     def levels(self, count: int, generator: torch.Generator) -> Tensor:
         return log_uniform(self.level_low, self.level_high, count, generator)

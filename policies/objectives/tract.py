@@ -26,6 +26,7 @@ from vdd_ros.policies.objectives.copies import Follower, PhaseTeacher
 from vdd_ros.policies.objectives.few_step import FewStep
 from vdd_ros.policies.objectives.steps import clean_target, ddim_step, snr_weight
 from vdd_ros.policies.players import Nets, Player, parameters_of
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.spacing import sigma_grid
 from vdd_ros.policies.teacher import SamplerConfig
 
@@ -51,9 +52,11 @@ class Tract(FewStep):
 
     def __post_init__(self):
         if self.ends < 1 or any(few >= many or many % few for many, few in pairwise(self.counts)):
-            raise ValueError(f"steps, middle and ends are multiples, each of the next: {self}")
+            raise ValueError(
+                f"steps, middle and ends are multiples, each of the next: {given(self)}"
+            )
         if not 0.0 <= self.decay < 1.0:
-            raise ValueError(f"decay is a number from 0 to less than 1: {self}")
+            raise ValueError(f"decay is a number from 0 to less than 1: {given(self)}")
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from vdd_ros.policies.objectives.adversarial import (
     to_unit_variance,
 )
 from vdd_ros.policies.objectives.base import Batch
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Ufogen(Adversarial):
         super().__post_init__()
         if not 0.0 < self.judge_low <= self.judge_high or self.reconstruction < 0.0:
             raise ValueError(
-                f"0 < judge_low <= judge_high, and reconstruction is not negative: {self}"
+                f"0 < judge_low <= judge_high, and reconstruction is not negative: {given(self)}"
             )
 
     def examples(self, student: Denoiser, batch: Batch, generator: torch.Generator) -> Judged:

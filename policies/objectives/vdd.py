@@ -36,6 +36,7 @@ from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.noise import log_uniform
 from vdd_ros.policies.objectives.base import Batch, Objective
 from vdd_ros.policies.objectives.nll import Nll, forward_kl, gating_entropy
+from vdd_ros.policies.settings import given
 from vdd_ros.policies.training import LastPhase
 
 
@@ -66,15 +67,17 @@ class Vdd(Objective[GaussianMoE]):
 
     def __post_init__(self):
         if not (0.0 <= self.start <= 1.0 and 0.0 < self.settle <= 1.0):
-            raise ValueError(f"start and settle are shares of the training: {self}")
+            raise ValueError(f"start and settle are shares of the training: {given(self)}")
         if not 0.0 < self.sigma_min < min(self.sigma_max_start, self.sigma_max_end):
-            raise ValueError(f"sigma_min must be positive and the smallest sigma: {self}")
+            raise ValueError(f"sigma_min must be positive and the smallest sigma: {given(self)}")
         if self.last_rate <= 0.0:
-            raise ValueError(f"last_rate must be positive: {self}")
+            raise ValueError(f"last_rate must be positive: {given(self)}")
         if min(self.observations, self.samples) < 1 or self.band <= 1.0:
-            raise ValueError(f"observations and samples must be positive, band above 1: {self}")
+            raise ValueError(
+                f"observations and samples must be positive, band above 1: {given(self)}"
+            )
         if min(self.gating_weight, self.forward_weight, self.sparsity) < 0.0:
-            raise ValueError(f"weights must not be negative: {self}")
+            raise ValueError(f"weights must not be negative: {given(self)}")
 
     @property
     def last_phase(self) -> LastPhase:

@@ -40,6 +40,7 @@ from vdd_ros.policies.moe import GaussianMoE
 from vdd_ros.policies.objectives.base import STUDENT, Batch, Objective
 from vdd_ros.policies.objectives.vdd import gating_loss
 from vdd_ros.policies.players import Nets, Player, parameters_beside, parameters_of
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,15 @@ class VddPaper(Objective[GaussianMoE]):
 
     def __post_init__(self):
         if self.levels not in ("sigma", "timestep"):
-            raise ValueError(f"levels are drawn by sigma or timestep: {self}")
+            raise ValueError(f"levels are drawn by sigma or timestep: {given(self)}")
         if not 0.0 < self.sigma_low <= self.sigma_high:
-            raise ValueError(f"need 0 < sigma_low <= sigma_high: {self}")
+            raise ValueError(f"need 0 < sigma_low <= sigma_high: {given(self)}")
         if not 0 <= self.t_low <= self.t_high < self.timesteps:
-            raise ValueError(f"need 0 <= t_low <= t_high < timesteps: {self}")
+            raise ValueError(f"need 0 <= t_low <= t_high < timesteps: {given(self)}")
         if min(self.observations, self.samples, self.expert_updates) < 1:
-            raise ValueError(f"observations, samples and expert_updates must be positive: {self}")
+            raise ValueError(
+                f"observations, samples and expert_updates must be positive: {given(self)}"
+            )
 
     def players(self, nets: Nets, teacher: ScoreModel) -> list[Player]:
         """Experts with all that leads to them, then the gating's own layer."""

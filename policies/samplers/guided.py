@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vdd_ros.policies.samplers.base import Denoise, Draw, clean_at
+from vdd_ros.policies.settings import given
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Refinement:
 
     def __post_init__(self):
         if not 0.0 <= self.weight <= 1.0 or self.steps < 0 or self.last < 0.0:
-            raise ValueError(f"weight is from 0 to 1, steps and last are not negative: {self}")
+            raise ValueError(
+                f"weight is from 0 to 1, steps and last are not negative: {given(self)}"
+            )
 
     def levels(self, sigmas: Sequence[float]) -> list[float]:
         """s of each step that is refined, for a sampler that visits n + 1 sigmas."""

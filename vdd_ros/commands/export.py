@@ -130,6 +130,9 @@ def main(args: Args) -> dict:
     if args.out is None:
         raise UserError("name the bundle to write: --out BUNDLE")
     args.rule.of(STUDENT_RULE)  # a bad rule is told at once
+    for name in ("sampler_steps", "candidates"):
+        if getattr(args, name) < 1:
+            raise UserError(f"{name} is {getattr(args, name)}; write 1 or more")
     if not 0.0 < args.false_alarm_rate < 1.0:
         raise UserError(
             f"false_alarm_rate is {args.false_alarm_rate}; write a number between 0 and 1"

@@ -107,7 +107,8 @@ def _make(recipe: Recipe, part: Path) -> None:
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
         config_file(recipe.contract), "--held-out", recipe.held_out,
-        "--training.steps", recipe.steps, "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
+        "--training.steps", recipe.steps, "--training.batch-size", recipe.batch,
+        "--threads", 1, "--cache", part / "decoded",
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
