@@ -51,11 +51,20 @@ def test_every_command_is_run_by_a_test_or_marked():
 def test_who_runs_a_command_names_what_it_names(begin):
     """A program, launch file, service, topic, parameter or module, whose name is its last part."""
     file = ROOT / "test" / TESTED_BY[begin]
-    if file.name == "run":  # `make test`, which checks by `make lint` and runs pytest
-        assert "test" in file.read_text()
+    if (
+        file.name == "run"
+    ):  # `make test`; of the others the next test tells what part of it they are
+        assert re.search(r"exec make .* test\n", file.read_text())
         return
     name = re.split(r"[ /]", begin)[-1].removesuffix(".launch.py").rpartition(".")[2]
     assert name in file.read_text()
+
+
+def test_make_test_checks_first_and_the_fast_one_leaves_out_the_slow_tests():
+    makefile = (ROOT / "Makefile").read_text()
+    recipes = dict(re.findall(r"^(test|test-fast): lint\n\t\$\(RUN\) (.*)\n", makefile, re.M))
+    assert recipes["test"].endswith("/python -m pytest -q test")
+    assert recipes["test-fast"] == recipes["test"].replace(" test", ' -m "not slow" test')
 
 
 def test_what_is_given_to_python_turns_a_pickle_of_weights_into_tensors(tmp_path):
