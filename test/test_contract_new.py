@@ -294,8 +294,30 @@ def test_the_rest_is_asked_in_a_terminal(urdf):
 
 
 def test_an_answer_that_is_none_is_told(urdf):
-    code, shown = in_a_terminal(urdf, "\n\n\nfast\n")
-    assert code == 2 and "how often they come [Hz]: 'fast' is no number" in shown
+    """And asked again; what was answered before is not lost."""
+    answers = [
+        "",
+        "hand",
+        "tool0",
+        "/arm/joint_states",
+        "fast",
+        "-5",
+        "250",
+        "none",
+        "",
+        "",
+        "",
+        "",
+    ]
+    code, shown = in_a_terminal(urdf, "".join(f"{answer}\n" for answer in answers))
+    assert code == 0, shown
+    assert "hand is no link of" in shown and "'fast' is no number; write one" in shown
+    assert "-5 is" not in shown and "--state-hz is -5; choose a rate above 0" in shown
+    assert "'none' is not offered: choose forward" in shown
+    made = Contract.from_yaml(urdf.parent / "contract.yaml")
+    assert made.streams["joint_state"].topic == "/arm/joint_states"
+    assert made.streams["joint_state"].rate_hz == 250.0
+    (urdf.parent / "contract.yaml").unlink()
     code, shown = in_a_terminal(urdf, "\n\x04")
     assert code == 2 and "add --no-ask to take the defaults" in shown
     assert not (urdf.parent / "contract.yaml").exists()

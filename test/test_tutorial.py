@@ -64,10 +64,10 @@ def test_every_command_that_needs_no_robot_does_what_the_page_says(folder, capsy
     for command in COMMANDS:
         words = command.words
         if words[0] == "mv":
+            begun = Contract.from_yaml(words[1])
             shutil.move(*words[1:])
             continue
         if words[0] == "cp":
-            begun = Contract.from_yaml(words[2])
             shutil.copy(*words[1:])
             assert begun.joint_names == Contract.from_yaml(words[2]).joint_names
             with (folder / words[2]).open("a") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -87,9 +88,19 @@ class Manifest(Part):
         return self.model_dump(exclude_none=True)
 
 
+def _instead_of_bundle(folder: Path) -> str:
+    if not folder.is_dir():
+        return "there is no such folder; name one that `vdd export` made"
+    if (folder / "run.json").is_file():
+        return f"that is a run; make a bundle of it by `vdd export --run {folder} --out BUNDLE`"
+    return "copy the whole folder again"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Raises Refused for one that is missing, damaged or edited, or names files of no bundle."""
     path = folder / MANIFEST
+    if not os.path.lexists(path):
+        raise Refused("manifest", f"{path} is missing: {_instead_of_bundle(folder)}")
     with checking("manifest"):
         raw = read_json(path)
     try:

@@ -178,6 +178,8 @@ def _require_tree(joints: tuple[UrdfJoint, ...], links: tuple[str, ...]) -> None
     for joint in joints:
         for link in (joint.parent, joint.child):
             if link not in links:
-                raise ValueError(f"joint {joint.name} names the link {link}, which is not there")
+                raise ValueError(
+                    f"joint {joint.name} names the link {link}, which is not there: add it"
+                )
         if carried[joint.child] > 1:
             raise ValueError(f"link {joint.child} hangs on several joints; a URDF is a tree")

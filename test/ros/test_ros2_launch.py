@@ -110,5 +110,5 @@ def test_what_is_not_a_bundle_ends_everything(tmp_path):
     command = launched("run_policy", bundle=tmp_path / "none", sim="true")
     with free_domain() as domain, running(command, domain) as launch:
         assert launch.wait(100.0) == 0, "ros2 launch says so of every end"
-        assert "none/bundle.json is missing: copy the whole folder again" in launch.output
+        assert "none/bundle.json is missing: there is no such folder" in launch.output
         assert "exit code 2" in launch.output

@@ -230,5 +230,6 @@ def onnxruntime_check() -> Check:
             "onnxruntime", False, str(error), why, f"make venv, or {pip_remedy('runtime')}"
         )
     providers = onnxruntime.get_available_providers()
-    devices = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
+    names = [name.removesuffix("ExecutionProvider") for name in providers]
+    devices = ", ".join(name for name in names if name != "Azure")  # which is a service elsewhere
     return judge("onnxruntime", True, f"{onnxruntime.__version__} for {devices}", why, "")

@@ -7,6 +7,7 @@ elsewhere, and with --no-ask, the defaults are taken. The file says of each of t
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +33,7 @@ from vdd_ros.urdf import Urdf, UrdfJoint, read_urdf
 from vdd_ros.yaml_file import checked, read_map
 
 LINKS_SHOWN = 40
+Fault = Callable[[str], str | None]  # why an answer cannot be; None where it can
 Controller = Literal["forward_position_controller", "joint_trajectory_controller"]
 
 
@@ -49,19 +51,19 @@ class Args:
     tool: str | None = None
     """The link that the task is done with."""
     name: str | None = None
-    """Of the contract."""
+    """Of the contract; that of the URDF if not given."""
     state_topic: str | None = None
-    """Where the robot tells its joints (sensor_msgs/JointState)."""
+    """Where the robot tells its joints (sensor_msgs/JointState); joint_states if not given."""
     state_hz: float | None = None
-    """How often."""
+    """How often; 100 if not given."""
     controller: Controller | None = None
-    """Which of ros2_control's takes the commands."""
+    """Which of ros2_control's takes the commands; the first if not given."""
     command_topic: str | None = None
-    """Its topic."""
+    """Its topic; the controller's usual one if not given."""
     control_hz: float | None = None
-    """Commands a second."""
+    """Commands a second; 100 if not given."""
     policy_hz: float | None = None
-    """Steps of the policy a second."""
+    """Steps of the policy a second; 10 if not given."""
     joint_limits: Path | None = None
     """A MoveIt configuration's joint_limits.yaml: accelerations, which no URDF has."""
     ask: Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: in a terminal)")] = True
@@ -143,7 +145,10 @@ def chosen(urdf: Urdf, args: Args) -> tuple[list[UrdfJoint], dict[str, str]]:
         joints, left_out = [one for one in path if one.moves and not one.mimics], {}
     if not joints:
         reasons = "; ".join(left_out_text(left_out)) or "nothing in it moves"
-        raise UserError(f"no joint of {args.urdf} is one of an arm: {reasons}")
+        raise UserError(
+            f"no joint of {args.urdf} is one of an arm: {reasons}; name the joints by --joints, or "
+            "expand the xacro with the arm in it"
+        )
     for joint in joints:
         if fault := fault_of(joint):
             raise UserError(f"{args.urdf}: joint {joint.name} cannot be taken: {fault}")
@@ -161,42 +166,45 @@ def root_of(urdf: Urdf) -> str:
 
 
 def decided(urdf: Urdf, joints: list[UrdfJoint], args: Args, is_asked: bool) -> Draft:
-    """What is told by options, else asked, else usual."""
+    """What is told by options, else asked, else usual. Raises UserError for an option that cannot
+    be; a person is asked again."""
 
-    def text(question: str, told: str | None, usual: str) -> str:
-        return told or (asked(question, usual) if is_asked else usual)
+    def text(question: str, told: str | None, usual: str, fault: Fault = no_fault) -> str:
+        while True:
+            answer = told or (asked(question, usual) if is_asked else usual)
+            if (why := fault(answer)) is None:
+                return answer
+            if told or not is_asked:
+                raise UserError(why)
+            print(why)
 
-    def number(question: str, told: float | None, usual: float) -> float:
-        answer = str(told) if told is not None else str(usual)
-        if told is None and is_asked:
-            answer = asked(question, answer)
-        try:
-            return float(answer)
-        except ValueError:
-            raise UserError(f"{question}: {answer!r} is no number; write one, as 100") from None
+    def link(question: str, told: str | None, usual: str) -> str:
+        known = ", ".join(urdf.links[:LINKS_SHOWN])
+        wrong = f"is no link of {args.urdf}: it has {known}"
+        return text(
+            question, told, usual, lambda name: None if name in urdf.links else f"{name} {wrong}"
+        )
+
+    def rate(option: str, question: str, told: float | None, usual: float) -> float:
+        answer = None if told is None else f"{told:g}"
+        return float(text(question, answer, f"{usual:g}", lambda hz: fault_of_rate(option, hz)))
 
     name = text("name of the contract (a-z, 0-9, _)", args.name, usual_name(urdf.name))
-    base = text("the link that stands", args.base, joints[0].parent)
-    tool = text("the link of the tool", args.tool, urdf.rigid_end(joints[-1].child))
-    for link in (base, tool):
-        if link not in urdf.links:
-            raise UserError(
-                f"{link} is no link of {args.urdf}: it has {', '.join(urdf.links[:40])}"
-            )
+    base = link("the link that stands", args.base, joints[0].parent)
+    tool = link("the link of the tool", args.tool, urdf.rigid_end(joints[-1].child))
     state_topic = text("topic of the joint states", args.state_topic, "joint_states")
-    state_hz = number("how often they come [Hz]", args.state_hz, 100.0)
+    state_hz = rate("--state-hz", "how often they come [Hz]", args.state_hz, 100.0)
     controllers = " or ".join(CONTROLLERS)
-    usual = next(iter(CONTROLLERS))
-    controller = text(f"who takes commands: {controllers}", args.controller, usual)
-    if controller not in CONTROLLERS:
-        raise UserError(f"controller {controller!r} is not offered: choose {controllers}")
+    controller = text(
+        f"who takes commands: {controllers}",
+        args.controller,
+        next(iter(CONTROLLERS)),
+        lambda one: None if one in CONTROLLERS else f"{one!r} is not offered: choose {controllers}",
+    )
     topic = f"{controller}/{CONTROLLERS[controller][0]}"
     command_topic = text("topic of the commands", args.command_topic, topic)
-    control_hz = number("commands a second [Hz]", args.control_hz, 100.0)
-    policy_hz = number("steps of the policy a second [Hz]", args.policy_hz, 10.0)
-    for what, rate_hz in (("state", state_hz), ("control", control_hz), ("policy", policy_hz)):
-        if not 0.0 < rate_hz <= 10_000.0:
-            raise UserError(f"--{what}-hz is {rate_hz:g}; choose a rate above 0, up to 10000")
+    control_hz = rate("--control-hz", "commands a second [Hz]", args.control_hz, 100.0)
+    policy_hz = rate("--policy-hz", "steps of the policy a second [Hz]", args.policy_hz, 10.0)
     return Draft(
         name,
         args.urdf.name,
@@ -210,6 +218,23 @@ def decided(urdf: Urdf, joints: list[UrdfJoint], args: Args, is_asked: bool) -> 
         control_hz,
         policy_hz,
         {} if args.joint_limits is None else known_limits(args.joint_limits),
+    )
+
+
+def no_fault(answer: str) -> None:
+    """Of what anything may be."""
+
+
+def fault_of_rate(option: str, answer: str) -> str | None:
+    """Why it is no rate; None where it is one."""
+    try:
+        rate_hz = float(answer)
+    except ValueError:
+        return f"{answer!r} is no number; write one, as 100"
+    return (
+        None
+        if 0.0 < rate_hz <= 10_000.0
+        else (f"{option} is {answer}; choose a rate above 0, up to 10000")
     )
 
 
