@@ -65,3 +65,9 @@ def test_every_file_and_key_of_an_episode_and_of_a_bundle_is_explained():
     names = {*bundle_manifest.REQUIRED, *bundle_manifest.OPTIONAL, bundle_manifest.MANIFEST}
     names |= set(manifest.Manifest.model_fields)
     assert not [name for name in names if f"`{name}`" not in page]
+
+
+def test_the_architecture_says_how_long_each_stop_holds():
+    page = (REFERENCE.parent / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| reason | holds until |")[2].partition("\n\n")[0]
+    assert {name for name in StopReason.__members__ if f"`{name}`" not in table} == set()
