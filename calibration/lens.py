@@ -33,14 +33,10 @@ class Lens:
 
     def pixels_and_slopes(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., 3) [m] -> (..., 2) [pixels] and their derivatives (..., 2, 3) [pixels/m]."""
-        z = np.where(points[..., 2] > NEAREST, points[..., 2], np.nan)
-        x, y = points[..., 0] / z, points[..., 1] / z
+        x, y, z = _rays(points)
         k1, k2, p1, p2, k3 = self.distortion
-        r2 = x * x + y * y
-        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        r2, radial, dx, dy = self._bent(x, y)
         slope = k1 + r2 * (2.0 * k2 + r2 * 3.0 * k3)  # of radial by r2
-        dx = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-        dy = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
         pixels = np.stack([dx, dy], -1) @ self.matrix[:2, :2].T + self.matrix[:2, 2]
         mixed = 2.0 * x * y * slope + 2.0 * p1 * x + 2.0 * p2 * y
         by_xy = np.stack(
@@ -57,6 +53,15 @@ class Lens:
         slopes = self.matrix[:2, :2] @ by_xy @ by_point.reshape(*x.shape, 2, 3)
         return pixels, slopes
 
+    def _bent(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Squared radius of (...,) rays at a depth of 1, its radial factor, and x and y bent."""
+        k1, k2, p1, p2, k3 = self.distortion
+        r2 = x * x + y * y
+        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        dx = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
+        dy = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
+        return r2, radial, dx, dy
+
     @property
     def numbers(self) -> np.ndarray:
         """(9,) of NAMES."""
@@ -71,14 +76,10 @@ class Lens:
 
     def slopes_by_numbers(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) [m] -> (..., 2, 9) derivatives of the pixels by NAMES."""
-        z = np.where(points[..., 2] > NEAREST, points[..., 2], np.nan)
-        x, y = points[..., 0] / z, points[..., 1] / z
-        k1, k2, p1, p2, k3 = self.distortion
-        r2 = x * x + y * y
-        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        x, y, _ = _rays(points)
+        r2, _, dx, dy = self._bent(x, y)
         found = np.zeros((*x.shape, 2, len(NAMES)))
-        found[..., 0, 0] = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-        found[..., 1, 1] = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
+        found[..., 0, 0], found[..., 1, 1] = dx, dy
         found[..., 0, 2] = found[..., 1, 3] = 1.0
         by_x = [x * r2, x * r2**2, 2.0 * x * y, r2 + 2.0 * x * x, x * r2**3]
         by_y = [y * r2, y * r2**2, r2 + 2.0 * y * y, 2.0 * x * y, y * r2**3]
@@ -91,3 +92,9 @@ class Lens:
         """(..., 2) -> (...): whether they lie within the picture, that far from its edge."""
         inside = (pixels >= margin) & (pixels <= np.array([self.width, self.height]) - 1 - margin)
         return np.asarray(inside.all(axis=-1))
+
+
+def _rays(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(..., 3) [m] -> x and y at a depth of 1, and the depth [m], NaN behind the camera."""
+    z = np.where(points[..., 2] > NEAREST, points[..., 2], np.nan)
+    return points[..., 0] / z, points[..., 1] / z, z

@@ -25,9 +25,7 @@ class FeatureDistance(NamedTuple):
 
     def distance_of(self, features: np.ndarray) -> float:
         """Of (F,) to the nearest cluster [standard deviations]."""
-        offsets = features - self.clusters.means
-        whitened = np.matmul(self.clusters.whiteners, offsets[:, :, None])
-        return float(np.sqrt((whitened * whitened).sum((1, 2)).min()))
+        return self.clusters.nearest(features)
 
     def to_dict(self) -> dict:
         """As plain JSON types; `from_dict` gives it back."""

@@ -53,9 +53,7 @@ class OodDetector(NamedTuple):
 
     def distance_of(self, window: np.ndarray) -> float:
         """Of a window (To, Do) to the nearest cluster [standard deviations]."""
-        offsets = window.reshape(-1) - self.clusters.means  # (K, C)
-        whitened = np.matmul(self.clusters.whiteners, offsets[:, :, None])
-        return float(np.sqrt((whitened * whitened).sum((1, 2)).min()))
+        return self.clusters.nearest(window.reshape(-1))
 
     def deviations(self, window: np.ndarray, contract: Contract) -> list[Deviation]:
         """Of each number of the newest observation of a window (To, Do), the largest share first.
