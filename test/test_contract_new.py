@@ -193,7 +193,7 @@ ASKED_FOR_MORE = {
     "not carried": (None, ["--base", "tool0", "--tool", "a"], ["does not carry"]),
     "no rate": (None, ["--control-hz", "0"], ["--control-hz is 0", "above 0"]),
     "rates that differ": (None, ["--policy-hz", "200"], ["policy_hz is above control_hz"]),
-    "no name": (None, ["--name", "My Robot"], ["name"]),
+    "no name": (None, ["--name", "My Robot"], ["'My Robot'", "a name is of small letters"]),
     "no limits": (None, ["--joint-limits", "robot.urdf"], ["robot.urdf"]),
 }
 
@@ -253,12 +253,12 @@ def test_a_robots_name_becomes_one_of_a_contract(robot_name, name):
     assert usual_name(robot_name) == name
 
 
-def in_a_terminal(urdf: Path, answers: str) -> tuple[int, str]:
+def in_a_terminal(urdf: Path, answers: str, *options: str) -> tuple[int, str]:
     """Exit code and all that a terminal showed; what is typed waits there until it is asked for."""
     mine, theirs = pty.openpty()
     command = [sys.executable, "-m", "vdd_ros.cli", "contract", "new", "--urdf", str(urdf)]
     child = subprocess.Popen(
-        [*command, "--out", str(urdf.parent / "contract.yaml"), "--name", "told"],
+        [*command, "--out", str(urdf.parent / "contract.yaml"), *options],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -281,7 +281,8 @@ def in_a_terminal(urdf: Path, answers: str) -> tuple[int, str]:
 
 def test_the_rest_is_asked_in_a_terminal(urdf):
     answers = ["", "", "/arm/joint_states", "250", "joint_trajectory_controller", "", "50", ""]
-    code, shown = in_a_terminal(urdf, "".join(f"{answer}\n" for answer in answers))
+    typed = "".join(f"{answer}\n" for answer in answers)
+    code, shown = in_a_terminal(urdf, typed, "--name", "told")
     assert code == 0, shown
     assert "name of the contract" not in shown, "what was told is not asked"
     assert "the link of the tool [tool0]:" in shown
@@ -295,32 +296,29 @@ def test_the_rest_is_asked_in_a_terminal(urdf):
 
 def test_an_answer_that_is_none_is_told(urdf):
     """And asked again; what was answered before is not lost."""
-    answers = [
-        "",
-        "hand",
-        "tool0",
-        "/arm/joint_states",
-        "fast",
-        "-5",
-        "250",
-        "none",
-        "",
-        "",
-        "",
-        "",
-    ]
+    answers = ["My Arm", "my_arm", "", "hand", "tool0", "/arm/joint_states"]
+    answers += ["fast", "-5", "250", "none", *[""] * 4]
     code, shown = in_a_terminal(urdf, "".join(f"{answer}\n" for answer in answers))
     assert code == 0, shown
+    assert "'My Arm': a name is of small letters" in shown
     assert "hand is no link of" in shown and "'fast' is no number; write one" in shown
-    assert "-5 is" not in shown and "--state-hz is -5; choose a rate above 0" in shown
+    assert "--state-hz is -5; choose a rate above 0" in shown
     assert "'none' is not offered: choose forward" in shown
     made = Contract.from_yaml(urdf.parent / "contract.yaml")
+    assert made.name == "my_arm"
     assert made.streams["joint_state"].topic == "/arm/joint_states"
     assert made.streams["joint_state"].rate_hz == 250.0
     (urdf.parent / "contract.yaml").unlink()
-    code, shown = in_a_terminal(urdf, "\n\x04")
+    code, shown = in_a_terminal(urdf, "\n\n\x04")
     assert code == 2 and "add --no-ask to take the defaults" in shown
     assert not (urdf.parent / "contract.yaml").exists()
+
+
+def test_a_rate_keeps_its_digits(urdf):
+    new(urdf, "--control-hz", "333.3333333333333", "--state-hz", "1000.0001")
+    made = Contract.from_yaml(urdf.parent / "contract.yaml")
+    assert made.rates.control_hz == 333.3333333333333
+    assert made.streams["joint_state"].rate_hz == 1000.0001
 
 
 def test_the_json_line_names_what_was_left_out(urdf, capsys):

@@ -14,11 +14,12 @@ from typing import Annotated, Literal
 
 import tyro
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from vdd_ros.contract import Contract
 from vdd_ros.durable import create_text
 from vdd_ros.errors import UserError
-from vdd_ros.fields import NotNegative, Part, Positive
+from vdd_ros.fields import Name, NotNegative, Part, Positive
 from vdd_ros.new_contract import (
     CONTROLLERS,
     Draft,
@@ -186,10 +187,12 @@ def decided(urdf: Urdf, joints: list[UrdfJoint], args: Args, is_asked: bool) -> 
         )
 
     def rate(option: str, question: str, told: float | None, usual: float) -> float:
-        answer = None if told is None else f"{told:g}"
+        answer = None if told is None else str(told)
         return float(text(question, answer, f"{usual:g}", lambda hz: fault_of_rate(option, hz)))
 
-    name = text("name of the contract (a-z, 0-9, _)", args.name, usual_name(urdf.name))
+    name = text(
+        "name of the contract (a-z, 0-9, _)", args.name, usual_name(urdf.name), fault_of_name
+    )
     base = link("the link that stands", args.base, joints[0].parent)
     tool = link("the link of the tool", args.tool, urdf.rigid_end(joints[-1].child))
     state_topic = text("topic of the joint states", args.state_topic, "joint_states")
@@ -225,17 +228,24 @@ def no_fault(answer: str) -> None:
     """Of what anything may be."""
 
 
+def fault_of_name(answer: str) -> str | None:
+    """Why no contract can be called so; None where one can."""
+    try:
+        TypeAdapter(Name).validate_python(answer)
+    except ValidationError as error:
+        return f"{answer!r}: {error.errors()[0]['ctx']['error']}"
+    return None
+
+
 def fault_of_rate(option: str, answer: str) -> str | None:
     """Why it is no rate; None where it is one."""
     try:
         rate_hz = float(answer)
     except ValueError:
         return f"{answer!r} is no number; write one, as 100"
-    return (
-        None
-        if 0.0 < rate_hz <= 10_000.0
-        else (f"{option} is {answer}; choose a rate above 0, up to 10000")
-    )
+    if 0.0 < rate_hz <= 10_000.0:
+        return None
+    return f"{option} is {rate_hz:g}; choose a rate above 0, up to 10000"
 
 
 def asked(question: str, usual: str) -> str:
