@@ -90,6 +90,22 @@ def test_any_changed_or_missing_file_is_refused(tmp_path, contract, name):
         Bundle.load(folder, contract)
 
 
+def test_what_is_no_bundle_is_told_with_what_to_do_instead(tmp_path):
+    for folder, told in (
+        ("nowhere", "there is no such folder; name one that `vdd export` made"),
+        ("run", f"that is a run; make a bundle of it by `vdd export --run {tmp_path / 'run'} "),
+        ("other", "copy the whole folder again"),
+    ):
+        if folder != "nowhere":
+            (tmp_path / folder).mkdir()
+        if folder == "run":
+            (tmp_path / folder / "run.json").touch()
+        with pytest.raises(UserError) as refused:
+            Bundle.load(tmp_path / folder)
+        assert f"bundle.json is missing: {told}" in str(refused.value)
+        assert refused.value.check == "manifest"
+
+
 def test_changed_manifest_is_refused(tmp_path, contract):
     folder = write(tmp_path / "bundle", contract).folder
     raw = json.loads((folder / "bundle.json").read_text())

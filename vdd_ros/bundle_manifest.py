@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from vdd_ros.errors import UserError
 from vdd_ros.fields import Part
-from vdd_ros.sealed_folder import Hash, Refused, hash_of, read_json
+from vdd_ros.sealed_folder import Hash, Missing, Refused, hash_of, read_json
 
 MANIFEST = "bundle.json"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -88,21 +87,14 @@ class Manifest(Part):
         return self.model_dump(exclude_none=True)
 
 
-def _instead_of_bundle(folder: Path) -> str:
-    if not folder.is_dir():
-        return "there is no such folder; name one that `vdd export` made"
-    if (folder / "run.json").is_file():
-        return f"that is a run; make a bundle of it by `vdd export --run {folder} --out BUNDLE`"
-    return "copy the whole folder again"
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Raises Refused for one that is missing, damaged or edited, or names files of no bundle."""
     path = folder / MANIFEST
-    if not os.path.lexists(path):
-        raise Refused("manifest", f"{path} is missing: {_instead_of_bundle(folder)}")
     with checking("manifest"):
-        raw = read_json(path)
+        try:
+            raw = read_json(path)
+        except Missing:
+            raise Missing("files", f"{path} is missing: {_instead_of_bundle(folder)}") from None
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
@@ -125,6 +117,14 @@ def read_manifest(folder: Path) -> Manifest:
         told = f"{path} does not list {', '.join(lacking)}: export the bundle again"
         raise Refused("manifest", told)
     return manifest
+
+
+def _instead_of_bundle(folder: Path) -> str:
+    if not folder.is_dir():
+        return "there is no such folder; name one that `vdd export` made"
+    if (folder / "run.json").is_file():
+        return f"that is a run; make a bundle of it by `vdd export --run {folder} --out BUNDLE`"
+    return "copy the whole folder again"
 
 
 @contextmanager

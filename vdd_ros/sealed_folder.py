@@ -39,6 +39,10 @@ class Refused(UserError):
         self.check, self.told = check, told
 
 
+class Missing(Refused):
+    """A file that is not there."""
+
+
 def write_sealed(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write these files as `folder`: beside its place, synced, then renamed; an older one in its
     place is replaced. Raises UserError where that cannot be."""
@@ -158,7 +162,7 @@ def _pieces(path: Path, largest: int):
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        raise Refused("files", f"{path} is missing: copy the whole folder again") from None
+        raise Missing("files", f"{path} is missing: copy the whole folder again") from None
     except OSError as error:
         why = "is a link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
         told = f"{path} {why}; it has to be a file: copy the whole folder again"
