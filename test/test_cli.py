@@ -18,7 +18,7 @@ import pytest
 from vdd_ros import cli, commands, machine
 from vdd_ros.code_version import package_version
 from vdd_ros.commands import dataset, doctor
-from vdd_ros.commands.config_files import contract_of
+from vdd_ros.commands.config_files import config_file, contract_of
 from vdd_ros.environment import draw_off_screen, prepare_environment
 from vdd_ros.errors import UserError
 
@@ -162,7 +162,11 @@ def test_an_installed_package_brings_the_contracts_of_its_tasks(tmp_path, monkey
     (here / "config").mkdir()
     (here / "config" / "panda_drawer.yaml").touch()
     assert contract_of("drawer", None) == Path("config/panda_drawer.yaml")
-    assert contract_of("drawer", here) == here
+    named = Path("config/panda_shelf.yaml")  # as somebody named it, wherever else there is one
+    (below / "share/vdd_ros/config/panda_shelf.yaml").touch()
+    assert contract_of("drawer", named) == named
+    assert config_file(named) == below / "share/vdd_ros/config/panda_shelf.yaml"
+    assert config_file(Path("other/panda_shelf.yaml")) == Path("other/panda_shelf.yaml")
 
 
 def test_what_is_no_run_cannot_be_exported(tmp_path, capsys):

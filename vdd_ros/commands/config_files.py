@@ -20,10 +20,10 @@ def config_file(path: Path) -> Path:
 
 
 def contract_of(task: str, given: Path | None) -> Path:
-    """The file that was named, otherwise config/panda_TASK.yaml; raises UserError where that is
-    neither here nor installed."""
+    """The file that was named, as it is named; otherwise config/panda_TASK.yaml, raises UserError
+    where that is neither here nor installed."""
     if given is not None:
-        return config_file(given)
+        return given
     usual = config_file(CONFIG / f"panda_{task}.yaml")
     if not usual.is_file():
         raise UserError(

@@ -60,6 +60,7 @@ def made(kind: str = "small") -> Made:
     """The policy, made now if it is not there yet; says where. kind: of RECIPES. Raises UserError
     where a command failed."""
     recipe = RECIPES[kind]
+    recipe = recipe._replace(contract=config_file(recipe.contract))
     folder = cache() / f"bench-{_key(recipe)}"
     if folder.exists():
         print(f"no policy is named: the small one in {folder} is taken")
@@ -102,13 +103,12 @@ def _make(recipe: Recipe, part: Path) -> None:
     at, log = _places(part), part / "log.txt"
     _vdd(
         log, "record", "--one-process", "--episodes", recipe.demonstrations, "--task", recipe.task,
-        "--contract", config_file(recipe.contract), "--out", at.demonstrations,
+        "--contract", recipe.contract, "--out", at.demonstrations,
     )  # fmt: skip
     _vdd(
         log, "train", "--episodes", at.demonstrations, "--out", at.teacher_run, "--contract",
-        config_file(recipe.contract), "--held-out", recipe.held_out,
-        "--training.steps", recipe.steps, "--training.batch-size", recipe.batch,
-        "--threads", 1, "--cache", part / "decoded",
+        recipe.contract, "--held-out", recipe.held_out, "--training.steps", recipe.steps,
+        "--training.batch-size", recipe.batch, "--threads", 1, "--cache", part / "decoded",
     )  # fmt: skip
     _vdd(
         log, "distill", "--teacher", at.teacher_run, "--out", at.student_run, "--training.steps",
@@ -143,7 +143,7 @@ def _places(folder: Path) -> Made:
 
 def _key(recipe: Recipe) -> str:
     """Of all that it depends on."""
-    contract = Contract.from_yaml(config_file(recipe.contract))
+    contract = Contract.from_yaml(recipe.contract)
     code = code_hash("commands", "policies", "sim")  # one version has many states of it
     words = [code, contract.contract_hash, recipe.task, *recipe[2:]]
     return hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:12]

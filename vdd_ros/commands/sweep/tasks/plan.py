@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vdd_ros.acting import ActingRule
-from vdd_ros.commands.config_files import contract_of
+from vdd_ros.commands.config_files import config_file, contract_of
 from vdd_ros.commands.export import STUDENT_RULE, TEACHER_RULE, RuleChanges
 from vdd_ros.commands.sweep.choices import Count, PolicyName, require_choices
 from vdd_ros.commands.sweep.tasks.claims import TEACHER
@@ -147,7 +147,7 @@ class TasksPlan(Part):
     def contract_of(self, task: str, teacher: str | None = None) -> Path:
         """File of the robot's contract, as a task is recorded by it or a teacher observes it."""
         own = None if teacher is None else self.teachers[teacher].contract
-        return own or contract_of(task, self.tasks[task].contract)
+        return config_file(own or contract_of(task, self.tasks[task].contract))
 
     def teachers_of(self, task: str) -> list[str]:
         """Names of the teachers that learn a task."""
