@@ -51,9 +51,7 @@ def test_every_command_is_run_by_a_test_or_marked():
 def test_who_runs_a_command_names_what_it_names(begin):
     """A program, launch file, service, topic, parameter or module, whose name is its last part."""
     file = ROOT / "test" / TESTED_BY[begin]
-    if (
-        file.name == "run"
-    ):  # `make test`; of the others the next test tells what part of it they are
+    if file.name == "run":  # `make test`; the next test tells what part of it the others are
         assert re.search(r"exec make .* test\n", file.read_text())
         return
     name = re.split(r"[ /]", begin)[-1].removesuffix(".launch.py").rpartition(".")[2]
