@@ -313,7 +313,7 @@ def test_a_short_training_of_ufogen_finds_modes(beginning):
     objective = Ufogen(width=64)
     before = judged(objective, beginning[0])
     assert before["off"] > 0.9 and before["cov"] == 0
-    found = judged(objective, trained(beginning, objective, 500))
+    found = judged(objective, trained(beginning, objective, 800))
     assert found["cov"] >= 3 and found["off"] < 0.8 and found["sw2"] < 0.3
 
 

@@ -46,7 +46,7 @@ def test_it_is_refused_by_the_right_check(scene, kind):
 
 
 def test_the_bench_says_so_for_each(scene, capsys):
-    bundle = str(scene.victim(0).folder)
+    bundle = str(scene.folder / "sound" / "bundle")
     assert cli.main(["bench", "bundle", "--bundle", bundle, "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["undamaged_passes"] and told["kinds"] == told["refused"] == len(TRIED)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from foreign_data import CONFIG, DATA, lift
 from harness import Observer, free_domain, running, running_node, wait_for
+from robots import lossless_contract
 from std_msgs.msg import Float64MultiArray, String
 
 from vdd_ros import cli
@@ -92,8 +93,9 @@ def test_an_episode_without_a_simulated_task_is_refused(tmp_path, capsys):
 
 
 def test_the_e_stop_ends_a_replay_for_good(demonstration, tmp_path):
+    lossless_contract(tmp_path / "patient.yaml", CONTRACT_PATH)
     words = [sys.executable, "-m", "vdd_ros.cli", "replay", demonstration]
-    words += ["--contract", CONTRACT_PATH, "--log", tmp_path, "--real-time"]
+    words += ["--contract", tmp_path / "patient.yaml", "--log", tmp_path, "--real-time"]
     with free_domain() as domain, Observer(domain) as observer:
         sent = observer.listen(Float64MultiArray, "/forward_position_controller/commands")
         with running([*map(str, words), "--domain", str(domain)], domain) as command:
